@@ -1,0 +1,382 @@
+/* hasty_app_*: making an app, registering on it, shaping its errors, reading its log; and the library's own facts. */
+#include "client.h"
+
+/* ---- the library ---- */
+
+TEST(the_abi_version_is_a_positive_number)
+{
+    CHECK(hasty_abi_version() > 0);
+}
+
+TEST(the_version_is_three_numbers)
+{
+    int major, minor, patch;
+    REQUIRE(hasty_version() != NULL);
+    CHECK_INT(sscanf(hasty_version(), "%d.%d.%d", &major, &minor, &patch), 3);
+}
+
+TEST(every_status_has_its_own_name)
+{
+    static const hasty_status all[] = {
+        HASTY_OK,         HASTY_ERR_NULL,  HASTY_ERR_INVALID, HASTY_ERR_STATE,     HASTY_ERR_IO,          HASTY_ERR_CLOSED,
+        HASTY_ERR_TIMEOUT, HASTY_ERR_PANIC, HASTY_ERR_LIMIT,   HASTY_ERR_NOT_FOUND, HASTY_ERR_UNSUPPORTED, HASTY_NEXT,
+    };
+    enum { COUNT = sizeof all / sizeof all[0] };
+    for (int i = 0; i < COUNT; i++) {
+        REQUIRE(hasty_status_name(all[i]) != NULL);
+        CHECK(strlen(hasty_status_name(all[i])) > 0);
+        for (int j = 0; j < i; j++)
+            CHECK(strcmp(hasty_status_name(all[i]), hasty_status_name(all[j])) != 0);
+    }
+}
+
+TEST(a_number_that_is_no_status_has_a_name_too)
+{
+    CHECK(hasty_status_name(-1) != NULL);
+    CHECK(hasty_status_name(12345) != NULL);
+    CHECK(hasty_status_name(INT32_MIN) != NULL);
+}
+
+/* ---- routes by method ---- */
+
+HANDLER(echo_method)
+{
+    return hasty_response_send_text(res, hasty_request_method(req).data);
+}
+
+HANDLER(say)
+{
+    return hasty_response_send_text(res, user_data);
+}
+
+TEST(each_verb_registers_its_method)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_get(app, "/get", echo_method, NULL));
+    REQUIRE_OK(hasty_app_post(app, "/post", echo_method, NULL));
+    REQUIRE_OK(hasty_app_put(app, "/put", echo_method, NULL));
+    REQUIRE_OK(hasty_app_patch(app, "/patch", echo_method, NULL));
+    REQUIRE_OK(hasty_app_delete(app, "/delete", echo_method, NULL));
+    REQUIRE_OK(hasty_app_route(app, "PURGE", "/purge", echo_method, NULL, NULL));
+    int port = check_serve(app);
+    CHECK_REPLY(ask_method(port, "GET", "/get"), 200, "GET");
+    CHECK_REPLY(ask_method(port, "POST", "/post"), 200, "POST");
+    CHECK_REPLY(ask_method(port, "PUT", "/put"), 200, "PUT");
+    CHECK_REPLY(ask_method(port, "PATCH", "/patch"), 200, "PATCH");
+    CHECK_REPLY(ask_method(port, "DELETE", "/delete"), 200, "DELETE");
+    CHECK_REPLY(ask_method(port, "PURGE", "/purge"), 200, "PURGE");
+    CHECK_REPLY(ask_method(port, "GET", "/post"), 405, NULL);
+    CHECK_REPLY(ask_method(port, "POST", "/purge"), 405, NULL);
+    hasty_app_free(app);
+}
+
+TEST(any_takes_every_method)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_any(app, "/any", echo_method, NULL));
+    int port = check_serve(app);
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "PURGE", "TRACE"};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        CHECK_REPLY(ask_method(port, methods[i], "/any"), 200, methods[i]);
+    hasty_app_free(app);
+}
+
+TEST(a_registered_method_beats_any)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_any(app, "/x", say, "any"));
+    REQUIRE_OK(hasty_app_put(app, "/x", say, "put"));
+    int port = check_serve(app);
+    CHECK_REPLY(ask_method(port, "PUT", "/x"), 200, "put");
+    CHECK_REPLY(ask_method(port, "POST", "/x"), 200, "any");
+    hasty_app_free(app);
+}
+
+TEST(user_data_reaches_its_own_handler)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_get(app, "/one", say, "first"));
+    REQUIRE_OK(hasty_app_get(app, "/two", say, "second"));
+    int port = check_serve(app);
+    CHECK_REPLY(get(port, "/one"), 200, "first");
+    CHECK_REPLY(get(port, "/two"), 200, "second");
+    hasty_app_free(app);
+}
+
+TEST(a_method_that_is_no_token_is_refused)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_STATUS(hasty_app_route(app, "", "/x", say, NULL, NULL), HASTY_ERR_INVALID);
+    CHECK_STATUS(hasty_app_route(app, "GE T", "/x", say, NULL, NULL), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("GE T");
+    CHECK_STATUS(hasty_app_route(app, "GET\r\n", "/x", say, NULL, NULL), HASTY_ERR_INVALID);
+    hasty_app_free(app);
+}
+
+/* ---- options of routes ---- */
+
+TEST(a_route_may_have_its_own_body_limit)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_set_option(app, "max_body_bytes", "100"));
+    REQUIRE_OK(hasty_app_post(app, "/usual", say, "usual"));
+    REQUIRE_OK(hasty_app_post(app, "/small", say, "small"));
+    REQUIRE_OK(hasty_app_post(app, "/big/:id", say, "big"));
+    REQUIRE_OK(hasty_app_set_route_option(app, "POST", "/small", "max_body_bytes", "10"));
+    REQUIRE_OK(hasty_app_set_route_option(app, "POST", "/big/:id", "max_body_bytes", "1000"));
+    int port = check_serve(app);
+    CHECK_REPLY(post(port, "/usual", NULL, check_repeat("x", 100)), 200, "usual");
+    CHECK_REPLY(post(port, "/usual", NULL, check_repeat("x", 101)), 413, NULL);
+    CHECK_REPLY(post(port, "/small", NULL, check_repeat("x", 10)), 200, "small");
+    CHECK_REPLY(post(port, "/small", NULL, check_repeat("x", 11)), 413, NULL);
+    CHECK_REPLY(post(port, "/big/1", NULL, check_repeat("x", 1000)), 200, "big");
+    CHECK_REPLY(post(port, "/big/1", NULL, check_repeat("x", 1001)), 413, NULL);
+    hasty_app_free(app);
+}
+
+TEST(an_option_of_a_route_that_is_not_there_is_refused_and_named)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_post(app, "/here", say, "here"));
+    CHECK(hasty_app_set_route_option(app, "POST", "/there", "max_body_bytes", "10") != HASTY_OK);
+    CHECK_ERROR_NAMES("/there");
+    CHECK(hasty_app_set_route_option(app, "GET", "/here", "max_body_bytes", "10") != HASTY_OK);
+    CHECK(hasty_app_set_route_option(app, "POST", "/here", "colour", "red") != HASTY_OK);
+    CHECK_ERROR_NAMES("colour");
+    CHECK_STATUS(hasty_app_set_route_option(app, "POST", "/here", "max_body_bytes", "many"), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("many");
+    CHECK_STATUS(hasty_app_set_route_option(app, "POST", "/here", "blocking", "perhaps"), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("perhaps");
+    CHECK_OK(hasty_app_set_route_option(app, "POST", "/here", "blocking", "auto"));
+    CHECK_OK(hasty_app_set_route_option(app, "POST", "/here", "blocking", "yes"));
+    CHECK_OK(hasty_app_set_route_option(app, "POST", "/here", "blocking", "no"));
+    CHECK_OK(hasty_app_set_route_option(app, "POST", "/here", "dispatch", "pool"));
+    CHECK_OK(hasty_app_set_route_option(app, "POST", "/here", "body", "buffer"));
+    hasty_app_free(app);
+}
+
+TEST(registration_after_start_is_refused)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_post(app, "/here", say, "here"));
+    check_serve(app);
+    CHECK_STATUS(hasty_app_get(app, "/late", say, "late"), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_post(app, "/late", say, "late"), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_put(app, "/late", say, "late"), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_patch(app, "/late", say, "late"), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_delete(app, "/late", say, "late"), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_any(app, "/late", say, "late"), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_route(app, "GET", "/late", say, "late", NULL), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_on_error(app, say, "late", NULL), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_set_option(app, "max_body_bytes", "10"), HASTY_ERR_STATE);
+    CHECK_STATUS(hasty_app_set_route_option(app, "POST", "/here", "max_body_bytes", "10"), HASTY_ERR_STATE);
+    hasty_app_free(app);
+}
+
+/* ---- on_error ---- */
+
+typedef struct seen_errors {
+    _Atomic int count, status, why_len;
+} seen_errors;
+
+HANDLER(shape_error)
+{
+    seen_errors *seen = user_data;
+    seen->count++;
+    seen->status = hasty_response_status(res);
+    seen->why_len = (int)hasty_last_error().len;
+    char text[64];
+    snprintf(text, sizeof text, "shaped %d", (int)hasty_response_status(res));
+    return hasty_response_send_text(res, text);
+}
+
+HANDLER(fail)
+{
+    return HASTY_ERR_IO;
+}
+
+HANDLER(own_404)
+{
+    CHECK_OK(hasty_response_set_status(res, 404));
+    return hasty_response_send_text(res, "mine");
+}
+
+TEST(on_error_shapes_what_the_library_answers)
+{
+    seen_errors seen = {0};
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_set_option(app, "max_body_bytes", "10"));
+    REQUIRE_OK(hasty_app_on_error(app, shape_error, &seen, NULL));
+    REQUIRE_OK(hasty_app_post(app, "/post", say, "posted"));
+    REQUIRE_OK(hasty_app_get(app, "/fail", fail, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/own", own_404, NULL));
+    int port = check_serve(app);
+
+    reply missing = get(port, "/nowhere");
+    CHECK_REPLY(missing, 404, "shaped 404");
+    CHECK_HEADER(missing, "Content-Type", "text/plain; charset=utf-8");
+    CHECK_INT(seen.status, 404);
+    CHECK(seen.why_len > 0 && "hasty_last_error says why");
+
+    reply wrong = get(port, "/post");
+    CHECK_REPLY(wrong, 405, "shaped 405");
+    CHECK(reply_lists(&wrong, "Allow", "POST"));
+    CHECK_REPLY(post(port, "/post", NULL, "more than ten bytes"), 413, "shaped 413");
+    CHECK_REPLY(get(port, "/fail"), 500, "shaped 500");
+    CHECK_REPLY(get(port, "/%zz"), 400, "shaped 400");
+    int so_far = seen.count;
+    CHECK_INT(so_far, 5);
+    CHECK_REPLY(get(port, "/own"), 404, "mine");
+    CHECK_INT(seen.count, so_far);
+    hasty_app_free(app);
+}
+
+HANDLER(error_that_fails)
+{
+    return HASTY_ERR_IO;
+}
+
+TEST(an_on_error_that_fails_leaves_the_librarys_answer_or_500)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_on_error(app, error_that_fails, NULL, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/", say, "well"));
+    int port = check_serve(app);
+    client c = client_open(port);
+    reply r = client_ask(&c, request_text("GET", "/nowhere", NULL, NULL));
+    CHECK(r.status == 404 || r.status == 500);
+    CHECK_REPLY(get(port, "/"), 200, "well");
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+HANDLER(shape_again)
+{
+    return hasty_response_send_text(res, "second");
+}
+
+TEST(a_second_on_error_replaces_the_first)
+{
+    seen_errors seen = {0};
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_on_error(app, shape_error, &seen, NULL));
+    REQUIRE_OK(hasty_app_on_error(app, shape_again, NULL, NULL));
+    int port = check_serve(app);
+    CHECK_REPLY(get(port, "/nowhere"), 404, "second");
+    CHECK_INT(seen.count, 0);
+    hasty_app_free(app);
+}
+
+TEST(without_on_error_an_error_says_what_is_wrong_in_the_form_that_is_asked_for)
+{
+    hasty_app *app = check_app(NULL);
+    int port = check_serve(app);
+    reply text = ask(port, request_text("GET", "/nowhere", "Accept: text/plain\r\n", NULL));
+    CHECK_REPLY(text, 404, NULL);
+    CHECK_CONTAINS(reply_header(&text, "Content-Type"), "text/plain");
+    CHECK(text.body_len > 0);
+
+    reply json = ask(port, request_text("GET", "/nowhere", "Accept: application/json\r\n", NULL));
+    CHECK_REPLY(json, 404, NULL);
+    CHECK_CONTAINS(reply_header(&json, "Content-Type"), "application/json");
+    hasty_json *value = NULL;
+    CHECK_OK(hasty_json_parse(json.body, json.body_len, &value));
+    CHECK_INT(hasty_json_kind(value), HASTY_JSON_OBJECT);
+    hasty_json_free(value);
+    hasty_app_free(app);
+}
+
+/* ---- on_log ---- */
+
+typedef struct log_book {
+    pthread_mutex_t lock;
+    int lines;
+    int32_t level;
+    char text[512];
+} log_book;
+
+static void write_log(int32_t level, const hasty_str *message, void *user_data)
+{
+    log_book *book = user_data;
+    pthread_mutex_lock(&book->lock);
+    if (level <= HASTY_LOG_WARN) {
+        book->lines++;
+        book->level = level;
+        snprintf(book->text, sizeof book->text, "%s", message->data);
+        CHECK_INT(strlen(message->data), message->len);
+    }
+    pthread_mutex_unlock(&book->lock);
+}
+
+static int lines_of(log_book *book)
+{
+    pthread_mutex_lock(&book->lock);
+    int lines = book->lines;
+    pthread_mutex_unlock(&book->lock);
+    return lines;
+}
+
+HANDLER(client_left)
+{
+    return HASTY_ERR_CLOSED;
+}
+
+HANDLER(bad_header)
+{
+    hasty_response_set_header(res, "X-Split", "a\r\nb: c");
+    return hasty_response_send_text(res, "never sent");
+}
+
+TEST(a_failing_handler_is_logged_and_closed_is_not)
+{
+    log_book book = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_on_log(app, write_log, &book, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/closed", client_left, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/fail", fail, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/header", bad_header, NULL));
+    int port = check_serve(app);
+    CHECK_REPLY(get(port, "/closed"), 500, NULL);
+    CHECK_INT(lines_of(&book), 0);
+    CHECK_REPLY(get(port, "/fail"), 500, NULL);
+    CHECK(AWAIT(lines_of(&book) == 1));
+    CHECK_CONTAINS(book.text, "/fail");
+    CHECK_REPLY(get(port, "/header"), 500, NULL);
+    CHECK(AWAIT(lines_of(&book) == 2));
+    CHECK_CONTAINS(book.text, "X-Split");
+    hasty_app_free(app);
+}
+
+TEST(a_second_on_log_replaces_the_first)
+{
+    log_book first = {.lock = PTHREAD_MUTEX_INITIALIZER}, second = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_on_log(app, write_log, &first, NULL));
+    REQUIRE_OK(hasty_app_on_log(app, write_log, &second, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/fail", fail, NULL));
+    int port = check_serve(app);
+    CHECK_REPLY(get(port, "/fail"), 500, NULL);
+    CHECK(AWAIT(lines_of(&second) == 1));
+    CHECK_INT(lines_of(&first), 0);
+    hasty_app_free(app);
+}
+
+/* ---- a handler that fails harms nobody ---- */
+
+TEST(after_a_failing_handler_the_connection_and_the_threads_are_healthy)
+{
+    hasty_options options = {.size = sizeof options, .threads = 2};
+    hasty_app *app = check_app(&options);
+    REQUIRE_OK(hasty_app_get(app, "/fail", fail, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/", say, "well"));
+    int port = check_serve(app);
+    client c = client_open(port);
+    for (int i = 0; i < 20; i++) {
+        CHECK_REPLY(client_ask(&c, request_text("GET", "/fail", NULL, NULL)), 500, NULL);
+        CHECK_REPLY(client_ask(&c, request_text("GET", "/", NULL, NULL)), 200, "well");
+    }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+CHECK_MAIN
