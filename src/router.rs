@@ -940,6 +940,18 @@ mod tests {
     }
 
     #[test]
+    fn escapes_beyond_the_longest_pattern_are_checked_too() {
+        let router = router_of(["/f/*"]);
+        for before in ["/f/a/b/c", "/%66/a/b/c", "/f/%61/b/c", "/none/a/b/c", "/%6e/a/b/c"] {
+            for bad in ["%zz", "d/%00", "%", "d/e%4", "%41%4"] {
+                assert_eq!(get(&router, format!("{before}/{bad}")), "400", "{before}/{bad}");
+            }
+        }
+        assert_eq!(get(&router, "/f/a/b/c/%20"), "GET /f/* *=a/b/c/%20");
+        assert_eq!(get(&router, "/%66/a/b/c/%20"), "GET /f/* *=a/b/c/%20");
+    }
+
+    #[test]
     fn a_path_that_does_not_begin_with_a_slash_is_not_found() {
         let router = router_of(["/", "/*", "/:x", "/a"]);
         for path in ["", "*", "a", "a/", "%61"] {
