@@ -1,0 +1,66 @@
+# hasty: `make run` serves the example site, `make test` passes every test; `make` lists the rest.
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+FUZZ_SECONDS ?= 60
+target := $(abspath $(or $(CARGO_TARGET_DIR),target))
+library := $(target)/release
+version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# A cargo that is new enough: the machine's, else Debian's, installed when it is missing.
+cargo := tests/lib/cargo.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-all lint fuzz bench header install uninstall clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
+
+run: build ## serve the example site and print its URL (PORT=8080)
+	@mkdir -p $(target)/examples
+	$(CC) -O2 -Wall -I include examples-c/site.c -o $(target)/examples/site $(library)/libhasty.a -lpthread -ldl -lm
+	@exec $(target)/examples/site
+
+build: ## build libhasty.so and libhasty.a into target/release
+	$(cargo) build --release
+
+test: ## run every test that takes minutes
+	@tests/check.sh
+
+test-all: ## run every test there is
+	@tests/check.sh --all
+
+lint: ## check formatting, clippy, documentation and Python types
+	@tests/check.sh lint
+
+fuzz: ## feed the parser mutated requests for FUZZ_SECONDS (60)
+	@tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+bench: build ## measure (benches/README.md says what and how)
+	@if [ -x benches/run.sh ]; then benches/run.sh; else cat benches/README.md; fi
+
+header: ## write include/hasty.h and tests/abi/symbols.txt anew from src/ffi
+	HASTY_BLESS=1 $(cargo) test --quiet --test header the_committed_header
+	python3 tests/abi/symbols.py --bless include/hasty.h
+	@git --no-pager diff --stat -- include/hasty.h tests/abi/symbols.txt 2>/dev/null || true
+
+# Copies what `make build` made: `sudo make install` must not build as root.
+install: ## copy library, header and hasty.pc to PREFIX (/usr/local), below DESTDIR
+	@test -f $(library)/libhasty.so -a -f $(library)/libhasty.a || { echo 'nothing to install yet: make build'; exit 1; }
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/hasty.h $(DESTDIR)$(INCLUDEDIR)/hasty.h
+	install -m 644 $(library)/libhasty.a $(DESTDIR)$(LIBDIR)/libhasty.a
+	install -m 755 $(library)/libhasty.so $(DESTDIR)$(LIBDIR)/libhasty.so.$(version)
+	ln -sf libhasty.so.$(version) $(DESTDIR)$(LIBDIR)/libhasty.so.0
+	ln -sf libhasty.so.0 $(DESTDIR)$(LIBDIR)/libhasty.so
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: hasty' \
+		'Description: An embeddable HTTP/1.1 server' 'Version: $(version)' 'Cflags: -I$${includedir}' \
+		'Libs: -L$${libdir} -lhasty' 'Libs.private: -lpthread -ldl -lm' >$(DESTDIR)$(LIBDIR)/pkgconfig/hasty.pc
+
+uninstall: ## remove what install copied
+	rm -f $(DESTDIR)$(INCLUDEDIR)/hasty.h $(DESTDIR)$(LIBDIR)/pkgconfig/hasty.pc
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/libhasty.,a so so.0 so.$(version))
+
+clean: ## remove everything that was built or installed into the checkout
+	rm -rf $(target) .venv tests/fuzz/target tests/fuzz/Cargo.lock
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""The paired examples answer what examples-c/README.md writes down, in C and in Python alike.
+
+    examples.py FOLDER      FOLDER has the built programs of examples-c
+
+Each conversation of the README is held with both programs; then the two answers are compared whole.
+"""
+
+import difflib
+import http.client
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/lib"))
+
+from protocol import done, expect, not_ok  # noqa: E402
+from serving import Served  # noqa: E402
+
+LONGEST = 60
+
+
+class Conversation:
+    """One request and the answer that is written down for it."""
+
+    def __init__(self, text):
+        sent = [line[2:] for line in text.splitlines() if line.startswith(">")]
+        answer = [line[2:] for line in text.splitlines() if line.startswith("<")]
+        self.method, self.target = sent[0].split()
+        head, self.sent_body = self._split(sent[1:])
+        self.sent_headers = [tuple(line.split(": ", 1)) for line in head]
+        status, *kind = answer[0].split(" ", 1)
+        self.status, self.kind = int(status), kind[0] if kind else None
+        head, self.body = self._split(answer[1:])
+        self.headers = [tuple(line.split(": ", 1)) for line in head]
+        self.name = f"{self.method} {self.target}"
+
+    @staticmethod
+    def _split(lines):
+        """Header lines, and the body: None where there is no empty line."""
+        if "" not in lines:
+            return lines, None
+        at = lines.index("")
+        return lines[:at], "\n".join(lines[at + 1 :])
+
+    def wrong(self, answer):
+        """What of `answer` is not as written down, or nothing."""
+        if answer.status != self.status:
+            return f"status {answer.status}, not {self.status}: {answer.body[:200]!r}"
+        if self.kind and answer.header("Content-Type") != self.kind:
+            return f"Content-Type {answer.header('Content-Type')!r}, not {self.kind!r}"
+        for name, value in self.headers:
+            if parts(answer.header(name)) != parts(value):
+                return f"{name} {answer.header(name)!r}, not {value!r}"
+        if self.body is not None and not matches(self.body, answer.body):
+            return f"body {answer.body!r}, not {self.body!r}"
+        return ""
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.getheaders()
+        self.body = response.read().decode("utf-8", "surrogateescape")
+
+    def header(self, name):
+        return ", ".join(value for known, value in self.headers if known.lower() == name.lower()) or None
+
+    def comparable(self):
+        """The answer as lines, without what may differ from one second to the next."""
+        headers = sorted(f"{name}: {value}" for name, value in self.headers if name not in ("Date", "X-Request-ID"))
+        return [str(self.status), *headers, "", *self.body.splitlines()]
+
+
+def parts(value):
+    """The parts of a header value, whose order is free."""
+    return None if value is None else sorted(part.strip() for part in re.split("[,;]", value))
+
+
+def matches(pattern, text):
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("...")), text, re.S) is not None
+
+
+def ask(served, conversation):
+    connection = http.client.HTTPConnection(served.host, served.port, timeout=10)
+    body = None if conversation.sent_body is None else conversation.sent_body.encode()
+    connection.putrequest(conversation.method, conversation.target, skip_accept_encoding=True)
+    for name, value in conversation.sent_headers:
+        connection.putheader(name, value)
+    if body is not None:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    try:
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def written_down():
+    """The conversations of the README: program -> list."""
+    programs, name, fence = {}, None, None
+    for line in (ROOT / "examples-c/README.md").read_text().splitlines():
+        if fence is not None and line == "```":
+            text = "\n".join(fence)
+            programs[name] = [Conversation(part) for part in re.split(r"\n(?=> [A-Z]+ /)", text) if part.strip()]
+            fence = None
+        elif fence is not None:
+            fence.append(line)
+        elif line.startswith("### "):
+            name = line[4:]
+        elif line == "```http":
+            fence = []
+    return programs
+
+
+def hold(label, command, conversations):
+    """Holds all conversations with one program. The answers, None where there is none."""
+    answers = []
+    try:
+        served = Served(command, PYTHONPATH=str(ROOT / "bindings/python/src"))
+    except (RuntimeError, OSError) as error:
+        not_ok(f"{label} serves", str(error))
+        return None
+    with served:
+        for conversation in conversations:
+            try:
+                answer = ask(served, conversation)
+            except (OSError, http.client.HTTPException) as error:
+                answers.append(None)
+                not_ok(f"{label} {conversation.name}", f"{type(error).__name__}: {error}")
+                continue
+            answers.append(answer)
+            expect(f"{label} {conversation.name}", conversation.wrong(answer))
+        code = served.stop()
+        expect(f"{label} ends with 0 on SIGTERM", "" if code == 0 else f"it ended with {code}: {served.said()}")
+    return answers
+
+
+def refuses_a_taken_port(label, command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        try:
+            served = Served([*command, port], PYTHONPATH=str(ROOT / "bindings/python/src"))
+        except RuntimeError as error:
+            expect(f"{label} says why it cannot listen", "" if port in str(error) or "in use" in str(error) else str(error))
+        else:
+            served.stop()
+            not_ok(f"{label} says why it cannot listen", f"it serves on {served.port} although {port} was asked for")
+
+
+def short(path):
+    lines = len(path.read_text().splitlines())
+    expect(f"{path.relative_to(ROOT)} is under {LONGEST} lines", "" if lines < LONGEST else f"it has {lines}")
+
+
+def main():
+    folder = Path(sys.argv[1])
+    programs = written_down()
+    expect("the README has conversations for the examples", "" if programs else "none were found")
+    for source in sorted((ROOT / "examples-c").glob("*.c")):
+        name = source.stem
+        if name not in programs:
+            # Alone in its language; that it serves is all there is to see.
+            hold(source.name, [folder / name], [Conversation("> GET /\n< 200")])
+            continue
+        twin = ROOT / f"examples-python/{name}.py"
+        short(source)
+        if not twin.exists():
+            not_ok(f"{source.name} has a twin", f"there is no {twin.relative_to(ROOT)}")
+            continue
+        short(twin)
+        conversations = programs.pop(name)
+        in_c = hold(source.name, [folder / name], conversations)
+        in_python = hold(twin.name, [sys.executable, twin], conversations)
+        for conversation, ours, theirs in zip(conversations, in_c or [], in_python or []):
+            if ours and theirs:
+                lines = difflib.unified_diff(ours.comparable(), theirs.comparable(), "C", "Python", n=0, lineterm="")
+                expect(f"{name} {conversation.name} is the same in C and Python", " | ".join(list(lines)[2:]))
+        refuses_a_taken_port(source.name, [folder / name])
+        refuses_a_taken_port(twin.name, [sys.executable, twin])
+    for name in programs:
+        not_ok(f"{name}.c", "the README has conversations for it, examples-c has no such program")
+    return done()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())

@@ -1,0 +1,165 @@
+# Finds what a build or a test needs, and installs what is missing: sourced by cargo.sh and check.sh.
+#
+# The caller sets $root, the checkout. Packages come by name from apt-get, as root or through sudo; Python's go
+# into .venv inside the checkout. What is installed is announced first; what is there already costs a look-up.
+
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
+work=$target/check
+
+# Messages go to descriptor 3 where a caller keeps the terminal there, else to standard error.
+say() {
+    if { : >&3; } 2>/dev/null; then printf '    %s\n' "$*" >&3; else printf '%s\n' "$*" >&2; fi
+}
+
+# need_command COMMAND PACKAGES WHY: COMMAND can be run. Otherwise $missing says why not.
+need_command() {
+    command -v "$1" >/dev/null 2>&1 || need_package "$2" "$3" || return 1
+    command -v "$1" >/dev/null 2>&1 && return
+    missing="$1 is not there although $2 is installed"
+    return 1
+}
+
+# need_package "PACKAGE..." WHY: these packages of Debian are installed. Otherwise $missing says why not.
+need_package() {
+    local absent=() name
+    if ! command -v apt-get >/dev/null 2>&1; then
+        missing="$1 (for $2) is not installed, and there is no apt-get to install it"
+        return 1
+    fi
+    for name in $1; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || absent+=("$name")
+    done
+    [ ${#absent[@]} -gt 0 ] || return 0
+    if ! as_root true 2>/dev/null; then
+        missing="${absent[*]} (for $2) is not installed; as root: apt-get install ${absent[*]}"
+        return 1
+    fi
+    say "installing ${absent[*]} (for $2)"
+    apt_get install "${absent[@]}" && return
+    # Unknown or moved: the lists are missing or old. One refresh a run is enough.
+    if [ -z "${HASTY_APT_UPDATED:-}" ]; then
+        say "refreshing the package lists"
+        apt_get update || true
+        export HASTY_APT_UPDATED=1
+        apt_get install "${absent[@]}" && return
+    fi
+    missing="${absent[*]} (for $2) could not be installed: $(grep -m 1 '^E: ' "$(apt_log)" || echo 'apt-get failed')"
+    return 1
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" \
+        </dev/null >"$(apt_log)" 2>&1
+}
+
+apt_log() {
+    mkdir -p "$work" && printf '%s/apt.log' "$work"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif [ -t 2 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+# The oldest Rust that will do, as Cargo.toml says.
+rust_needed() {
+    sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml"
+}
+
+# at_least WANTED HAVE: version numbers, compared part by part.
+at_least() {
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
+}
+
+# rust_version COMMAND: the number that cargo or rustc tells, or nothing.
+rust_version() {
+    "$1" --version 2>/dev/null | sed -n 's/^[a-z]* \([0-9][0-9.]*\).*/\1/p'
+}
+
+# rust_will_do CARGO RUSTC: both run and are new enough. $rust_found tells what there is, nothing if they do not run.
+rust_will_do() {
+    local cargo rustc
+    rust_found=''
+    cargo=$(rust_version "$1")
+    rustc=$(rust_version "$2")
+    [ -n "$cargo" ] && [ -n "$rustc" ] || return 1
+    rust_found="$rustc ($(command -v "$2"))"
+    at_least "$(rust_needed)" "$cargo" && at_least "$(rust_needed)" "$rustc"
+}
+
+# need_cargo: puts a cargo that is new enough first in PATH. Otherwise $missing says why not.
+#
+# One that is too old may stand before a newer one in PATH (rustup's before Debian's), so the newer one gets a
+# folder of links of its own; a folder like /usr/bin would bring its other programs with it.
+need_cargo() {
+    local why bin
+    rust_will_do cargo rustc && return
+    why="${rust_found:+Rust $rust_found is older than $(rust_needed)}"
+    why="${why:-there is no cargo in PATH that runs}"
+    for bin in "${CARGO_HOME:-$HOME/.cargo}/bin" /usr/local/bin /usr/bin; do
+        if rust_will_do "$bin/cargo" "$bin/rustc"; then
+            [ -n "${HASTY_RUST_TOLD:-}" ] || say "$why: using Rust $rust_found"
+            use_rust_of "$bin"
+            return
+        fi
+    done
+    say "$why: Debian's cargo-web and rustc-web are used instead"
+    need_package 'cargo-web rustc-web' 'building the library' || return 1
+    if ! rust_will_do /usr/bin/cargo /usr/bin/rustc; then
+        missing="Debian's cargo-web is older than Rust $(rust_needed)"
+        return 1
+    fi
+    use_rust_of /usr/bin
+}
+
+use_rust_of() {
+    local tool links="$work/rust"
+    export HASTY_RUST_TOLD=1
+    rm -rf "$links" && mkdir -p "$links"
+    for tool in cargo rustc rustdoc rustfmt cargo-fmt cargo-clippy clippy-driver; do
+        [ ! -x "$1/$tool" ] || ln -s "$1/$tool" "$links/$tool"
+    done
+    # cargo looks into its home's bin before PATH, unless that is in PATH already.
+    PATH="$links:$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+    export PATH
+}
+
+# need_rust_tool SUBCOMMAND PACKAGE COMPONENT: `cargo SUBCOMMAND` works. Otherwise $missing says why not.
+need_rust_tool() {
+    cargo "$1" --version >/dev/null 2>&1 && return
+    if command -v rustup >/dev/null 2>&1 && [ ! -e "$work/rust/cargo" ]; then
+        say "adding rustup's $3"
+        timeout 120 rustup component add "$3" >"$work/rustup.log" 2>&1 </dev/null && return
+        missing="rustup has no $3 to give: $(tail -n 1 "$work/rustup.log")"
+        return 1
+    fi
+    need_package "$2" "cargo $1" || return 1
+    [ ! -e "$work/rust/cargo" ] || use_rust_of "$(dirname "$(readlink "$work/rust/cargo")")"
+    cargo "$1" --version >/dev/null 2>&1 && return
+    missing="cargo $1 does not run although $2 is installed"
+    return 1
+}
+
+# need_venv: .venv has what tests/requirements.txt lists; $python is its interpreter. Otherwise $missing says why not.
+need_venv() {
+    local wanted
+    python="$root/.venv/bin/python"
+    wanted=$(cksum <"$root/tests/requirements.txt")
+    [ "$(cat "$root/.venv/installed" 2>/dev/null)" = "$wanted" ] && "$python" -c '' 2>/dev/null && return
+    need_command python3 python3 'the Python tests' || return 1
+    # Debian keeps the part of venv that brings pip in a package of its own.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package "python3-venv" 'the Python tests' || return 1
+    say "installing $(sed -n 's/^\([a-z][^;# ]*\).*/\1/p' "$root/tests/requirements.txt" | paste -sd ' ') into .venv (for the Python tests)"
+    if python3 -m venv --clear "$root/.venv" >"$work/venv.log" 2>&1 &&
+        "$python" -m pip install -q --disable-pip-version-check -r "$root/tests/requirements.txt" >>"$work/venv.log" 2>&1 </dev/null; then
+        printf '%s\n' "$wanted" >"$root/.venv/installed"
+        return
+    fi
+    missing="pip could not fill .venv: $(tail -n 1 "$work/venv.log")"
+    return 1
+}

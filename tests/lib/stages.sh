@@ -1,0 +1,344 @@
+# The stages of check.sh: each a function stage_NAME with a line above it that says what it is about.
+
+# ---- words of the protocol
+
+ok() { printf 'ok %s\n' "$*"; }
+not_ok() { printf 'not ok %s: %s\n' "$1" "$2"; }
+skip() { printf 'skip %s: %s\n' "$1" "$2"; }
+
+# check NAME COMMAND...: ok when the command succeeds; what it prints is detail of a failure.
+check() {
+    local name=$1 code out="$work/out"
+    shift
+    "$@" >"$out" 2>&1 </dev/null
+    code=$?
+    if [ "$code" -eq 0 ]; then
+        ok "$name"
+    else
+        sed 's/^/  /' "$out"
+        not_ok "$name" "$(ended "$code"): $(grep -m 1 -iE 'error|warning|differ' "$out" || tail -n 1 "$out")"
+        return 1
+    fi
+}
+
+# ended CODE: an exit code in words.
+ended() {
+    case $1 in
+    124 | 137) echo "took too long" ;;
+    12[89] | 1[3-9][0-9]) echo "ended by signal $(($1 - 128)), $(kill -l $(($1 - 128)))" ;;
+    *) echo "ended with $1" ;;
+    esac
+}
+
+# relay NAME SECONDS COMMAND...: runs a program that speaks the protocol and closes with `N passed, N failed`.
+# One that stops in the middle, or says less than it counted, has failed.
+relay() {
+    local name=$1 limit=$2 out="$work/out" err="$work/err" code
+    shift 2
+    timeout -k 10 "$limit" "$@" >"$out" 2>"$err" </dev/null
+    code=$?
+    sed 's/^/  /' "$err"
+    awk -v name="$name" -v ended="$(ended "$code")" -v code="$code" '
+        function tell(sign, rest) { print sign " " name ": " rest }
+        { last = $0 }
+        /^ok /     { p++; tell("ok", substr($0, 4)); next }
+        /^not ok / { f++; tell("not ok", substr($0, 8)); next }
+        /^skip /   { s++; tell("skip", substr($0, 6)); next }
+        { print "  " $0 }
+        END {
+            if (index(last, p + 0 " passed, " f + 0 " failed") != 1) tell("not ok", "stopped before its end, " ended)
+            else if (code != 0 && !f) tell("not ok", ended " although no test failed")
+            else if (code == 0 && f) tell("not ok", "ended with 0 although a test failed")
+        }' "$out"
+}
+
+# need_files NAME PATTERN: some file matches; otherwise the stage has nothing to do, and says so.
+need_files() {
+    compgen -G "$2" >/dev/null && return
+    not_ok "$1" "there is no $2"
+    return 1
+}
+
+# need_library: target/release has the library of this source.
+need_library() {
+    # shellcheck disable=SC2086
+    check 'the release library builds' cargo build --release $locked
+}
+
+# A Cargo.lock that lags behind Cargo.toml is an error here, not something to mend in passing.
+locked=$([ ! -f Cargo.lock ] || echo --locked)
+library=$target/release
+static="$library/libhasty.a -lpthread -ldl -lm"
+warnings='-Wall -Wextra -Werror'
+
+# ---- Rust
+
+# the source is as rustfmt would write it
+stage_format() {
+    need_rust_tool fmt rustfmt-web rustfmt || { skip 'cargo fmt' "$missing" && return; }
+    check 'cargo fmt --check' formatted Cargo.toml
+    [ ! -f tests/fuzz/Cargo.toml ] || check 'cargo fmt --check, tests/fuzz' formatted tests/fuzz/Cargo.toml
+}
+
+formatted() {
+    cargo fmt --manifest-path "$1" --check -- --color=never -l && return
+    echo 'error: these files are not as rustfmt writes them (cargo fmt does)' && return 1
+}
+
+# clippy has nothing to say
+stage_clippy() {
+    need_rust_tool clippy rust-web-clippy clippy || { skip 'cargo clippy' "$missing" && return; }
+    # shellcheck disable=SC2086
+    check 'cargo clippy' cargo clippy $locked --all-targets -- -D warnings
+}
+
+# the documentation of the Rust API has no warnings
+stage_rustdoc() {
+    # shellcheck disable=SC2086
+    RUSTDOCFLAGS='-D warnings' check 'cargo doc' cargo doc $locked --no-deps --lib
+}
+
+# unit, integration and documentation tests in Rust
+stage_rust() {
+    cargo_test
+}
+
+# the Rust tests that take longer
+stage_rust-long() {
+    cargo_test -- --ignored
+}
+
+# cargo_test ARGUMENT...: runs cargo test and takes over its counts.
+cargo_test() {
+    local out="$work/cargo-test.out" code
+    # shellcheck disable=SC2086
+    timeout -k 10 1500 cargo test $locked --no-fail-fast "$@" >"$out" 2>&1 </dev/null
+    code=$?
+    awk -v ended="$(ended "$code")" -v code="$code" -v long="${HASTY_TEST_ALL:-}" -v arguments="$*" '
+        / Running / || / Doc-tests / { suite = $0; sub(/^ *(Running|Doc-tests) /, "", suite); sub(/ \(.*/, "", suite) }
+        /^test .* \.\.\. FAILED/ { print "not ok " suite ": " $2; told++ }
+        /^test .* \.\.\. ignored/ && !arguments && !long { print "skip " suite ": " $2 ": left to make test-all" }
+        /^test result: / { print "counted " $4 " 0 0 (" suite ")"; passed += $4; failed += $6; seen++ }
+        { print "  " $0 }
+        END {
+            # A test that prints in between has no line of its own.
+            for (; told < failed; told++) print "not ok cargo test: a test failed, see above"
+            if (code != 0 && !failed) print "not ok cargo test: " ended
+            if (!seen) print "not ok cargo test: no test ran"
+            if (arguments && !passed && !failed) print "nothing to do: no test is marked as long (#[ignore])"
+        }' "$out"
+}
+
+# ---- the C ABI
+
+# include/hasty.h is valid C99, C17 and C++17, and agrees with the contract
+stage_header() {
+    local standard
+    need_files 'the header' include/hasty.h || return
+    need_command cc gcc 'the C tests' || { skip 'the header' "$missing" && return; }
+    for standard in c99 c11 c17; do
+        check "hasty.h as $standard" as_header c "-std=$standard"
+    done
+    if need_command g++ g++ 'the header as C++'; then
+        for standard in c++11 c++17 c++20; do
+            check "hasty.h as $standard" as_header c++ "-std=$standard"
+        done
+    else
+        skip 'hasty.h as C++' "$missing"
+    fi
+    check 'hasty.h keeps the contract' cc -std=c17 $warnings -fsyntax-only -I include tests/abi/contract/contract_check.c
+    python3 tests/abi/layout.py include "$work/abi"
+}
+
+# Included twice and first: it guards itself and brings what it needs.
+as_header() {
+    printf '#include <hasty.h>\n#include <hasty.h>\nint main(void) { return (int)sizeof(hasty_str) == 0; }\n' |
+        cc -x "$1" "$2" $warnings -Wpedantic -fsyntax-only -I include /dev/fd/5 5<&0
+}
+
+# exported, declared and listed functions are the same
+stage_symbols() {
+    need_library || return
+    need_files 'symbols' include/hasty.h || return
+    python3 tests/abi/symbols.py include/hasty.h "$library/libhasty.so" "$library/libhasty.a"
+    check 'libhasty.so has the SONAME libhasty.so.0' test "$(dynamic SONAME)" = libhasty.so.0
+    check 'libhasty.so needs the C library only' only_c_library
+}
+
+# dynamic TAG: the values of a tag of the library's dynamic section.
+dynamic() {
+    readelf -d "$library/libhasty.so" | sed -n "s/.*($1).*\[\(.*\)\].*/\1/p"
+}
+
+only_c_library() {
+    local more
+    more=$(dynamic NEEDED | grep -vE '^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|libgcc_s\.so\.1|ld-linux.*\.so\.[0-9])$')
+    [ -z "$more" ] || { echo "error: it needs $more" && return 1; }
+}
+
+# programs link with libhasty.so and with libhasty.a -lpthread -ldl -lm
+stage_linking() {
+    local folder="$work/linking"
+    need_library || return
+    need_files 'linking' include/hasty.h || return
+    mkdir -p "$folder"
+    python3 tests/abi/symbols.py --link include/hasty.h >"$folder/every.c"
+    check 'every function links from libhasty.a' cc -std=c17 $warnings -I include "$folder/every.c" -o "$folder/static" $static &&
+        check 'and runs' "$folder/static"
+    check 'every function links from libhasty.so' cc -std=c17 $warnings -I include "$folder/every.c" -o "$folder/shared" -L "$library" -lhasty &&
+        check 'and runs' env LD_LIBRARY_PATH="$library" "$folder/shared"
+    if need_command g++ g++ 'linking from C++'; then
+        check 'every function links from libhasty.a in C++' g++ -x c++ $warnings -I include "$folder/every.c" -x none -o "$folder/cxx" $static &&
+            check 'and runs' "$folder/cxx"
+    else
+        skip 'linking in C++' "$missing"
+    fi
+}
+
+# make install lays out what a compiler, the dynamic linker and pkg-config look for
+stage_install() {
+    local prefix="$work/installed" flags
+    need_library || return
+    rm -rf "$prefix"
+    check 'make install' make -s install PREFIX="$prefix" || return
+    check 'libhasty.so.0 is the library' cmp "$library/libhasty.so" "$prefix/lib/libhasty.so.0"
+    check 'libhasty.so points to it' test "$(readlink "$prefix/lib/libhasty.so")" = libhasty.so.0
+    if need_command pkg-config pkg-config 'the installed hasty.pc'; then
+        flags="pkg-config --cflags --libs hasty"
+        export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+        check 'a program builds with pkg-config' cc -std=c17 $warnings "$work/linking/every.c" -o "$prefix/shared" $($flags) &&
+            check 'and runs with the installed library' env LD_LIBRARY_PATH="$prefix/lib" "$prefix/shared"
+        check 'a program builds with pkg-config --static' cc -std=c17 $warnings "$work/linking/every.c" -o "$prefix/static" -static-libgcc \
+            "$prefix/lib/libhasty.a" $($flags --static | sed 's/-lhasty//')
+        check 'hasty.pc tells the version of Cargo.toml' test "$(pkg-config --modversion hasty)" = "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)"
+    else
+        skip 'hasty.pc' "$missing"
+    fi
+    check 'DESTDIR comes before PREFIX' make -s install DESTDIR="$work/staged" PREFIX=/usr &&
+        check 'the staged hasty.pc names the final place' grep -qx 'prefix=/usr' "$work/staged/usr/lib/pkgconfig/hasty.pc"
+    check 'make uninstall' make -s uninstall PREFIX="$prefix" && check 'leaves nothing' test -z "$(find "$prefix" -name '*hasty*')"
+}
+
+# ---- C programs
+
+# the C programs of tests/c, against libhasty.so
+stage_c() {
+    c_programs plain '-O1 -g' "-L $library -lhasty -Wl,-rpath,$library -lpthread"
+}
+
+# the C programs under AddressSanitizer and UndefinedBehaviorSanitizer, with libhasty.a
+stage_c-asan() {
+    export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    c_programs asan '-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' "$static"
+}
+
+# the C programs under valgrind: no error, no leak
+stage_c-valgrind() {
+    need_command valgrind 'valgrind libc6-dbg' 'memory checks' || { skip 'the C programs under valgrind' "$missing" && return; }
+    c_programs valgrind '-O1 -g' "-L $library -lhasty -Wl,-rpath,$library -lpthread" \
+        valgrind -q --error-exitcode=97 --leak-check=full --num-callers=24 --fair-sched=yes \
+        --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible
+}
+
+# c_programs MODE "CFLAGS" "LIBRARIES" WRAPPER...: builds every program of tests/c and runs it.
+# A file without main() is linked into all of them.
+c_programs() {
+    local flags=$2 libraries=$3 folder="$work/c/$1" source name shared=()
+    shift 3
+    need_command cc gcc 'the C tests' || { skip 'tests/c' "$missing" && return; }
+    need_library || return
+    need_files 'tests/c' 'tests/c/*.c' || return
+    mkdir -p "$folder"
+    for source in tests/c/*.c; do
+        is_program "$source" || shared+=("$source")
+    done
+    for source in tests/c/*.c; do
+        is_program "$source" || continue
+        name=$(basename "$source" .c)
+        # shellcheck disable=SC2086
+        check "$name.c compiles" cc -std=gnu17 $warnings $flags -I include -I tests/c "$source" ${shared[@]+"${shared[@]}"} -o "$folder/$name" $libraries || continue
+        relay "$name" 300 "$@" "$folder/$name"
+    done
+}
+
+is_program() {
+    grep -qE '^(int main *\(|CHECK_MAIN)' "$1"
+}
+
+# ---- programs, clients, Python, documents
+
+# the paired examples in C and Python answer alike, as examples-c/README.md says
+stage_examples() {
+    local source folder="$work/examples"
+    need_library || return
+    need_files 'examples' 'examples-c/*.c' || return
+    mkdir -p "$folder"
+    for source in examples-c/*.c; do
+        check "$source compiles" cc -std=c17 $warnings -Wpedantic -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static
+    done
+    relay examples 300 env HASTY_LIBRARY="$library/libhasty.so" python3 tests/examples.py "$folder"
+}
+
+# curl, Python's http.client and urllib, and Node's fetch talk to an example
+stage_clients() {
+    local folder="$work/examples" client
+    need_library || return
+    need_files 'clients' examples-c/routes.c || return
+    mkdir -p "$folder"
+    check 'examples-c/routes.c compiles' cc -std=c17 -O2 -I include examples-c/routes.c -o "$folder/routes" $static || return
+    for client in tests/clients/*; do
+        case $client in
+        *.sh)
+            need_command curl curl 'a real client' || { skip "$client" "$missing" && continue; }
+            relay "$(basename "$client")" 120 python3 tests/lib/serving.py "$folder/routes" -- bash "$client"
+            ;;
+        *.py)
+            relay "$(basename "$client")" 120 python3 tests/lib/serving.py "$folder/routes" -- python3 "$client"
+            ;;
+        *.mjs)
+            # Node is large: it is used where it is, and installed for the long run only.
+            [ -n "${HASTY_TEST_ALL:-}" ] && ! command -v node >/dev/null && need_command node nodejs 'a real client'
+            command -v node >/dev/null || { skip "$client" 'node is not installed (make test-all installs it)' && continue; }
+            relay "$(basename "$client")" 120 python3 tests/lib/serving.py "$folder/routes" -- node "$client"
+            ;;
+        esac
+    done
+}
+
+# the Python package, with pytest
+stage_python() {
+    local report="$work/pytest.xml"
+    need_library || return
+    need_files 'the Python package' 'bindings/python/tests/test_*.py' || return
+    need_venv || { skip 'bindings/python' "$missing" && return; }
+    rm -f "$report"
+    HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 600 \
+        "$python" -X dev -m pytest -p no:cacheprovider --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
+    code=$?
+    sed 's/^/  /' "$work/out"
+    python3 tests/lib/junit.py "$report" "$(ended "$code")" "$code"
+}
+
+# the Python package has the types it says
+stage_python-types() {
+    need_files 'the Python package' bindings/python/src/hasty/__init__.py || return
+    need_venv || { skip 'mypy' "$missing" && return; }
+    check 'mypy --strict' "$python" -m mypy --strict --no-error-summary --cache-dir "$work/mypy" bindings/python/src/hasty
+}
+
+# what README.md and its kin show is compiled and run
+stage_documents() {
+    need_library || return
+    need_files 'README.md' README.md || return
+    need_venv || { skip 'documents' "$missing" && return; }
+    HASTY_PYTHON=$python relay documents 900 python3 tests/documents.py "$library" "$work/documents"
+}
+
+# ---- long
+
+# random and mutated requests, for a minute
+stage_fuzz() {
+    need_files 'tests/fuzz' tests/fuzz/Cargo.toml || return
+    check "make fuzz, ${FUZZ_SECONDS:-60} s" make -s fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
+}
