@@ -1,0 +1,69 @@
+"""hasty: an embeddable HTTP/1.1 server.
+
+>>> from hasty import App
+>>> app = App()
+>>> @app.get("/hello/:name")
+... def hello(req):
+...     return f"Hello, {req.params['name']}!"
+>>> with app.test_client() as client:
+...     client.get("/hello/Ada").text
+'Hello, Ada!'
+
+`app.listen(8080)` serves until Ctrl-C. A handler returns its answer (`str` is text, `dict` and `list` are JSON, `bytes`
+are octets, `None` is 204, `(body, status[, headers])` and `Response` say more), or takes a second argument and fills
+that in: `def hello(req, res): res.status(200).json({...})`.
+"""
+
+from ._ffi import hasty_version as _version
+from .app import App
+from .client import Answer, Client
+from .errors import (
+    BadRequest,
+    ClosedError,
+    HastyError,
+    InvalidError,
+    IoError,
+    JsonError,
+    LibraryError,
+    LimitError,
+    NotFoundError,
+    NullError,
+    PanicError,
+    StateError,
+    TimedOutError,
+    UnsupportedError,
+)
+from .headers import Headers, MutableHeaders, Values
+from .request import Request
+from .response import Response
+from .server import Server
+
+__all__ = [
+    "Answer",
+    "App",
+    "BadRequest",
+    "Client",
+    "ClosedError",
+    "HastyError",
+    "Headers",
+    "InvalidError",
+    "IoError",
+    "JsonError",
+    "LibraryError",
+    "LimitError",
+    "MutableHeaders",
+    "NotFoundError",
+    "NullError",
+    "PanicError",
+    "Request",
+    "Response",
+    "Server",
+    "StateError",
+    "TimedOutError",
+    "UnsupportedError",
+    "Values",
+    "__version__",
+]
+
+#: The library's version, which is the package's.
+__version__: str = _version().decode()

@@ -1,0 +1,57 @@
+"""JSON as answers carry it: UTF-8, no spaces between tokens, one encoder made once."""
+
+from __future__ import annotations
+
+import json
+import json.encoder
+from typing import Any, Callable, NoReturn
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_escaping = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def _fast() -> Callable[[Any, int], tuple[str, ...]] | None:
+    # JSONEncoder.encode() makes a new C encoder for every call, which costs more than encoding a small dict.
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return None
+    # markers, default, encoder, indent, key separator, item separator, sort_keys, skipkeys, allow_nan.
+    # No markers: a circular structure is found by the recursion limit, and threads share nothing.
+    encode_string = json.encoder.encode_basestring
+    encoder: Callable[[Any, int], tuple[str, ...]] = make(
+        None, _encoder.default, encode_string, None, ":", ",", False, False, False
+    )
+    return encoder
+
+
+_chunks = _fast()
+
+
+def encode(value: Any) -> bytes:
+    """A Python value as JSON text.
+
+    >>> encode({"name": "Ada", "languages": ["en", "é"]}).decode()
+    '{"name":"Ada","languages":["en","é"]}'
+    """
+    text = "".join(_chunks(value, 0)) if _chunks is not None else _encoder.encode(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which JSON can spell as \udXXX and UTF-8 cannot carry. Clients can send them.
+        return _escaping.encode(value).encode()
+
+
+def _refuse(constant: str) -> NoReturn:
+    # RFC 8259 6: Infinity and NaN are not permitted.
+    raise ValueError(f"{constant} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+def decode(text: str) -> Any:
+    """JSON text as a Python value; json.JSONDecodeError (a ValueError) tells line and column."""
+    try:
+        return _decode(text)
+    except RecursionError:
+        raise ValueError("JSON is nested too deep") from None

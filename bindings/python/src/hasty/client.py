@@ -1,0 +1,194 @@
+"""A test client: real HTTP over a real socket, with the shape of the clients people know."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from types import TracebackType
+from typing import Any, Callable, Union
+from urllib.parse import quote, urlencode
+
+from . import _json
+from .headers import Headers
+
+__all__ = ["Answer", "Client"]
+
+_Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+_Query = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
+
+
+class Answer:
+    """What came back."""
+
+    __slots__ = ("body", "headers", "reason", "status_code")
+
+    def __init__(self, status_code: int, reason: str, headers: Headers, body: bytes) -> None:
+        self.status_code = status_code
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return _json.decode(self.text)
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status_code} {self.reason}, {len(self.body)} bytes>"
+
+
+class Client:
+    """Asks one server; keeps its connection open, and the cookies it is given.
+
+    >>> from hasty import App, Response
+    >>> app = App()
+    >>> @app.get("/visit")
+    ... def visit(req):
+    ...     count = int(req.cookies.get("count", "0")) + 1
+    ...     return Response.text(f"visit {count}").cookie("count", str(count))
+    >>> with app.test_client() as client:
+    ...     client.get("/visit").text, client.get("/visit").text
+    ('visit 1', 'visit 2')
+
+    One thread at a time. Redirects are not followed: `answer.headers["location"]` tells where they go.
+    """
+
+    def __init__(self, host: str, port: int, on_close: Callable[[], None] | None = None) -> None:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self._connection = http.client.HTTPConnection(host, port, timeout=30)
+        self._on_close = on_close
+        #: Names and values, sent with every request; also to be set by hand.
+        self.cookies: dict[str, str] = {}
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: _Query | None = None,
+        headers: _Fields | None = None,
+        body: str | bytes | None = None,
+        json: Any = None,
+        form: _Query | None = None,
+    ) -> Answer:
+        """Sends a request and reads the whole answer. Give at most one of `body`, `json` and `form`."""
+        if sum(given is not None for given in (body, json, form)) > 1:
+            raise TypeError("give one of body, json and form")
+        fields = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+        given = {name.lower() for name, _ in fields}
+        kind = None
+        if json is not None:
+            body, kind = _json.encode(json), "application/json"
+        elif form is not None:
+            body, kind = urlencode(_listed(form)), "application/x-www-form-urlencoded"
+        if kind and "content-type" not in given:
+            fields.append(("Content-Type", kind))
+        data = body.encode() if isinstance(body, str) else body
+        if "content-length" not in given and "transfer-encoding" not in given:
+            if data is not None or method in ("POST", "PUT", "PATCH"):
+                fields.append(("Content-Length", str(len(data or b""))))
+        if self.cookies and "cookie" not in given:
+            fields.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items())))
+        if query is not None:
+            path += ("&" if "?" in path else "?") + urlencode(_listed(query))
+        # Leaves what is encoded already, and every character that a target may hold, as it is.
+        target = quote(path, safe="!#$%&'()*+,/:;=?@[]~")
+        return self._exchange(method, target, fields, data, "host" in given, "accept-encoding" in given)
+
+    def _exchange(
+        self, method: str, target: str, fields: list[tuple[str, str]], data: bytes | None, host: bool, coding: bool
+    ) -> Answer:
+        connection = self._connection
+        reused = connection.sock is not None
+        while True:
+            try:
+                connection.putrequest(method, target, skip_host=host, skip_accept_encoding=coding)
+                for name, value in fields:
+                    connection.putheader(name, value)
+                connection.endheaders(data)
+                with connection.getresponse() as response:
+                    octets = response.read()
+                break
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                # The server may close a connection that idles; only a new one that fails says something.
+                connection.close()
+                if not reused:
+                    raise
+                reused = False
+            except BaseException:
+                connection.close()
+                raise
+        found = Headers(response.getheaders())
+        self._keep_cookies(found)
+        return Answer(response.status, response.reason, found, octets)
+
+    def _keep_cookies(self, headers: Headers) -> None:
+        for line in headers.getall("set-cookie"):
+            try:
+                morsels = SimpleCookie(line).values()
+            except CookieError:
+                continue
+            for morsel in morsels:
+                if morsel["max-age"] == "0" or "1970" in morsel["expires"]:
+                    self.cookies.pop(morsel.key, None)
+                else:
+                    self.cookies[morsel.key] = morsel.coded_value
+
+    def get(self, path: str, **parts: Any) -> Answer:
+        """GET; the parts are those of `request`."""
+        return self.request("GET", path, **parts)
+
+    def head(self, path: str, **parts: Any) -> Answer:
+        """HEAD; the parts are those of `request`."""
+        return self.request("HEAD", path, **parts)
+
+    def post(self, path: str, **parts: Any) -> Answer:
+        """POST; the parts are those of `request`."""
+        return self.request("POST", path, **parts)
+
+    def put(self, path: str, **parts: Any) -> Answer:
+        """PUT; the parts are those of `request`."""
+        return self.request("PUT", path, **parts)
+
+    def patch(self, path: str, **parts: Any) -> Answer:
+        """PATCH; the parts are those of `request`."""
+        return self.request("PATCH", path, **parts)
+
+    def delete(self, path: str, **parts: Any) -> Answer:
+        """DELETE; the parts are those of `request`."""
+        return self.request("DELETE", path, **parts)
+
+    def options(self, path: str, **parts: Any) -> Answer:
+        """OPTIONS; the parts are those of `request`."""
+        return self.request("OPTIONS", path, **parts)
+
+    def close(self) -> None:
+        """Closes the connection, and the server if this client started it. Done by `with`."""
+        self._connection.close()
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            connection.close()
+
+
+def _listed(fields: _Query) -> list[tuple[str, Any]]:
+    """Pairs, with one for each item of a list."""
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    return [(name, item) for name, value in pairs for item in (value if isinstance(value, (list, tuple)) else [value])]

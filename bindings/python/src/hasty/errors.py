@@ -1,0 +1,170 @@
+"""What can go wrong, one class per status of the library, each also the built-in exception it resembles.
+
+    try:
+        app.listen(80)
+    except OSError as error:          # hasty.IoError is an OSError
+        print(error)
+
+`HastyError` catches them all; `.status` is the library's number, `.message` its sentence.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadRequest",
+    "ClosedError",
+    "HastyError",
+    "InvalidError",
+    "IoError",
+    "JsonError",
+    "LibraryError",
+    "LimitError",
+    "NotFoundError",
+    "NullError",
+    "PanicError",
+    "StateError",
+    "TimedOutError",
+    "UnsupportedError",
+]
+
+
+class HastyError(Exception):
+    """Base of every error of this package.
+
+    >>> error = InvalidError("status 99 is not in 200..=599")
+    >>> error.status, error.message
+    (2, 'status 99 is not in 200..=599')
+    >>> isinstance(error, ValueError)
+    True
+    """
+
+    #: The number of `hasty_status`; 0 where no status of the library fits.
+    status: int = 0
+    #: A sentence that names the value and the rule.
+    message: str
+
+    def __init__(self, message: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if status is not None:
+            self.status = status
+
+    def __str__(self) -> str:
+        # The built-ins mixed in below have formats of their own: OSError shows errno, KeyError quotes.
+        return self.message
+
+
+class NullError(HastyError, ValueError):
+    """Something required is missing."""
+
+    status = 1
+
+
+class InvalidError(HastyError, ValueError):
+    """A value breaks a rule; the message names both."""
+
+    status = 2
+
+
+class StateError(HastyError, RuntimeError):
+    """The call does not fit the moment: a route after start, a request that was answered."""
+
+    status = 3
+
+
+class IoError(HastyError, OSError):
+    """The operating system refused; the message has its words."""
+
+    status = 4
+
+
+class ClosedError(HastyError, ConnectionError):
+    """The client, or the app, is gone."""
+
+    status = 5
+
+
+class TimedOutError(HastyError, TimeoutError):
+    """Nothing happened within the time allowed."""
+
+    status = 6
+
+
+class PanicError(HastyError, RuntimeError):
+    """A bug inside the library was caught at its border."""
+
+    status = 7
+
+
+class LimitError(HastyError, BufferError):
+    """A limit would be exceeded."""
+
+    status = 8
+
+
+class NotFoundError(HastyError, LookupError):
+    """There is nothing of that name."""
+
+    status = 9
+
+
+class UnsupportedError(HastyError, NotImplementedError):
+    """This build or this machine cannot do it."""
+
+    status = 10
+
+
+class LibraryError(HastyError, ImportError):
+    """libhasty is missing, cannot be loaded, or does not fit this package; the message says what was tried."""
+
+
+class BadRequest(InvalidError):
+    """The client's mistake: leaves a handler as a 400 with the message as its text, and is not logged as an error.
+
+    >>> from hasty import App
+    >>> app = App()
+    >>> @app.get("/age")
+    ... def age(req):
+    ...     if not req.query.get("year", "").isdigit():
+    ...         raise BadRequest("year must be a number")
+    ...     return str(2000 - int(req.query["year"]))
+    >>> with app.test_client() as client:
+    ...     answer = client.get("/age?year=old")
+    ...     answer.status_code, answer.text
+    (400, 'year must be a number')
+    """
+
+
+class JsonError(BadRequest):
+    """A body that should be JSON is not; `line` and `column`, from 1, tell where."""
+
+    line: int
+    column: int
+
+    def __init__(self, message: str = "", line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+_BY_STATUS: dict[int, type[HastyError]] = {
+    kind.status: kind
+    for kind in (
+        NullError,
+        InvalidError,
+        StateError,
+        IoError,
+        ClosedError,
+        TimedOutError,
+        PanicError,
+        LimitError,
+        NotFoundError,
+        UnsupportedError,
+    )
+}
+
+
+def from_status(status: int, message: str) -> HastyError:
+    """The exception for a status of the library; a number that this package does not know keeps its number."""
+    kind = _BY_STATUS.get(status)
+    return kind(message) if kind else HastyError(message, status)

@@ -1,0 +1,296 @@
+"""One request, read when asked for, until its handler returns."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from ctypes import POINTER, byref
+from typing import Any, Callable
+
+from . import _ffi, _json
+from .errors import BadRequest, JsonError, StateError
+from .headers import Headers, Values
+
+__all__ = ["Request"]
+
+_UNREAD: Any = object()
+
+
+class Request:
+    """What the client asks. Made by the app for each request; every part is read from the library on first use.
+
+    >>> from hasty import App
+    >>> app = App()
+    >>> @app.post("/greet/:name")
+    ... def greet(req):
+    ...     return f"{req.method} {req.path} from {req.params['name']}: {req.query['word']}, {req.text}"
+    >>> with app.test_client() as client:
+    ...     client.post("/greet/Ada?word=hello", body="world").text
+    'POST /greet/Ada from Ada: hello, world'
+
+    It ends with its handler: keep what you read (plain strings, bytes and mappings), not the request itself.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_body",
+        "_cookies",
+        "_form",
+        "_headers",
+        "_json",
+        "_method",
+        "_params",
+        "_path",
+        "_pointer",
+        "_query",
+    )
+
+    def __init__(self, pointer: _ffi.RequestPointer) -> None:
+        self._pointer: _ffi.RequestPointer | None = pointer
+        self._method: str | None = None
+        self._path: str | None = None
+        self._body: bytes | None = None
+        self._params: Values | None = None
+        self._query: Values | None = None
+        self._cookies: Values | None = None
+        self._form: Values | None = None
+        self._headers: Headers | None = None
+        self._json: Any = _UNREAD
+
+    def _end(self) -> None:
+        """The handler has returned: the library may reuse what the pointer points to."""
+        self._pointer = None
+
+    def _live(self) -> _ffi.RequestPointer:
+        pointer = self._pointer
+        if pointer is None:
+            raise StateError(
+                "this request was answered, and ended when its handler returned: "
+                "read what you need inside the handler, and keep that"
+            )
+        return pointer
+
+    # --- the request line ---
+
+    @property
+    def method(self) -> str:
+        """The method as sent: "GET", "POST" and so on."""
+        pointer = self._live()
+        if self._method is None:
+            self._method = _ascii(_ffi.hasty_request_method(pointer))
+        return self._method
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded, for display. Decide by `params` or `raw_path`: here `%2F` is a slash too."""
+        pointer = self._live()
+        if self._path is None:
+            self._path = _text(_ffi.hasty_request_path(pointer))
+        return self._path
+
+    @property
+    def raw_path(self) -> str:
+        """The path as sent, still percent-encoded."""
+        return _ascii(_ffi.hasty_request_raw_path(self._live()))
+
+    @property
+    def query_string(self) -> str:
+        """What follows the question mark, as sent; empty where there is none."""
+        return _ascii(_ffi.hasty_request_query_string(self._live()))
+
+    @property
+    def target(self) -> str:
+        """The whole request target as sent, path and query."""
+        return _ascii(_ffi.hasty_request_target(self._live()))
+
+    @property
+    def route(self) -> str:
+        """The pattern that matched, such as "/users/:id"."""
+        return _text(_ffi.hasty_request_route(self._live()))
+
+    @property
+    def minor_version(self) -> int:
+        """1 for HTTP/1.1, 0 for HTTP/1.0."""
+        return int(_ffi.hasty_request_minor_version(self._live()))
+
+    # --- names and values ---
+
+    @property
+    def params(self) -> Values:
+        """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
+        pointer = self._live()
+        if self._params is None:
+            self._params = Values(_pairs(pointer, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, _lossy))
+        return self._params
+
+    @property
+    def query(self) -> Values:
+        """The query's names and values, decoded; first values by name, all with `getall`."""
+        pointer = self._live()
+        if self._query is None:
+            self._query = Values(_pairs(pointer, _ffi.hasty_request_query_count, _ffi.hasty_request_query_at, _lossy))
+        return self._query
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields; names compare without case."""
+        pointer = self._live()
+        if self._headers is None:
+            self._headers = Headers(
+                _pairs(pointer, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, _field)
+            )
+        return self._headers
+
+    @property
+    def cookies(self) -> Values:
+        """The cookies sent along."""
+        pointer = self._live()
+        if self._cookies is None:
+            self._cookies = Values(
+                _pairs(pointer, _ffi.hasty_request_cookie_count, _ffi.hasty_request_cookie_at, _field)
+            )
+        return self._cookies
+
+    @property
+    def form(self) -> Values:
+        """The fields of a urlencoded body; empty for other types. BadRequest when such a body is malformed."""
+        pointer = self._live()
+        if self._form is None:
+            status = _ffi.hasty_request_form_status(pointer)
+            if status == _ffi.ERR_INVALID:
+                raise BadRequest(_ffi.last_error())
+            _ffi.check(status)
+            self._form = Values(_pairs(pointer, _ffi.hasty_request_form_count, _ffi.hasty_request_form_at, _lossy))
+        return self._form
+
+    # The place of files, once the library reads multipart bodies.
+
+    # --- the body ---
+
+    @property
+    def body(self) -> bytes:
+        """The body's bytes; empty where there is none."""
+        pointer = self._live()
+        if self._body is None:
+            self._body = _ffi.octets(_ffi.hasty_request_body(pointer)) or b""
+        return self._body
+
+    @property
+    def text(self) -> str:
+        """The body as text, in the charset of its type, else UTF-8. BadRequest when it is not."""
+        pointer = self._live()
+        body = self.body
+        charset = _charset(_text(_ffi.hasty_request_header(pointer, b"Content-Type")))
+        try:
+            return body.decode(charset)
+        except UnicodeError as error:
+            where = f": byte {error.start} of {len(body)}" if isinstance(error, UnicodeDecodeError) else ""
+            raise BadRequest(f"the body is not {charset}{where}") from None
+
+    def json(self) -> Any:
+        """The body as JSON, whatever its type. JsonError, a BadRequest, tells the line and column of a mistake.
+
+        >>> from hasty import App
+        >>> app = App()
+        >>> @app.post("/names")
+        ... def names(req):
+        ...     return sorted(req.json())
+        >>> with app.test_client() as client:
+        ...     client.post("/names", body='{"b": 1, "a": 2}').json(), client.post("/names", body="{").status_code
+        (['a', 'b'], 400)
+        """
+        pointer = self._live()
+        if self._json is _UNREAD:
+            try:
+                self._json = _json.decode(self.body.decode())
+            except ValueError as error:
+                raise _json_error(pointer, error) from None
+        return self._json
+
+    # --- who asks ---
+
+    @property
+    def remote_address(self) -> str:
+        """The client's address, without port."""
+        return _text(_ffi.hasty_request_remote_address(self._live()))
+
+    @property
+    def id(self) -> str:
+        """X-Request-ID where the client sent a sane one, else one made now: for logs."""
+        return _text(_ffi.hasty_request_id(self._live()))
+
+    def __repr__(self) -> str:
+        return "<Request, answered>" if self._pointer is None else f"<Request {self.method} {self.target}>"
+
+
+# --- bytes to text: nothing a client sends may raise here ---
+
+
+def _lossy(octets: bytes) -> str:
+    """Percent-decoded text: what is not UTF-8 becomes U+FFFD."""
+    return octets.decode(errors="replace")
+
+
+def _field(octets: bytes) -> str:
+    """A header value: UTF-8, or else ISO-8859-1, in which every byte is a character (RFC 9110 5.5)."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+def _text(view: _ffi.hasty_str) -> str:
+    return _lossy(_ffi.octets(view) or b"")
+
+
+def _ascii(view: _ffi.hasty_str) -> str:
+    return (_ffi.octets(view) or b"").decode("latin-1")
+
+
+def _pairs(
+    pointer: _ffi.RequestPointer,
+    count: Callable[..., Any],
+    at: Callable[..., Any],
+    decode: Callable[[bytes], str],
+) -> list[tuple[str, str]]:
+    name, value = _ffi.hasty_str(), _ffi.hasty_str()
+    name_out, value_out = byref(name), byref(value)
+    octets = _ffi.octets
+    pairs = []
+    for index in range(count(pointer)):
+        _ffi.check(at(pointer, index, name_out, value_out))
+        pairs.append((decode(octets(name) or b""), decode(octets(value) or b"")))
+    return pairs
+
+
+_CHARSET = re.compile(r""";\s*charset\s*=\s*"?([^\s";]+)""", re.IGNORECASE)
+# Python also knows codecs that are no character sets (idna, unicode_escape, ...): not for strangers to choose.
+_CHARSETS = re.compile(r"utf-(8|16|32)|ascii|latin|iso8859|cp\d|koi8|euc|gb|big5|shift_jis|iso2022")
+
+
+def _charset(content_type: str) -> str:
+    found = _CHARSET.search(content_type)
+    if not found:
+        return "utf-8"
+    try:
+        name = codecs.lookup(found[1]).name
+    except LookupError:
+        name = ""
+    if not _CHARSETS.match(name):
+        raise BadRequest(f"charset {found[1]!r} is not known here")
+    return name
+
+
+_PLACE = re.compile(r"line (\d+),? column (\d+)")
+
+
+def _json_error(pointer: _ffi.RequestPointer, error: ValueError) -> JsonError:
+    """The library's sentence about a malformed body, the same in every language; Python's own where it has none."""
+    out = POINTER(_ffi.hasty_json)()
+    if _ffi.hasty_request_json(pointer, byref(out)) == _ffi.ERR_INVALID:
+        message = _ffi.last_error()
+        place = _PLACE.search(message)
+        if place:
+            return JsonError(message, int(place[1]), int(place[2]))
+    line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+    return JsonError(f"the body is not JSON: line {line} column {column}: {getattr(error, 'msg', error)}", line, column)

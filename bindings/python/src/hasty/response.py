@@ -1,0 +1,378 @@
+"""The answer to one request: a value to return, or the second argument of a handler to fill in, step by step."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Union
+
+from . import _ffi, _json
+from .errors import InvalidError
+from .headers import MutableHeaders, is_token
+
+if TYPE_CHECKING:
+    from typing import Generic
+
+    from typing_extensions import Concatenate, ParamSpec
+
+    _P = ParamSpec("_P")
+
+    class _step(Generic[_P]):
+        def __init__(self, function: Callable[Concatenate[Response, _P], Response]) -> None: ...
+        def __get__(self, instance: Response | None, owner: type[Response]) -> Callable[_P, Response]: ...
+
+else:
+
+    class _step:
+        """A method that returns its Response. Called on the class, it starts with a new one: a constructor."""
+
+        def __init__(self, function):
+            self.__wrapped__ = function
+            self.__doc__ = function.__doc__
+
+        def __get__(self, instance, owner):
+            return self.__wrapped__.__get__(owner() if instance is None else instance, owner)
+
+
+__all__ = ["Body", "Response"]
+
+TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+
+# The types that a body came by, as against one that was asked for.
+_BY_BODY = frozenset((TEXT, HTML, JSON, OCTETS))
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+
+_Bytes = Union[bytes, bytearray, memoryview]
+# In the annotations of Response, `bytes` would be the method of that name.
+_FrozenBytes = bytes
+#: What `send` and a handler's return value may be, besides a Response.
+Body = Union[str, _Bytes, Mapping[str, Any], dict[Any, Any], list[Any], None]
+_Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+
+
+class Response:
+    """An answer: a status, header fields, cookies and a body.
+
+    Each method below gives the answer itself, so that calls chain; called on the class, it makes a new one.
+    As a value:
+
+    >>> answer = Response.json({"id": 7}, status=201, headers={"Location": "/users/7"})
+    >>> answer.status_code, answer.headers["location"], answer.body
+    (201, '/users/7', b'{"id":7}')
+
+    As the second argument of a handler:
+
+    >>> from hasty import App
+    >>> app = App()
+    >>> @app.get("/users/:id")
+    ... def user(req, res):
+    ...     res.status(200).json({"userId": req.params["id"]})
+    >>> with app.test_client() as client:
+    ...     client.get("/users/7").text
+    '{"userId":"7"}'
+
+    Nothing leaves before the handler has returned. A Response that is kept may be returned again and again.
+    """
+
+    __slots__ = ("__weakref__", "_body", "_cookies", "_headers", "_location", "_status", "_type")
+
+    def __init__(self, body: Body = None, status: int = 200, headers: _Fields | None = None) -> None:
+        self._status = 200
+        self._body: bytes | None = None
+        self._type: str | None = None
+        self._headers: MutableHeaders | None = None
+        self._cookies: list[_Cookie] | None = None
+        self._location: tuple[int, str] | None = None
+        if body is not None:
+            self._fill(body)
+        if status != 200:
+            self._set_status(status)
+        if headers is not None:
+            self.headers.extend(headers)
+
+    # --- reading ---
+
+    @property
+    def status_code(self) -> int:
+        """The status; `status()` sets it."""
+        return self._status
+
+    @property
+    def headers(self) -> MutableHeaders:
+        """The header fields set so far, to read and to change."""
+        if self._headers is None:
+            self._headers = MutableHeaders()
+        return self._headers
+
+    @property
+    def content_type(self) -> str | None:
+        """The type set so far, by `type()`, by a header, or by the kind of the body."""
+        if self._headers is not None and "content-type" in self._headers:
+            return self._headers["content-type"]
+        return self._type
+
+    @property
+    def body(self) -> _FrozenBytes:
+        """The body given so far."""
+        return self._body or b""
+
+    def __repr__(self) -> str:
+        return f"<Response {self._status} {self.content_type or 'without a type'}, {len(self.body)} bytes>"
+
+    # --- steps ---
+
+    @_step
+    def status(self, code: int) -> Response:
+        """Sets the status, 200 to 599.
+
+        >>> Response.status(404).text("no such user").status_code
+        404
+        """
+        self._set_status(code)
+        return self
+
+    @_step
+    def type(self, name: str) -> Response:
+        """Sets the content type: verbatim with a slash, else by file extension ("json", ".png").
+
+        >>> Response.text("a,b").type("csv").content_type
+        'csv'
+        """
+        self._type = _line(name, "type")
+        if self._headers is not None:
+            self._headers.pop("content-type", None)
+        return self
+
+    @_step
+    def header(self, name: str, value: str) -> Response:
+        """Sets a header field, in place of earlier ones of that name.
+
+        >>> Response.text("hi").header("Cache-Control", "no-store").headers["cache-control"]
+        'no-store'
+        """
+        self.headers[name] = value
+        return self
+
+    @_step
+    def add_header(self, name: str, value: str) -> Response:
+        """Adds a header field beside earlier ones of that name."""
+        self.headers.add(name, value)
+        return self
+
+    @_step
+    def cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        http_only: bool = True,
+        same_site: str = "Lax",
+    ) -> Response:
+        """Sets a cookie; `max_age` is in seconds, and without it the cookie ends with the browser's session.
+
+        >>> Response.text("welcome").cookie("visits", "1", max_age=3600).status_code
+        200
+        """
+        if max_age is not None and max_age <= 0:
+            raise InvalidError(f"max_age {max_age} of cookie {name} is not above 0; delete_cookie() removes a cookie")
+        self._add(_Cookie(name, value, max_age, path, domain, secure, http_only, same_site))
+        return self
+
+    @_step
+    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> Response:
+        """Asks the client to forget a cookie; path and domain as it was set with."""
+        self._add(_Cookie(name, None, None, path, domain, False, True, "Lax"))
+        return self
+
+    @_step
+    def send(self, body: Body, *, status: int | None = None, headers: _Fields | None = None) -> Response:
+        """Gives the body by its kind: str is text, dict and list are JSON, bytes are octets, None is no body.
+
+        >>> Response.send([1, 2]).content_type
+        'application/json'
+        """
+        self._fill(body)
+        return self._with(status, headers)
+
+    @_step
+    def text(self, text: str, *, status: int | None = None, headers: _Fields | None = None) -> Response:
+        """Gives a text body, in UTF-8."""
+        self._give(text.encode(), TEXT)
+        return self._with(status, headers)
+
+    @_step
+    def html(self, html: str, *, status: int | None = None, headers: _Fields | None = None) -> Response:
+        """Gives an HTML body, in UTF-8."""
+        self._give(html.encode(), HTML)
+        return self._with(status, headers)
+
+    @_step
+    def json(self, value: Any, *, status: int | None = None, headers: _Fields | None = None) -> Response:
+        """Gives a value as JSON, encoded now.
+
+        >>> Response.json({"ok": True}).body
+        b'{"ok":true}'
+        """
+        self._give(_json.encode(value), JSON)
+        return self._with(status, headers)
+
+    @_step
+    def bytes(self, data: _Bytes, *, status: int | None = None, headers: _Fields | None = None) -> Response:
+        """Gives octets, copied now."""
+        self._give(_octets(data), OCTETS)
+        return self._with(status, headers)
+
+    @_step
+    def redirect(self, location: str, *, status: int = 302, headers: _Fields | None = None) -> Response:
+        """Sends the client elsewhere.
+
+        >>> Response.redirect("/login").status_code
+        302
+        """
+        if status not in _REDIRECTS:
+            raise InvalidError(f"redirect {status!r} is none of 301, 302, 303, 307, 308")
+        self._location = (int(status), _line(location, "location"))
+        self._status = int(status)
+        return self._with(None, headers)
+
+    # The place of send_file(), download(), write() and their like, once the library has them.
+
+    # --- inside ---
+
+    def _with(self, status: int | None, headers: _Fields | None) -> Response:
+        if status is not None:
+            self._set_status(status)
+        if headers is not None:
+            self.headers.extend(headers)
+        return self
+
+    def _set_status(self, code: int) -> None:
+        if not isinstance(code, int) or not 200 <= code <= 599:
+            raise InvalidError(f"status {code!r} is not in 200..=599")
+        self._status = int(code)
+
+    def _add(self, cookie: _Cookie) -> None:
+        if self._cookies is None:
+            self._cookies = []
+        self._cookies.append(cookie)
+
+    def _give(self, data: _FrozenBytes, kind: str) -> None:
+        self._body = data
+        # A type that was asked for stays, one that came with an earlier body goes.
+        if self._type is None or self._type in _BY_BODY:
+            self._type = kind
+
+    def _fill(self, body: Body) -> None:
+        if isinstance(body, str):
+            self._give(body.encode(), TEXT)
+        elif isinstance(body, (dict, list, Mapping)):
+            self._give(_json.encode(body), JSON)
+        elif isinstance(body, (bytes, bytearray, memoryview)):
+            self._give(_octets(body), OCTETS)
+        elif body is None:
+            self._body = None
+            if self._type in _BY_BODY:
+                self._type = None
+        else:
+            raise TypeError(
+                f"a body is str, bytes, dict, list or None, not {type_name(body)}; Response.json() takes any JSON value"
+            )
+
+    def _send(self, res: _ffi.ResponsePointer) -> None:
+        """Copies the answer into the library's."""
+        check = _ffi.check
+        if self._location is not None:
+            code, location = self._location
+            check(_ffi.hasty_response_send_redirect(res, code, location.encode()))
+        if self._status != 200 or self._location is not None:
+            check(_ffi.hasty_response_set_status(res, self._status))
+        if self._type is not None:
+            check(_ffi.hasty_response_set_type(res, self._type.encode()))
+        if self._headers is not None:
+            seen = set()
+            for name, value in self._headers.pairs():
+                key = name.lower()
+                call = _ffi.hasty_response_add_header if key in seen else _ffi.hasty_response_set_header
+                seen.add(key)
+                check(call(res, name.encode(), value.encode()))
+        if self._cookies is not None:
+            for cookie in self._cookies:
+                cookie.send(res)
+        if self._body is not None:
+            check(_ffi.hasty_response_send(res, self._body, len(self._body)))
+
+
+# RFC 6265 4.1.1: cookie-octet
+_COOKIE_OCTETS = frozenset(chr(c) for c in range(0x21, 0x7F)) - frozenset('",;\\')
+
+
+def type_name(value: object) -> str:
+    """The name of its type; a function of its own because inside Response `type` is the method."""
+    return type(value).__name__
+
+
+def _octets(data: _Bytes) -> bytes:
+    return data if type(data) is bytes else bytes(data)
+
+
+def _line(text: str, what: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{what} {text!r} is not str")
+    if any(c in text for c in "\r\n\0"):
+        raise InvalidError(f"{what} {text!r} holds a line break or NUL")
+    return text
+
+
+class _Cookie:
+    """One Set-Cookie to come; the library checks and writes it."""
+
+    __slots__ = ("_name", "_options", "_value")
+
+    def __init__(
+        self,
+        name: str,
+        value: str | None,
+        max_age: int | None,
+        path: str,
+        domain: str | None,
+        secure: bool,
+        http_only: bool,
+        same_site: str,
+    ) -> None:
+        # Checked where the handler stands: the library would refuse the answer only after it has returned.
+        if not is_token(name):
+            raise InvalidError(f"cookie name {name!r} is not a token")
+        if value is not None and not _COOKIE_OCTETS.issuperset(value):
+            raise InvalidError(
+                f"cookie {name} = {value!r}: a value must not hold spaces, quotes, commas, semicolons, backslashes, "
+                "controls or non-ASCII; encode it"
+            )
+        for text in (path, domain or ""):
+            if not text.isascii() or not text.isprintable() or ";" in text:
+                raise InvalidError(f"cookie {name}: path or domain {text!r} holds a semicolon, a control or non-ASCII")
+        if same_site.title() not in ("Lax", "Strict", "None"):
+            raise InvalidError(f"cookie {name}: same_site {same_site!r} is none of Lax, Strict, None")
+        self._name = name.encode()
+        self._value = None if value is None else value.encode()
+        self._options = _ffi.hasty_cookie(
+            ctypes.sizeof(_ffi.hasty_cookie),
+            path.encode(),
+            domain.encode() if domain else None,
+            same_site.encode(),
+            max_age or 0,
+            int(secure),
+            int(not http_only),
+        )
+
+    def send(self, res: _ffi.ResponsePointer) -> None:
+        if self._value is None:
+            _ffi.check(_ffi.hasty_response_delete_cookie(res, self._name, self._options))
+        else:
+            _ffi.check(_ffi.hasty_response_set_cookie(res, self._name, self._value, self._options))

@@ -1,0 +1,789 @@
+"""An app: options, routes, threads, beginning and end."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import logging
+import os
+import socket
+import threading
+import weakref
+from typing import Any
+
+import pytest
+from conftest import ask
+
+import hasty
+from hasty import App, Client, InvalidError, NotFoundError, Request, Response, StateError
+
+# --- routes and their handlers ---
+
+
+def test_a_handler_returns_its_answer(app: App, client: Client) -> None:
+    @app.get("/hello/:name")
+    def hello(req: Request) -> str:
+        return f"Hello, {req.params['name']}!"
+
+    answer = client.get("/hello/Ada")
+    assert (answer.status_code, answer.text) == (200, "Hello, Ada!")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_a_handler_fills_its_answer_in(app: App, client: Client) -> None:
+    @app.get("/users/:id")
+    def user(req: Request, res: Response) -> None:
+        res.status(201).header("X-Kind", "user").json({"userId": req.params["id"]})
+
+    answer = client.get("/users/7")
+    assert (answer.status_code, answer.text) == (201, '{"userId":"7"}')
+    assert answer.headers["x-kind"] == "user"
+
+
+def test_a_handler_that_does_nothing_with_res_sends_an_empty_200(app: App, client: Client) -> None:
+    app.get("/")(lambda req, res: None)
+    answer = client.get("/")
+    assert (answer.status_code, answer.body, answer.headers["content-length"]) == (200, b"", "0")
+
+
+def test_res_may_be_returned_so_that_a_lambda_will_do(app: App, client: Client) -> None:
+    app.get("/")(lambda req, res: res.status(202).text("soon"))
+    assert (client.get("/").status_code, client.get("/").text) == (202, "soon")
+
+
+def test_a_handler_with_res_may_return_another_response(app: App, client: Client) -> None:
+    app.get("/")(lambda req, res: Response.text("other"))
+    assert client.get("/").text == "other"
+
+
+def test_a_decorator_gives_the_function_back(app: App) -> None:
+    def hello(req: Request) -> str:
+        return "hello"
+
+    assert app.get("/")(hello) is hello
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])
+def test_each_method_has_a_decorator(method: str, app: App, client: Client) -> None:
+    getattr(app, method)("/here")(lambda req: req.method)
+    assert client.request(method.upper(), "/here").text == method.upper()
+    assert client.request("BREW", "/here").status_code == 405
+
+
+def test_any_takes_every_method_without_a_handler_of_its_own(app: App, client: Client) -> None:
+    app.any("/here")(lambda req: f"any {req.method}")
+    app.post("/here")(lambda req: "post")
+    assert [client.request(method, "/here").text for method in ("GET", "POST", "BREW")] == [
+        "any GET",
+        "post",
+        "any BREW",
+    ]
+
+
+def test_head_is_answered_from_get(app: App, client: Client) -> None:
+    app.get("/")(lambda req: "twelve bytes")
+    answer = client.head("/")
+    assert (answer.status_code, answer.body, answer.headers["content-length"]) == (200, b"", "12")
+
+
+def test_what_is_not_there_is_404_and_another_method_405(app: App, client: Client) -> None:
+    app.get("/here")(lambda req: "")
+    assert client.get("/there").status_code == 404
+    answer = client.post("/here")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+def test_each_route_runs_its_own_handler(app: App, client: Client) -> None:
+    for number in range(50):
+        app.get(f"/{number}")(lambda req, number=number: str(number))
+    assert [client.get(f"/{number}").text for number in range(50)] == [str(number) for number in range(50)]
+
+
+def test_a_conflict_names_both_patterns(app: App, client: Client) -> None:
+    app.get("/users/:id")(lambda req: "first")
+    with pytest.raises(ValueError, match=r"(?s)/users/:name.*/users/:id|/users/:id.*/users/:name"):
+        app.get("/users/:name")(lambda req: "second")
+    # What was refused left nothing behind: the numbers of later routes are right.
+    app.get("/after")(lambda req: "after")
+    assert (client.get("/users/7").text, client.get("/after").text) == ("first", "after")
+
+
+@pytest.mark.parametrize(("method", "pattern"), [("GET", "/a/:"), ("GET", "/a/*/b"), ("G T", "/a"), ("", "/a")])
+def test_a_malformed_route_is_refused(method: str, pattern: str, app: App) -> None:
+    with pytest.raises(InvalidError):
+        app.route(method, pattern)(lambda req: "")
+
+
+def test_a_nul_in_a_pattern_is_refused_not_cut(app: App) -> None:
+    with pytest.raises(InvalidError, match="NUL"):
+        app.get("/a\0b")(lambda req: "")
+
+
+@pytest.mark.parametrize("arguments", [("/path", "GET"), ("/path", "/other"), ("GET", "path")])
+def test_route_says_that_the_method_comes_first(arguments: tuple[str, str], app: App) -> None:
+    with pytest.raises(InvalidError, match=r'route\("GET", "/path"\)'):
+        app.route(*arguments)
+
+
+def test_a_route_after_start_is_refused(app: App) -> None:
+    with (
+        app.start(),
+        pytest.raises(StateError, match=r"GET /late .*register every route before listen\(\) or start\(\)"),
+    ):
+        app.get("/late")(lambda req: "")
+
+
+def test_a_route_has_a_limit_of_its_own(app: App, client: Client) -> None:
+    app.post("/small", max_body_bytes=4)(lambda req: req.body)
+    app.post("/large")(lambda req: req.body)
+    assert client.post("/small", body="four").status_code == 200
+    assert client.post("/small", body="fives").status_code == 413
+    assert client.post("/large", body="fives").status_code == 200
+
+
+# --- what a handler may look like ---
+
+
+class Callable1:
+    def __call__(self, req: Request) -> str:
+        return "an object"
+
+    def method(self, req: Request) -> str:
+        return "a method"
+
+    @staticmethod
+    def static(req: Request, res: Response) -> None:
+        res.text("a static method")
+
+
+def with_default(req: Request, greeting: str = "hello") -> str:
+    return greeting
+
+
+def with_rest(*args: Any) -> str:
+    return str(len(args))
+
+
+def with_keywords(req: Request, *, greeting: str = "hello", **more: Any) -> str:
+    return greeting
+
+
+def with_prefix(prefix: str, req: Request) -> str:
+    return prefix
+
+
+@pytest.mark.parametrize(
+    ("handler", "text"),
+    [
+        (lambda req: "a lambda", "a lambda"),
+        (Callable1(), "an object"),
+        (Callable1().method, "a method"),
+        (Callable1.static, "a static method"),
+        (with_default, "hello"),
+        (with_rest, "1"),
+        (with_keywords, "hello"),
+        (functools.partial(with_prefix, "partial"), "partial"),
+    ],
+)
+def test_whatever_takes_a_request_is_a_handler(handler: Any, text: str, app: App, client: Client) -> None:
+    app.get("/")(handler)
+    assert client.get("/").text == text
+
+
+def takes_nothing() -> str:
+    return ""
+
+
+def takes_three(req: Request, res: Response, more: int) -> None: ...
+
+
+def takes_keyword(req: Request, *, needed: int) -> str:
+    return ""
+
+
+async def asynchronous(req: Request) -> str:
+    return ""
+
+
+def generator(req: Request) -> Any:
+    yield ""
+
+
+class AsyncObject:
+    async def __call__(self, req: Request) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (takes_nothing, "takes_nothing takes 0 arguments: `def takes_nothing(req)` returns the answer, "),
+        (takes_three, "takes_three takes 3 arguments.*`def takes_three(req, res)` fills it in"),
+        (takes_keyword, "takes_keyword needs the keyword argument 'needed'"),
+        (asynchronous, "asynchronous is async or a generator"),
+        (generator, "generator is async or a generator"),
+        (functools.partial(asynchronous), "is async or a generator"),
+        (AsyncObject(), "is async or a generator"),
+        (lambda: "", "takes 0 arguments: `def h.req.` returns"),
+        ("hello", "a handler is a function, not 'hello'"),
+        (None, "a handler is a function, not None"),
+    ],
+)
+def test_what_cannot_be_a_handler_is_refused_at_registration(handler: Any, words: str, app: App) -> None:
+    pattern = words.replace("(req)", r"\(req\)").replace("(req, res)", r"\(req, res\)")
+    with pytest.raises(ValueError, match=pattern):
+        app.get("/")(handler)
+
+
+# --- options ---
+
+
+def test_options_go_by_name(client: Client) -> None:
+    app = App(max_body_bytes=1 << 20, max_headers=50, idle_timeout_ms=0, server_header="mine", backlog=16)
+    names = ("max_body_bytes", "max_headers", "idle_timeout_ms", "server_header", "backlog")
+    assert [app.option(name) for name in names] == ["1048576", "50", "0", "mine", "16"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_body_bytes",
+        "max_connections",
+        "max_connections_per_ip",
+        "max_header_bytes",
+        "max_headers",
+        "max_target_bytes",
+        "header_timeout_ms",
+        "body_timeout_ms",
+        "idle_timeout_ms",
+        "write_timeout_ms",
+        "exchange_timeout_ms",
+        "max_requests_per_connection",
+    ],
+)
+def test_every_option_of_the_struct_has_a_parameter(name: str) -> None:
+    assert App(**{name: 1234}).option(name) == "1234"  # type: ignore[arg-type]
+
+
+def test_an_option_takes_effect() -> None:
+    app = App(max_body_bytes=3, server_header="mine")
+    app.post("/")(lambda req: "")
+    with app.test_client() as client:
+        assert client.post("/", body="123").headers["server"] == "mine"
+        assert client.post("/", body="1234").status_code == 413
+
+
+def test_an_unknown_option_is_refused_by_name() -> None:
+    with pytest.raises(NotFoundError, match="max_heeders"):
+        App(max_heeders=1)
+
+
+@pytest.mark.parametrize("options", [{"max_headers": -1}, {"max_headers": "many"}, {"server_header": "a\r\nb"}])
+def test_a_wrong_value_is_refused_with_its_option(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        App(**options)
+
+
+@pytest.mark.parametrize("threads", [-1, "2", 1.5])
+def test_threads_is_a_number_from_0(threads: Any) -> None:
+    with pytest.raises(InvalidError, match="threads"):
+        App(threads=threads)
+
+
+def test_the_library_gets_no_threads_of_its_own() -> None:
+    assert App(threads=4).option("threads") == "0"
+
+
+# --- threads ---
+
+
+def test_handlers_run_on_threads_that_python_knows(app: App, client: Client) -> None:
+    threads = []
+    app.get("/")(lambda req: threads.append(threading.current_thread()))
+    for _ in range(3):
+        assert client.get("/").status_code == 204
+    assert {thread.name for thread in threads} == {"hasty-1"}
+    assert not any(isinstance(thread, threading._DummyThread) for thread in threads)
+
+
+def test_as_many_handlers_run_at_a_time_as_there_are_threads() -> None:
+    app = App(threads=3)
+    together = threading.Barrier(3)
+
+    @app.get("/")
+    def meet(req: Request) -> str:
+        together.wait(10)
+        return threading.current_thread().name
+
+    names = []
+    with app.start() as server:
+
+        def go() -> None:
+            names.append(Client(server.host, server.port).get("/").text)
+
+        clients = [threading.Thread(target=go) for _ in range(3)]
+        for thread in clients:
+            thread.start()
+        for thread in clients:
+            thread.join()
+    assert sorted(names) == ["hasty-1", "hasty-2", "hasty-3"]
+
+
+def test_two_apps_run_side_by_side() -> None:
+    first, second = App(), App()
+    first.get("/")(lambda req: "first")
+    second.get("/")(lambda req: "second")
+    with first.test_client() as one, second.test_client() as two:
+        assert (one.get("/").text, two.get("/").text, one.get("/").text) == ("first", "second", "first")
+
+
+def test_one_app_may_ask_another_inside_a_handler() -> None:
+    inner, outer = App(), App()
+    inner.get("/")(lambda req: "inner")
+    with inner.test_client() as inside:
+        outer.get("/")(lambda req: f"outer of {inside.get('/').text}")
+        with outer.test_client() as client:
+            assert client.get("/").text == "outer of inner"
+
+
+# --- failures ---
+
+
+def test_an_exception_is_logged_with_its_traceback_and_answers_500(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/fail")
+    def fail(req: Request) -> str:
+        raise RuntimeError("the cupboard is bare")
+
+    app.get("/work")(lambda req: "works")
+    answer = client.get("/fail?a=1")
+    assert answer.status_code == 500
+    assert "cupboard" not in answer.text, "what went wrong is for the log, not for strangers"
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("hasty", "ERROR")
+    assert record.getMessage() == f"GET /fail?a=1: {fail.__qualname__} failed"
+    assert record.exc_info is not None and str(record.exc_info[1]) == "the cupboard is bare"
+    assert "in fail\n" in caplog.text, "the traceback"
+    assert client.get("/work").text == "works", "the worker is healthy"
+
+
+def test_the_connection_is_healthy_after_a_failure(app: App) -> None:
+    app.get("/fail")(lambda req: 1 / 0)
+    app.get("/work")(lambda req: "works")
+    with app.start() as server:
+        answers = ask(
+            server,
+            b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\nGET /work HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        )
+    assert answers.count(b"HTTP/1.1 500 ") == 1
+    assert answers.endswith(b"\r\n\r\nworks")
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), MemoryError(), RecursionError()]
+)
+def test_no_exception_ends_a_worker(error: BaseException, app: App, client: Client) -> None:
+    @app.get("/fail")
+    def fail(req: Request) -> str:
+        raise error
+
+    app.get("/work")(lambda req: "works")
+    assert (client.get("/fail").status_code, client.get("/work").text) == (500, "works")
+
+
+def test_what_was_filled_in_before_a_failure_is_not_sent(app: App, client: Client) -> None:
+    @app.get("/")
+    def fail(req: Request, res: Response) -> None:
+        res.status(201).header("X-Half", "1").cookie("half", "1").text("half")
+        raise RuntimeError
+
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "x-half" not in answer.headers and "set-cookie" not in answer.headers and "half" not in answer.text
+
+
+@pytest.mark.parametrize("value", [7, 1.5, True, object(), {1, 2}, ("text",), ("a", 200, {}, 4), (Response(), 200)])
+def test_a_value_that_is_no_answer_is_500_and_explained(
+    value: Any, app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.get("/")(lambda req: value)
+    assert client.get("/").status_code == 500
+    assert "TypeError: a body is str, bytes" in caplog.text or "TypeError: a tuple is (body, status)" in caplog.text
+
+
+def test_a_value_beside_res_is_500_and_explained(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    app.get("/")(lambda req, res: "lost")
+    assert client.get("/").status_code == 500
+    assert "takes (req, res) and returned str: give the answer to res" in caplog.text
+
+
+def test_what_the_library_refuses_at_the_end_is_500_and_logged(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.get("/")(lambda req: ("five!", 200, {"Content-Length": "4", "X-Half": "1"}))
+    app.get("/date")(lambda req: ("", 200, {"Date": "today"}))
+    answer = client.get("/")
+    assert answer.status_code == 500 and "x-half" not in answer.headers
+    assert client.get("/date").status_code == 500
+    assert any("Date" in record.getMessage() + str(record.exc_info) for record in caplog.records)
+
+
+def test_a_broken_log_handler_costs_nobody_the_answer(app: App, client: Client) -> None:
+    class Broken(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            raise OSError("disk full")
+
+    broken = Broken()
+    logging.getLogger("hasty").addHandler(broken)
+    try:
+        app.get("/")(lambda req: 1 / 0)
+        assert client.get("/").status_code == 500
+    finally:
+        logging.getLogger("hasty").removeHandler(broken)
+
+
+# --- beginning and end ---
+
+
+def test_start_takes_a_free_port_and_tells_it(app: App) -> None:
+    app.get("/")(lambda req: "hello")
+    with app.start(port=0) as server:
+        assert server.port > 0
+        assert server.url == f"http://127.0.0.1:{server.port}"
+        assert Client("127.0.0.1", server.port).get("/").text == "hello"
+
+
+def test_after_the_with_block_nobody_listens(app: App) -> None:
+    with app.start() as server:
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_no_thread_is_left_behind() -> None:
+    before = set(threading.enumerate())
+    app = App(threads=4)
+    app.get("/")(lambda req: "")
+    with app.test_client() as client:
+        client.get("/")
+        assert len(set(threading.enumerate()) - before) == 4
+    assert set(threading.enumerate()) == before
+
+
+def test_start_works_off_the_main_thread() -> None:
+    texts = []
+
+    def elsewhere() -> None:
+        app = App()
+        app.get("/")(lambda req: "hello")
+        with app.start() as server:
+            texts.append(Client(server.host, server.port).get("/").text)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join(20)
+    assert texts == ["hello"]
+
+
+def test_listen_prints_its_url_and_returns_after_stop(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(req: Request) -> str:
+        app.stop()
+        return "stopping"
+
+    app.get("/stop")(stop)
+    thread = threading.Thread(target=app.listen, args=(0,))
+    thread.start()
+    url = ""
+    while not url.endswith("\n"):
+        url += capsys.readouterr().out
+    host, port = url.strip().rstrip("/").rsplit("/", 1)[1].split(":")
+    assert url == f"http://127.0.0.1:{port}/\n"
+    assert Client(host, int(port)).get("/stop").text == "stopping", "the handler that stops is still answered"
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_run_takes_host_and_port(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+    app.stop()  # sticks, so that run() returns at once
+    app.run(host="127.0.0.1", port=0)
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
+def test_stop_before_start_sticks(app: App) -> None:
+    app.stop()
+    server = app.start()
+    assert server.wait(10)
+    server.close()
+
+
+def test_wait_says_whether_the_server_has_stopped(app: App) -> None:
+    with app.start() as server:
+        assert server.wait(0) is False
+        server.stop()
+        assert server.wait(10) is True
+
+
+def test_stop_and_close_may_be_repeated(app: App) -> None:
+    server = app.start()
+    for _ in range(3):
+        server.stop()
+        server.close()
+        app.stop()
+
+
+def test_an_app_runs_once(app: App) -> None:
+    with app.start():
+        with pytest.raises(StateError, match="make a new App"):
+            app.start()
+    with pytest.raises(StateError, match="make a new App"):
+        app.start()
+    with pytest.raises(StateError, match="make a new App"):
+        app.get("/")(lambda req: "")
+
+
+def test_a_port_in_use_is_an_os_error_with_its_number(app: App) -> None:
+    with app.start() as server:
+        other = App()
+        with pytest.raises(OSError, match=str(server.port)):
+            other.start(port=server.port)
+        # What failed may be tried again.
+        with other.start(port=0):
+            pass
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 1 << 32, "80"])
+def test_a_port_out_of_range_is_refused(port: Any, app: App) -> None:
+    with pytest.raises(InvalidError, match="port"):
+        app.start(port=port)
+
+
+def test_a_host_that_is_none_is_refused(app: App) -> None:
+    with pytest.raises(hasty.HastyError):
+        app.start(host="not an address")
+
+
+def test_every_address_has_a_url_that_works() -> None:
+    app = App()
+    app.get("/")(lambda req: "hello")
+    with app.start(host="0.0.0.0") as server:
+        assert server.url == f"http://127.0.0.1:{server.port}"
+        assert Client(server.host, server.port).get("/").text == "hello"
+
+
+@pytest.mark.parametrize("call", ["close", "wait"])
+def test_waiting_for_the_end_inside_a_handler_is_refused(call: str, app: App, caplog: pytest.LogCaptureFixture) -> None:
+    def inside(req: Request) -> None:
+        getattr(server, call)()
+
+    app.get("/")(inside)
+    with app.start() as server:
+        assert Client(server.host, server.port).get("/").status_code == 500
+    assert f"StateError: {call}() inside a handler would wait for that handler" in caplog.text
+
+
+def test_close_waits_for_a_handler_that_runs(app: App) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    @app.get("/")
+    def slow(req: Request) -> str:
+        inside.set()
+        go_on.wait(10)
+        return "finished"
+
+    texts = []
+    server = app.start()
+    asking = threading.Thread(target=lambda: texts.append(Client(server.host, server.port).get("/").text))
+    asking.start()
+    assert inside.wait(10)
+    closing = threading.Thread(target=server.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    go_on.set()
+    closing.join(10)
+    asking.join(10)
+    assert texts == ["finished"]
+
+
+def test_a_handler_that_never_ends_does_not_hold_close_for_ever(
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hasty.server.GRACE_S", 0.1)
+    inside, go_on = threading.Event(), threading.Event()
+
+    @app.get("/")
+    def stuck(req: Request) -> str:
+        inside.set()
+        go_on.wait(30)
+        return ""
+
+    server = app.start()
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert inside.wait(10)
+    server.close()
+    assert "handlers still run 0.1 s after the server was stopped" in caplog.text
+    go_on.set()
+    connection.close()
+    assert server.wait(10)
+    server.close()
+
+
+def test_the_librarys_log_reaches_pythons(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    from hasty._ffi import LOG_WARN, hasty_log_fn, hasty_str
+    from hasty.app import _pass_on
+
+    message = hasty_str(b"something\0odd", 13)
+    hasty_log_fn(_pass_on)(LOG_WARN, message, None)
+    (record,) = caplog.records
+    assert (record.name, record.levelname, record.getMessage()) == ("hasty", "WARNING", "something\0odd")
+
+
+# --- nothing leaks ---
+
+
+def test_handlers_go_with_their_server() -> None:
+    class Handler:
+        def __call__(self, req: Request) -> str:
+            return "hello"
+
+    handler = Handler()
+    gone = weakref.ref(handler)
+    app = App()
+    app.get("/")(handler)
+    del handler
+    with app.test_client() as client:
+        client.get("/")
+    del app, client
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_app_that_never_ran_is_collected_even_in_a_cycle() -> None:
+    def make() -> weakref.ref[App]:
+        app = App()
+
+        @app.get("/")
+        def hello(req: Request) -> str:
+            return repr(app)
+
+        return weakref.ref(app)
+
+    gone = make()
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_server_that_nobody_holds_stops() -> None:
+    def make() -> int:
+        app = App()
+        app.get("/")(lambda req: "hello")
+        return app.start().port
+
+    before = set(threading.enumerate())
+    port = make()
+    gc.collect()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_requests_and_responses_go_with_their_handler(app: App, client: Client) -> None:
+    seen: list[weakref.ref[Any]] = []
+
+    @app.get("/")
+    def hello(req: Request, res: Response) -> None:
+        seen.extend([weakref.ref(req), weakref.ref(res)])
+
+    client.get("/")
+    client.get("/")
+    assert [ref() for ref in seen[:2]] == [None, None]
+
+
+def test_a_failing_handler_leaves_no_cycle_that_keeps_its_locals(app: App, client: Client) -> None:
+    class Large:
+        pass
+
+    seen: list[weakref.ref[Any]] = []
+
+    @app.get("/")
+    def fail(req: Request) -> str:
+        large = Large()
+        seen.append(weakref.ref(large))
+        raise RuntimeError
+
+    logging.getLogger("hasty").disabled = True  # pytest keeps the records, and they keep the traceback
+    try:
+        client.get("/")
+        client.get("/")
+    finally:
+        logging.getLogger("hasty").disabled = False
+    gc.collect()
+    assert seen[0]() is None
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_apps_come_and_go_without_leaving_descriptors_or_objects() -> None:
+    def once() -> None:
+        app = App(threads=2)
+        app.get("/:name")(lambda req: req.params["name"])
+        with app.test_client() as client:
+            assert client.get("/a").text == "a"
+
+    for _ in range(3):
+        once()
+    gc.collect()
+    files, objects = descriptors(), len(gc.get_objects())
+    for _ in range(50):
+        once()
+    gc.collect()
+    assert descriptors() == files
+    assert len(gc.get_objects()) - objects < 50, "less than one for each app"
+
+
+def resident() -> int:
+    """The process's memory in KiB."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+
+def test_ten_thousand_requests_need_no_more_memory_than_the_first_thousand(app: App) -> None:
+    @app.post("/echo/:name")
+    def echo(req: Request, res: Response) -> None:
+        res.header("X-Name", req.params["name"]).cookie("seen", "1")
+        res.json({"query": dict(req.query), "body": req.json(), "agent": req.headers.get("user-agent")})
+
+    app.get("/fail")(lambda req: 1 / 0)
+    body = b'{"a":[1,2,3]}'
+    request = b"POST /echo/Ada?q=1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    fail = b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n"
+    batch = request * 49 + fail
+    logging.getLogger("hasty").disabled = True
+    try:
+        with app.start() as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+
+            def thousand() -> None:
+                for _ in range(20):
+                    connection.sendall(batch)
+                    answers = b""
+                    while answers.count(b"HTTP/1.1 ") < 50 or not answers.count(b'"agent":null}') == 49:
+                        part = connection.recv(65536)
+                        assert part
+                        answers += part
+
+            thousand()
+            gc.collect()
+            before, objects = resident(), len(gc.get_objects())
+            for _ in range(10):
+                thousand()
+            gc.collect()
+            assert len(gc.get_objects()) - objects < 100
+            assert resident() - before < 2048, "KiB"
+    finally:
+        logging.getLogger("hasty").disabled = False

@@ -1,0 +1,190 @@
+"""The test client."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import socket
+import threading
+import warnings
+from typing import Any
+
+import pytest
+
+from hasty import App, Client, Request, Response
+
+
+@pytest.fixture
+def mirror(app: App) -> App:
+    """Answers with what it was asked."""
+
+    @app.any("/*")
+    def show(req: Request) -> dict[str, Any]:
+        return {
+            "method": req.method,
+            "target": req.target,
+            "headers": {name.lower(): value for name, value in req.headers.pairs()},
+            "body": req.body.decode("latin-1"),
+        }
+
+    return app
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])
+def test_each_method_has_its_name(method: str, mirror: App, client: Client) -> None:
+    assert getattr(client, method)("/a").json()["method"] == method.upper()
+
+
+def test_head_has_no_body(mirror: App, client: Client) -> None:
+    answer = client.head("/")
+    assert (answer.status_code, answer.body) == (200, b"")
+
+
+def test_request_takes_any_method(mirror: App, client: Client) -> None:
+    assert client.request("BREW", "/").json()["method"] == "BREW"
+
+
+@pytest.mark.parametrize(
+    ("parts", "body", "kind"),
+    [
+        ({"body": "é"}, "é".encode().decode("latin-1"), None),
+        ({"body": b"\0\xff"}, "\0\xff", None),
+        ({"json": {"a": [1, "é"]}}, '{"a":[1,"é"]}'.encode().decode("latin-1"), "application/json"),
+        ({"json": []}, "[]", "application/json"),
+        ({"form": {"a": "b c", "d": ["1", "&"]}}, "a=b+c&d=1&d=%26", "application/x-www-form-urlencoded"),
+        ({"form": [("a", "1"), ("a", "2")]}, "a=1&a=2", "application/x-www-form-urlencoded"),
+        ({"json": 1, "headers": {"content-type": "application/x-own"}}, "1", "application/x-own"),
+        ({}, "", None),
+    ],
+)
+def test_a_body_goes_out_with_its_type_and_length(
+    parts: dict[str, Any], body: str, kind: str | None, mirror: App, client: Client
+) -> None:
+    seen = client.post("/", **parts).json()
+    assert seen["body"] == body
+    assert seen["headers"].get("content-type") == kind
+    assert seen["headers"]["content-length"] == str(len(body))
+
+
+def test_two_bodies_are_refused(mirror: App, client: Client) -> None:
+    with pytest.raises(TypeError, match="one of body, json and form"):
+        client.post("/", body="a", json={})
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"),
+    [
+        ("/", {"q": "a b", "tag": ["c", "é"]}, "/?q=a+b&tag=c&tag=%C3%A9"),
+        ("/?x=1", {"y": 2}, "/?x=1&y=2"),
+        ("/a b/é", None, "/a%20b/%C3%A9"),
+        ("/a%20b%2F", None, "/a%20b%2F"),
+        ("/a;b=1,2/(c)'!*$&+@:", None, "/a;b=1,2/(c)'!*$&+@:"),
+    ],
+)
+def test_paths_and_queries(path: str, query: Any, target: str, mirror: App, client: Client) -> None:
+    assert client.get(path, query=query).json()["target"] == target
+
+
+def test_headers_go_out(mirror: App, client: Client) -> None:
+    seen = client.get("/", headers=[("X-A", "1"), ("Host", "example.org")]).json()["headers"]
+    assert (seen["x-a"], seen["host"]) == ("1", "example.org")
+
+
+def test_an_answer_reads_as_text_json_and_bytes(app: App, client: Client) -> None:
+    app.get("/")(lambda req: {"é": 1})
+    answer = client.get("/")
+    assert answer.json() == {"é": 1}
+    assert answer.text == '{"é":1}'
+    assert answer.body == '{"é":1}'.encode()
+    assert (answer.status_code, answer.reason) == (200, "OK")
+    assert answer.headers["CONTENT-TYPE"] == "application/json"
+    assert repr(answer) == "<Answer 200 OK, 8 bytes>"
+
+
+def test_one_connection_serves_many_requests(app: App, client: Client) -> None:
+    ports = set()
+
+    @app.get("/")
+    def hello(req: Request) -> None:
+        ports.add(client._connection.sock.getsockname()[1])
+
+    for _ in range(5):
+        client.get("/")
+    assert len(ports) == 1
+
+
+def test_a_connection_that_the_server_closed_is_opened_again(app: App, client: Client) -> None:
+    app.get("/")(lambda req: Response.text("bye").header("Connection", "close"))
+    assert [client.get("/").text for _ in range(3)] == ["bye"] * 3
+
+
+def test_a_connection_that_idled_away_is_opened_again() -> None:
+    app = App(idle_timeout_ms=50)
+    app.get("/")(lambda req: "hello")
+    with app.test_client() as client:
+        assert client.get("/").text == "hello"
+        # The server's FIN is there when the socket reads as empty.
+        client._connection.sock.settimeout(10)
+        assert client._connection.sock.recv(1, socket.MSG_PEEK) == b""
+        assert client.get("/").text == "hello"
+
+
+def test_cookies_are_kept_replaced_and_forgotten(app: App, client: Client) -> None:
+    app.get("/set")(lambda req, res: res.cookie("a", "1").cookie("b", "2").text(""))
+    app.get("/change")(lambda req, res: res.cookie("a", "3").delete_cookie("b").text(""))
+    app.get("/show")(lambda req: dict(req.cookies))
+    client.get("/set")
+    assert client.get("/show").json() == {"a": "1", "b": "2"}
+    client.get("/change")
+    assert client.get("/show").json() == {"a": "3"}
+    client.cookies["mine"] = "4"
+    assert client.get("/show").json() == {"a": "3", "mine": "4"}
+
+
+def test_redirects_are_not_followed(app: App, client: Client) -> None:
+    app.get("/")(lambda req: Response.redirect("/there"))
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/there")
+
+
+def test_the_client_that_started_the_app_ends_it_and_others_do_not(app: App) -> None:
+    app.get("/")(lambda req: "hello")
+    with app.test_client() as first:
+        with app.test_client() as second:
+            assert second.get("/").text == "hello"
+        assert first.get("/").text == "hello"
+    with pytest.raises(ConnectionRefusedError):
+        first.get("/")
+
+
+def test_a_client_joins_a_server_that_runs(app: App) -> None:
+    app.get("/")(lambda req: "hello")
+    with app.start() as server:
+        with app.test_client() as client:
+            assert client.get("/").text == "hello"
+        assert server.wait(0) is False
+
+
+def test_a_client_that_is_dropped_leaves_no_warning_and_no_server(app: App) -> None:
+    app = App()
+    app.get("/")(lambda req: "hello")
+    before = set(threading.enumerate())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert app.test_client().get("/").text == "hello"
+        gc.collect()
+        del app
+        gc.collect()
+    assert not caught
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_other_clients_understand_the_server_too(app: App) -> None:
+    app.post("/")(lambda req: req.body[::-1])
+    with app.start() as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("POST", "/", body=b"abc")
+        assert connection.getresponse().read() == b"cba"
+        connection.close()

@@ -1,0 +1,200 @@
+"""Signals and the end of the process, seen from outside: in programs of their own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import Callable
+from urllib.request import urlopen
+
+import pytest
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+SERVE = """
+import sys, time
+from hasty import App
+
+app = App(threads=int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+
+@app.get("/")
+def hello(req):
+    return "hello"
+
+@app.get("/slow")
+def slow(req):
+    print("inside", flush=True)
+    time.sleep(0.5)
+    return "finished"
+
+app.listen(0)
+print("after", flush=True)
+"""
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_ctrl_c_stops_cleanly_within_a_second(threads: str, program: Start) -> None:
+    process = program(SERVE, threads)
+    url = line(process)
+    assert url.startswith("http://127.0.0.1:") and url.endswith("/")
+    with urlopen(url, timeout=10) as answer:
+        assert answer.read() == b"hello"
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    code, out, err = end(process)
+    assert (code, out, err) == (0, "after\n", ""), "listen() returns, without a traceback"
+    assert time.monotonic() - began < 1
+
+
+def test_ctrl_c_at_an_idle_server_that_nobody_asked(program: Start) -> None:
+    process = program(SERVE)
+    line(process)
+    process.send_signal(signal.SIGINT)
+    assert end(process)[0] == 0
+
+
+def test_a_handler_that_runs_at_ctrl_c_finishes_its_answer(program: Start) -> None:
+    process = program(SERVE)
+    url = line(process)
+    with subprocess.Popen(
+        ["curl", "-s", "--max-time", "10", f"{url}slow"], stdout=subprocess.PIPE, text=True
+    ) as client:
+        assert line(process) == "inside"
+        process.send_signal(signal.SIGINT)
+        assert client.communicate(timeout=20)[0] == "finished"
+    assert end(process) == (0, "after\n", "")
+
+
+def test_a_second_ctrl_c_does_not_wait_for_handlers(program: Start) -> None:
+    source = SERVE.replace("time.sleep(0.5)", "time.sleep(60)").replace('print("after", flush=True)', "")
+    process = program(source)
+    url = line(process)
+    with subprocess.Popen(["curl", "-s", "--max-time", "20", f"{url}slow"], stdout=subprocess.DEVNULL):
+        assert line(process) == "inside"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        while process.poll() is None and time.monotonic() - began < 15:
+            # The first may still be on its way; at the latest the third finds nobody waiting.
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+        code, _, err = end(process)
+    assert time.monotonic() - began < 5, "less than the time that handlers are given"
+    assert code == -signal.SIGINT or "KeyboardInterrupt" in err
+
+
+def test_sigterm_does_what_it_did_before(program: Start) -> None:
+    process = program(SERVE)
+    line(process)
+    process.send_signal(signal.SIGTERM)
+    assert end(process)[0] == -signal.SIGTERM
+
+
+def test_a_signal_handler_of_the_programs_own_runs_and_may_stop_the_app(program: Start) -> None:
+    source = SERVE.replace(
+        "app.listen(0)",
+        "import signal; signal.signal(signal.SIGTERM, lambda *_: (print('stopping', flush=True), app.stop()))\napp.listen(0)",
+    )
+    process = program(source)
+    line(process)
+    process.send_signal(signal.SIGTERM)
+    assert end(process) == (0, "stopping\nafter\n", "")
+
+
+def test_a_signal_handler_that_raises_stops_the_app_and_is_heard(program: Start) -> None:
+    source = SERVE.replace(
+        "app.listen(0)",
+        "import signal\ndef leave(*_): raise SystemExit(7)\nsignal.signal(signal.SIGTERM, leave)\napp.listen(0)",
+    )
+    process = program(source)
+    line(process)
+    process.send_signal(signal.SIGTERM)
+    assert end(process) == (7, "", "")
+
+
+def test_signal_settings_are_as_they_were(program: Start) -> None:
+    source = """
+import signal
+from hasty import App
+
+before = [signal.getsignal(number) for number in range(1, 32)], signal.pthread_sigmask(signal.SIG_BLOCK, [])
+app = App()
+with app.start():
+    during = [signal.getsignal(number) for number in range(1, 32)], signal.pthread_sigmask(signal.SIG_BLOCK, [])
+after = [signal.getsignal(number) for number in range(1, 32)], signal.pthread_sigmask(signal.SIG_BLOCK, [])
+print(before == during == after)
+"""
+    assert end(program(source)) == (0, "True\n", "")
+
+
+def test_a_program_that_forgets_to_stop_still_ends(program: Start) -> None:
+    source = """
+from urllib.request import urlopen
+from hasty import App
+
+app = App(threads=3)
+app.get("/")(lambda req: "hello")
+server = app.start()
+print(urlopen(server.url).read().decode())
+"""
+    began = time.monotonic()
+    assert end(program(source)) == (0, "hello\n", "")
+    assert time.monotonic() - began < 4, "nobody was waited for"
+
+
+def test_an_app_without_a_start_ends_with_its_program(program: Start) -> None:
+    source = """
+from hasty import App
+app = App()
+app.get("/")(lambda req: "hello")
+"""
+    assert end(program(source)) == (0, "", "")
+
+
+def test_ctrl_c_reaches_a_main_thread_that_does_other_things(program: Start) -> None:
+    source = """
+import time
+from hasty import App
+
+app = App()
+app.get("/")(lambda req: "hello")
+with app.start() as server:
+    print(server.url, flush=True)
+    try:
+        time.sleep(30)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+    process = program(source)
+    line(process)
+    process.send_signal(signal.SIGINT)
+    assert end(process) == (0, "interrupted\n", "")
+
+
+def test_a_failing_handler_writes_its_traceback_to_standard_error(program: Start) -> None:
+    source = """
+from hasty import App
+
+app = App()
+
+@app.get("/")
+def fail(req):
+    raise RuntimeError("the cupboard is bare")
+
+with app.test_client() as client:
+    print(client.get("/").status_code)
+"""
+    code, out, err = end(program(source))
+    assert (code, out) == (0, "500\n")
+    assert err.startswith("GET /: fail failed\nTraceback (most recent call last):\n")
+    assert err.endswith("RuntimeError: the cupboard is bare\n")

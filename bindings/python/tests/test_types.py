@@ -1,0 +1,113 @@
+"""The package is typed, strictly, and its users' programs can be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import IMPORT_PATH, PACKAGE
+
+pytest.importorskip("mypy")
+
+GOOD = """
+from __future__ import annotations
+from typing import Any
+from hasty import App, BadRequest, Request, Response
+
+app = App(threads=2, max_body_bytes=1)
+
+@app.get("/a")
+def text(req: Request) -> str:
+    return req.params["a"] + req.query.get("b", "") + req.headers["c"] + req.text
+
+@app.post("/b", max_body_bytes=4)
+def chained(req: Request, res: Response) -> None:
+    res.status(200).type("json").header("a", "b").json({"a": req.json()})
+
+@app.get("/c")
+def value(req: Request) -> Response:
+    return Response.json([1], status=201, headers={"Location": "/"}).cookie("a", "b", max_age=3)
+
+@app.get("/d")
+def pair(req: Request) -> tuple[dict[str, int], int]:
+    return {"a": 1}, 201
+
+@app.get("/e")
+def nothing(req: Request) -> None:
+    raise BadRequest("no")
+
+app.get("/f")(lambda req: b"octets")
+app.get("/g")(lambda req, res: res.redirect("/a", status=303))
+name: str = text(Request.__new__(Request))
+with app.start() as server:
+    url: str = server.url
+"""
+
+WRONG = """
+from __future__ import annotations
+from hasty import App, Request, Response
+
+app = App(threads="2")
+
+@app.get("/a")
+def number(req: Request) -> int:
+    return 7
+
+@app.get("/b")
+def three(req: Request, res: Response, more: int) -> None: ...
+
+Response.json([1], stauts=201)
+Response.text(7)
+app.get(7)
+"""
+
+
+def check(source: str, place: Path, *arguments: str) -> tuple[int, str]:
+    program = place / "program.py"
+    program.write_text(source)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--no-error-summary",
+            "--cache-dir",
+            str(place),
+            *arguments,
+            str(program),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=place,
+        env={"MYPYPATH": str(IMPORT_PATH), "PATH": ""},
+        timeout=300,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_package_is_strictly_typed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(PACKAGE)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_program_in_every_style_passes(tmp_path: Path) -> None:
+    assert check(GOOD, tmp_path) == (0, "")
+
+
+def test_mistakes_are_found_line_by_line(tmp_path: Path) -> None:
+    code, words = check(WRONG, tmp_path)
+    assert code == 1
+    found = {int(line.split(":")[1]) for line in words.splitlines() if ": error:" in line}
+    assert found >= {5, 7, 11, 14, 15, 16}, words
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (PACKAGE / "py.typed").is_file()
