@@ -23,6 +23,7 @@ run: build ## serve the example site and print its URL (PORT=8080)
 
 build: ## build libhasty.so and libhasty.a into target/release
 	$(cargo) build --release
+	@ln -sf libhasty.so $(library)/libhasty.so.0
 
 test: ## run every test that takes minutes
 	@tests/check.sh
@@ -42,7 +43,7 @@ bench: build ## measure (benches/README.md says what and how)
 header: ## write include/hasty.h and tests/abi/symbols.txt anew from src/ffi
 	HASTY_BLESS=1 $(cargo) test --quiet --test header the_committed_header
 	python3 tests/abi/symbols.py --bless include/hasty.h
-	@git --no-pager diff --stat -- include/hasty.h tests/abi/symbols.txt 2>/dev/null || true
+	@git --no-pager diff --stat HEAD -- include/hasty.h tests/abi/symbols.txt 2>/dev/null || true
 
 # Copies what `make build` made: `sudo make install` must not build as root.
 install: ## copy library, header and hasty.pc to PREFIX (/usr/local), below DESTDIR

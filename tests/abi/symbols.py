@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What the library exports, what the header declares and what symbols.txt lists are the same names.
 
-    symbols.py HEADER LIBRARY ARCHIVE    prints ok / not ok lines
-    symbols.py --bless HEADER            writes symbols.txt from the header
-    symbols.py --link HEADER             prints a C program that takes the address of every function
+    symbols.py HEADER LIBRARY    prints ok / not ok lines
+    symbols.py --bless HEADER    writes symbols.txt from the header
+    symbols.py --link HEADER     prints a C program that takes the address of every function
 
 cbindgen does not see a function that a macro makes, the linker does: so each list is made by another tool.
 """
@@ -34,12 +34,6 @@ def exported(library):
     """The names the dynamic linker sees."""
     lines = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
     return {line.split()[-1].split("@")[0] for line in lines.splitlines()}
-
-
-def archived(archive):
-    """The hasty_ names an archive defines; Rust's own names are mangled and nobody's business."""
-    run = subprocess.run(["nm", "--defined-only", "--extern-only", archive], capture_output=True, text=True)
-    return {line.split()[-1] for line in run.stdout.splitlines() if re.search(r" [TDBR] hasty_\w+$", line)}
 
 
 def say(name, wrong):
@@ -83,13 +77,12 @@ def main(arguments):
         print('    printf("%zu functions, ABI %u, hasty %s\\n", there, (unsigned)hasty_abi_version(), hasty_version());')
         print("    return 0;\n}")
         return
-    header, library, archive = arguments
+    header, library = arguments
     functions = declarations(header)
     declared = set(functions)
     listed = set(LIST.read_text().split()) if LIST.exists() else set()
     say("header and symbols.txt name the same functions (make header writes both)", differs(declared, "the header", listed, "symbols.txt"))
     say("libhasty.so exports what the header declares and nothing else", differs(exported(library), "libhasty.so", declared, "the header"))
-    say("libhasty.a defines every function of the header", differs(archived(archive), "libhasty.a", declared, "the header"))
     say("every function that returns a hasty_str has a twin ending in _to", twins(functions))
     unknown = {name for name in declared - set(declarations(CONTRACT)) if not name.endswith("_to")}
     say("every function is one of the contract's, or a twin", ", ".join(sorted(unknown)))
