@@ -188,7 +188,7 @@ static void live(const int *order)
         case STOP: hasty_app_stop(app), stopped = 1; break;
         case RUN: status = stopped ? hasty_app_run(app) : HASTY_OK; break; /* it would not return */
         case WAIT: status = hasty_app_wait(app, 0); break;
-        case DRAIN: status = hasty_app_drain(app, 0), stopped = 1; break;
+        case DRAIN: status = hasty_app_drain(app, 0); break;
         }
         if (status == HASTY_ERR_PANIC || status == HASTY_ERR_NULL || status < 0)
             check_fail(__FILE__, __LINE__, "step %d as number %d gives %s: %s", order[i], i, hasty_status_name(status),
@@ -563,6 +563,14 @@ TEST(drain_stops_at_its_deadline)
     hasty_app_free(app);
 }
 
+static void *opens_the_gate(void *released)
+{
+    check_pause_ms(50);
+    *(_Atomic int *)released = 1;
+    gate_open = 1;
+    return NULL;
+}
+
 TEST(free_waits_for_callbacks)
 {
     gate_entered = gate_open = 0;
@@ -572,11 +580,12 @@ TEST(free_waits_for_callbacks)
     client busy = client_open(port);
     client_send(&busy, request_text("GET", "/gate", NULL, NULL));
     CHECK(AWAIT(gate_entered == 1));
-    drainer d;
-    start_drainer(&d, app, -1); /* it lets the gate's owner go first, and free comes after it */
-    gate_open = 1;
-    pthread_join(d.thread, NULL);
+    _Atomic int released = 0;
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, opens_the_gate, (void *)&released) == 0);
     hasty_app_free(app);
+    CHECK(released && "free returned while a handler was still running");
+    pthread_join(thread, NULL);
     client_close(&busy);
 }
 
@@ -1003,11 +1012,11 @@ TEST(without_free_descriptors_it_serves_on_and_later_accepts_again)
     REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     int held[MANY], count = 0, highest = 0;
     while (count < SPARE)
-        highest = held[count++] = fcntl(0, F_DUPFD_CLOEXEC, 0);
+        highest = held[count++] = fcntl(known.fd, F_DUPFD_CLOEXEC, 0);
     lower = limit;
     lower.rlim_cur = (rlim_t)highest + 1;
     REQUIRE(setrlimit(RLIMIT_NOFILE, &lower) == 0);
-    for (int fd; count < MANY && (fd = fcntl(0, F_DUPFD_CLOEXEC, 0)) >= 0;)
+    for (int fd; count < MANY && (fd = fcntl(known.fd, F_DUPFD_CLOEXEC, 0)) >= 0;)
         held[count++] = fd;
 
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
