@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from hasty import App, BadRequest, Request, Response
+from hasty import App, Request, Response
 
 app = App()
 
@@ -32,10 +32,12 @@ def search(req: Request) -> str:
     return "\n".join(f"{name} = {value}" for name, value in req.query.pairs()) or "nothing to look for"
 
 @app.post("/greet")
-def greet(req: Request) -> str:
-    if not ("name" in req.form and "city" in req.form):
-        raise BadRequest("name and city, please")
-    return f"{req.form['name']} from {req.form['city']}"
+def greet(req: Request, res: Response) -> None:
+    name, city = req.form.get("name"), req.form.get("city")
+    if name is None or city is None:
+        res.status(400).text("name and city, please")
+    else:
+        res.text(f"{name} from {city}")
 
 @app.get("/visits")
 def visits(req: Request, res: Response) -> None:

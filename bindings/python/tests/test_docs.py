@@ -13,7 +13,7 @@ from conftest import PACKAGE
 
 import hasty
 
-MODULES = sorted(f"hasty.{module.name}" for module in pkgutil.iter_modules([str(PACKAGE)])) + ["hasty"]
+MODULES = ["hasty", *sorted(f"hasty.{module.name}" for module in pkgutil.iter_modules([str(PACKAGE)]))]
 
 
 @pytest.mark.parametrize("name", MODULES)

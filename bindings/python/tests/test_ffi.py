@@ -99,7 +99,8 @@ def test_structs_are_laid_out_as_in_c(tmp_path: Path) -> None:
     root = _library.checkout(PACKAGE)
     structs = (_ffi.hasty_str, _ffi.hasty_cookie)
     lines = [
-        f'printf("{struct.__name__}.{name} %zu %zu\\n", offsetof({struct.__name__}, {name}), sizeof(((({struct.__name__} *)0)->{name})));'
+        f'printf("{struct.__name__}.{name} %zu %zu\\n", offsetof({struct.__name__}, {name}), '
+        f"sizeof((({struct.__name__} *)0)->{name}));"
         for struct in structs
         for name, *_ in struct._fields_
     ] + [f'printf("{struct.__name__} %zu\\n", sizeof({struct.__name__}));' for struct in structs]

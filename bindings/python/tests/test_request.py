@@ -9,8 +9,7 @@ from typing import Any, Callable
 import pytest
 from conftest import ask
 
-import hasty
-from hasty import App, BadRequest, Client, Headers, JsonError, Request, StateError, Values
+from hasty import App, BadRequest, Client, Headers, JsonError, Request, Response, StateError, Values
 
 
 def read(app: App, part: Callable[[Request], Any]) -> list[Any]:
@@ -422,12 +421,33 @@ def test_a_request_has_no_room_for_other_attributes(app: App, client: Client) ->
 
 
 def test_a_bad_request_of_ones_own_is_a_400(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    @app.get(
-        "/",
-    )
-    def picky(req: Request) -> str:
-        raise hasty.BadRequest("name and city, please")
+    @app.get("/")
+    def picky(req: Request, res: Response) -> None:
+        res.status(201).header("X-Half", "1")
+        raise BadRequest("name and city, please")
 
     answer = client.get("/")
     assert (answer.status_code, answer.text) == (400, "name and city, please")
+    assert "x-half" not in answer.headers
     assert not caplog.records
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/html, application/json", "a/b+json;q=0.5"])
+def test_a_400_of_a_handler_is_of_the_same_type_as_one_of_the_library(
+    accept: str | None, app: App, client: Client
+) -> None:
+    def picky(req: Request) -> str:
+        raise BadRequest('the "name" is missing')
+
+    app.get("/a")(picky)
+    headers = {"Accept": accept} if accept else {}
+    mine, librarys = client.get("/a", headers=headers), client.get("/a%zz", headers=headers)
+    assert (mine.status_code, librarys.status_code) == (400, 400)
+    assert mine.headers["content-type"] == librarys.headers["content-type"]
+    if "json" in mine.headers["content-type"]:
+        assert mine.json()["error"].pop("message") == 'the "name" is missing'
+        mine_rest, librarys_rest = mine.json()["error"], librarys.json()["error"]
+        assert mine_rest.pop("message") != librarys_rest.pop("message")
+        assert mine_rest == librarys_rest
+    else:
+        assert mine.text == 'the "name" is missing'

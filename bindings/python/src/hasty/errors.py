@@ -119,7 +119,7 @@ class LibraryError(HastyError, ImportError):
 
 
 class BadRequest(InvalidError):
-    """The client's mistake: leaves a handler as a 400 with the message as its text, and is not logged as an error.
+    """The client's mistake: answered with 400 and the message, as text or JSON, and not logged as an error.
 
     >>> from hasty import App
     >>> app = App()

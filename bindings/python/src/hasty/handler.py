@@ -55,10 +55,12 @@ class Route:
                 response._send(res)
             except BadRequest as error:
                 _ffi.check(_ffi.hasty_response_reset(res))
-                Response.text(error.message, status=400)._send(res)
+                refusal(request, error)._send(res)
             return _ffi.OK
         except BaseException as error:  # SystemExit too: it would end a worker, not the program
             self._log(request, error)
+            # The library makes the 500, whatever was filled in. It logs every status but this one, and the traceback
+            # says more than it could.
             return _ffi.ERR_CLOSED
         finally:
             request._end()
@@ -76,6 +78,25 @@ class Route:
             log.error("%s %s: %s failed", request.method, request.target, name_of(self._function), exc_info=error)
         except Exception:  # a broken log handler is no reason to lose the answer
             pass
+
+
+def refusal(request: Request, error: BadRequest) -> Response:
+    """A client's mistake, told in its own words; to who prefers JSON, as the library tells those that it finds."""
+    if prefers_json(request.headers.get("accept", "")):
+        answer = {"error": {"status": 400, "reason": "Bad Request", "message": error.message}}
+        return Response.json(answer, status=400)
+    return Response.text(error.message, status=400)
+
+
+def prefers_json(accept: str) -> bool:
+    """Whether a client names JSON, and neither HTML nor text beside it.
+
+    >>> prefers_json("application/json, */*"), prefers_json("text/html, application/json"), prefers_json("*/*")
+    (True, False, False)
+    """
+    names = [media.split(";")[0].strip().lower() for media in accept.split(",")]
+    wants = any(name == "application/json" or name.endswith("+json") for name in names)
+    return wants and "text/html" not in names and "text/plain" not in names
 
 
 def as_response(value: Any) -> Response:

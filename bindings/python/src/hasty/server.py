@@ -6,10 +6,9 @@ import atexit
 import logging
 import threading
 import time
-import weakref
 from ctypes import byref
 from types import TracebackType
-from typing import Any, Callable
+from typing import Any
 
 from . import _ffi
 from .errors import HastyError, StateError
@@ -74,34 +73,69 @@ class Native:
 class _Crew:
     """The worker threads of one app, and the news that the last of them has left."""
 
-    __slots__ = ("_left", "_lock", "failure", "gone", "threads")
+    __slots__ = ("_left", "_lock", "failure", "given_up", "gone", "native", "threads")
 
     def __init__(self, native: Native, count: int) -> None:
+        self.native = native
         self._left = count
         self._lock = threading.Lock()
         self.failure: HastyError | None = None
+        #: Somebody waited in vain for a handler to end; nobody will wait again.
+        self.given_up = False
         # Waiting for an Event can be interrupted by Ctrl-C, in every version of Python; joining a thread cannot.
         self.gone = threading.Event()
         # Daemons, or a program that forgets to stop would never end: `_at_exit` stops them in time.
         self.threads = [
-            threading.Thread(target=self._work, args=(native,), name=f"hasty-{number + 1}", daemon=True)
-            for number in range(count)
+            threading.Thread(target=self._work, name=f"hasty-{number + 1}", daemon=True) for number in range(count)
         ]
 
-    def _work(self, native: Native) -> None:
+    def start(self) -> None:
+        _at_work.add(self)
+        for thread in self.threads:
+            thread.start()
+
+    def _work(self) -> None:
         try:
             # Serves until the app is stopped, without the GIL, which each callback takes for itself.
-            _ffi.check(_ffi.hasty_app_run(native.pointer))
+            _ffi.check(_ffi.hasty_app_run(self.native.pointer))
         except HastyError as error:
             log.error("a worker ended early: %s", error)
             self.failure = error
-            native.stop()
+            self.native.stop()
         finally:
             with self._lock:
                 self._left -= 1
                 last = self._left == 0
             if last:
+                _at_work.discard(self)
                 self.gone.set()
+
+    def end(self, grace: float) -> bool:
+        """Waits for the workers and frees the app; False where a handler still runs after `grace` seconds."""
+        # Given up unless the wait ends well: it may also end with a second Ctrl-C.
+        self.given_up = True
+        if not self.gone.wait(grace):
+            return False
+        self.given_up = False
+        for thread in self.threads:
+            thread.join()
+        self.native.free()
+        return True
+
+
+#: Crews whose threads run, whether or not anybody still holds their server.
+_at_work: set[_Crew] = set()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Ends what still serves while there is an interpreter for handlers to return to."""
+    crews = [crew for crew in _at_work.copy() if not crew.given_up]
+    for crew in crews:
+        crew.native.stop()
+    until = time.monotonic() + GRACE_S
+    for crew in crews:
+        crew.end(max(0.0, until - time.monotonic()))
 
 
 class Server:
@@ -120,10 +154,7 @@ class Server:
         #: The port that was taken; of use where 0 was asked for.
         self.port = int(_ffi.hasty_app_port(native.pointer))
         self._crew = _Crew(native, threads)
-        self._given_up = False
-        for thread in self._crew.threads:
-            thread.start()
-        _running.add(self)
+        self._crew.start()
 
     @property
     def url(self) -> str:
@@ -157,22 +188,12 @@ class Server:
         """Stops, waits for the handlers that still run, and frees everything. Done by `with`; twice is once."""
         self._refuse_inside("close")
         self.stop()
-        if not self._end(GRACE_S):
-            self._given_up = True
+        if not self._crew.end(GRACE_S):
             log.warning(
                 "handlers still run %g s after the server was stopped; their threads are left behind: %s",
                 GRACE_S,
                 ", ".join(thread.name for thread in self._crew.threads if thread.is_alive()),
             )
-
-    def _end(self, grace: float) -> bool:
-        if not self._crew.gone.wait(grace):
-            return False
-        for thread in self._crew.threads:
-            thread.join()
-        _running.discard(self)
-        self._native.free()
-        return True
 
     def _refuse_inside(self, name: str) -> None:
         if threading.current_thread() in self._crew.threads:
@@ -194,17 +215,3 @@ class Server:
 
     def __repr__(self) -> str:
         return f"<Server {self.url}{', stopped' if self._crew.gone.is_set() else ''}>"
-
-
-_running: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
-@atexit.register
-def _at_exit(now: Callable[[], float] = time.monotonic) -> None:
-    """Ends what still serves while there is an interpreter for handlers to return to."""
-    servers = [server for server in _running if not server._given_up]
-    for server in servers:
-        server.stop()
-    until = now() + GRACE_S
-    for server in servers:
-        server._end(max(0.0, until - now()))
