@@ -16,12 +16,12 @@ if __name__ == "json":
 
 
 def main() -> None:
-    from hasty import App, Request, Response
+    from hasty import App, Request, Response, Result
 
     app = App()
 
     @app.get("/users/:id")
-    def user(req: Request) -> object:
+    def user(req: Request) -> Result:
         if req.params["id"] != "7":
             return {"error": "no such user"}, 404
         return {"id": 7, "name": "Ada", "languages": ["en", "fr"]}

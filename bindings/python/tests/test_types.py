@@ -14,7 +14,7 @@ pytest.importorskip("mypy")
 GOOD = """
 from __future__ import annotations
 from typing import Any
-from hasty import App, BadRequest, Request, Response
+from hasty import App, BadRequest, Request, Response, Result
 
 app = App(threads=2, max_body_bytes=1)
 
@@ -33,6 +33,10 @@ def value(req: Request) -> Response:
 @app.get("/d")
 def pair(req: Request) -> tuple[dict[str, int], int]:
     return {"a": 1}, 201
+
+@app.get("/several")
+def several(req: Request) -> Result:
+    return [1] if "a" in req.query else ({"a": 1}, 201)
 
 @app.get("/e")
 def nothing(req: Request) -> None:

@@ -33,6 +33,7 @@ from .errors import (
     TimedOutError,
     UnsupportedError,
 )
+from .handler import Handler, Result
 from .headers import Headers, MutableHeaders, Values
 from .request import Request
 from .response import Response
@@ -44,6 +45,7 @@ __all__ = [
     "BadRequest",
     "Client",
     "ClosedError",
+    "Handler",
     "HastyError",
     "Headers",
     "InvalidError",
@@ -57,6 +59,7 @@ __all__ = [
     "PanicError",
     "Request",
     "Response",
+    "Result",
     "Server",
     "StateError",
     "TimedOutError",
