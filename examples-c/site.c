@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <threads.h>
 
 #define HANDLER(name) static hasty_status name(const hasty_request *req, hasty_response *res, void *user_data)
 #if defined(__GNUC__)
@@ -129,8 +129,8 @@ HANDLER(old)
 
 HANDLER(slow)
 {
-    struct timespec second = {1, 0};
-    nanosleep(&second, NULL); /* a handler may block: it holds one thread and nobody's connection */
+    struct timespec second = {.tv_sec = 1};
+    thrd_sleep(&second, NULL); /* a handler may block: it holds one thread and nobody's connection */
     return hasty_response_send_json(res, "{\"slept\":\"one second, and nobody else had to wait\"}");
 }
 
@@ -150,7 +150,7 @@ static const char page[] =
     "<link rel=\"icon\" href=\"data:,\">\n"
     "<link rel=\"stylesheet\" href=\"/site.css\">\n"
     "<header>\n"
-    "  <h1>hasty<span>http/1.1 for programs that are already there</span></h1>\n"
+    "  <h1>hasty<span>an HTTP server inside your program</span></h1>\n"
     "  <p>This page and every route on it are one C file, <code>examples-c/site.c</code>.\n"
     "  Change a target or a body, send it, and read what comes back.</p>\n"
     "</header>\n"
@@ -257,7 +257,8 @@ static const char script[] =
     "  row.append(make('p', { textContent: about }));\n"
     "  row.onsubmit = event => { event.preventDefault(); send(method, where.value, type, what?.value); };\n"
     "  $('routes').append(row);\n"
-    "}\n";
+    "}\n"
+    "document.querySelector('form').requestSubmit();\n";
 
 typedef struct part {
     const char *type, *text;

@@ -10,6 +10,10 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#ifndef _GNU_SOURCE /* memmem, vasprintf */
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
 #include <hasty.h>
 #include <pthread.h>
@@ -74,6 +78,9 @@ __attribute__((format(printf, 3, 4))) static int check_fail(const char *file, in
         va_start(arguments, format);
         vsnprintf(check_why + used, sizeof check_why - (size_t)used, format, arguments);
         va_end(arguments);
+        for (char *at = check_why; *at != '\0'; at++) /* a reason is one line */
+            if ((unsigned char)*at < ' ')
+                *at = ' ';
     }
     pthread_mutex_unlock(&check_lock);
     return 0;

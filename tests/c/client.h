@@ -308,7 +308,9 @@ static CHECK_UNUSED reply client_read_for(client *c, const char *method)
     char *blank;
     while ((blank = c->len > 0 ? memmem(c->input, c->len, "\r\n\r\n", 4) : NULL) == NULL)
         if (!client_more(c, deadline))
-            return client_no_reply(c, c->ended ? "closed before the head was whole" : "no head came in time");
+            return client_no_reply(c, c->fd < 0  ? "there is no connection"
+                                      : c->ended ? "closed before the head was whole"
+                                                 : "no head came in time");
     reply r = {0};
     size_t head_len = (size_t)(blank - c->input);
     r.head = check_keep(strndup(c->input, head_len));
@@ -401,8 +403,8 @@ static CHECK_UNUSED reply post(int port, const char *target, const char *type, c
 static CHECK_UNUSED int check_reply(const char *file, int line, const char *what, reply r, int status, const char *body)
 {
     if (r.status != status)
-        return check_fail(file, line, "%s answers %d, not %d (%s%s)", what, r.status, status,
-                          r.problem ? r.problem : "", r.body ? r.body : "");
+        return check_fail(file, line, "%s answers %d, not %d (%s%s%s)", what, r.status, status,
+                          r.problem ? r.problem : "", r.problem && r.body_len ? ": " : "", r.body ? r.body : "");
     return body == NULL || check_bytes(file, line, what, r.body, r.body_len, body, strlen(body));
 }
 

@@ -1,0 +1,204 @@
+/* Many connections and many threads: nobody waits for another's handler, and nobody gets another's answer. */
+#include "client.h"
+
+HANDLER(fine)
+{
+    return hasty_response_send_text(res, "fine");
+}
+
+/* ---- a handler that blocks ---- */
+
+static _Atomic int gate_entered, gate_open;
+
+HANDLER(waits_at_the_gate)
+{
+    gate_entered++;
+    AWAIT(gate_open);
+    return hasty_response_send_text(res, "through");
+}
+
+TEST(a_handler_that_blocks_holds_one_thread_and_nobodys_connection)
+{
+    enum { QUICK = 40 };
+    static const uint32_t threads[] = {2, 4, 0};
+    for (size_t round = 0; round < sizeof threads / sizeof threads[0]; round++) {
+        gate_entered = gate_open = 0;
+        hasty_options options = {.size = sizeof options, .threads = threads[round]};
+        hasty_app *app = check_app(&options);
+        CHECK_OK(hasty_app_get(app, "/", fine, NULL));
+        CHECK_OK(hasty_app_get(app, "/gate", waits_at_the_gate, NULL));
+        int port = check_serve(app);
+        client blocked = client_open(port), quick[QUICK];
+        for (int i = 0; i < QUICK; i++) {
+            quick[i] = client_open(port);
+            CHECK_REPLY(client_ask(&quick[i], request_text("GET", "/", NULL, NULL)), 200, "fine");
+        }
+        /* all at once, so that whoever takes the blocking request may well have taken others with it */
+        for (int i = 0; i < QUICK / 2; i++)
+            client_send(&quick[i], request_text("GET", "/", NULL, NULL));
+        client_send(&blocked, request_text("GET", "/gate", NULL, NULL));
+        for (int i = QUICK / 2; i < QUICK; i++)
+            client_send(&quick[i], request_text("GET", "/", NULL, NULL));
+        for (int i = 0; i < QUICK; i++)
+            CHECK_REPLY(client_read(&quick[i]), 200, "fine");
+        CHECK(AWAIT(gate_entered == 1));
+        CHECK(!gate_open);
+        for (int i = 0; i < QUICK; i++) {
+            CHECK_REPLY(client_ask(&quick[i], request_text("GET", "/", NULL, NULL)), 200, "fine");
+            client_close(&quick[i]);
+        }
+        gate_open = 1;
+        CHECK_REPLY(client_read(&blocked), 200, "through");
+        client_close(&blocked);
+        hasty_app_free(app);
+    }
+}
+
+HANDLER(meets_the_others)
+{
+    int all = *(int *)user_data;
+    gate_entered++;
+    AWAIT(gate_entered >= all);
+    return hasty_response_send_text(res, gate_entered >= all ? "met" : "alone");
+}
+
+TEST(as_many_handlers_run_at_once_as_there_are_threads)
+{
+    enum { THREADS = 4 };
+    int all = THREADS;
+    gate_entered = 0;
+    hasty_options options = {.size = sizeof options, .threads = THREADS};
+    hasty_app *app = check_app(&options);
+    CHECK_OK(hasty_app_get(app, "/", meets_the_others, &all));
+    int port = check_serve(app);
+    client clients[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        clients[i] = client_open(port);
+        client_send(&clients[i], request_text("GET", "/", NULL, NULL));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        CHECK_REPLY(client_read(&clients[i]), 200, "met");
+        client_close(&clients[i]);
+    }
+    hasty_app_free(app);
+}
+
+/* ---- one connection is one thing at a time ---- */
+
+HANDLER(is_alone)
+{
+    _Atomic int *inside = user_data;
+    CHECK_INT(++*inside, 1);
+    check_pause_ms(1);
+    --*inside;
+    return hasty_response_send_text(res, hasty_request_param(req, "n").data);
+}
+
+TEST(the_requests_of_one_connection_are_handled_one_after_the_other)
+{
+    _Atomic int inside = 0;
+    int count = check_small() ? 20 : 200;
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_get(app, "/:n", is_alone, (void *)&inside));
+    client c = client_open(check_serve(app));
+    for (int i = 0; i < count; i++)
+        client_send(&c, request_text("GET", check_format("/%d", i), NULL, NULL));
+    for (int i = 0; i < count; i++)
+        if (!CHECK_REPLY(client_read(&c), 200, check_format("%d", i)))
+            break;
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+/* ---- nobody gets another's answer ---- */
+
+HANDLER(tells_all_it_knows)
+{
+    char text[1024];
+    hasty_str body = hasty_request_body(req);
+    snprintf(text, sizeof text, "%s|%s|%s|%s|%.*s", hasty_request_param(req, "who").data,
+             hasty_request_query(req, "n").data, hasty_request_header(req, "X-Who").data,
+             hasty_request_cookie(req, "who").data, (int)body.len, body.data);
+    hasty_response_set_header(res, "X-Who", hasty_request_param(req, "who").data);
+    return hasty_response_send_text(res, text);
+}
+
+typedef struct talker {
+    pthread_t thread;
+    int port, who, rounds;
+} talker;
+
+static char *saying(const talker *t, int n, const char *body)
+{
+    return check_format("POST /%d?n=%d HTTP/1.1\r\nHost: x\r\nX-Who: %d\r\nCookie: who=%d\r\nContent-Length: %zu\r\n\r\n%s",
+                        t->who, n, t->who, t->who, strlen(body), body);
+}
+
+static void *talks(void *data)
+{
+    talker *t = data;
+    for (int round = 0; round < t->rounds; round++) {
+        client c = client_open(t->port);
+        for (int n = 0; n < 8; n++) { /* alone, then as many at once as the round has */
+            int burst = n % 4 == 0 ? 1 + round % 6 : 1;
+            for (int i = 0; i < burst; i++)
+                client_send(&c, saying(t, n * 100 + i, check_format("%d says %d", t->who, i)));
+            for (int i = 0; i < burst; i++) {
+                reply r = client_read(&c);
+                CHECK_REPLY(r, 200,
+                            check_format("%d|%d|%d|%d|%d says %d", t->who, n * 100 + i, t->who, t->who, t->who, i));
+                CHECK_HEADER(r, "X-Who", check_format("%d", t->who));
+            }
+        }
+        if (round % 5 == 4) { /* somebody who leaves in the middle */
+            client_send(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n12345");
+            client_reset(&c);
+        }
+        client_close(&c);
+    }
+    return NULL;
+}
+
+TEST(answers_are_never_mixed_up)
+{
+    enum { TALKERS = 8 };
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_post(app, "/:who", tells_all_it_knows, NULL));
+    int port = check_serve(app);
+    talker talkers[TALKERS];
+    for (int i = 0; i < TALKERS; i++) {
+        talkers[i] = (talker){.port = port, .who = 1000 + i, .rounds = check_small() ? 2 : 40};
+        CHECK(pthread_create(&talkers[i].thread, NULL, talks, &talkers[i]) == 0);
+    }
+    for (int i = 0; i < TALKERS; i++)
+        pthread_join(talkers[i].thread, NULL);
+    hasty_app_free(app);
+}
+
+/* ---- clients that leave ---- */
+
+TEST(clients_that_leave_at_any_moment_cost_nothing)
+{
+    hasty_options options = {.size = sizeof options, .max_connections = 64};
+    hasty_app *app = check_app(&options);
+    CHECK_OK(hasty_app_get(app, "/", fine, NULL));
+    CHECK_OK(hasty_app_post(app, "/", fine, NULL));
+    int port = check_serve(app);
+    const char *request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789";
+    size_t len = strlen(request);
+    for (size_t i = 0; i < (check_small() ? 100u : 600u); i++) { /* ten times as many as may be there at once */
+        client c = client_open(port);
+        client_send_bytes(&c, request, i % (len + 1));
+        if (i % 3 == 0)
+            client_reset(&c);
+        else
+            client_close(&c);
+    }
+    int served = 0;
+    for (int64_t deadline = check_now_ms() + 10000; !served && check_now_ms() < deadline;)
+        served = get(port, "/").status == 200;
+    CHECK(served);
+    hasty_app_free(app);
+}
+
+CHECK_MAIN
