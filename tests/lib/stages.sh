@@ -92,6 +92,8 @@ stage_clippy() {
     need_rust_tool clippy rust-web-clippy clippy || { skip 'cargo clippy' "$missing" && return; }
     # shellcheck disable=SC2086
     check 'cargo clippy' cargo clippy $locked --all-targets -- -D warnings
+    [ ! -f tests/fuzz/Cargo.toml ] ||
+        CARGO_TARGET_DIR="$target/fuzz" check 'cargo clippy, tests/fuzz' cargo clippy --release --manifest-path tests/fuzz/Cargo.toml -- -D warnings
 }
 
 # the documentation of the Rust API has no warnings
