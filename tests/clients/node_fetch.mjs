@@ -14,7 +14,8 @@ async function says(name, wanted, get) {
   }
   const right = isDeepStrictEqual(got, wanted);
   right ? passed++ : failed++;
-  console.log(right ? `ok ${name}` : `not ok ${name}: ${JSON.stringify(got)} instead of ${JSON.stringify(wanted)}`);
+  const short = (value) => JSON.stringify(value).slice(0, 200);
+  console.log(right ? `ok ${name}` : `not ok ${name}: ${short(got)} instead of ${short(wanted)}`);
 }
 
 const ask = (path, options = {}) => fetch(url + path, { signal: AbortSignal.timeout(20000), ...options });
