@@ -1,0 +1,1761 @@
+/* hasty: an embeddable HTTP/1.1 server. Generated from src/ffi/ by `make header`; do not edit.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What holds everywhere:
+ *
+ * Names      hasty_<noun>_<verb>. A bare noun reads, set_ replaces, add_ appends, send_ gives the answer,
+ *            new and free pair up.
+ * Errors     Functions that can fail return a hasty_status: HASTY_OK (0) or one of HASTY_ERR_*, whose
+ *            numbers never change. hasty_last_error() explains this thread's last failing call in words;
+ *            success does not touch it, TIMEOUT and CLOSED do not set it.
+ * Outputs    Written on success only: after a failure your variable is as it was.
+ * NULL       Has an answer everywhere: a status call says HASTY_ERR_NULL, a view is absent, a count is 0,
+ *            free(NULL) does nothing. (NULL, 0) is an empty buffer.
+ * Ownership  `T **out` is yours to free. `const T **out` and every hasty_str are borrowed: from a request
+ *            until its handler returns. What you pass in is copied unless the function says otherwise.
+ * user_data  Taken even when the call fails; its `drop` (may be NULL) runs exactly once, on every path.
+ * hasty_str  Absent is data == NULL, empty is len == 0. A NUL byte follows every one handed out, so data
+ *            is a C string too; len is the truth where the value holds NUL bytes itself.
+ * _to        Every function that returns a hasty_str by value has a twin ending in _to that writes it to
+ *            `out` and returns a status, for languages that cannot take structs by value.
+ * Options    Structs begin with `size`: zero-initialise them and set size = sizeof x. 0 or NULL means the
+ *            default, HASTY_NONE (HASTY_NONE64) means literally zero, none or off. Booleans are int32_t.
+ * Time       `int32_t timeout_ms`: negative waits for ever, 0 looks once.
+ * Threads    Handlers run in parallel on several threads. A request and its response belong to one thread
+ *            at a time. No lock of the library is held while a callback of yours runs.
+ * Callbacks  Let no exception, longjmp or thread cancellation leave one. A Rust panic never crosses.
+ * Process    The library touches no signals, never exits and never prints.
+ */
+
+#ifndef HASTY_H
+#define HASTY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * In a 32-bit option: literally zero, none or off, where 0 means the default.
+ */
+#define HASTY_NONE 4294967295
+
+/**
+ * In a 64-bit option: literally zero, none or off, where 0 means the default.
+ */
+#define HASTY_NONE64 18446744073709551615ull
+
+/**
+ * Levels of log messages, the gravest first.
+ */
+#define HASTY_LOG_ERROR 1
+
+/**
+ * Something is not as it should be, and was survived.
+ */
+#define HASTY_LOG_WARN 2
+
+/**
+ * Worth knowing.
+ */
+#define HASTY_LOG_INFO 3
+
+/**
+ * For whoever looks for a mistake.
+ */
+#define HASTY_LOG_DEBUG 4
+
+/**
+ * Methods by number: any other token.
+ */
+#define HASTY_METHOD_OTHER 0
+
+/**
+ * GET
+ */
+#define HASTY_GET 1
+
+/**
+ * HEAD
+ */
+#define HASTY_HEAD 2
+
+/**
+ * POST
+ */
+#define HASTY_POST 3
+
+/**
+ * PUT
+ */
+#define HASTY_PUT 4
+
+/**
+ * DELETE
+ */
+#define HASTY_DELETE 5
+
+/**
+ * CONNECT
+ */
+#define HASTY_CONNECT 6
+
+/**
+ * OPTIONS
+ */
+#define HASTY_OPTIONS 7
+
+/**
+ * TRACE
+ */
+#define HASTY_TRACE 8
+
+/**
+ * PATCH
+ */
+#define HASTY_PATCH 9
+
+/**
+ * What `hasty_json_kind()` answers for null.
+ */
+#define HASTY_JSON_NULL 0
+
+/**
+ * `true` or `false`.
+ */
+#define HASTY_JSON_BOOL 1
+
+/**
+ * A number.
+ */
+#define HASTY_JSON_NUMBER 2
+
+/**
+ * A string.
+ */
+#define HASTY_JSON_STRING 3
+
+/**
+ * An array.
+ */
+#define HASTY_JSON_ARRAY 4
+
+/**
+ * An object.
+ */
+#define HASTY_JSON_OBJECT 5
+
+/**
+ * A server with its routes and options. Owned by you: `hasty_app_new()`, `hasty_app_free()`.
+ */
+typedef struct hasty_app hasty_app;
+
+/**
+ * A JSON value. Owned by you, or borrowed from a request or from the value it is part of.
+ */
+typedef struct hasty_json hasty_json;
+
+/**
+ * One request, read only. Borrowed: valid until the handler returns.
+ */
+typedef struct hasty_request hasty_request;
+
+/**
+ * The answer being prepared. Borrowed: valid until the handler returns.
+ */
+typedef struct hasty_response hasty_response;
+
+/**
+ * The outcome of a call: `HASTY_OK`, one of `HASTY_ERR_*`, or `HASTY_NEXT` from middleware. Numbers are permanent.
+ */
+typedef int32_t hasty_status;
+
+/**
+ * A piece of text or bytes that belongs to somebody else.
+ *
+ * Absent is `data == NULL`, empty is `len == 0`. A NUL byte follows every one handed out, so `data` is
+ * a C string too; values may hold NUL themselves, `len` is the truth.
+ */
+typedef struct hasty_str {
+    /**
+     * The bytes, or NULL.
+     */
+    const char *data;
+    /**
+     * How many there are, without the NUL.
+     */
+    size_t len;
+} hasty_str;
+
+/**
+ * Options of an app. Zero-initialise it and set `size`; 0 or NULL is the default, `HASTY_NONE` is literally zero, none or off.
+ */
+typedef struct hasty_options {
+    /**
+     * `sizeof(hasty_options)`.
+     */
+    size_t size;
+    /**
+     * Bytes of a request's body; 0 means 10485760. More is answered 413.
+     */
+    uint64_t max_body_bytes;
+    /**
+     * Threads of the pool; 0 means two for each processor, at least 8. `HASTY_NONE`: only threads that call `hasty_app_run()` serve.
+     */
+    uint32_t threads;
+    /**
+     * Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host. More are answered 503 and closed.
+     */
+    uint32_t max_connections;
+    /**
+     * Connections at a time from one address; 0 means no limit. More are answered 503 and closed.
+     */
+    uint32_t max_connections_per_ip;
+    /**
+     * Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431.
+     */
+    uint32_t max_header_bytes;
+    /**
+     * Field lines of a head; 0 means 100. More is answered 431.
+     */
+    uint32_t max_headers;
+    /**
+     * Bytes of a request target; 0 means 8192. More is answered 414.
+     */
+    uint32_t max_target_bytes;
+    /**
+     * Longest time for a head, from its first byte, in milliseconds; 0 means 10000. Then 408 and the connection is closed.
+     */
+    uint32_t header_timeout_ms;
+    /**
+     * Longest pause in a body, in milliseconds; 0 means 30000. Then 408 and the connection is closed.
+     */
+    uint32_t body_timeout_ms;
+    /**
+     * Longest pause between two requests, in milliseconds; 0 means 30000. Then the connection is closed.
+     */
+    uint32_t idle_timeout_ms;
+    /**
+     * Longest pause of a client in taking its answer, in milliseconds; 0 means 30000. Then the connection is closed.
+     */
+    uint32_t write_timeout_ms;
+    /**
+     * Longest time to the first byte of a deferred answer, in milliseconds; 0 means 60000. Then 504.
+     */
+    uint32_t exchange_timeout_ms;
+    /**
+     * Requests on one connection; 0 means no limit. The last answer says `Connection: close`.
+     */
+    uint32_t max_requests_per_connection;
+    /**
+     * What the Server field says; NULL means "hasty", "" sends none.
+     */
+    const char *server_header;
+} hasty_options;
+
+/**
+ * Answers one request.
+ *
+ * Called once per request, on a thread that serves; different requests run at the same time, so shared
+ * state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
+ * `HASTY_OK` to send `res`; anything else is logged and answers 500.
+ *
+ * It may block: that holds one thread. Let no exception and no `longjmp` leave the function.
+ */
+typedef hasty_status (*hasty_handler)(const struct hasty_request *req,
+                                      struct hasty_response *res,
+                                      void *user_data);
+
+/**
+ * Ends the life of a `user_data`. Runs exactly once, on any thread.
+ */
+typedef void (*hasty_drop)(void *user_data);
+
+/**
+ * Receives one log message; `level` is one of `HASTY_LOG_*`. Called on any thread, several at a time.
+ */
+typedef void (*hasty_log_fn)(int32_t level, const struct hasty_str *message, void *user_data);
+
+/**
+ * How a cookie is set. Zero-initialise it and set `size`.
+ */
+typedef struct hasty_cookie {
+    /**
+     * `sizeof(hasty_cookie)`.
+     */
+    size_t size;
+    /**
+     * The paths it is sent to; NULL means "/".
+     */
+    const char *path;
+    /**
+     * The domain it is sent to, with its subdomains; NULL means this host alone.
+     */
+    const char *domain;
+    /**
+     * "Lax", "Strict" or "None"; NULL means "Lax".
+     */
+    const char *same_site;
+    /**
+     * Seconds it lives; 0 means until the browser closes.
+     */
+    int64_t max_age_s;
+    /**
+     * Not 0: it is sent over TLS only.
+     */
+    int32_t secure;
+    /**
+     * Not 0: scripts of the page may read it.
+     */
+    int32_t script_visible;
+} hasty_cookie;
+
+/**
+ * Done.
+ */
+#define HASTY_OK 0
+
+/**
+ * A required argument was NULL.
+ */
+#define HASTY_ERR_NULL 1
+
+/**
+ * A value breaks a rule; `hasty_last_error()` names both.
+ */
+#define HASTY_ERR_INVALID 2
+
+/**
+ * The call does not fit the moment: registration after start, waiting inside a callback.
+ */
+#define HASTY_ERR_STATE 3
+
+/**
+ * The operating system refused; `hasty_last_error()` has its words.
+ */
+#define HASTY_ERR_IO 4
+
+/**
+ * The client, or the app, is gone. Does not set the last error.
+ */
+#define HASTY_ERR_CLOSED 5
+
+/**
+ * Nothing happened within the time allowed. Does not set the last error.
+ */
+#define HASTY_ERR_TIMEOUT 6
+
+/**
+ * A panic inside the library was caught at the border.
+ */
+#define HASTY_ERR_PANIC 7
+
+/**
+ * A limit would be exceeded.
+ */
+#define HASTY_ERR_LIMIT 8
+
+/**
+ * There is nothing of that name.
+ */
+#define HASTY_ERR_NOT_FOUND 9
+
+/**
+ * This build or this machine cannot do it.
+ */
+#define HASTY_ERR_UNSUPPORTED 10
+
+/**
+ * From middleware: go on to the next step. From the handler of a route it is a failure.
+ */
+#define HASTY_NEXT 100
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Returns the number of the ABI. Programs compiled for the same number go with this library.
+ */
+uint32_t hasty_abi_version(void);
+
+/**
+ * Returns the library's version, such as "0.1.0". Static.
+ */
+const char *hasty_version(void);
+
+/**
+ * Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for a number that is none. Static.
+ */
+const char *hasty_status_name(hasty_status status);
+
+/**
+ * Returns what went wrong in this thread's last failing call, naming the value and the rule.
+ *
+ * Only a call that returns a failing status changes it; success neither clears nor moves it, and neither do
+ * `HASTY_ERR_TIMEOUT` and `HASTY_ERR_CLOSED`. Absent before the first failure. Valid until the next one.
+ *
+ * Threads: each has its own.
+ */
+struct hasty_str hasty_last_error(void);
+
+/**
+ * Like `hasty_last_error()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `out` is NULL or writable.
+ */
+hasty_status hasty_last_error_to(struct hasty_str *out);
+
+/**
+ * Makes an app. `options` may be NULL: all defaults.
+ *
+ * Ownership: `*out` is yours; end it with `hasty_app_free()`.
+ *
+ * Errors: `HASTY_ERR_INVALID` if an option is out of bounds or `options->size` is wrong; `HASTY_ERR_IO` if
+ * descriptors are short; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `options` is NULL or a struct of `options->size` bytes; `out` is NULL or writable.
+ */
+hasty_status hasty_app_new(const struct hasty_options *options, struct hasty_app **out);
+
+/**
+ * Stops the app, waits for callbacks that run, and frees it. Nothing happens for NULL.
+ *
+ * Inside one of the app's own callbacks it returns at once, and the rest is done when the last callback has
+ * returned. Otherwise no callback and no drop of the app runs any more after it. The user_data of handlers
+ * registered with a drop end here.
+ *
+ * Threads: any, once; nobody uses `app` any more, except threads still in `hasty_app_run()`, which it ends.
+ *
+ * # Safety
+ * `app` is NULL or came from `hasty_app_new()` and was not freed.
+ */
+void hasty_app_free(struct hasty_app *app);
+
+/**
+ * Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
+ *
+ * Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
+ * second, after 5 s of grace), `max_buffered_bytes` (268435456) and `defer_accept_s` (1).
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
+ * for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `key` and `value` are NULL or NUL-terminated.
+ */
+hasty_status hasty_app_set_option(struct hasty_app *app,
+                                  const char *key,
+                                  const char *value);
+
+/**
+ * Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
+ *
+ * There is: `max_body_bytes`, in place of the app's.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
+ * `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; the strings are NULL or NUL-terminated.
+ */
+hasty_status hasty_app_set_route_option(struct hasty_app *app,
+                                        const char *method,
+                                        const char *pattern,
+                                        const char *key,
+                                        const char *value);
+
+/**
+ * Returns an option's value as text, defaults included. Absent for an unknown name. Valid until free.
+ *
+ * # Safety
+ * `app` is NULL or live; `key` is NULL or NUL-terminated.
+ */
+struct hasty_str hasty_app_option(const struct hasty_app *app, const char *key);
+
+/**
+ * Like `hasty_app_option()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An unknown name is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `app` is NULL or live; `key` is NULL or NUL-terminated; `out` is NULL or writable.
+ */
+hasty_status hasty_app_option_to(const struct hasty_app *app, const char *key, struct hasty_str *out);
+
+/**
+ * Adds `handler` for `method` and `pattern`.
+ *
+ * `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
+ * or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
+ * beats a rest. A named method beats "*". HEAD falls back to GET.
+ *
+ * Ownership: takes `user_data`, also on failure. `drop` (may be NULL) runs on it exactly once: at
+ * `hasty_app_free()`, or before a failing call returns.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the method or pattern is malformed or conflicts with an earlier one (the message
+ * names both); `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * Threads: `handler` runs on many at a time.
+ *
+ * # Safety
+ * `app` is NULL or live; `method` and `pattern` are NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_route(struct hasty_app *app,
+                             const char *method,
+                             const char *pattern,
+                             hasty_handler handler,
+                             void *user_data,
+                             hasty_drop drop);
+
+/**
+ * Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
+ *
+ * Errors: as `hasty_app_route()`.
+ *
+ * # Safety
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_get(struct hasty_app *app,
+                           const char *pattern,
+                           hasty_handler handler,
+                           void *user_data);
+
+/**
+ * Adds `handler` for POST. `user_data` must outlive the app.
+ *
+ * Errors: as `hasty_app_route()`.
+ *
+ * # Safety
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_post(struct hasty_app *app,
+                            const char *pattern,
+                            hasty_handler handler,
+                            void *user_data);
+
+/**
+ * Adds `handler` for PUT. `user_data` must outlive the app.
+ *
+ * Errors: as `hasty_app_route()`.
+ *
+ * # Safety
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_put(struct hasty_app *app,
+                           const char *pattern,
+                           hasty_handler handler,
+                           void *user_data);
+
+/**
+ * Adds `handler` for PATCH. `user_data` must outlive the app.
+ *
+ * Errors: as `hasty_app_route()`.
+ *
+ * # Safety
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_patch(struct hasty_app *app,
+                             const char *pattern,
+                             hasty_handler handler,
+                             void *user_data);
+
+/**
+ * Adds `handler` for DELETE. `user_data` must outlive the app.
+ *
+ * Errors: as `hasty_app_route()`.
+ *
+ * # Safety
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_delete(struct hasty_app *app,
+                              const char *pattern,
+                              hasty_handler handler,
+                              void *user_data);
+
+/**
+ * Adds `handler` for every method that has no handler of its own. `user_data` must outlive the app.
+ *
+ * Errors: as `hasty_app_route()`.
+ *
+ * # Safety
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_any(struct hasty_app *app,
+                           const char *pattern,
+                           hasty_handler handler,
+                           void *user_data);
+
+/**
+ * Lets `handler` shape every answer from 400 to 599 that the library itself makes.
+ *
+ * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
+ * request could not be parsed. Where `handler` fails, the library's own answer is sent. A second call replaces
+ * the first.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * Threads: `handler` runs on many at a time.
+ *
+ * # Safety
+ * `app` is NULL or live; `handler` bears several threads.
+ */
+hasty_status hasty_app_on_error(struct hasty_app *app,
+                                hasty_handler handler,
+                                void *user_data,
+                                hasty_drop drop);
+
+/**
+ * Gives log messages to `log`. Without it they go nowhere. A second call replaces the first.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * Threads: `log` runs on many at a time.
+ *
+ * # Safety
+ * `app` is NULL or live; `log` bears several threads.
+ */
+hasty_status hasty_app_on_log(struct hasty_app *app, hasty_log_fn log, void *user_data, hasty_drop drop);
+
+/**
+ * Listens on a TCP port, at once; connections are accepted from start on. May be repeated.
+ *
+ * `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" is every IPv4 address, "::" every address
+ * of both kinds. Port 0 takes a free one, which `hasty_app_port()` tells.
+ *
+ * Errors: `HASTY_ERR_IO` if the system refuses (the message has its words); `HASTY_ERR_INVALID` for a port that is
+ * none; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `host` is NULL or NUL-terminated.
+ */
+hasty_status hasty_app_listen(struct hasty_app *app,
+                              const char *host,
+                              int32_t port);
+
+/**
+ * Listens on a Unix socket, at once. A socket that nobody listens on any more is replaced; the file goes when the app stops.
+ *
+ * `mode` is the file's, such as 0660; 0 leaves what the umask makes of it.
+ *
+ * Errors: `HASTY_ERR_IO` if the system refuses, another program listens there, or the file is no socket;
+ * `HASTY_ERR_INVALID` for an empty path or a mode above 0777; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `path` is NULL or NUL-terminated.
+ */
+hasty_status hasty_app_listen_unix(struct hasty_app *app,
+                                   const char *path,
+                                   uint32_t mode);
+
+/**
+ * Takes over a socket that listens already, such as one that a service manager passes.
+ *
+ * Ownership: takes `fd` on success; on failure it stays yours.
+ *
+ * Errors: `HASTY_ERR_INVALID` if it is no listening socket; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `fd` belongs to nobody else.
+ */
+hasty_status hasty_app_listen_fd(struct hasty_app *app, int32_t fd);
+
+/**
+ * Returns the port of the first TCP listener; 0 without one.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+int32_t hasty_app_port(const struct hasty_app *app);
+
+/**
+ * Starts the app's threads, and returns.
+ *
+ * Errors: `HASTY_ERR_STATE` if it was started or stopped before, or listens nowhere; `HASTY_ERR_IO` if descriptors
+ * or threads are short; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+hasty_status hasty_app_start(struct hasty_app *app);
+
+/**
+ * Starts the app if that was not done, and serves on this thread too until it is stopped.
+ *
+ * Errors: as `hasty_app_start()`, but for a second start; `HASTY_ERR_STATE` inside a callback of the app. After a
+ * stop it returns `HASTY_OK` at once.
+ *
+ * Threads: any number at a time.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+hasty_status hasty_app_run(struct hasty_app *app);
+
+/**
+ * Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
+ *
+ * Errors: `HASTY_ERR_TIMEOUT` if something had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
+ * before start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+hasty_status hasty_app_drain(struct hasty_app *app,
+                             int32_t timeout_ms);
+
+/**
+ * Asks the app to stop, and returns at once.
+ *
+ * New connections are refused, running handlers finish and are answered. `hasty_app_wait()` reports completion.
+ * A stop before start is remembered.
+ *
+ * Threads: any, any number of times, inside handlers, and inside signal handlers (it keeps errno).
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+void hasty_app_stop(struct hasty_app *app);
+
+/**
+ * Waits until the app was stopped and its last callback has returned.
+ *
+ * Errors: `HASTY_ERR_TIMEOUT`; `HASTY_ERR_STATE` inside a callback of the app, and before start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+hasty_status hasty_app_wait(struct hasty_app *app,
+                            int32_t timeout_ms);
+
+/**
+ * Returns the method as sent, such as "GET".
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_method(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_method()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_method_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns the path, percent-decoded, for display.
+ *
+ * Authorise by prefix or param instead: `%2F` decodes to a slash.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_path(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_path()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_path_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns the path as sent, without the query.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_raw_path(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_raw_path()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_raw_path_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns what follows the `?` as sent.
+ *
+ * Absent where the target has no `?`, empty where nothing follows it.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_query_string(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_query_string()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_query_string_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns the whole request target as sent.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_target(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_target()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_target_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns the pattern of the route that answers, as registered.
+ *
+ * Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Valid as long as the app.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_route(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_route()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_route_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns the client's address, without port, such as "127.0.0.1"; "unix" for a Unix socket.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_remote_address(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_remote_address()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_remote_address_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made now.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_id(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_id()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_id_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns the body, as received.
+ *
+ * Empty where there is none. What came in chunks is put together.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+struct hasty_str hasty_request_body(const struct hasty_request *req);
+
+/**
+ * Like `hasty_request_body()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_body_to(const struct hasty_request *req, struct hasty_str *out);
+
+/**
+ * Returns 1 for HTTP/1.1, 0 for HTTP/1.0 (and for NULL).
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+int32_t hasty_request_minor_version(const struct hasty_request *req);
+
+/**
+ * Returns the first header called `name`, compared without case.
+ *
+ * Absent where there is none; an empty header has `len` 0. Bytes are as received, without the spaces around them.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+ */
+struct hasty_str hasty_request_header(const struct hasty_request *req,
+                                      const char *name);
+
+/**
+ * Like `hasty_request_header()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+ */
+hasty_status hasty_request_header_to(const struct hasty_request *req,
+                                     const char *name,
+                                     struct hasty_str *out);
+
+/**
+ * Returns the segment that `:name` of the route stands for, percent-decoded once.
+ *
+ * "*" names an unnamed rest. Absent where the route has no such name.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+ */
+struct hasty_str hasty_request_param(const struct hasty_request *req, const char *name);
+
+/**
+ * Like `hasty_request_param()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+ */
+hasty_status hasty_request_param_to(const struct hasty_request *req,
+                                    const char *name,
+                                    struct hasty_str *out);
+
+/**
+ * Returns the first value of `name` in the query, decoded; `+` is a space.
+ *
+ * Absent where there is none; `?name` and `?name=` are empty.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+ */
+struct hasty_str hasty_request_query(const struct hasty_request *req, const char *name);
+
+/**
+ * Like `hasty_request_query()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+ */
+hasty_status hasty_request_query_to(const struct hasty_request *req,
+                                    const char *name,
+                                    struct hasty_str *out);
+
+/**
+ * Returns the first cookie called `name`, as received, without quotes around it.
+ *
+ * Absent where there is none.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+ */
+struct hasty_str hasty_request_cookie(const struct hasty_request *req, const char *name);
+
+/**
+ * Like `hasty_request_cookie()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+ */
+hasty_status hasty_request_cookie_to(const struct hasty_request *req,
+                                     const char *name,
+                                     struct hasty_str *out);
+
+/**
+ * Returns the first value of `name` in an `application/x-www-form-urlencoded` body, decoded.
+ *
+ * Absent where there is none, and for bodies of other types.
+ *
+ * Valid until the handler returns.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+ */
+struct hasty_str hasty_request_form(const struct hasty_request *req, const char *name);
+
+/**
+ * Like `hasty_request_form()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+ */
+hasty_status hasty_request_form_to(const struct hasty_request *req,
+                                   const char *name,
+                                   struct hasty_str *out);
+
+/**
+ * Returns how many header lines there are.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+size_t hasty_request_header_count(const struct hasty_request *req);
+
+/**
+ * Returns how many params there are.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+size_t hasty_request_param_count(const struct hasty_request *req);
+
+/**
+ * Returns how many names in the query, repeated ones counted each time there are.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+size_t hasty_request_query_count(const struct hasty_request *req);
+
+/**
+ * Returns how many cookies there are.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+size_t hasty_request_cookie_count(const struct hasty_request *req);
+
+/**
+ * Returns how many fields of an urlencoded body, repeated ones counted each time there are.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+size_t hasty_request_form_count(const struct hasty_request *req);
+
+/**
+ * Gives name and value number `index`, in order of arrival, names as sent.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_header_count()`; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+ */
+hasty_status hasty_request_header_at(const struct hasty_request *req,
+                                     size_t index,
+                                     struct hasty_str *name,
+                                     struct hasty_str *value);
+
+/**
+ * Gives name and value number `index`, in the order of the pattern.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_param_count()`; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+ */
+hasty_status hasty_request_param_at(const struct hasty_request *req,
+                                    size_t index,
+                                    struct hasty_str *name,
+                                    struct hasty_str *value);
+
+/**
+ * Gives name and value number `index`, in order, decoded.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_query_count()`; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+ */
+hasty_status hasty_request_query_at(const struct hasty_request *req,
+                                    size_t index,
+                                    struct hasty_str *name,
+                                    struct hasty_str *value);
+
+/**
+ * Gives name and value number `index`, in order.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_cookie_count()`; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+ */
+hasty_status hasty_request_cookie_at(const struct hasty_request *req,
+                                     size_t index,
+                                     struct hasty_str *name,
+                                     struct hasty_str *value);
+
+/**
+ * Gives name and value number `index`, in order, decoded.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_form_count()`; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+ */
+hasty_status hasty_request_form_at(const struct hasty_request *req,
+                                   size_t index,
+                                   struct hasty_str *name,
+                                   struct hasty_str *value);
+
+/**
+ * Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when it is malformed.
+ *
+ * `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in
+ * urlencoded forms, so these are never malformed.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+hasty_status hasty_request_form_status(const struct hasty_request *req);
+
+/**
+ * Parses the body as JSON, whatever its type says; once, however often it is called.
+ *
+ * At most 128 arrays and objects may be open inside one another. An empty body is malformed.
+ *
+ * Ownership: `*out` is borrowed, until the handler returns.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_request_json(const struct hasty_request *req, const struct hasty_json **out);
+
+/**
+ * Returns the `user_data` that the route was registered with; NULL where no route answers.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+void *hasty_request_user_data(const struct hasty_request *req);
+
+/**
+ * Keeps `value` under `key` until the request ends, in place of any before.
+ *
+ * Ownership: takes `value`, also on failure. `drop` (may be NULL) runs on it exactly once: when it is
+ * replaced, when the request ends, or before a failing call returns.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `key` is NULL or NUL-terminated.
+ */
+hasty_status hasty_request_set_local(const struct hasty_request *req,
+                                     const char *key,
+                                     void *value,
+                                     hasty_drop drop);
+
+/**
+ * Returns what `hasty_request_set_local()` keeps under `key`; NULL where there is nothing.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `key` is NULL or NUL-terminated.
+ */
+void *hasty_request_local(const struct hasty_request *req, const char *key);
+
+/**
+ * Sets the status code: 200 to 599. Without it the status is 200.
+ *
+ * Errors: `HASTY_ERR_INVALID` for other codes; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call.
+ */
+hasty_status hasty_response_set_status(struct hasty_response *res, int32_t code);
+
+/**
+ * Returns the status code as it stands.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call.
+ */
+int32_t hasty_response_status(const struct hasty_response *res);
+
+/**
+ * Sets a header in place of any of that name; both strings are copied.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds CR, LF, NUL or another control,
+ * or if the server itself sets that header (Date, Transfer-Encoding). Content-Length must be the body's;
+ * `Connection: close` ends the connection after this answer. `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
+ */
+hasty_status hasty_response_set_header(struct hasty_response *res, const char *name, const char *value);
+
+/**
+ * Adds a header beside any of that name; both strings are copied.
+ *
+ * Errors: as `hasty_response_set_header()`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
+ */
+hasty_status hasty_response_add_header(struct hasty_response *res, const char *name, const char *value);
+
+/**
+ * Like `hasty_response_set_header()`, with a value of `len` bytes that need not end with a NUL.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `value` has `len` bytes.
+ */
+hasty_status hasty_response_set_header_bytes(struct hasty_response *res,
+                                             const char *name,
+                                             const void *value,
+                                             size_t len);
+
+/**
+ * Like `hasty_response_add_header()`, with a value of `len` bytes that need not end with a NUL.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `value` has `len` bytes.
+ */
+hasty_status hasty_response_add_header_bytes(struct hasty_response *res,
+                                             const char *name,
+                                             const void *value,
+                                             size_t len);
+
+/**
+ * Takes away all headers called `name`, in any case; there need not be any.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated.
+ */
+hasty_status hasty_response_remove_header(struct hasty_response *res, const char *name);
+
+/**
+ * Returns the first header called `name` that was set so far, in any case. Absent where there is none.
+ *
+ * Valid until the response is changed.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated.
+ */
+struct hasty_str hasty_response_header(const struct hasty_response *res, const char *name);
+
+/**
+ * Like `hasty_response_header()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+ */
+hasty_status hasty_response_header_to(const struct hasty_response *res,
+                                      const char *name,
+                                      struct hasty_str *out);
+
+/**
+ * Returns the body given so far. Absent where there is none.
+ *
+ * Valid until the response is changed.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call.
+ */
+struct hasty_str hasty_response_body(const struct hasty_response *res);
+
+/**
+ * Like `hasty_response_body()`, for languages that cannot take structs by value.
+ *
+ * Errors: `HASTY_ERR_NULL`. An absent body is no error: `out->data` is NULL.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_response_body_to(const struct hasty_response *res, struct hasty_str *out);
+
+/**
+ * Sets the body's type.
+ *
+ * `type` with a slash is taken as it is, else it is an extension such as "json" or ".png"; an unknown one is
+ * `application/octet-stream`. Text types by extension are UTF-8.
+ *
+ * Errors: `HASTY_ERR_INVALID` if it is empty or holds controls; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `type` is NULL or NUL-terminated.
+ */
+hasty_status hasty_response_set_type(struct hasty_response *res, const char *type);
+
+/**
+ * Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the name is no token, or the value or an attribute holds what a cookie
+ * cannot: encode it then. `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
+ * or a struct of `options->size` bytes.
+ */
+hasty_status hasty_response_set_cookie(struct hasty_response *res,
+                                       const char *name,
+                                       const char *value,
+                                       const struct hasty_cookie *options);
+
+/**
+ * Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
+ *
+ * Errors: as `hasty_response_set_cookie()`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `options` is NULL or a
+ * struct of `options->size` bytes.
+ */
+hasty_status hasty_response_delete_cookie(struct hasty_response *res,
+                                          const char *name,
+                                          const struct hasty_cookie *options);
+
+/**
+ * Sends `len` bytes, which are copied. Without a type they are `application/octet-stream`.
+ *
+ * Like all of `send*` it replaces what was given before. Nothing leaves until the handler returns.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `data` has `len` bytes.
+ */
+hasty_status hasty_response_send(struct hasty_response *res, const void *data, size_t len);
+
+/**
+ * Sends `len` bytes without copying them.
+ *
+ * Ownership: `data` must stay as it is until `drop` (may be NULL) runs on `user_data`, exactly once: when the
+ * bytes are written or given up, on any thread, or before a failing call returns.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `data` has `len` bytes until `drop` runs.
+ */
+hasty_status hasty_response_send_owned(struct hasty_response *res,
+                                       const void *data,
+                                       size_t len,
+                                       void *user_data,
+                                       hasty_drop drop);
+
+/**
+ * Sends UTF-8 text, which is copied.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `text` is NULL or NUL-terminated.
+ */
+hasty_status hasty_response_send_text(struct hasty_response *res, const char *text);
+
+/**
+ * Sends UTF-8 HTML, which is copied.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `html` is NULL or NUL-terminated.
+ */
+hasty_status hasty_response_send_html(struct hasty_response *res, const char *html);
+
+/**
+ * Sends JSON text as it is, copied; it is not checked.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `json` is NULL or NUL-terminated.
+ */
+hasty_status hasty_response_send_json(struct hasty_response *res, const char *json);
+
+/**
+ * Sends a JSON value as text; the value stays yours.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `value` is NULL or live.
+ */
+hasty_status hasty_response_send_json_value(struct hasty_response *res, const struct hasty_json *value);
+
+/**
+ * Sends a status with its phrase as text: "404 Not Found".
+ *
+ * Errors: `HASTY_ERR_INVALID` for a code that is not in 200 to 599; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call.
+ */
+hasty_status hasty_response_send_status(struct hasty_response *res, int32_t code);
+
+/**
+ * Sends the client to `location`; `code` is 301, 302, 303, 307 or 308.
+ *
+ * Bytes that a URL cannot hold, such as spaces and non-ASCII, are percent-encoded. Never pass on a location
+ * that a client chose: check it against those you know.
+ *
+ * Errors: `HASTY_ERR_INVALID` for other codes, and for a location that is empty or holds controls; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `location` is NULL or NUL-terminated.
+ */
+hasty_status hasty_response_send_redirect(struct hasty_response *res,
+                                          int32_t code,
+                                          const char *location);
+
+/**
+ * Makes the response what it was at first: an empty 200. A setter that failed is forgotten.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call.
+ */
+hasty_status hasty_response_reset(struct hasty_response *res);
+
+/**
+ * Reads `len` bytes of JSON: one value with nothing after it but spaces.
+ *
+ * Of members with the same key the last one's value counts, in the place of the first; others keep their
+ * order. At most 128 arrays and objects may be open inside one another. Whole numbers from -2^63 to
+ * 2^64-1 are exact, others become the nearest double. An empty text is an error.
+ *
+ * Ownership: `*out` is yours; end it with `hasty_json_free()`, or give it away with `hasty_json_set()` or
+ * `hasty_json_push()`. `text` is copied.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the text is malformed or too deep (the message has line and column, in
+ * bytes, from 1); `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `text` is NULL or has `len` bytes; `out` is NULL or writable.
+ */
+hasty_status hasty_json_parse(const void *text, size_t len, struct hasty_json **out);
+
+/**
+ * Frees a value and all its parts.
+ *
+ * Nothing happens for NULL, and for a value that is part of another or of a request: its owner frees it.
+ *
+ * # Safety
+ * `json` is NULL or live, and is not used any more, nor are its parts.
+ */
+void hasty_json_free(struct hasty_json *json);
+
+/**
+ * Copies a value with all its parts, borrowed ones too.
+ *
+ * Ownership: `*out` is yours; end it with `hasty_json_free()`, or give it away with `hasty_json_set()` or
+ * `hasty_json_push()`.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `json` is NULL or live; `out` is NULL or writable.
+ */
+hasty_status hasty_json_clone(const struct hasty_json *json, struct hasty_json **out);
+
+/**
+ * Tells what a value is: one of `HASTY_JSON_*`, or -1 for NULL.
+ *
+ * Threads: any number at a time may read a value, while none changes it.
+ *
+ * # Safety
+ * `json` is NULL or live.
+ */
+int32_t hasty_json_kind(const struct hasty_json *json);
+
+/**
+ * Counts the items of an array or the members of an object; 0 for anything else.
+ *
+ * # Safety
+ * `json` is NULL or live.
+ */
+size_t hasty_json_len(const struct hasty_json *json);
+
+/**
+ * Returns the value of the member called `key`, or NULL: there is none, or `json` is no object.
+ *
+ * Borrowed: valid until that member is set anew or `json` is freed. Other members may come meanwhile.
+ *
+ * # Safety
+ * `json` is NULL or live; `key` is NULL or NUL-terminated.
+ */
+const struct hasty_json *hasty_json_get(const struct hasty_json *json, const char *key);
+
+/**
+ * Returns the item of an array, or the value of a member of an object, at `index`; NULL beyond the last.
+ *
+ * Borrowed: valid until it is set anew or `json` is freed. Others may be added meanwhile.
+ *
+ * # Safety
+ * `json` is NULL or live.
+ */
+const struct hasty_json *hasty_json_at(const struct hasty_json *json, size_t index);
+
+/**
+ * Returns the value that a JSON Pointer (RFC 6901) leads to, or NULL: it leads nowhere, or is malformed.
+ *
+ * "" is `json` itself; "/items/0/price" goes by keys and by positions from 0. In a key, "~1" stands for
+ * "/" and "~0" for "~". Borrowed: valid until it is set anew or `json` is freed.
+ *
+ * # Safety
+ * `json` is NULL or live; `pointer` is NULL or NUL-terminated.
+ */
+const struct hasty_json *hasty_json_find(const struct hasty_json *json, const char *pointer);
+
+/**
+ * Returns the key of the member at `index`; `hasty_json_at()` has its value.
+ *
+ * Absent (`data` NULL) beyond the last member, and if `json` is no object. Keys may hold NUL: `len` is the
+ * truth. Valid until `json` is freed.
+ *
+ * # Safety
+ * `json` is NULL or live.
+ */
+struct hasty_str hasty_json_key_at(const struct hasty_json *json, size_t index);
+
+/**
+ * `hasty_json_key_at()` for languages that cannot take structs by value; an absent key is absent in `*out`.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `json` is NULL or live; `out` is NULL or writable.
+ */
+hasty_status hasty_json_key_at_to(const struct hasty_json *json, size_t index, struct hasty_str *out);
+
+/**
+ * Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is no string.
+ *
+ * It may hold NUL ("\u0000"): `len` is the truth. Valid until the value is freed, or set anew in its parent.
+ *
+ * # Safety
+ * `json` is NULL or live.
+ */
+struct hasty_str hasty_json_as_string(const struct hasty_json *json);
+
+/**
+ * `hasty_json_as_string()` for languages that cannot take structs by value; what is no string is absent in `*out`.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `json` is NULL or live; `out` is NULL or writable.
+ */
+hasty_status hasty_json_as_string_to(const struct hasty_json *json,
+                                     struct hasty_str *out);
+
+/**
+ * Reads a number as a whole one of 64 bits with a sign; 3.0 and 3e0 are whole too.
+ *
+ * Errors: `HASTY_ERR_INVALID` if it has a fraction or is too large (the message names it), and if the value
+ * is no number; `HASTY_ERR_NULL`. With a point or an exponent, numbers from 2^53 on are too large: they may
+ * have been rounded.
+ *
+ * # Safety
+ * `json` is NULL or live; `out` is NULL or writable.
+ */
+hasty_status hasty_json_as_int(const struct hasty_json *json, int64_t *out);
+
+/**
+ * Reads a number as the double nearest to it.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the value is no number; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `json` is NULL or live; `out` is NULL or writable.
+ */
+hasty_status hasty_json_as_double(const struct hasty_json *json, double *out);
+
+/**
+ * Reads `true` as 1 and `false` as 0.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the value is neither; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `json` is NULL or live; `out` is NULL or writable.
+ */
+hasty_status hasty_json_as_bool(const struct hasty_json *json, int32_t *out);
+
+/**
+ * Makes an empty object.
+ *
+ * Ownership: it is yours, as is everything that a `hasty_json_new_*()` makes; end it with
+ * `hasty_json_free()`, or give it away with `hasty_json_set()` or `hasty_json_push()`. A value given away
+ * may still be filled through its pointer, as long as the one it belongs to lives.
+ */
+struct hasty_json *hasty_json_new_object(void);
+
+/**
+ * Makes an empty array.
+ *
+ * Ownership: it is yours.
+ */
+struct hasty_json *hasty_json_new_array(void);
+
+/**
+ * Makes a null.
+ *
+ * Ownership: it is yours.
+ */
+struct hasty_json *hasty_json_new_null(void);
+
+/**
+ * Makes `false` of 0, and `true` of anything else.
+ *
+ * Ownership: it is yours.
+ */
+struct hasty_json *hasty_json_new_bool(int32_t value);
+
+/**
+ * Makes a whole number.
+ *
+ * Ownership: it is yours.
+ */
+struct hasty_json *hasty_json_new_int(int64_t value);
+
+/**
+ * Makes a number.
+ *
+ * Ownership: it is yours.
+ *
+ * Errors: NULL for NaN and the infinities, which JSON does not have; `hasty_last_error()` says so.
+ */
+struct hasty_json *hasty_json_new_double(double value);
+
+/**
+ * Makes a string of `len` bytes of UTF-8; what is not UTF-8 becomes U+FFFD.
+ *
+ * Ownership: it is yours; the bytes are copied.
+ *
+ * Errors: NULL if `utf8` is NULL and `len` is not 0; `hasty_last_error()` says so.
+ *
+ * # Safety
+ * `utf8` is NULL or has `len` bytes.
+ */
+struct hasty_json *hasty_json_new_string(const void *utf8, size_t len);
+
+/**
+ * Makes `value` the member `key` of an object, in the place of an earlier one, which is freed; else it comes last.
+ *
+ * Ownership: takes `value`, also on failure, but for one that has an owner: if it is part of something
+ * already, or `object` is part of it, nothing is freed. The key is copied; what is not UTF-8 in it becomes U+FFFD.
+ *
+ * Errors: `HASTY_ERR_INVALID` if `object` is no object, if `value` is already part of another value or of
+ * a request, or would become part of itself; `HASTY_ERR_NULL`.
+ *
+ * Threads: one at a time per tree.
+ *
+ * Example: `hasty_json_set(user, "age", hasty_json_new_int(41));`
+ *
+ * # Safety
+ * `object` and `value` are NULL or live; `key` is NULL or NUL-terminated.
+ */
+hasty_status hasty_json_set(struct hasty_json *object,
+                            const char *key,
+                            struct hasty_json *value);
+
+/**
+ * `hasty_json_set()` with a key of `len` bytes, which may hold NUL.
+ *
+ * # Safety
+ * `object` and `value` are NULL or live; `key` is NULL or has `len` bytes.
+ */
+hasty_status hasty_json_set_bytes(struct hasty_json *object,
+                                  const void *key,
+                                  size_t len,
+                                  struct hasty_json *value);
+
+/**
+ * Makes `value` the last item of an array.
+ *
+ * Ownership: takes `value`, also on failure, but for one that has an owner: if it is part of something
+ * already, or `array` is part of it, nothing is freed.
+ *
+ * Errors: `HASTY_ERR_INVALID` if `array` is no array, if `value` is already part of another value or of a
+ * request, or would become part of itself; `HASTY_ERR_NULL`.
+ *
+ * Threads: one at a time per tree.
+ *
+ * # Safety
+ * `array` and `value` are NULL or live.
+ */
+hasty_status hasty_json_push(struct hasty_json *array, struct hasty_json *value);
+
+/**
+ * Writes a value as JSON, without spaces and with a NUL at the end, into the `cap` bytes of `buf`.
+ *
+ * `*needed` becomes the room that the text takes, with its NUL, so that `(NULL, 0)` asks how much to
+ * allocate; it is written also when `cap` is too small, but then `buf` stays as it was.
+ *
+ * Errors: `HASTY_ERR_LIMIT` if `cap` is less than `*needed`; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `json` is NULL or live; `buf` is NULL or has `cap` writable bytes; `needed` is NULL or writable.
+ */
+hasty_status hasty_json_to_text(const struct hasty_json *json, char *buf, size_t cap, size_t *needed);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* HASTY_H */

@@ -1,0 +1,281 @@
+//! An app: routes and options first, then listening, then serving.
+
+use crate::error::{Error, Kind, Result, Shown};
+use crate::handler::{ErrorHandler, Handler, Log};
+use crate::options::{Options, parse_number};
+use crate::request::Request;
+use crate::response::Response;
+use crate::router::Router;
+use crate::server::{Control, Engine, Listener};
+use crate::service::{Route, Service};
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A server with its routes and options. It runs once.
+///
+/// Dropping it stops it and waits for callbacks that run; dropped by one of its own callbacks it ends when the last one returns.
+///
+/// ```
+/// use hasty::{App, Options, Request, Response};
+///
+/// let app = App::new(Options::new())?;
+/// app.get("/hello/:name", |request: &Request, response: &mut Response| {
+///     let name = request.param(b"name").map(|name| name.to_str().into_owned()).unwrap_or_default();
+///     response.send_text(format!("Hello, {name}!").as_bytes())
+/// })?;
+/// app.listen(None, 0)?;
+/// app.start()?;
+/// assert_ne!(app.port(), 0);
+/// app.stop();
+/// app.wait(None)?;
+/// # Ok::<(), hasty::Error>(())
+/// ```
+pub struct App {
+    /// What is registered before start; None from then on.
+    setup: Mutex<Option<Setup>>,
+    options: Mutex<Options>,
+    control: Arc<Control>,
+    engine: OnceCell<Arc<Engine>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The first TCP listener's.
+    port: OnceCell<u16>,
+}
+
+struct Setup {
+    router: Router,
+    routes: Vec<Route>,
+    on_error: Option<Box<dyn ErrorHandler>>,
+    on_log: Option<Box<dyn Log>>,
+    listeners: Vec<Listener>,
+}
+
+/// The most listeners of an app.
+const MAX_LISTENERS: usize = 1024;
+
+impl App {
+    /// An app without routes.
+    pub fn new(options: Options) -> Result<App> {
+        let control = Control::new().map_err(|error| Error::io("make an app", &error))?;
+        let setup = Setup { router: Router::new(), routes: Vec::new(), on_error: None, on_log: None, listeners: Vec::new() };
+        Ok(App {
+            setup: Mutex::new(Some(setup)),
+            options: Mutex::new(options),
+            control: Arc::new(control),
+            engine: OnceCell::new(),
+            threads: Mutex::default(),
+            port: OnceCell::new(),
+        })
+    }
+
+    /// Sets an option by name and text, before start; some must be set before `listen`.
+    pub fn set_option(&self, name: &str, value: &str) -> Result<()> {
+        self.with_setup(|_| self.options.lock().set_by_name(name, value))
+    }
+
+    /// An option's value as text.
+    pub fn option(&self, name: &str) -> Result<String> {
+        self.options.lock().get_by_name(name)
+    }
+
+    /// Adds a handler for a method, or "*" for any, and a pattern; `router` has the rules.
+    pub fn route(&self, method: &str, pattern: &str, handler: Box<dyn Handler>) -> Result<()> {
+        self.with_setup(|setup| {
+            let index = setup.router.add(method, pattern)?;
+            let param_names = setup.router.route(index).param_names().to_vec();
+            setup.routes.push(Route::new(pattern, param_names, handler));
+            Ok(())
+        })
+    }
+
+    /// Adds a handler for GET, and HEAD.
+    pub fn get<F>(&self, pattern: &str, handler: F) -> Result<()>
+    where
+        F: Fn(&Request, &mut Response) -> Result<()> + Send + Sync + 'static,
+    {
+        self.route("GET", pattern, Box::new(handler))
+    }
+
+    /// Adds a handler for POST.
+    pub fn post<F>(&self, pattern: &str, handler: F) -> Result<()>
+    where
+        F: Fn(&Request, &mut Response) -> Result<()> + Send + Sync + 'static,
+    {
+        self.route("POST", pattern, Box::new(handler))
+    }
+
+    /// Sets an option of one route, named by the words it was registered with: `max_body_bytes`.
+    pub fn set_route_option(&self, method: &str, pattern: &str, name: &str, value: &str) -> Result<()> {
+        self.with_setup(|setup| {
+            let Some(index) = setup.router.lookup(method, pattern) else {
+                let words = format!("there is no route {} \"{}\"", Shown(method.as_bytes()), Shown(pattern.as_bytes()));
+                return Err(Error::new(Kind::NotFound, words));
+            };
+            match name {
+                "max_body_bytes" => setup.routes[index].max_body_bytes = Some(parse_number(name, value)?),
+                _ => {
+                    let words = format!("there is no route option \"{}\"; there is max_body_bytes", Shown(name.as_bytes()));
+                    return Err(Error::new(Kind::NotFound, words));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets `handler` shape the answers that the library itself makes, in place of any before.
+    pub fn on_error(&self, handler: Box<dyn ErrorHandler>) -> Result<()> {
+        let before = self.with_setup(|setup| Ok(setup.on_error.replace(handler)))?;
+        // Its drop may be a user's function; no lock is held.
+        drop(before);
+        Ok(())
+    }
+
+    /// Gives log messages to `log`, in place of any before.
+    pub fn on_log(&self, log: Box<dyn Log>) -> Result<()> {
+        let before = self.with_setup(|setup| Ok(setup.on_log.replace(log)))?;
+        drop(before);
+        Ok(())
+    }
+
+    /// Listens on an address or name, at once; none is the loopback, port 0 a free one. May be repeated.
+    pub fn listen(&self, host: Option<&str>, port: i32) -> Result<()> {
+        self.add_listener(|options| Listener::tcp(host, port, options))
+    }
+
+    /// Listens on a Unix socket, at once, in place of one that nobody listens on. A mode of 0 is what umask leaves.
+    pub fn listen_unix(&self, path: &[u8], mode: u32) -> Result<()> {
+        self.add_listener(|options| Listener::unix(path, mode, options))
+    }
+
+    /// Takes over a socket that listens already; gives it back where it cannot.
+    pub fn listen_fd(&self, socket: OwnedFd) -> std::result::Result<(), (OwnedFd, Error)> {
+        let mut socket = Some(socket);
+        let added = self.add_listener(|options| match socket.take() {
+            None => Err(Error::state("the socket was taken already")),
+            Some(given) => Listener::adopt(given, options).map_err(|(back, error)| {
+                socket = Some(back);
+                error
+            }),
+        });
+        match (added, socket) {
+            (Err(error), Some(socket)) => Err((socket, error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn add_listener(&self, make: impl FnOnce(&Options) -> Result<Listener>) -> Result<()> {
+        self.with_setup(|setup| {
+            if setup.listeners.len() == MAX_LISTENERS {
+                return Err(Error::fixed(Kind::Limit, "an app has at most 1024 listeners"));
+            }
+            let listener = make(&self.options.lock())?;
+            if let Some(port) = listener.port() {
+                let _ = self.port.set(port);
+            }
+            setup.listeners.push(listener);
+            Ok(())
+        })
+    }
+
+    /// The port of the first TCP listener; 0 without one.
+    pub fn port(&self) -> u16 {
+        self.port.get().copied().unwrap_or(0)
+    }
+
+    /// Starts the threads, and returns.
+    pub fn start(&self) -> Result<()> {
+        self.start_once(true)
+    }
+
+    fn start_once(&self, only: bool) -> Result<()> {
+        let mut place = self.setup.lock();
+        if place.is_none() {
+            return if only { Err(Error::state("the app was started already; it runs once")) } else { Ok(()) };
+        }
+        if self.control.is_stopping() {
+            return if only { Err(Error::state("the app was stopped before it was started; it runs once")) } else { Ok(()) };
+        }
+        let Some(setup) = place.take_if(|setup| !setup.listeners.is_empty()) else {
+            return Err(Error::state("there is nothing to serve: call listen first"));
+        };
+        let options = self.options.lock().clone();
+        let mut service = Service::new(&options, setup.router, setup.routes, Arc::clone(&self.control));
+        service.on_error = setup.on_error;
+        service.on_log = setup.on_log;
+        let engine = Arc::new(Engine::new(service, &options, setup.listeners)?);
+        let count = usize::try_from(options.get(crate::options::Key::Threads)).unwrap_or(usize::MAX);
+        let engine = self.engine.get_or_init(|| engine);
+        *self.threads.lock() = engine.spawn(count)?;
+        Ok(())
+    }
+
+    /// Starts if needed, and serves on this thread too until the app stops.
+    pub fn run(&self) -> Result<()> {
+        self.start_once(false)?;
+        // From here on the app may be dropped by another thread: only the engine is touched.
+        match self.engine.get().cloned() {
+            Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot run it")),
+            Some(engine) => {
+                engine.run();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the app to stop, and returns at once. Also before it runs, and from signal handlers.
+    pub fn stop(&self) {
+        self.control.stop();
+    }
+
+    /// Waits until the app has stopped; None is without end.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
+        self.engine_to_wait_for()?.map_or(Ok(()), |engine| engine.wait(end_of(timeout)))
+    }
+
+    /// Refuses new connections, lets what runs finish, and stops, at the latest when the time is up. None is without end.
+    pub fn drain(&self, timeout: Option<Duration>) -> Result<()> {
+        self.engine_to_wait_for()?.map_or(Ok(()), |engine| engine.drain(end_of(timeout)))
+    }
+
+    /// None: it was stopped before it started, so there is nothing to wait for.
+    fn engine_to_wait_for(&self) -> Result<Option<Arc<Engine>>> {
+        match self.engine.get() {
+            Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot wait for it to end")),
+            Some(engine) => Ok(Some(Arc::clone(engine))),
+            None if self.control.is_stopping() => Ok(None),
+            None => Err(Error::state("the app was not started")),
+        }
+    }
+
+    fn with_setup<R>(&self, change: impl FnOnce(&mut Setup) -> Result<R>) -> Result<R> {
+        match &mut *self.setup.lock() {
+            Some(setup) => change(setup),
+            None => Err(Error::state("the app was started; routes, options and listeners come before")),
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.control.stop();
+        let Some(engine) = self.engine.take() else { return };
+        if engine.is_serving_here() {
+            // This thread is one of those to wait for. Each lets go of the engine when it leaves.
+            return;
+        }
+        let _ = engine.wait(None);
+        drop(engine);
+        for thread in self.threads.get_mut().drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The moment at which a time from now is over; None is never.
+fn end_of(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}

@@ -1,0 +1,149 @@
+//! What can go wrong in a call, and the words that explain it.
+
+use std::fmt;
+
+/// The kind of a failure. The numbers are those of `hasty_status` and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A required pointer was NULL.
+    Null = 1,
+    /// A value breaks a rule; the message names both.
+    Invalid = 2,
+    /// The call does not fit the moment: after start, or twice.
+    State = 3,
+    /// The operating system refused; the message has its words.
+    Io = 4,
+    /// The other side, or the app, is gone.
+    Closed = 5,
+    /// Nothing happened within the time allowed.
+    Timeout = 6,
+    /// A Rust panic was caught before it could leave the library.
+    Panic = 7,
+    /// A limit would be exceeded.
+    Limit = 8,
+    /// There is nothing of that name.
+    NotFound = 9,
+    /// This build or this machine cannot do it.
+    Unsupported = 10,
+}
+
+impl Kind {
+    /// The kind's number in the C ABI.
+    pub fn code(self) -> i32 {
+        self as i32
+    }
+}
+
+/// A failure: its kind, and a sentence naming the value and the rule.
+pub struct Error {
+    kind: Kind,
+    message: Message,
+}
+
+/// A client can cause many errors that nobody reads, so words are made late.
+enum Message {
+    Fixed(&'static str),
+    Text(String),
+    Late(Box<dyn fmt::Display + Send + Sync>),
+}
+
+/// The result of every fallible call of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error with words known at compile time.
+    pub const fn fixed(kind: Kind, words: &'static str) -> Error {
+        Error { kind, message: Message::Fixed(words) }
+    }
+
+    /// An error whose words are made now: for mistakes of the program.
+    pub fn new(kind: Kind, words: impl Into<String>) -> Error {
+        Error { kind, message: Message::Text(words.into()) }
+    }
+
+    /// An error whose words are made when somebody reads them: for mistakes of a client.
+    pub fn late(kind: Kind, words: impl fmt::Display + Send + Sync + 'static) -> Error {
+        Error { kind, message: Message::Late(Box::new(words)) }
+    }
+
+    /// A value that breaks a rule.
+    pub fn invalid(words: impl Into<String>) -> Error {
+        Error::new(Kind::Invalid, words)
+    }
+
+    /// A call at the wrong moment.
+    pub fn state(words: &'static str) -> Error {
+        Error::fixed(Kind::State, words)
+    }
+
+    /// What the operating system said while `doing` something.
+    pub fn io(doing: impl fmt::Display, error: &std::io::Error) -> Error {
+        Error::new(Kind::Io, format!("{doing}: {error}"))
+    }
+
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Message::Fixed(words) => f.write_str(words),
+            Message::Text(words) => f.write_str(words),
+            Message::Late(words) => words.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Bytes as a reader can use them in a message: text where it is text, escapes elsewhere, at most 120 bytes.
+pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 120;
+        let shown = &self.0[..self.0.len().min(MOST)];
+        for chunk in shown.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_control() || c == '"' { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        if self.0.len() > MOST { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_its_words() {
+        assert_eq!(Error::invalid("port 70000 is not in 0..=65535").to_string(), "port 70000 is not in 0..=65535");
+    }
+
+    #[test]
+    fn late_words_are_made_when_read() {
+        let error = Error::late(Kind::Invalid, "line 1, column 2");
+        assert_eq!(format!("{error:?}"), "Invalid: line 1, column 2");
+    }
+
+    #[test]
+    fn shown_bytes_are_printable_and_bounded() {
+        assert_eq!(Shown(b"a\r\n\xff\"").to_string(), "a\\r\\n\\xff\\\"");
+        assert!(Shown(&[b'x'; 500]).to_string().len() < 130);
+    }
+}

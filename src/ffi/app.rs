@@ -1,0 +1,582 @@
+//! `hasty_app_*`: options, routes, listening, running, stopping.
+
+use super::callback::{CHandler, CLog, UserData};
+use super::guard::guard;
+use super::handle::{self, Handle};
+use super::types::*;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::options::{Key, Options};
+use parking_lot::Mutex;
+use std::ffi::{c_char, c_void};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
+
+/// An app, and the texts of its options that were handed out.
+pub(super) struct CApp {
+    app: App,
+    /// Kept until free, since views of them are out.
+    texts: Mutex<Vec<(String, Box<[u8]>)>>,
+}
+
+impl Handle for hasty_app {
+    type Inner = CApp;
+    const NAME: &'static str = "app";
+}
+
+/// Makes an app. `options` may be NULL: all defaults.
+///
+/// Ownership: `*out` is yours; end it with `hasty_app_free()`.
+///
+/// Errors: `HASTY_ERR_INVALID` if an option is out of bounds or `options->size` is wrong; `HASTY_ERR_IO` if
+/// descriptors are short; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `options` is NULL or a struct of `options->size` bytes; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_new(options: *const hasty_options, out: *mut *mut hasty_app) -> hasty_status {
+    guard(|| {
+        handle::need_out(out)?;
+        let mut settings = Options::new();
+        // SAFETY: the caller vouches for `options`.
+        if let Some(given) = unsafe { handle::options(options, "hasty_options") }? {
+            // SAFETY: as above, and its string is NULL or NUL-terminated.
+            unsafe { apply(&given, &mut settings) }?;
+        }
+        let app = CApp { app: App::new(settings)?, texts: Mutex::default() };
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, handle::give(app)) }
+    })
+}
+
+/// Sets what a struct says: 0 is the default, HASTY_NONE is zero.
+///
+/// # Safety
+/// `given.server_header` is NULL or NUL-terminated.
+unsafe fn apply(given: &hasty_options, settings: &mut Options) -> Result<()> {
+    match given.max_body_bytes {
+        0 => {}
+        HASTY_NONE64 => settings.set(Key::MaxBodyBytes, 0)?,
+        value => settings.set(Key::MaxBodyBytes, value)?,
+    }
+    for (key, value) in [
+        (Key::Threads, given.threads),
+        (Key::MaxConnections, given.max_connections),
+        (Key::MaxConnectionsPerIp, given.max_connections_per_ip),
+        (Key::MaxHeaderBytes, given.max_header_bytes),
+        (Key::MaxHeaders, given.max_headers),
+        (Key::MaxTargetBytes, given.max_target_bytes),
+        (Key::HeaderTimeoutMs, given.header_timeout_ms),
+        (Key::BodyTimeoutMs, given.body_timeout_ms),
+        (Key::IdleTimeoutMs, given.idle_timeout_ms),
+        (Key::WriteTimeoutMs, given.write_timeout_ms),
+        (Key::ExchangeTimeoutMs, given.exchange_timeout_ms),
+        (Key::MaxRequestsPerConnection, given.max_requests_per_connection),
+    ] {
+        match value {
+            0 => {}
+            HASTY_NONE => settings.set(key, 0)?,
+            value => settings.set(key, u64::from(value))?,
+        }
+    }
+    if !given.server_header.is_null() {
+        // SAFETY: as the caller vouches.
+        settings.set_server_header(unsafe { handle::utf8(given.server_header, "server_header") }?)?;
+    }
+    Ok(())
+}
+
+/// Stops the app, waits for callbacks that run, and frees it. Nothing happens for NULL.
+///
+/// Inside one of the app's own callbacks it returns at once, and the rest is done when the last callback has
+/// returned. Otherwise no callback and no drop of the app runs any more after it. The user_data of handlers
+/// registered with a drop end here.
+///
+/// Threads: any, once; nobody uses `app` any more, except threads still in `hasty_app_run()`, which it ends.
+///
+/// # Safety
+/// `app` is NULL or came from `hasty_app_new()` and was not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
+    guard(|| {
+        // SAFETY: the caller vouches for an app that was not freed.
+        drop(unsafe { handle::take(app) });
+        Ok(())
+    });
+}
+
+/// Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
+///
+/// Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
+/// second, after 5 s of grace), `max_buffered_bytes` (268435456) and `defer_accept_s` (1).
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
+/// for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `key` and `value` are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_set_option(app: *mut hasty_app, key: *const c_char, value: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `key`.
+        let key = unsafe { handle::utf8(key, "key") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `value`.
+        let value = unsafe { handle::utf8(value, "value") }?;
+        app.app.set_option(key, value)
+    })
+}
+
+/// Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
+///
+/// There is: `max_body_bytes`, in place of the app's.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
+/// `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; the strings are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_set_route_option(
+    app: *mut hasty_app,
+    method: *const c_char,
+    pattern: *const c_char,
+    key: *const c_char,
+    value: *const c_char,
+) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `method`.
+        let method = unsafe { handle::utf8(method, "method") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `pattern`.
+        let pattern = unsafe { handle::utf8(pattern, "pattern") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `key`.
+        let key = unsafe { handle::utf8(key, "key") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `value`.
+        let value = unsafe { handle::utf8(value, "value") }?;
+        app.app.set_route_option(method, pattern, key, value)
+    })
+}
+
+/// Returns an option's value as text, defaults included. Absent for an unknown name. Valid until free.
+///
+/// # Safety
+/// `app` is NULL or live; `key` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_option(app: *const hasty_app, key: *const c_char) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `key`.
+        let key = unsafe { handle::utf8(key, "key") }?;
+        Ok(option(app, key))
+    })
+}
+
+/// Like `hasty_app_option()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An unknown name is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `app` is NULL or live; `key` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_option_to(app: *const hasty_app, key: *const c_char, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `key`.
+        let key = unsafe { handle::utf8(key, "key") }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, option(app, key)) }
+    })
+}
+
+/// A view of an option's text that stays good until free: each different text is kept once.
+fn option(app: &CApp, name: &str) -> hasty_str {
+    let Ok(mut value) = app.app.option(name) else { return hasty_str::ABSENT };
+    value.push('\0');
+    let mut texts = app.texts.lock();
+    let known = texts.iter().position(|(of, text)| of == name && **text == *value.as_bytes());
+    let place = known.unwrap_or_else(|| {
+        texts.push((name.to_owned(), value.into_bytes().into()));
+        texts.len() - 1
+    });
+    hasty_str::terminated(&texts[place].1)
+}
+
+/// Adds `handler` for `method` and `pattern`.
+///
+/// `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
+/// or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
+/// beats a rest. A named method beats "*". HEAD falls back to GET.
+///
+/// Ownership: takes `user_data`, also on failure. `drop` (may be NULL) runs on it exactly once: at
+/// `hasty_app_free()`, or before a failing call returns.
+///
+/// Errors: `HASTY_ERR_INVALID` if the method or pattern is malformed or conflicts with an earlier one (the message
+/// names both); `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// Threads: `handler` runs on many at a time.
+///
+/// # Safety
+/// `app` is NULL or live; `method` and `pattern` are NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_route(
+    app: *mut hasty_app,
+    method: *const c_char,
+    pattern: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a NUL-terminated `method`.
+        let method = unsafe { handle::utf8(method, "method") }?;
+        // SAFETY: the caller vouches for `app` and `pattern`.
+        unsafe { add_route(app, method, pattern, handler, user_data) }
+    })
+}
+
+/// What all functions that add a route do.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated.
+unsafe fn add_route(app: *mut hasty_app, method: &str, pattern: *const c_char, handler: hasty_handler, user_data: UserData) -> Result<()> {
+    // SAFETY: the caller vouches for a live `app`.
+    let app = unsafe { handle::borrow(app.cast_const()) }?;
+    // SAFETY: the caller vouches for a NUL-terminated `pattern`.
+    let pattern = unsafe { handle::utf8(pattern, "pattern") }?;
+    let function = handler.ok_or_else(|| handle::null("handler"))?;
+    app.app.route(method, pattern, Box::new(CHandler { function, user_data }))
+}
+
+/// Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
+///
+/// Errors: as `hasty_app_route()`.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_get(
+    app: *mut hasty_app,
+    pattern: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+) -> hasty_status {
+    // SAFETY: the caller vouches for `app` and `pattern`.
+    guard(|| unsafe { add_route(app, "GET", pattern, handler, UserData::new(user_data, None)) })
+}
+
+/// Adds `handler` for POST. `user_data` must outlive the app.
+///
+/// Errors: as `hasty_app_route()`.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_post(
+    app: *mut hasty_app,
+    pattern: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+) -> hasty_status {
+    // SAFETY: the caller vouches for `app` and `pattern`.
+    guard(|| unsafe { add_route(app, "POST", pattern, handler, UserData::new(user_data, None)) })
+}
+
+/// Adds `handler` for PUT. `user_data` must outlive the app.
+///
+/// Errors: as `hasty_app_route()`.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_put(
+    app: *mut hasty_app,
+    pattern: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+) -> hasty_status {
+    // SAFETY: the caller vouches for `app` and `pattern`.
+    guard(|| unsafe { add_route(app, "PUT", pattern, handler, UserData::new(user_data, None)) })
+}
+
+/// Adds `handler` for PATCH. `user_data` must outlive the app.
+///
+/// Errors: as `hasty_app_route()`.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_patch(
+    app: *mut hasty_app,
+    pattern: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+) -> hasty_status {
+    // SAFETY: the caller vouches for `app` and `pattern`.
+    guard(|| unsafe { add_route(app, "PATCH", pattern, handler, UserData::new(user_data, None)) })
+}
+
+/// Adds `handler` for DELETE. `user_data` must outlive the app.
+///
+/// Errors: as `hasty_app_route()`.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_delete(
+    app: *mut hasty_app,
+    pattern: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+) -> hasty_status {
+    // SAFETY: the caller vouches for `app` and `pattern`.
+    guard(|| unsafe { add_route(app, "DELETE", pattern, handler, UserData::new(user_data, None)) })
+}
+
+/// Adds `handler` for every method that has no handler of its own. `user_data` must outlive the app.
+///
+/// Errors: as `hasty_app_route()`.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_any(
+    app: *mut hasty_app,
+    pattern: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+) -> hasty_status {
+    // SAFETY: the caller vouches for `app` and `pattern`.
+    guard(|| unsafe { add_route(app, "*", pattern, handler, UserData::new(user_data, None)) })
+}
+
+/// Lets `handler` shape every answer from 400 to 599 that the library itself makes.
+///
+/// `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
+/// request could not be parsed. Where `handler` fails, the library's own answer is sent. A second call replaces
+/// the first.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// Threads: `handler` runs on many at a time.
+///
+/// # Safety
+/// `app` is NULL or live; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_on_error(
+    app: *mut hasty_app,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        let function = handler.ok_or_else(|| handle::null("handler"))?;
+        app.app.on_error(Box::new(CHandler { function, user_data }))
+    })
+}
+
+/// Gives log messages to `log`. Without it they go nowhere. A second call replaces the first.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// Threads: `log` runs on many at a time.
+///
+/// # Safety
+/// `app` is NULL or live; `log` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_on_log(
+    app: *mut hasty_app,
+    log: hasty_log_fn,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        let function = log.ok_or_else(|| handle::null("log"))?;
+        app.app.on_log(Box::new(CLog { function, user_data }))
+    })
+}
+
+/// Listens on a TCP port, at once; connections are accepted from start on. May be repeated.
+///
+/// `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" is every IPv4 address, "::" every address
+/// of both kinds. Port 0 takes a free one, which `hasty_app_port()` tells.
+///
+/// Errors: `HASTY_ERR_IO` if the system refuses (the message has its words); `HASTY_ERR_INVALID` for a port that is
+/// none; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `host` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_listen(app: *mut hasty_app, host: *const c_char, port: i32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        let host = match host.is_null() {
+            true => None,
+            // SAFETY: the caller vouches for a NUL-terminated `host`.
+            false => Some(unsafe { handle::utf8(host, "host") }?),
+        };
+        app.app.listen(host, port)
+    })
+}
+
+/// Listens on a Unix socket, at once. A socket that nobody listens on any more is replaced; the file goes when the app stops.
+///
+/// `mode` is the file's, such as 0660; 0 leaves what the umask makes of it.
+///
+/// Errors: `HASTY_ERR_IO` if the system refuses, another program listens there, or the file is no socket;
+/// `HASTY_ERR_INVALID` for an empty path or a mode above 0777; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `path` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_listen_unix(app: *mut hasty_app, path: *const c_char, mode: u32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `path`.
+        let path = unsafe { handle::text(path, "path") }?;
+        app.app.listen_unix(path, mode)
+    })
+}
+
+/// Takes over a socket that listens already, such as one that a service manager passes.
+///
+/// Ownership: takes `fd` on success; on failure it stays yours.
+///
+/// Errors: `HASTY_ERR_INVALID` if it is no listening socket; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `fd` belongs to nobody else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_listen_fd(app: *mut hasty_app, fd: i32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        if fd < 0 {
+            return Err(Error::invalid(format!("descriptor {fd} is negative")));
+        }
+        // SAFETY: the caller gives it to us; what cannot be used is let go of again, unclosed.
+        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        app.app.listen_fd(socket).map_err(|(socket, error)| {
+            let _ = socket.into_raw_fd();
+            error
+        })
+    })
+}
+
+/// Returns the port of the first TCP listener; 0 without one.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_port(app: *const hasty_app) -> i32 {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app) }?;
+        Ok(i32::from(app.app.port()))
+    })
+}
+
+/// Starts the app's threads, and returns.
+///
+/// Errors: `HASTY_ERR_STATE` if it was started or stopped before, or listens nowhere; `HASTY_ERR_IO` if descriptors
+/// or threads are short; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_start(app: *mut hasty_app) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        app.app.start()
+    })
+}
+
+/// Starts the app if that was not done, and serves on this thread too until it is stopped.
+///
+/// Errors: as `hasty_app_start()`, but for a second start; `HASTY_ERR_STATE` inside a callback of the app. After a
+/// stop it returns `HASTY_OK` at once.
+///
+/// Threads: any number at a time.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_run(app: *mut hasty_app) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for an `app` that is live now; `run` does not touch it once it serves.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        app.app.run()
+    })
+}
+
+/// Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
+///
+/// Errors: `HASTY_ERR_TIMEOUT` if something had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
+/// before start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_drain(app: *mut hasty_app, timeout_ms: i32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        app.app.drain(timeout(timeout_ms))
+    })
+}
+
+/// Asks the app to stop, and returns at once.
+///
+/// New connections are refused, running handlers finish and are answered. `hasty_app_wait()` reports completion.
+/// A stop before start is remembered.
+///
+/// Threads: any, any number of times, inside handlers, and inside signal handlers (it keeps errno).
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_stop(app: *mut hasty_app) {
+    // No guard: a signal handler may be here, and nothing below can panic or allocate.
+    // SAFETY: the caller vouches for a live `app`.
+    if let Ok(app) = unsafe { handle::borrow(app.cast_const()) } {
+        app.app.stop();
+    }
+}
+
+/// Waits until the app was stopped and its last callback has returned.
+///
+/// Errors: `HASTY_ERR_TIMEOUT`; `HASTY_ERR_STATE` inside a callback of the app, and before start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_wait(app: *mut hasty_app, timeout_ms: i32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        app.app.wait(timeout(timeout_ms))
+    })
+}
+
+/// Negative is for ever.
+fn timeout(timeout_ms: i32) -> Option<Duration> {
+    u64::try_from(timeout_ms).ok().map(Duration::from_millis)
+}

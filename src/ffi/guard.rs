@@ -1,0 +1,94 @@
+//! Turns what happened inside into what C is told: values, statuses, the last error; panics stop here.
+
+use super::types::*;
+use crate::error::{Error, Kind, Result};
+use crate::service::panic_words;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+/// What a failing call answers follows from its return type: a status says why, anything else is "nothing".
+pub(super) trait Answer {
+    type Abi;
+    fn done(self) -> Self::Abi;
+    fn failed(error: Error) -> Self::Abi;
+}
+
+impl Answer for () {
+    type Abi = hasty_status;
+    fn done(self) -> hasty_status {
+        HASTY_OK
+    }
+    fn failed(error: Error) -> hasty_status {
+        let status = error.kind().code();
+        remember(error);
+        status
+    }
+}
+
+impl Answer for hasty_str {
+    type Abi = hasty_str;
+    fn done(self) -> hasty_str {
+        self
+    }
+    fn failed(_: Error) -> hasty_str {
+        hasty_str::ABSENT
+    }
+}
+
+macro_rules! nothing {
+    ($type:ty, $nothing:expr $(, $generic:ident)?) => {
+        impl$(<$generic>)? Answer for $type {
+            type Abi = $type;
+            fn done(self) -> $type {
+                self
+            }
+            fn failed(_: Error) -> $type {
+                $nothing
+            }
+        }
+    };
+}
+
+nothing!(i32, 0);
+nothing!(usize, 0);
+nothing!(*const T, ptr::null(), T);
+nothing!(*mut T, ptr::null_mut(), T);
+
+/// Runs the body of an exported function. A panic becomes `HASTY_ERR_PANIC`, or nothing.
+pub(super) fn guard<T: Answer>(body: impl FnOnce() -> Result<T>) -> T::Abi {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => value.done(),
+        Ok(Err(error)) => T::failed(error),
+        Err(panic) => T::failed(Error::new(Kind::Panic, format!("a panic was caught: {}", panic_words(&*panic)))),
+    }
+}
+
+/// The last failing call of a thread. The text is made when it is read.
+struct LastError {
+    error: Option<Error>,
+    text: Option<Vec<u8>>,
+}
+
+thread_local! {
+    static LAST: RefCell<LastError> = const { RefCell::new(LastError { error: None, text: None }) };
+}
+
+/// Makes `error` this thread's last one. Time-outs and closed clients are news, not errors.
+pub(super) fn remember(error: Error) {
+    if matches!(error.kind(), Kind::Timeout | Kind::Closed) {
+        return;
+    }
+    LAST.with_borrow_mut(|last| *last = LastError { error: Some(error), text: None });
+}
+
+/// The words of this thread's last error: absent before the first, valid until the next failing call.
+pub(super) fn last_error() -> hasty_str {
+    LAST.with_borrow_mut(|last| {
+        let LastError { error, text } = last;
+        match error {
+            None => hasty_str::ABSENT,
+            Some(error) => hasty_str::terminated(text.get_or_insert_with(|| format!("{error}\0").into_bytes())),
+        }
+    })
+}

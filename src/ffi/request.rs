@@ -1,0 +1,786 @@
+//! `hasty_request_*`: what the client asked, read only.
+//!
+//! Every function has the long-hand shape that cbindgen and grep can see: check the handles, call one method
+//! of the safe API, translate the result.
+
+use super::callback::UserData;
+use super::guard::guard;
+use super::handle::{self, Handle};
+use super::types::*;
+use crate::error::{Error, Kind};
+use crate::http::pairs::Pairs;
+use crate::request::Request;
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+impl Handle for hasty_request {
+    type Inner = Request;
+    const NAME: &'static str = "req";
+}
+
+/// A value among decoded pairs, as a view.
+fn pair(value: Option<&[u8]>) -> hasty_str {
+    value.map_or(hasty_str::ABSENT, hasty_str::terminated)
+}
+
+/// The pair at `index`, or an error that names how many there are.
+fn pair_at(pairs: &Pairs, index: usize) -> crate::Result<(hasty_str, hasty_str)> {
+    match (pairs.name_terminated(index), pairs.value_terminated(index)) {
+        (Some(name), Some(value)) => Ok((hasty_str::terminated(name), hasty_str::terminated(value))),
+        _ => Err(no_index(index, pairs.len())),
+    }
+}
+
+fn no_index(index: usize, count: usize) -> Error {
+    struct Words(usize, usize);
+    impl std::fmt::Display for Words {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "index {} is not below the count, {}", self.0, self.1)
+        }
+    }
+    Error::late(Kind::NotFound, Words(index, count))
+}
+
+/// Writes a name and a value, either of which may be unwanted.
+///
+/// # Safety
+/// Both are NULL or writable.
+unsafe fn write_pair(name: *mut hasty_str, value: *mut hasty_str, pair: (hasty_str, hasty_str)) -> crate::Result<()> {
+    handle::need(name, "name")?;
+    handle::need(value, "value")?;
+    // SAFETY: as the caller vouches.
+    unsafe { handle::write(name, pair.0) }?;
+    // SAFETY: as the caller vouches.
+    unsafe { handle::write(value, pair.1) }
+}
+
+/// Returns the method as sent, such as "GET".
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_method(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.method()))
+    })
+}
+
+/// Like `hasty_request_method()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_method_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.method())) }
+    })
+}
+
+/// Returns the path, percent-decoded, for display.
+///
+/// Authorise by prefix or param instead: `%2F` decodes to a slash.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_path(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.path()))
+    })
+}
+
+/// Like `hasty_request_path()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_path_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.path())) }
+    })
+}
+
+/// Returns the path as sent, without the query.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_raw_path(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.raw_path()))
+    })
+}
+
+/// Like `hasty_request_raw_path()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_raw_path_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.raw_path())) }
+    })
+}
+
+/// Returns what follows the `?` as sent.
+///
+/// Absent where the target has no `?`, empty where nothing follows it.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_query_string(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.query_string()))
+    })
+}
+
+/// Like `hasty_request_query_string()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_query_string_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.query_string())) }
+    })
+}
+
+/// Returns the whole request target as sent.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_target(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.target()))
+    })
+}
+
+/// Like `hasty_request_target()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_target_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.target())) }
+    })
+}
+
+/// Returns the pattern of the route that answers, as registered.
+///
+/// Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Valid as long as the app.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_route(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.route()))
+    })
+}
+
+/// Like `hasty_request_route()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_route_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.route())) }
+    })
+}
+
+/// Returns the client's address, without port, such as "127.0.0.1"; "unix" for a Unix socket.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_remote_address(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.remote_address()))
+    })
+}
+
+/// Like `hasty_request_remote_address()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_remote_address_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.remote_address())) }
+    })
+}
+
+/// Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made now.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_id(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.id()))
+    })
+}
+
+/// Like `hasty_request_id()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_id_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.id())) }
+    })
+}
+
+/// Returns the body, as received.
+///
+/// Empty where there is none. What came in chunks is put together.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_body(req: *const hasty_request) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(hasty_str::from(req.body()))
+    })
+}
+
+/// Like `hasty_request_body()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_body_to(req: *const hasty_request, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.body())) }
+    })
+}
+
+/// Returns 1 for HTTP/1.1, 0 for HTTP/1.0 (and for NULL).
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_minor_version(req: *const hasty_request) -> i32 {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(i32::from(req.minor_version()))
+    })
+}
+
+/// Returns the first header called `name`, compared without case.
+///
+/// Absent where there is none; an empty header has `len` 0. Bytes are as received, without the spaces around them.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_header(req: *const hasty_request, name: *const c_char) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        Ok(hasty_str::from(req.header(name)))
+    })
+}
+
+/// Like `hasty_request_header()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_header_to(req: *const hasty_request, name: *const c_char, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.header(name))) }
+    })
+}
+
+/// Returns the segment that `:name` of the route stands for, percent-decoded once.
+///
+/// "*" names an unnamed rest. Absent where the route has no such name.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_param(req: *const hasty_request, name: *const c_char) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        Ok(hasty_str::from(req.param(name)))
+    })
+}
+
+/// Like `hasty_request_param()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_param_to(req: *const hasty_request, name: *const c_char, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(req.param(name))) }
+    })
+}
+
+/// Returns the first value of `name` in the query, decoded; `+` is a space.
+///
+/// Absent where there is none; `?name` and `?name=` are empty.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_query(req: *const hasty_request, name: *const c_char) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        Ok(pair(req.query().get_terminated(name)))
+    })
+}
+
+/// Like `hasty_request_query()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_query_to(req: *const hasty_request, name: *const c_char, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, pair(req.query().get_terminated(name))) }
+    })
+}
+
+/// Returns the first cookie called `name`, as received, without quotes around it.
+///
+/// Absent where there is none.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_cookie(req: *const hasty_request, name: *const c_char) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        Ok(pair(req.cookies().get_terminated(name)))
+    })
+}
+
+/// Like `hasty_request_cookie()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_cookie_to(req: *const hasty_request, name: *const c_char, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, pair(req.cookies().get_terminated(name))) }
+    })
+}
+
+/// Returns the first value of `name` in an `application/x-www-form-urlencoded` body, decoded.
+///
+/// Absent where there is none, and for bodies of other types.
+///
+/// Valid until the handler returns.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_form(req: *const hasty_request, name: *const c_char) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        Ok(pair(req.form().get_terminated(name)))
+    })
+}
+
+/// Like `hasty_request_form()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_form_to(req: *const hasty_request, name: *const c_char, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, pair(req.form().get_terminated(name))) }
+    })
+}
+
+/// Returns how many header lines there are.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_header_count(req: *const hasty_request) -> usize {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(req.header_count())
+    })
+}
+
+/// Returns how many params there are.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_param_count(req: *const hasty_request) -> usize {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(req.params().len())
+    })
+}
+
+/// Returns how many names in the query, repeated ones counted each time there are.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_query_count(req: *const hasty_request) -> usize {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(req.query().len())
+    })
+}
+
+/// Returns how many cookies there are.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_cookie_count(req: *const hasty_request) -> usize {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(req.cookies().len())
+    })
+}
+
+/// Returns how many fields of an urlencoded body, repeated ones counted each time there are.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_form_count(req: *const hasty_request) -> usize {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(req.form().len())
+    })
+}
+
+/// Gives name and value number `index`, in order of arrival, names as sent.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_header_count()`; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_header_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        let found = match req.header_at(index) {
+            Some((name, value)) => (hasty_str::from(name), hasty_str::from(value)),
+            None => return Err(no_index(index, req.header_count())),
+        };
+        // SAFETY: the caller vouches for writable `name` and `value`.
+        unsafe { write_pair(name, value, found) }
+    })
+}
+
+/// Gives name and value number `index`, in the order of the pattern.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_param_count()`; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_param_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        let found = pair_at(req.params(), index)?;
+        // SAFETY: the caller vouches for writable `name` and `value`.
+        unsafe { write_pair(name, value, found) }
+    })
+}
+
+/// Gives name and value number `index`, in order, decoded.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_query_count()`; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_query_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        let found = pair_at(req.query(), index)?;
+        // SAFETY: the caller vouches for writable `name` and `value`.
+        unsafe { write_pair(name, value, found) }
+    })
+}
+
+/// Gives name and value number `index`, in order.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_cookie_count()`; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_cookie_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        let found = pair_at(req.cookies(), index)?;
+        // SAFETY: the caller vouches for writable `name` and `value`.
+        unsafe { write_pair(name, value, found) }
+    })
+}
+
+/// Gives name and value number `index`, in order, decoded.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_form_count()`; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_form_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        let found = pair_at(req.form(), index)?;
+        // SAFETY: the caller vouches for writable `name` and `value`.
+        unsafe { write_pair(name, value, found) }
+    })
+}
+
+/// Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when it is malformed.
+///
+/// `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in
+/// urlencoded forms, so these are never malformed.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_form_status(req: *const hasty_request) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        unsafe { handle::borrow(req) }.map(|_| ())
+    })
+}
+
+/// Parses the body as JSON, whatever its type says; once, however often it is called.
+///
+/// At most 128 arrays and objects may be open inside one another. An empty body is malformed.
+///
+/// Ownership: `*out` is borrowed, until the handler returns.
+///
+/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_json(req: *const hasty_request, out: *mut *const hasty_json) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        handle::need_out(out)?;
+        let value = ptr::from_ref(req.json()?).cast::<hasty_json>();
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, value) }
+    })
+}
+
+/// Returns the `user_data` that the route was registered with; NULL where no route answers.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_user_data(req: *const hasty_request) -> *mut c_void {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(req.registered().map_or(ptr::null_mut(), |route| route.handler.user_data()))
+    })
+}
+
+/// Keeps `value` under `key` until the request ends, in place of any before.
+///
+/// Ownership: takes `value`, also on failure. `drop` (may be NULL) runs on it exactly once: when it is
+/// replaced, when the request ends, or before a failing call returns.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `key` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_set_local(
+    req: *const hasty_request,
+    key: *const c_char,
+    value: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let value = UserData::new(value, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `key`.
+        let key = unsafe { handle::text(key, "key") }?;
+        req.set_local(key, Box::new(value));
+        Ok(())
+    })
+}
+
+/// Returns what `hasty_request_set_local()` keeps under `key`; NULL where there is nothing.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `key` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_local(req: *const hasty_request, key: *const c_char) -> *mut c_void {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `key`.
+        let key = unsafe { handle::text(key, "key") }?;
+        let pointer = req.local(key, |value| value.downcast_ref::<UserData>().map(UserData::pointer));
+        Ok(pointer.flatten().unwrap_or(ptr::null_mut()))
+    })
+}

@@ -1,0 +1,478 @@
+//! `hasty_response_*`: the answer being prepared.
+
+use super::callback::UserData;
+use super::guard::guard;
+use super::handle::{self, Handle};
+use super::types::*;
+use crate::error::Result;
+use crate::json::Value;
+use crate::response::{Cookie, Response};
+use std::ffi::{c_char, c_void};
+
+impl Handle for hasty_response {
+    type Inner = Response;
+    const NAME: &'static str = "res";
+}
+
+/// Sets the status code: 200 to 599. Without it the status is 200.
+///
+/// Errors: `HASTY_ERR_INVALID` for other codes; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_set_status(res: *mut hasty_response, code: i32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        res.set_status(code)
+    })
+}
+
+/// Returns the status code as it stands.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_status(res: *const hasty_response) -> i32 {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow(res) }?;
+        Ok(i32::from(res.status()))
+    })
+}
+
+/// Sets a header in place of any of that name; both strings are copied.
+///
+/// Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds CR, LF, NUL or another control,
+/// or if the server itself sets that header (Date, Transfer-Encoding). Content-Length must be the body's;
+/// `Connection: close` ends the connection after this answer. `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_set_header(res: *mut hasty_response, name: *const c_char, value: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `value`.
+        let value = unsafe { handle::text(value, "value") }?;
+        res.set_header(name, value)
+    })
+}
+
+/// Adds a header beside any of that name; both strings are copied.
+///
+/// Errors: as `hasty_response_set_header()`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_add_header(res: *mut hasty_response, name: *const c_char, value: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `value`.
+        let value = unsafe { handle::text(value, "value") }?;
+        res.add_header(name, value)
+    })
+}
+
+/// Like `hasty_response_set_header()`, with a value of `len` bytes that need not end with a NUL.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `value` has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_set_header_bytes(
+    res: *mut hasty_response,
+    name: *const c_char,
+    value: *const c_void,
+    len: usize,
+) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for `len` bytes.
+        let value = unsafe { handle::bytes(value, len, "value") }?;
+        res.set_header(name, value)
+    })
+}
+
+/// Like `hasty_response_add_header()`, with a value of `len` bytes that need not end with a NUL.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `value` has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_add_header_bytes(
+    res: *mut hasty_response,
+    name: *const c_char,
+    value: *const c_void,
+    len: usize,
+) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for `len` bytes.
+        let value = unsafe { handle::bytes(value, len, "value") }?;
+        res.add_header(name, value)
+    })
+}
+
+/// Takes away all headers called `name`, in any case; there need not be any.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_remove_header(res: *mut hasty_response, name: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        res.remove_header(name)
+    })
+}
+
+/// Returns the first header called `name` that was set so far, in any case. Absent where there is none.
+///
+/// Valid until the response is changed.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_header(res: *const hasty_response, name: *const c_char) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        Ok(hasty_str::from(res.header(name)))
+    })
+}
+
+/// Like `hasty_response_header()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent value is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_header_to(res: *const hasty_response, name: *const c_char, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(res.header(name))) }
+    })
+}
+
+/// Returns the body given so far. Absent where there is none.
+///
+/// Valid until the response is changed.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_body(res: *const hasty_response) -> hasty_str {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow(res) }?;
+        Ok(hasty_str::from(res.body()))
+    })
+}
+
+/// Like `hasty_response_body()`, for languages that cannot take structs by value.
+///
+/// Errors: `HASTY_ERR_NULL`. An absent body is no error: `out->data` is NULL.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_body_to(res: *const hasty_response, out: *mut hasty_str) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow(res) }?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, hasty_str::from(res.body())) }
+    })
+}
+
+/// Sets the body's type.
+///
+/// `type` with a slash is taken as it is, else it is an extension such as "json" or ".png"; an unknown one is
+/// `application/octet-stream`. Text types by extension are UTF-8.
+///
+/// Errors: `HASTY_ERR_INVALID` if it is empty or holds controls; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `type` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_set_type(res: *mut hasty_response, r#type: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `type`.
+        let name = unsafe { handle::text(r#type, "type") }?;
+        res.set_type(name)
+    })
+}
+
+/// Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
+///
+/// Errors: `HASTY_ERR_INVALID` if the name is no token, or the value or an attribute holds what a cookie
+/// cannot: encode it then. `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
+/// or a struct of `options->size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_set_cookie(
+    res: *mut hasty_response,
+    name: *const c_char,
+    value: *const c_char,
+    options: *const hasty_cookie,
+) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `value`.
+        let value = unsafe { handle::text(value, "value") }?;
+        // SAFETY: the caller vouches for `options`.
+        let options = unsafe { cookie(options) }?;
+        res.set_cookie(name, value, &options)
+    })
+}
+
+/// Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
+///
+/// Errors: as `hasty_response_set_cookie()`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated; `options` is NULL or a
+/// struct of `options->size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_delete_cookie(
+    res: *mut hasty_response,
+    name: *const c_char,
+    options: *const hasty_cookie,
+) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for `options`.
+        let options = unsafe { cookie(options) }?;
+        res.delete_cookie(name, &options)
+    })
+}
+
+/// What a struct of C says about a cookie.
+///
+/// # Safety
+/// `options` is NULL or a live struct of `options->size` bytes, whose strings are NULL or NUL-terminated.
+unsafe fn cookie<'a>(options: *const hasty_cookie) -> Result<Cookie<'a>> {
+    let mut cookie = Cookie::default();
+    // SAFETY: as the caller vouches.
+    let Some(given) = (unsafe { handle::options(options, "hasty_cookie") })? else { return Ok(cookie) };
+    // SAFETY: as the caller vouches.
+    cookie.path = unsafe { handle::optional_text(given.path) }.unwrap_or(cookie.path);
+    // SAFETY: as the caller vouches.
+    cookie.domain = unsafe { handle::optional_text(given.domain) };
+    // SAFETY: as the caller vouches.
+    cookie.same_site = unsafe { handle::optional_text(given.same_site) }.unwrap_or(cookie.same_site);
+    cookie.max_age = (given.max_age_s != 0).then_some(given.max_age_s);
+    cookie.secure = given.secure != 0;
+    cookie.script_visible = given.script_visible != 0;
+    Ok(cookie)
+}
+
+/// Sends `len` bytes, which are copied. Without a type they are `application/octet-stream`.
+///
+/// Like all of `send*` it replaces what was given before. Nothing leaves until the handler returns.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `data` has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send(res: *mut hasty_response, data: *const c_void, len: usize) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for `len` bytes.
+        let data = unsafe { handle::bytes(data, len, "data") }?;
+        res.send(data)
+    })
+}
+
+/// Sends `len` bytes without copying them.
+///
+/// Ownership: `data` must stay as it is until `drop` (may be NULL) runs on `user_data`, exactly once: when the
+/// bytes are written or given up, on any thread, or before a failing call returns.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `data` has `len` bytes until `drop` runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_owned(
+    res: *mut hasty_response,
+    data: *const c_void,
+    len: usize,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for `len` bytes until `drop` runs, which is when `ForeignBytes` is dropped.
+        let data: &'static [u8] = unsafe { handle::bytes(data, len, "data") }?;
+        res.send_owned(Box::new(ForeignBytes { data, _owner: user_data }))
+    })
+}
+
+/// Bytes of the host. They are good as long as their owner was not told to drop them.
+struct ForeignBytes {
+    data: &'static [u8],
+    _owner: UserData,
+}
+
+impl AsRef<[u8]> for ForeignBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.data
+    }
+}
+
+/// Sends UTF-8 text, which is copied.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `text` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_text(res: *mut hasty_response, text: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `text`.
+        let text = unsafe { handle::text(text, "text") }?;
+        res.send_text(text)
+    })
+}
+
+/// Sends UTF-8 HTML, which is copied.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `html` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_html(res: *mut hasty_response, html: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `html`.
+        let html = unsafe { handle::text(html, "html") }?;
+        res.send_html(html)
+    })
+}
+
+/// Sends JSON text as it is, copied; it is not checked.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `json` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_json(res: *mut hasty_response, json: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `json`.
+        let json = unsafe { handle::text(json, "json") }?;
+        res.send_json(json)
+    })
+}
+
+/// Sends a JSON value as text; the value stays yours.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `value` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_json_value(res: *mut hasty_response, value: *const hasty_json) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a live `value`.
+        let value: &Value = unsafe { handle::borrow(value) }?;
+        res.send_json_value(value)
+    })
+}
+
+/// Sends a status with its phrase as text: "404 Not Found".
+///
+/// Errors: `HASTY_ERR_INVALID` for a code that is not in 200 to 599; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_status(res: *mut hasty_response, code: i32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        res.send_status(code)
+    })
+}
+
+/// Sends the client to `location`; `code` is 301, 302, 303, 307 or 308.
+///
+/// Bytes that a URL cannot hold, such as spaces and non-ASCII, are percent-encoded. Never pass on a location
+/// that a client chose: check it against those you know.
+///
+/// Errors: `HASTY_ERR_INVALID` for other codes, and for a location that is empty or holds controls; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `location` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_redirect(res: *mut hasty_response, code: i32, location: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `location`.
+        let location = unsafe { handle::text(location, "location") }?;
+        res.send_redirect(code, location)
+    })
+}
+
+/// Makes the response what it was at first: an empty 200. A setter that failed is forgotten.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_reset(res: *mut hasty_response) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        res.reset()
+    })
+}

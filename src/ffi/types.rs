@@ -1,0 +1,202 @@
+//! The types and constants that cross the border.
+
+#![allow(non_camel_case_types, reason = "these names are C's")]
+
+use std::ffi::{c_char, c_void};
+
+/// The outcome of a call: `HASTY_OK`, one of `HASTY_ERR_*`, or `HASTY_NEXT` from middleware. Numbers are permanent.
+pub type hasty_status = i32;
+
+/// Done.
+pub const HASTY_OK: hasty_status = 0;
+/// A required argument was NULL.
+pub const HASTY_ERR_NULL: hasty_status = 1;
+/// A value breaks a rule; `hasty_last_error()` names both.
+pub const HASTY_ERR_INVALID: hasty_status = 2;
+/// The call does not fit the moment: registration after start, waiting inside a callback.
+pub const HASTY_ERR_STATE: hasty_status = 3;
+/// The operating system refused; `hasty_last_error()` has its words.
+pub const HASTY_ERR_IO: hasty_status = 4;
+/// The client, or the app, is gone. Does not set the last error.
+pub const HASTY_ERR_CLOSED: hasty_status = 5;
+/// Nothing happened within the time allowed. Does not set the last error.
+pub const HASTY_ERR_TIMEOUT: hasty_status = 6;
+/// A panic inside the library was caught at the border.
+pub const HASTY_ERR_PANIC: hasty_status = 7;
+/// A limit would be exceeded.
+pub const HASTY_ERR_LIMIT: hasty_status = 8;
+/// There is nothing of that name.
+pub const HASTY_ERR_NOT_FOUND: hasty_status = 9;
+/// This build or this machine cannot do it.
+pub const HASTY_ERR_UNSUPPORTED: hasty_status = 10;
+/// From middleware: go on to the next step. From the handler of a route it is a failure.
+pub const HASTY_NEXT: hasty_status = 100;
+
+/// In a 32-bit option: literally zero, none or off, where 0 means the default.
+pub const HASTY_NONE: u32 = 4_294_967_295;
+/// In a 64-bit option: literally zero, none or off, where 0 means the default.
+pub const HASTY_NONE64: u64 = 18_446_744_073_709_551_615;
+
+/// Levels of log messages, the gravest first.
+pub const HASTY_LOG_ERROR: i32 = 1;
+/// Something is not as it should be, and was survived.
+pub const HASTY_LOG_WARN: i32 = 2;
+/// Worth knowing.
+pub const HASTY_LOG_INFO: i32 = 3;
+/// For whoever looks for a mistake.
+pub const HASTY_LOG_DEBUG: i32 = 4;
+
+/// Methods by number: any other token.
+pub const HASTY_METHOD_OTHER: i32 = 0;
+/// GET
+pub const HASTY_GET: i32 = 1;
+/// HEAD
+pub const HASTY_HEAD: i32 = 2;
+/// POST
+pub const HASTY_POST: i32 = 3;
+/// PUT
+pub const HASTY_PUT: i32 = 4;
+/// DELETE
+pub const HASTY_DELETE: i32 = 5;
+/// CONNECT
+pub const HASTY_CONNECT: i32 = 6;
+/// OPTIONS
+pub const HASTY_OPTIONS: i32 = 7;
+/// TRACE
+pub const HASTY_TRACE: i32 = 8;
+/// PATCH
+pub const HASTY_PATCH: i32 = 9;
+
+/// What `hasty_json_kind()` answers for null.
+pub const HASTY_JSON_NULL: i32 = 0;
+/// `true` or `false`.
+pub const HASTY_JSON_BOOL: i32 = 1;
+/// A number.
+pub const HASTY_JSON_NUMBER: i32 = 2;
+/// A string.
+pub const HASTY_JSON_STRING: i32 = 3;
+/// An array.
+pub const HASTY_JSON_ARRAY: i32 = 4;
+/// An object.
+pub const HASTY_JSON_OBJECT: i32 = 5;
+
+/// A server with its routes and options. Owned by you: `hasty_app_new()`, `hasty_app_free()`.
+pub struct hasty_app {
+    _opaque: [u8; 0],
+}
+
+/// One request, read only. Borrowed: valid until the handler returns.
+pub struct hasty_request {
+    _opaque: [u8; 0],
+}
+
+/// The answer being prepared. Borrowed: valid until the handler returns.
+pub struct hasty_response {
+    _opaque: [u8; 0],
+}
+
+/// A JSON value. Owned by you, or borrowed from a request or from the value it is part of.
+pub struct hasty_json {
+    _opaque: [u8; 0],
+}
+
+/// A piece of text or bytes that belongs to somebody else.
+///
+/// Absent is `data == NULL`, empty is `len == 0`. A NUL byte follows every one handed out, so `data` is
+/// a C string too; values may hold NUL themselves, `len` is the truth.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_str {
+    /// The bytes, or NULL.
+    pub data: *const c_char,
+    /// How many there are, without the NUL.
+    pub len: usize,
+}
+
+/// Options of an app. Zero-initialise it and set `size`; 0 or NULL is the default, `HASTY_NONE` is literally zero, none or off.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_options {
+    /// `sizeof(hasty_options)`.
+    pub size: usize,
+    /// Bytes of a request's body; 0 means 10485760. More is answered 413.
+    pub max_body_bytes: u64,
+    /// Threads of the pool; 0 means two for each processor, at least 8. `HASTY_NONE`: only threads that call `hasty_app_run()` serve.
+    pub threads: u32,
+    /// Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host. More are answered 503 and closed.
+    pub max_connections: u32,
+    /// Connections at a time from one address; 0 means no limit. More are answered 503 and closed.
+    pub max_connections_per_ip: u32,
+    /// Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431.
+    pub max_header_bytes: u32,
+    /// Field lines of a head; 0 means 100. More is answered 431.
+    pub max_headers: u32,
+    /// Bytes of a request target; 0 means 8192. More is answered 414.
+    pub max_target_bytes: u32,
+    /// Longest time for a head, from its first byte, in milliseconds; 0 means 10000. Then 408 and the connection is closed.
+    pub header_timeout_ms: u32,
+    /// Longest pause in a body, in milliseconds; 0 means 30000. Then 408 and the connection is closed.
+    pub body_timeout_ms: u32,
+    /// Longest pause between two requests, in milliseconds; 0 means 30000. Then the connection is closed.
+    pub idle_timeout_ms: u32,
+    /// Longest pause of a client in taking its answer, in milliseconds; 0 means 30000. Then the connection is closed.
+    pub write_timeout_ms: u32,
+    /// Longest time to the first byte of a deferred answer, in milliseconds; 0 means 60000. Then 504.
+    pub exchange_timeout_ms: u32,
+    /// Requests on one connection; 0 means no limit. The last answer says `Connection: close`.
+    pub max_requests_per_connection: u32,
+    /// What the Server field says; NULL means "hasty", "" sends none.
+    pub server_header: *const c_char,
+}
+
+/// How a cookie is set. Zero-initialise it and set `size`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_cookie {
+    /// `sizeof(hasty_cookie)`.
+    pub size: usize,
+    /// The paths it is sent to; NULL means "/".
+    pub path: *const c_char,
+    /// The domain it is sent to, with its subdomains; NULL means this host alone.
+    pub domain: *const c_char,
+    /// "Lax", "Strict" or "None"; NULL means "Lax".
+    pub same_site: *const c_char,
+    /// Seconds it lives; 0 means until the browser closes.
+    pub max_age_s: i64,
+    /// Not 0: it is sent over TLS only.
+    pub secure: i32,
+    /// Not 0: scripts of the page may read it.
+    pub script_visible: i32,
+}
+
+/// Answers one request.
+///
+/// Called once per request, on a thread that serves; different requests run at the same time, so shared
+/// state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
+/// `HASTY_OK` to send `res`; anything else is logged and answers 500.
+///
+/// It may block: that holds one thread. Let no exception and no `longjmp` leave the function.
+pub type hasty_handler =
+    Option<unsafe extern "C" fn(req: *const hasty_request, res: *mut hasty_response, user_data: *mut c_void) -> hasty_status>;
+
+/// Ends the life of a `user_data`. Runs exactly once, on any thread.
+pub type hasty_drop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// Receives one log message; `level` is one of `HASTY_LOG_*`. Called on any thread, several at a time.
+pub type hasty_log_fn = Option<unsafe extern "C" fn(level: i32, message: *const hasty_str, user_data: *mut c_void)>;
+
+/// The numbers that C knows are those of the Rust types.
+const _: () = {
+    use crate::handler::Level;
+    use crate::http::method::Method;
+    use crate::json::Kind;
+    assert!(Level::Error as i32 == HASTY_LOG_ERROR && Level::Warn as i32 == HASTY_LOG_WARN);
+    assert!(Level::Info as i32 == HASTY_LOG_INFO && Level::Debug as i32 == HASTY_LOG_DEBUG);
+    assert!(Method::Other as i32 == HASTY_METHOD_OTHER && Method::Get as i32 == HASTY_GET && Method::Head as i32 == HASTY_HEAD);
+    assert!(Method::Post as i32 == HASTY_POST && Method::Put as i32 == HASTY_PUT && Method::Delete as i32 == HASTY_DELETE);
+    assert!(Method::Connect as i32 == HASTY_CONNECT && Method::Options as i32 == HASTY_OPTIONS);
+    assert!(Method::Trace as i32 == HASTY_TRACE && Method::Patch as i32 == HASTY_PATCH);
+    assert!(Kind::Null as i32 == HASTY_JSON_NULL && Kind::Bool as i32 == HASTY_JSON_BOOL);
+    assert!(Kind::Number as i32 == HASTY_JSON_NUMBER && Kind::String as i32 == HASTY_JSON_STRING);
+    assert!(Kind::Array as i32 == HASTY_JSON_ARRAY && Kind::Object as i32 == HASTY_JSON_OBJECT);
+};

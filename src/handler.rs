@@ -1,0 +1,72 @@
+//! What users give: functions that answer, shape errors and receive log lines.
+
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::response::Response;
+use std::ffi::c_void;
+
+/// Answers requests. Runs on many threads at a time, and may block: that holds one thread.
+///
+/// An error is logged and answers 500, a panic as well.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(&self, request: &Request, response: &mut Response) -> Result<()>;
+
+    /// What a C program registered along with the function; NULL for Rust's.
+    fn user_data(&self) -> *mut c_void {
+        std::ptr::null_mut()
+    }
+}
+
+impl<F> Handler for F
+where
+    F: Fn(&Request, &mut Response) -> Result<()> + Send + Sync + 'static,
+{
+    fn handle(&self, request: &Request, response: &mut Response) -> Result<()> {
+        self(request, response)
+    }
+}
+
+/// Shapes the answers that the library itself makes, 400 to 599. The response has its status and words set.
+pub trait ErrorHandler: Send + Sync + 'static {
+    /// Shapes one answer; `why` explains it. An error leaves the library's own answer.
+    fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()>;
+}
+
+impl<F> ErrorHandler for F
+where
+    F: Fn(&Error, &Request, &mut Response) -> Result<()> + Send + Sync + 'static,
+{
+    fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()> {
+        self(why, request, response)
+    }
+}
+
+/// How grave a log message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum Level {
+    /// A request or a thread failed.
+    Error = 1,
+    /// Something is not as it should be, and was survived.
+    Warn = 2,
+    /// Worth knowing.
+    Info = 3,
+    /// For whoever looks for a mistake.
+    Debug = 4,
+}
+
+/// Receives log messages, on any thread, several at a time.
+pub trait Log: Send + Sync + 'static {
+    /// Receives one message.
+    fn log(&self, level: Level, message: &str);
+}
+
+impl<F> Log for F
+where
+    F: Fn(Level, &str) + Send + Sync + 'static,
+{
+    fn log(&self, level: Level, message: &str) {
+        self(level, message);
+    }
+}

@@ -1,0 +1,153 @@
+//! Field lines as places in the bytes that came.
+
+/// A range of bytes of a request's head. Heads are far shorter than 4 GiB, so 32 bits do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// From `start` to before `end`.
+    pub fn new(start: usize, end: usize) -> Span {
+        debug_assert!(start <= end && end <= u32::MAX as usize);
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    /// The first byte's place.
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// The place after the last byte.
+    pub fn end(self) -> usize {
+        self.end as usize
+    }
+
+    /// Is there nothing in it?
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The bytes themselves.
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start()..self.end()]
+    }
+}
+
+/// One field line: its name, and its value without the spaces around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Where the name is.
+    pub name: Span,
+    /// Where the value is.
+    pub value: Span,
+}
+
+/// RFC 9110 5.6.2: `tchar`.
+pub const fn is_token_byte(b: u8) -> bool {
+    TOKEN[b as usize]
+}
+
+/// Is it a token, that is one or more `tchar`?
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&b| is_token_byte(b))
+}
+
+/// RFC 9110 5.5: a field value's bytes: tab, visible ones, spaces, and those above 127.
+pub fn is_value(text: &[u8]) -> bool {
+    plain_len(text) == text.len() || text.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f))
+}
+
+/// The members of a comma-separated list, without spaces around them and without empty ones.
+///
+/// RFC 9110 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&b| b == b',').map(trim).filter(|member| !member.is_empty())
+}
+
+/// Without the spaces and tabs at both ends.
+pub fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// How many bytes at the start are neither controls nor DEL. Eight at a time: values are most of a head.
+pub(super) fn plain_len(text: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(chunk) = text[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+        let del = word ^ (ONES * 0x7f);
+        let is_del = del.wrapping_sub(ONES) & !del;
+        let stop = (below_space | is_del) & HIGH;
+        if stop != 0 {
+            return at + stop.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + text[at..].iter().position(|&b| b < b' ' || b == 0x7f).unwrap_or(text.len() - at)
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        let byte = b as u8;
+        table[b] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        b += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_len_stops_at_every_control_wherever_it_stands() {
+        for stop in (0..=255u8).filter(|&b| b < b' ' || b == 0x7f) {
+            for at in 0..20 {
+                let mut text = [b'\xff'; 20];
+                text[at] = stop;
+                assert_eq!(plain_len(&text), at, "byte {stop} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn plain_len_passes_everything_else() {
+        for byte in (0..=255u8).filter(|&b| b >= b' ' && b != 0x7f) {
+            assert_eq!(plain_len(&[byte; 17]), 17, "byte {byte}");
+        }
+    }
+
+    #[test]
+    fn a_value_may_hold_tabs_but_no_line_ends() {
+        assert!(is_value(b"a\tb \xfc"));
+        for bad in [&b"a\rb"[..], b"a\nb", b"a\0b", b"\x7f"] {
+            assert!(!is_value(bad));
+        }
+    }
+
+    #[test]
+    fn a_list_ignores_empty_members() {
+        assert_eq!(list(b" a, ,b ,").collect::<Vec<_>>(), [b"a", b"b"]);
+    }
+
+    #[test]
+    fn tokens() {
+        assert!(is_token(b"X-Request-ID"));
+        for bad in [&b""[..], b"a b", b"a:", b"\xe4", b"(a)"] {
+            assert!(!is_token(bad));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! HTTP/1.1 as bytes and values: no sockets, no clocks, no unsafe.
+
+pub mod body;
+pub mod date;
+pub mod encoder;
+pub mod headers;
+pub mod method;
+pub mod pairs;
+pub mod parser;
+pub mod status;
+pub mod target;

@@ -1,0 +1,679 @@
+//! Bytes to a request's head, in one pass.
+//!
+//! [`parse`] has three outcomes: the head is complete, more bytes are needed, or it is refused with the
+//! element of the grammar that was broken. It allocates nothing once the field list has grown.
+//! Whoever stores a partial head asks [`head_end`] whether the blank line has come before parsing again,
+//! so that a head that arrives byte by byte costs no more than twice one that comes whole.
+
+use super::headers::{Field, Span, is_token_byte, list, plain_len, trim};
+use super::method::Method;
+use super::target::{Target, authority_is_valid};
+
+/// The limits of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The request line and the fields together, with the blank line.
+    pub head_bytes: usize,
+    /// Field lines.
+    pub fields: usize,
+    /// The request target.
+    pub target_bytes: usize,
+}
+
+/// RFC 9110 9.1 sets no length; no method in use is half as long as this.
+const MAX_METHOD_BYTES: usize = 32;
+
+/// How the body is delimited. RFC 9112 6.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none: neither Content-Length nor Transfer-Encoding.
+    #[default]
+    Absent,
+    /// Content-Length bytes.
+    Length(u64),
+    /// Chunks, then trailers.
+    Chunked,
+}
+
+/// A parsed head: places in the bytes it was parsed from, and what they mean for the connection.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The method.
+    pub method: Method,
+    /// Where the method's token is.
+    pub method_span: Span,
+    /// The target and its parts.
+    pub target: Target,
+    /// The minor version: 0 or 1. HTTP/1.2 and later are treated as 1.1 (RFC 9110 2.5).
+    pub minor: u8,
+    /// All field lines, in order of arrival.
+    pub fields: Vec<Field>,
+    /// How the body is delimited.
+    pub framing: Framing,
+    /// Does the client want to keep the connection? RFC 9112 9.3.
+    pub keep_alive: bool,
+    /// Does the client wait for a 100 before it sends the body?
+    pub expects_continue: bool,
+}
+
+/// What became of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The head takes this many bytes.
+    Complete(usize),
+    /// More bytes are needed.
+    Partial,
+    /// This can never become a head that we accept.
+    Refused(Refusal),
+}
+
+/// The element of the grammar that was broken, or the limit that was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "status() and words() say what each means")]
+pub enum Refusal {
+    Method,
+    MethodLength,
+    Target,
+    TargetLength,
+    Connect,
+    Version,
+    VersionUnsupported,
+    LineEnd,
+    FieldName,
+    FieldValue,
+    FieldFold,
+    HeadLength,
+    FieldCount,
+    HostMissing,
+    HostRepeated,
+    Host,
+    ContentLength,
+    ContentLengthRepeated,
+    BothFramings,
+    TransferEncodingVersion,
+    TransferEncoding,
+    TransferCoding,
+    Expectation,
+    ChunkSize,
+    ChunkExtension,
+    ChunkEnd,
+    Trailer,
+    TrailerLength,
+    Incomplete,
+}
+
+impl Refusal {
+    /// The status that answers it, and the sentence that says what is wrong.
+    pub fn explain(self) -> (u16, &'static str) {
+        match self {
+            Refusal::Method => (400, "the request line must begin with a method, followed by one space"),
+            Refusal::MethodLength => (501, "the method is longer than any that is implemented"),
+            Refusal::Target => (400, "the request target must be a path, an absolute http URL, or * for OPTIONS"),
+            Refusal::TargetLength => (414, "the request target is longer than max_target_bytes allows"),
+            Refusal::Connect => (501, "CONNECT is for proxies, and this is none"),
+            Refusal::Version => (400, "the request line must end with one space, the version HTTP/1.1 and CR LF"),
+            Refusal::VersionUnsupported => (505, "the versions spoken here are HTTP/1.1 and HTTP/1.0"),
+            Refusal::LineEnd => (400, "each line of a head must end with CR LF"),
+            Refusal::FieldName => (400, "a field line must begin with a name, directly followed by a colon"),
+            Refusal::FieldValue => (400, "a field value must not hold control characters"),
+            Refusal::FieldFold => (400, "a field line must not be continued on the next line"),
+            Refusal::HeadLength => (431, "the head is longer than max_header_bytes allows"),
+            Refusal::FieldCount => (431, "the head has more fields than max_headers allows"),
+            Refusal::HostMissing => (400, "a HTTP/1.1 request must have a Host field"),
+            Refusal::HostRepeated => (400, "a request must not have two Host fields"),
+            Refusal::Host => (400, "the Host field must be a host name or address, with or without a port"),
+            Refusal::ContentLength => (400, "Content-Length must be one decimal number"),
+            Refusal::ContentLengthRepeated => (400, "a request must not have two Content-Length fields"),
+            Refusal::BothFramings => (400, "a request must not have both Content-Length and Transfer-Encoding"),
+            Refusal::TransferEncodingVersion => (400, "a HTTP/1.0 request must not have Transfer-Encoding"),
+            Refusal::TransferEncoding => (400, "the last transfer coding must be chunked, once"),
+            Refusal::TransferCoding => (501, "the only transfer coding implemented is chunked"),
+            Refusal::Expectation => (417, "the only expectation that can be met is 100-continue"),
+            Refusal::ChunkSize => (400, "a chunk must begin with its size in hexadecimal, followed by CR LF"),
+            Refusal::ChunkExtension => (400, "a chunk extension is malformed or too long"),
+            Refusal::ChunkEnd => (400, "the data of a chunk must end with CR LF"),
+            Refusal::Trailer => (400, "a trailer line is malformed"),
+            Refusal::TrailerLength => (431, "the trailers are longer than max_header_bytes or more than max_headers allow"),
+            Refusal::Incomplete => (400, "the connection was closed before the request was complete"),
+        }
+    }
+
+    /// The status that answers it.
+    pub fn status(self) -> u16 {
+        self.explain().0
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.explain().1)
+    }
+}
+
+/// Parses the head at the start of `input` into `head`, whose spans count from there.
+pub fn parse(input: &[u8], limits: &Limits, head: &mut Head) -> Outcome {
+    let end = match (Parser { input, at: 0, limits }).head(head) {
+        Ok(end) => end,
+        Err(Stop::Refused(refusal)) => return Outcome::Refused(refusal),
+        Err(Stop::Partial) if input.len() <= limits.head_bytes => return Outcome::Partial,
+        // The limit is passed: it is the target's fault where the request line never ended.
+        Err(Stop::Partial) if memchr::memchr(b'\n', input).is_none() => return Outcome::Refused(Refusal::TargetLength),
+        Err(Stop::Partial) => return Outcome::Refused(Refusal::HeadLength),
+    };
+    if end > limits.head_bytes {
+        return Outcome::Refused(Refusal::HeadLength);
+    }
+    Outcome::Complete(end)
+}
+
+/// Has the blank line come? Looks at what follows `scanned` only; the second value is the next `scanned`.
+///
+/// Bare line feeds count too, so that what ends with them is refused at once, not when the time is up.
+pub fn head_end(input: &[u8], scanned: usize) -> (bool, usize) {
+    // A line end seen before may be followed by the second one only now.
+    let from = scanned.saturating_sub(2);
+    for lf in memchr::memchr_iter(b'\n', &input[from..]).map(|at| from + at) {
+        match &input[lf + 1..] {
+            [b'\n', ..] | [b'\r', b'\n', ..] => return (true, lf),
+            _ => {}
+        }
+    }
+    (false, input.len())
+}
+
+enum Stop {
+    Partial,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refused(refusal)
+    }
+}
+
+struct Parser<'a> {
+    input: &'a [u8],
+    at: usize,
+    limits: &'a Limits,
+}
+
+impl Parser<'_> {
+    fn head(mut self, head: &mut Head) -> Result<usize, Stop> {
+        head.fields.clear();
+        self.skip_empty_lines()?;
+        self.request_line(head)?;
+        let mut seen = Seen::default();
+        while !self.blank_line()? {
+            if head.fields.len() == self.limits.fields {
+                return Err(Refusal::FieldCount.into());
+            }
+            let field = self.field_line()?;
+            seen.learn(self.input, field)?;
+            head.fields.push(field);
+        }
+        seen.conclude(head)?;
+        Ok(self.at)
+    }
+
+    /// RFC 9112 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF) received prior to the request-line."
+    fn skip_empty_lines(&mut self) -> Result<(), Stop> {
+        loop {
+            match &self.input[self.at..] {
+                [b'\r', b'\n', ..] => self.at += 2,
+                [] | [b'\r'] => return Err(Stop::Partial),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// RFC 9112 3: `request-line = method SP request-target SP HTTP-version`.
+    fn request_line(&mut self, head: &mut Head) -> Result<(), Stop> {
+        head.method_span = self.method()?;
+        head.method = Method::of(head.method_span.of(self.input));
+        let whole = self.target()?;
+        head.minor = self.version()?;
+        head.target = Target::split(self.input, whole, head.method)?;
+        Ok(())
+    }
+
+    fn method(&mut self) -> Result<Span, Stop> {
+        let rest = &self.input[self.at..];
+        let most = rest.len().min(MAX_METHOD_BYTES + 1);
+        let Some(len) = rest[..most].iter().position(|&b| !is_token_byte(b)) else {
+            return Err(if rest.len() > MAX_METHOD_BYTES { Refusal::MethodLength.into() } else { Stop::Partial });
+        };
+        if len == 0 || rest[len] != b' ' {
+            return Err(Refusal::Method.into());
+        }
+        let span = Span::new(self.at, self.at + len);
+        self.at += len + 1;
+        Ok(span)
+    }
+
+    fn target(&mut self) -> Result<Span, Stop> {
+        let rest = &self.input[self.at..];
+        let len = rest.iter().position(|&b| !is_target_byte(b)).unwrap_or(rest.len());
+        if len > self.limits.target_bytes {
+            return Err(Refusal::TargetLength.into());
+        }
+        match rest.get(len) {
+            None => Err(Stop::Partial),
+            Some(b' ') if len > 0 => {
+                let span = Span::new(self.at, self.at + len);
+                self.at += len + 1;
+                Ok(span)
+            }
+            // `GET /` and a line end: what HTTP/0.9 looked like.
+            Some(b'\r' | b'\n') => Err(Refusal::Version.into()),
+            Some(_) => Err(Refusal::Target.into()),
+        }
+    }
+
+    /// RFC 9112 2.3: `HTTP-version = HTTP-name "/" DIGIT "." DIGIT`.
+    fn version(&mut self) -> Result<u8, Stop> {
+        const PATTERN: &[u8; 10] = b"HTTP/0.0\r\n";
+        let rest = &self.input[self.at..];
+        for (&b, &p) in rest.iter().zip(PATTERN) {
+            if b != p && !(p == b'0' && b.is_ascii_digit()) {
+                return Err(if b == b'\n' && p == b'\r' { Refusal::LineEnd } else { Refusal::Version }.into());
+            }
+        }
+        let Some(line) = rest.first_chunk::<10>() else {
+            return Err(Stop::Partial);
+        };
+        self.at += line.len();
+        match (line[5], line[7]) {
+            (b'1', b'0') => Ok(0),
+            (b'1', _) => Ok(1),
+            _ => Err(Refusal::VersionUnsupported.into()),
+        }
+    }
+
+    /// Is here the empty line that ends the head? A space here would continue the line before.
+    fn blank_line(&mut self) -> Result<bool, Stop> {
+        match &self.input[self.at..] {
+            [b'\r', b'\n', ..] => {
+                self.at += 2;
+                Ok(true)
+            }
+            [] | [b'\r'] => Err(Stop::Partial),
+            [b'\r', ..] | [b'\n', ..] => Err(Refusal::LineEnd.into()),
+            // RFC 9112 5.2: "A server that receives an obs-fold in a request message [...] MUST either reject the message [...]".
+            [b' ' | b'\t', ..] => Err(Refusal::FieldFold.into()),
+            _ => Ok(false),
+        }
+    }
+
+    /// RFC 9112 5: `field-line = field-name ":" OWS field-value OWS`.
+    fn field_line(&mut self) -> Result<Field, Stop> {
+        let rest = &self.input[self.at..];
+        let len = rest.iter().position(|&b| !is_token_byte(b)).ok_or(Stop::Partial)?;
+        // RFC 9112 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received request message that contains whitespace between a header field name and colon."
+        if len == 0 || rest[len] != b':' {
+            return Err(Refusal::FieldName.into());
+        }
+        let name = Span::new(self.at, self.at + len);
+        self.at += len + 1;
+        let value = self.field_value()?;
+        Ok(Field { name, value })
+    }
+
+    fn field_value(&mut self) -> Result<Span, Stop> {
+        while let Some(b' ' | b'\t') = self.input.get(self.at) {
+            self.at += 1;
+        }
+        let start = self.at;
+        loop {
+            self.at += plain_len(&self.input[self.at..]);
+            match &self.input[self.at..] {
+                [b'\t', ..] => self.at += 1,
+                [b'\r', b'\n', ..] => break,
+                [] | [b'\r'] => return Err(Stop::Partial),
+                // RFC 9112 2.2: a lone CR is "invalid"; a lone LF is not taken for a line end here, since peers differ.
+                [b'\r', ..] | [b'\n', ..] => return Err(Refusal::LineEnd.into()),
+                _ => return Err(Refusal::FieldValue.into()),
+            }
+        }
+        let mut end = self.at;
+        while end > start && matches!(self.input[end - 1], b' ' | b'\t') {
+            end -= 1;
+        }
+        self.at += 2;
+        Ok(Span::new(start, end))
+    }
+}
+
+/// Visible ASCII but `#`, and bytes above 127, which clients send though they should not.
+fn is_target_byte(b: u8) -> bool {
+    b > b' ' && b != 0x7f && b != b'#'
+}
+
+/// What the fields say about framing and connection, gathered while they pass.
+#[derive(Default)]
+struct Seen {
+    host: bool,
+    length: Option<u64>,
+    transfer: bool,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+    expects_else: bool,
+}
+
+impl Seen {
+    fn learn(&mut self, input: &[u8], field: Field) -> Result<(), Refusal> {
+        let name = field.name.of(input);
+        let value = field.value.of(input);
+        // Told apart by length first: most names are none of these.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
+            6 if name.eq_ignore_ascii_case(b"expect") => self.expect(value),
+            10 if name.eq_ignore_ascii_case(b"connection") => self.connection(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 9112 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any request message that contains more than one Host header field line or a Host header field with an invalid field value."
+    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if std::mem::replace(&mut self.host, true) {
+            return Err(Refusal::HostRepeated);
+        }
+        if authority_is_valid(value) { Ok(()) } else { Err(Refusal::Host) }
+    }
+
+    /// RFC 9110 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417".
+    fn expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for member in list(value) {
+            if member.eq_ignore_ascii_case(b"100-continue") { self.expects_continue = true } else { self.expects_else = true }
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for option in list(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 9110 8.6: `Content-Length = 1*DIGIT`; a list of equal numbers may be refused as well, and is.
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.length.is_some() {
+            return Err(Refusal::ContentLengthRepeated);
+        }
+        self.length = Some(decimal(value).ok_or(Refusal::ContentLength)?);
+        Ok(())
+    }
+
+    /// RFC 9112 6.1: chunked must be last, and "A sender MUST NOT apply the chunked transfer coding more than once to a message body".
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        self.transfer = true;
+        let mut any = false;
+        for coding in list(value) {
+            any = true;
+            if self.chunked {
+                return Err(Refusal::TransferEncoding);
+            }
+            let name = coding.split(|&b| b == b';').next().map(trim).unwrap_or_default();
+            if !name.eq_ignore_ascii_case(b"chunked") {
+                return Err(if name.iter().all(|&b| is_token_byte(b)) { Refusal::TransferCoding } else { Refusal::TransferEncoding });
+            }
+            if name.len() != coding.len() {
+                return Err(Refusal::TransferEncoding);
+            }
+            self.chunked = true;
+        }
+        if any { Ok(()) } else { Err(Refusal::TransferEncoding) }
+    }
+
+    fn conclude(self, head: &mut Head) -> Result<(), Refusal> {
+        if !self.host && head.minor > 0 {
+            return Err(Refusal::HostMissing);
+        }
+        head.framing = self.framing(head.minor)?;
+        // RFC 9112 9.3: close wins; 1.1 persists by default, 1.0 where it asks for it.
+        head.keep_alive = !self.close && (head.minor > 0 || self.keep_alive);
+        // RFC 9110 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
+        if self.expects_else && head.minor > 0 {
+            return Err(Refusal::Expectation);
+        }
+        head.expects_continue = self.expects_continue && head.minor > 0 && head.framing != Framing::Absent;
+        Ok(())
+    }
+
+    /// RFC 9112 6.3.
+    fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
+        match (self.transfer, self.length) {
+            (false, None) => Ok(Framing::Absent),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+            // 6.1: "A server MAY reject a request that contains both Content-Length and Transfer-Encoding".
+            (true, Some(_)) => Err(Refusal::BothFramings),
+            // 6.1: a 1.0 message with Transfer-Encoding must be treated "as if the framing is faulty".
+            (true, None) if minor == 0 => Err(Refusal::TransferEncodingVersion),
+            (true, None) => Ok(Framing::Chunked),
+        }
+    }
+}
+
+/// A decimal number without sign, and nothing else.
+fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |number, &b| {
+        let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { head_bytes: 16_384, fields: 100, target_bytes: 8192 };
+
+    fn outcome(text: &str) -> Outcome {
+        parse(text.as_bytes(), &LIMITS, &mut Head::default())
+    }
+
+    fn head(text: &str) -> Head {
+        let mut head = Head::default();
+        assert_eq!(parse(text.as_bytes(), &LIMITS, &mut head), Outcome::Complete(text.len()), "{text:?}");
+        head
+    }
+
+    fn refused(text: &str) -> Refusal {
+        match outcome(text) {
+            Outcome::Refused(refusal) => refusal,
+            other => panic!("{other:?} for {text:?}"),
+        }
+    }
+
+    #[test]
+    fn a_head_is_places_in_its_bytes() {
+        let text = "POST /a?b HTTP/1.1\r\nHost: h\r\nX-Empty:\r\nX-Spaces: \t a b \t\r\n\r\n";
+        let head = head(text);
+        let view = |span: Span| std::str::from_utf8(span.of(text.as_bytes())).unwrap();
+        assert_eq!((head.method, view(head.method_span)), (Method::Post, "POST"));
+        assert_eq!((view(head.target.path), head.target.query.map(view)), ("/a", Some("b")));
+        let fields: Vec<_> = head.fields.iter().map(|f| (view(f.name), view(f.value))).collect();
+        assert_eq!(fields, [("Host", "h"), ("X-Empty", ""), ("X-Spaces", "a b")]);
+    }
+
+    #[test]
+    fn every_prefix_of_a_head_is_partial() {
+        let text = "\r\nGET /path?query HTTP/1.1\r\nHost: example.org\r\nX-Tab: a\tb\r\nContent-Length: 5\r\n\r\n";
+        for len in 0..text.len() {
+            assert_eq!(outcome(&text[..len]), Outcome::Partial, "{:?}", &text[..len]);
+        }
+        head(text);
+    }
+
+    #[test]
+    fn what_follows_the_head_is_left_alone() {
+        let text = "GET / HTTP/1.0\r\n\r\n";
+        assert_eq!(outcome(&format!("{text}GET /next")), Outcome::Complete(text.len()));
+    }
+
+    #[test]
+    fn the_blank_line_is_found_wherever_the_bytes_are_cut() {
+        for text in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /\n\n", "GET /\r\n\n"] {
+            let mut scanned = 0;
+            for len in 0..text.len() {
+                let (found, next) = head_end(&text.as_bytes()[..len], scanned);
+                assert!(!found, "{:?}", &text[..len]);
+                scanned = next;
+            }
+            assert!(head_end(text.as_bytes(), scanned).0, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn keep_alive_follows_version_and_connection() {
+        for (line, connection, expected) in [
+            ("HTTP/1.1", "", true),
+            ("HTTP/1.1", "Connection: close\r\n", false),
+            ("HTTP/1.1", "Connection: Foo, CLOSE\r\n", false),
+            ("HTTP/1.1", "Connection: keep-alive, close\r\n", false),
+            ("HTTP/1.1", "Connection: closed\r\n", true),
+            ("HTTP/1.0", "", false),
+            ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
+            ("HTTP/1.2", "", true),
+        ] {
+            assert_eq!(head(&format!("GET / {line}\r\nHost: a\r\n{connection}\r\n")).keep_alive, expected, "{line} {connection}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_exactly() {
+        let limits = Limits { head_bytes: 60, fields: 2, target_bytes: 10 };
+        let outcome = |text: &str| parse(text.as_bytes(), &limits, &mut Head::default());
+        assert_eq!(outcome("GET /123456789 HTTP/1.0\r\n\r\n"), Outcome::Complete(27));
+        assert_eq!(outcome("GET /1234567890 HTTP/1.0\r\n\r\n"), Outcome::Refused(Refusal::TargetLength));
+        assert_eq!(outcome("GET / HTTP/1.0\r\na:\r\nb:\r\n\r\n"), Outcome::Complete(26));
+        assert_eq!(outcome("GET / HTTP/1.0\r\na:\r\nb:\r\nc:\r\n\r\n"), Outcome::Refused(Refusal::FieldCount));
+        let exact = format!("GET / HTTP/1.0\r\na: {}\r\n\r\n", "x".repeat(37));
+        assert_eq!(outcome(&exact), Outcome::Complete(60));
+        let over = format!("GET / HTTP/1.0\r\na: {}\r\n\r\n", "x".repeat(38));
+        assert_eq!(outcome(&over), Outcome::Refused(Refusal::HeadLength));
+        assert_eq!(outcome(&over[..61]), Outcome::Refused(Refusal::HeadLength), "a head without end");
+    }
+
+    #[test]
+    fn request_lines_are_strict() {
+        for (text, refusal) in [
+            (" GET / HTTP/1.1\r\n", Refusal::Method),
+            ("GE(T / HTTP/1.1\r\n", Refusal::Method),
+            ("\nGET / HTTP/1.1\r\n", Refusal::Method),
+            ("GET  / HTTP/1.1\r\n", Refusal::Target),
+            ("GET /a b HTTP/1.1\r\n", Refusal::Version),
+            ("GET /a#b HTTP/1.1\r\n", Refusal::Target),
+            ("GET /\x01 HTTP/1.1\r\n", Refusal::Target),
+            ("GET /\tHTTP/1.1\r\n", Refusal::Target),
+            ("GET / HTTP/1.1 \r\n", Refusal::Version),
+            ("GET / HTTP/1.1\n", Refusal::LineEnd),
+            ("GET / http/1.1\r\n", Refusal::Version),
+            ("GET / HTTP/1.10\r\n", Refusal::Version),
+            ("GET / HTTP/11\r\n", Refusal::Version),
+            ("GET / HTTP/2.0\r\n", Refusal::VersionUnsupported),
+            ("GET / HTTP/0.9\r\n", Refusal::VersionUnsupported),
+            ("GET /\r\n", Refusal::Version),
+            ("\x16\x03\x01\x02\x00\x01", Refusal::Method),
+            ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Refusal::MethodLength),
+        ] {
+            assert_eq!(refused(text), refusal, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn field_lines_are_strict() {
+        for (line, refusal) in [
+            ("Name : x\r\n", Refusal::FieldName),
+            ("Na me: x\r\n", Refusal::FieldName),
+            (": x\r\n", Refusal::FieldName),
+            ("Name\r\n", Refusal::FieldName),
+            ("N\u{e4}me: x\r\n", Refusal::FieldName),
+            ("Name: a\0b\r\n", Refusal::FieldValue),
+            ("Name: a\x07b\r\n", Refusal::FieldValue),
+            ("Name: a\x7fb\r\n", Refusal::FieldValue),
+            ("Name: a\rb\r\n", Refusal::LineEnd),
+            ("Name: a\nb\r\n", Refusal::LineEnd),
+            ("Name: a\r\n b\r\n", Refusal::FieldFold),
+            ("Name: a\r\n\tb\r\n", Refusal::FieldFold),
+            ("Name: a\r\n\n", Refusal::LineEnd),
+        ] {
+            assert_eq!(refused(&format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n")), refusal, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn framing_is_never_guessed() {
+        for (lines, expected) in [
+            ("", Ok(Framing::Absent)),
+            ("Content-Length: 0\r\n", Ok(Framing::Length(0))),
+            ("content-length: 0042\r\n", Ok(Framing::Length(42))),
+            ("Transfer-Encoding: chunked\r\n", Ok(Framing::Chunked)),
+            ("Transfer-Encoding: , Chunked ,\r\n", Ok(Framing::Chunked)),
+            ("Content-Length:\r\n", Err(Refusal::ContentLength)),
+            ("Content-Length: +5\r\n", Err(Refusal::ContentLength)),
+            ("Content-Length: -5\r\n", Err(Refusal::ContentLength)),
+            ("Content-Length: 5, 5\r\n", Err(Refusal::ContentLength)),
+            ("Content-Length: 5 5\r\n", Err(Refusal::ContentLength)),
+            ("Content-Length: 0x5\r\n", Err(Refusal::ContentLength)),
+            ("Content-Length: 18446744073709551616\r\n", Err(Refusal::ContentLength)),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n", Err(Refusal::ContentLengthRepeated)),
+            ("Content-Length: 5\r\nContent-Length: 5\r\n", Err(Refusal::ContentLengthRepeated)),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Err(Refusal::BothFramings)),
+            ("Transfer-Encoding:\r\n", Err(Refusal::TransferEncoding)),
+            ("Transfer-Encoding: chunked, chunked\r\n", Err(Refusal::TransferEncoding)),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", Err(Refusal::TransferEncoding)),
+            ("Transfer-Encoding: chunked;a=b\r\n", Err(Refusal::TransferEncoding)),
+            ("Transfer-Encoding: chunked, gzip\r\n", Err(Refusal::TransferEncoding)),
+            ("Transfer-Encoding: gzip, chunked\r\n", Err(Refusal::TransferCoding)),
+            ("Transfer-Encoding: identity\r\n", Err(Refusal::TransferCoding)),
+            ("Transfer-Encoding: xchunked\r\n", Err(Refusal::TransferCoding)),
+            ("Transfer-Encoding: \x0bchunked\r\n", Err(Refusal::FieldValue)),
+        ] {
+            let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+            let mut head = Head::default();
+            let found = match parse(text.as_bytes(), &LIMITS, &mut head) {
+                Outcome::Complete(_) => Ok(head.framing),
+                Outcome::Refused(refusal) => Err(refusal),
+                Outcome::Partial => panic!("partial: {lines:?}"),
+            };
+            assert_eq!(found, expected, "{lines:?}");
+        }
+        assert_eq!(refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Refusal::TransferEncodingVersion);
+    }
+
+    #[test]
+    fn hosts_are_required_once_and_valid() {
+        for (lines, refusal) in [
+            ("", Refusal::HostMissing),
+            ("Host: a\r\nHost: a\r\n", Refusal::HostRepeated),
+            ("Host: a b\r\n", Refusal::Host),
+            ("Host: a@b\r\n", Refusal::Host),
+        ] {
+            assert_eq!(refused(&format!("GET / HTTP/1.1\r\n{lines}\r\n")), refusal, "{lines:?}");
+        }
+        head("GET / HTTP/1.0\r\n\r\n");
+        head("GET / HTTP/1.1\r\nHost:\r\n\r\n");
+    }
+
+    #[test]
+    fn expectations() {
+        let with = |version: &str, lines: &str| format!("POST / HTTP/{version}\r\nHost: a\r\n{lines}\r\n");
+        assert!(head(&with("1.1", "Content-Length: 1\r\nExpect: 100-Continue\r\n")).expects_continue);
+        assert!(!head(&with("1.1", "Expect: 100-continue\r\n")).expects_continue, "there is no body to wait for");
+        assert!(!head(&with("1.0", "Content-Length: 1\r\nExpect: 100-continue\r\n")).expects_continue);
+        assert_eq!(refused(&with("1.1", "Expect: miracles\r\n")), Refusal::Expectation);
+    }
+}

@@ -1,0 +1,42 @@
+//! hasty: an embeddable HTTP/1.1 server.
+//!
+//! The way of a request, file by file:
+//!
+//! | step | file |
+//! |---|---|
+//! | a socket has bytes | `server/sys`, `server/driver_epoll.rs` |
+//! | whose bytes they are | `server/slab.rs`, `server/connection.rs` |
+//! | bytes become a head and a body | `http/parser.rs`, `http/body.rs` |
+//! | the path finds its route | `service.rs`, `router.rs` |
+//! | the handler reads and answers | `handler.rs`, `request.rs`, `response.rs` |
+//! | the answer becomes bytes | `server/desk.rs`, `http/encoder.rs` |
+//! | the bytes leave | `server/output.rs`, `server/driver_epoll.rs`, `server/sys` |
+//!
+//! `http` knows bytes and values only; `router`, `request` and `response` use it; `app` and `handler`
+//! use those; `server` uses them all; `ffi` is a thin shell that gives C what Rust has.
+//! `unsafe` has two rooms: `server/sys` and `ffi`.
+
+#![deny(unsafe_code)]
+
+mod app;
+mod error;
+#[allow(unsafe_code, reason = "the border to C")]
+mod ffi;
+mod handler;
+pub mod http;
+pub mod json;
+mod options;
+mod request;
+mod response;
+pub mod router;
+mod server;
+mod service;
+mod text;
+
+pub use app::App;
+pub use error::{Error, Kind, Result};
+pub use handler::{ErrorHandler, Handler, Level, Log};
+pub use options::{Key, Options};
+pub use request::{Peer, Request};
+pub use response::{Cookie, OwnedBytes, Response};
+pub use text::Text;

@@ -1,0 +1,471 @@
+//! One request: its bytes, and views of them made when somebody looks.
+
+use crate::error::Result;
+use crate::http::headers::Span;
+use crate::http::method::Method;
+use crate::http::pairs::{Pairs, percent_decode_into};
+use crate::http::parser::Head;
+use crate::json;
+use crate::router::{Found, Params, Router};
+use crate::service::{Route, Service};
+use crate::text::Text;
+use once_cell::unsync::OnceCell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address; one of IPv4 also where it came in by way of IPv6.
+    Ip(IpAddr),
+    /// A process of this machine, by a Unix socket.
+    Unix,
+}
+
+/// One request, read only.
+///
+/// All views are bytes as received unless said otherwise. Making one may fill a cache, so a request is
+/// for one thread at a time.
+pub struct Request {
+    /// The bytes of the head and the body lie in here, from `base` on. They are the serving thread's, or
+    /// this request's own once it had to wait for its body.
+    bytes: Vec<u8>,
+    base: usize,
+    head: Head,
+    body: Range<usize>,
+    /// The byte that stood after the body before a NUL was put there; None where there was none.
+    after_body: Option<u8>,
+    params: Params,
+    route: Option<usize>,
+    peer: Peer,
+    service: Arc<Service>,
+    views: Views,
+    locals: RefCell<Vec<Local>>,
+}
+
+/// What is kept for the request: its key and its value.
+type Local = (Box<[u8]>, Box<dyn Any + Send>);
+
+/// What was made of the bytes on demand.
+#[derive(Default)]
+struct Views {
+    /// Has any been made? Spares the next request the clearing.
+    used: Cell<bool>,
+    path: OnceCell<Vec<u8>>,
+    raw_path: OnceCell<Vec<u8>>,
+    remote_address: OnceCell<Vec<u8>>,
+    id: OnceCell<Vec<u8>>,
+    params: OnceCell<Pairs>,
+    query: OnceCell<Pairs>,
+    cookies: OnceCell<Pairs>,
+    form: OnceCell<Pairs>,
+    json: OnceCell<Box<json::Value>>,
+    /// Memory of earlier requests' views, used again.
+    spare_texts: RefCell<Vec<Vec<u8>>>,
+    spare_pairs: RefCell<Vec<Pairs>>,
+}
+
+impl Views {
+    fn clear(&mut self) {
+        if !self.used.replace(false) {
+            return;
+        }
+        for cell in [&mut self.path, &mut self.raw_path, &mut self.remote_address, &mut self.id] {
+            if let Some(mut text) = cell.take() {
+                text.clear();
+                self.spare_texts.get_mut().push(text);
+            }
+        }
+        for cell in [&mut self.params, &mut self.query, &mut self.cookies, &mut self.form] {
+            if let Some(mut pairs) = cell.take() {
+                pairs.clear();
+                self.spare_pairs.get_mut().push(pairs);
+            }
+        }
+        self.json.take();
+    }
+
+    /// The text in `cell`, made by `fill` at the first look and then ended with a NUL.
+    fn text<'a>(&'a self, cell: &'a OnceCell<Vec<u8>>, fill: impl FnOnce(&mut Vec<u8>)) -> Text<'a> {
+        Text::new(cell.get_or_init(|| {
+            self.used.set(true);
+            let mut text = self.spare_texts.borrow_mut().pop().unwrap_or_default();
+            fill(&mut text);
+            text.push(0);
+            text
+        }))
+    }
+
+    fn pairs<'a>(&'a self, cell: &'a OnceCell<Pairs>, fill: impl FnOnce(&mut Pairs)) -> &'a Pairs {
+        cell.get_or_init(|| {
+            self.used.set(true);
+            let mut pairs = self.spare_pairs.borrow_mut().pop().unwrap_or_default();
+            fill(&mut pairs);
+            pairs
+        })
+    }
+}
+
+impl Request {
+    /// The method, as sent.
+    pub fn method(&self) -> Text<'_> {
+        self.text_at(self.head.method_span)
+    }
+
+    /// The method as one of those known by name.
+    pub fn known_method(&self) -> Method {
+        self.head.method
+    }
+
+    /// The path, percent-decoded, for display. Authorise by prefix or param: `%2F` decodes to a slash.
+    pub fn path(&self) -> Text<'_> {
+        let raw = self.route_path();
+        if !raw.contains(&b'%') {
+            return self.raw_path();
+        }
+        self.views.text(&self.views.path, |text| {
+            // An escape that is none makes the request a 400 before anybody sees it, but that answer can be shaped.
+            if !percent_decode_into(raw, text) {
+                text.clear();
+                text.extend_from_slice(raw);
+            }
+        })
+    }
+
+    /// The path as sent.
+    pub fn raw_path(&self) -> Text<'_> {
+        let target = &self.head.target;
+        if target.asterisk {
+            return self.text_at(target.whole);
+        }
+        if target.query.is_none() && !target.path.is_empty() {
+            return self.text_at(target.path);
+        }
+        self.views.text(&self.views.raw_path, |text| text.extend_from_slice(self.route_path()))
+    }
+
+    /// What follows the `?`; None where there is none.
+    pub fn query_string(&self) -> Option<Text<'_>> {
+        self.head.target.query.map(|span| self.text_at(span))
+    }
+
+    /// The whole target as sent.
+    pub fn target(&self) -> Text<'_> {
+        self.text_at(self.head.target.whole)
+    }
+
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
+    pub fn minor_version(&self) -> u8 {
+        self.head.minor
+    }
+
+    /// The pattern of the route that answers; None where none does.
+    pub fn route(&self) -> Option<Text<'_>> {
+        self.registered().map(|route| route.pattern())
+    }
+
+    /// The first header called `name`, in any case, without the spaces around its value.
+    pub fn header(&self, name: &[u8]) -> Option<Text<'_>> {
+        let field = self.head.fields.iter().find(|field| self.bytes_at(field.name).eq_ignore_ascii_case(name))?;
+        Some(self.text_at(field.value))
+    }
+
+    /// How many header lines there are.
+    pub fn header_count(&self) -> usize {
+        self.head.fields.len()
+    }
+
+    /// Name and value of a header line, in order of arrival.
+    pub fn header_at(&self, index: usize) -> Option<(Text<'_>, Text<'_>)> {
+        let field = self.head.fields.get(index)?;
+        Some((self.text_at(field.name), self.text_at(field.value)))
+    }
+
+    /// The part of the path that `:name` stands for, decoded once; "*" names an unnamed rest.
+    pub fn param(&self, name: &[u8]) -> Option<Text<'_>> {
+        let index = self.registered()?.param_names.iter().position(|known| known.as_bytes() == name)?;
+        // The last one ends where the target ends, and a NUL stands there already.
+        if let Some(text) = self.param_in_place(index) {
+            return Some(text);
+        }
+        self.params().value_terminated(index).map(Text::new)
+    }
+
+    /// All params, decoded, in the order of the pattern.
+    pub fn params(&self) -> &Pairs {
+        self.views.pairs(&self.views.params, |pairs| {
+            let Some(route) = self.registered() else { return };
+            let mut value = Vec::new();
+            for (index, name) in route.param_names.iter().enumerate() {
+                value.clear();
+                percent_decode_into(self.raw_param(index), &mut value);
+                pairs.push(name.as_bytes(), &value);
+            }
+        })
+    }
+
+    /// All names and values of the query, decoded; `+` is a space.
+    pub fn query(&self) -> &Pairs {
+        self.views.pairs(&self.views.query, |pairs| {
+            if let Some(query) = self.query_string() {
+                pairs.query(&query);
+            }
+        })
+    }
+
+    /// All cookies, of all Cookie headers.
+    pub fn cookies(&self) -> &Pairs {
+        self.views.pairs(&self.views.cookies, |pairs| {
+            for field in &self.head.fields {
+                if self.bytes_at(field.name).eq_ignore_ascii_case(b"cookie") {
+                    pairs.cookies(self.bytes_at(field.value));
+                }
+            }
+        })
+    }
+
+    /// All fields of an `application/x-www-form-urlencoded` body, decoded; none for other bodies.
+    pub fn form(&self) -> &Pairs {
+        self.views.pairs(&self.views.form, |pairs| {
+            if self.has_media_type(b"application/x-www-form-urlencoded") {
+                pairs.query(&self.body());
+            }
+        })
+    }
+
+    /// The body; empty where there is none.
+    pub fn body(&self) -> Text<'_> {
+        if self.body.is_empty() { Text::EMPTY } else { Text::new(&self.bytes[self.body.start..=self.body.end]) }
+    }
+
+    /// The body as JSON, whatever its type says; parsed once.
+    pub fn json(&self) -> Result<&json::Value> {
+        let value = self.views.json.get_or_try_init(|| {
+            self.views.used.set(true);
+            json::Value::parse(&self.body()).map(|value| Box::new(value.lent()))
+        })?;
+        Ok(value)
+    }
+
+    /// The client's address, without port; "unix" for a Unix socket, and "" for no connection.
+    pub fn remote_address(&self) -> Text<'_> {
+        self.views.text(&self.views.remote_address, |text| match self.peer {
+            Peer::Ip(ip) => write!(text, "{ip}").unwrap_or_default(),
+            Peer::Unix => text.extend_from_slice(b"unix"),
+        })
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// X-Request-ID where it is printable and at most 128 bytes long, else one made now: 32 hexadecimal digits.
+    pub fn id(&self) -> Text<'_> {
+        if let Some(id) = self.header(b"x-request-id") {
+            if (1..=128).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic) {
+                return id;
+            }
+        }
+        // Each RandomState has keys of its own, seeded by the operating system.
+        let random = || RandomState::new().build_hasher().finish();
+        self.views.text(&self.views.id, |text| write!(text, "{:016x}{:016x}", random(), random()).unwrap_or_default())
+    }
+
+    /// Keeps `value` under `key` until the request ends; what was there before is dropped.
+    pub fn set_local(&self, key: &[u8], value: Box<dyn Any + Send>) {
+        let before = {
+            let mut locals = self.locals.borrow_mut();
+            match locals.iter_mut().find(|(known, _)| &**known == key) {
+                Some((_, place)) => Some(std::mem::replace(place, value)),
+                None => {
+                    locals.push((key.into(), value));
+                    None
+                }
+            }
+        };
+        // Its drop may be a user's function, so it runs after the borrow has ended.
+        drop(before);
+    }
+
+    /// Looks at what is kept under `key`.
+    pub fn local<R>(&self, key: &[u8], look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
+        let locals = self.locals.borrow();
+        locals.iter().find(|(known, _)| &**known == key).map(|(_, value)| look(&**value))
+    }
+
+    /// The route that answers, as registered.
+    pub(crate) fn registered(&self) -> Option<&Route> {
+        self.service.route(self.route?)
+    }
+
+    fn bytes_at(&self, span: Span) -> &[u8] {
+        &self.bytes[self.base + span.start()..self.base + span.end()]
+    }
+
+    fn text_at(&self, span: Span) -> Text<'_> {
+        if span.is_empty() {
+            return Text::EMPTY;
+        }
+        Text::new(&self.bytes[self.base + span.start()..=self.base + span.end()])
+    }
+
+    /// The path that is routed: RFC 9112 3.2.4 for `*`; RFC 9110 4.2.3: an empty path is the same as "/".
+    fn route_path(&self) -> &[u8] {
+        let target = &self.head.target;
+        match (target.asterisk, self.bytes_at(target.path)) {
+            (true, _) => b"*",
+            (false, b"") => b"/",
+            (false, path) => path,
+        }
+    }
+
+    fn raw_param(&self, index: usize) -> &[u8] {
+        let path = self.route_path();
+        self.params.range(index).map_or(&[], |range| &path[range])
+    }
+
+    fn param_in_place(&self, index: usize) -> Option<Text<'_>> {
+        let target = &self.head.target;
+        let range = self.params.range(index)?;
+        let span = Span::new(target.path.start() + range.start, target.path.start() + range.end);
+        let in_place = !target.path.is_empty() && span.end() == target.whole.end() && !self.bytes_at(span).contains(&b'%');
+        in_place.then(|| self.text_at(span))
+    }
+
+    /// RFC 9110 8.3.1: types compare without case, parameters follow a semicolon.
+    fn has_media_type(&self, wanted: &[u8]) -> bool {
+        let Some(value) = self.header(b"content-type") else { return false };
+        let essence = value.bytes().split(|&b| b == b';').next().map(crate::http::headers::trim);
+        essence.is_some_and(|essence| essence.eq_ignore_ascii_case(wanted))
+    }
+}
+
+/// What the engine does with a request.
+impl Request {
+    pub(crate) fn new(service: Arc<Service>) -> Request {
+        Request {
+            bytes: Vec::new(),
+            base: 0,
+            head: Head::default(),
+            body: 0..0,
+            after_body: None,
+            params: Params::default(),
+            route: None,
+            peer: Peer::Unix,
+            service,
+            views: Views::default(),
+            locals: RefCell::default(),
+        }
+    }
+
+    /// All bytes that came, those before and after this request as well.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// The bytes from `base` on, and the head to parse them into.
+    pub(crate) fn parts_from(&mut self, base: usize) -> (&[u8], &mut Head) {
+        self.base = base;
+        (&self.bytes[base..], &mut self.head)
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Makes the parsed head at `base` this request: a NUL goes after each view that C may read.
+    pub(crate) fn begin(&mut self, peer: Peer) {
+        self.peer = peer;
+        self.route = None;
+        self.body = 0..0;
+        let base = self.base;
+        self.bytes[base + self.head.method_span.end()] = 0;
+        self.bytes[base + self.head.target.whole.end()] = 0;
+        for field in &self.head.fields {
+            self.bytes[base + field.name.end()] = 0;
+            self.bytes[base + field.value.end()] = 0;
+        }
+    }
+
+    /// Forgets a head that was refused, so that nobody reads half of it.
+    pub(crate) fn blank(&mut self, peer: Peer) {
+        self.head = Head::default();
+        self.peer = peer;
+        self.route = None;
+        self.body = 0..0;
+        self.views.clear();
+    }
+
+    /// Finds this request's route.
+    pub(crate) fn route_by<'r>(&mut self, router: &'r Router) -> Found<'r> {
+        let target = &self.head.target;
+        let at = |span: Span| &self.bytes[self.base + span.start()..self.base + span.end()];
+        let path = match (target.asterisk, at(target.path)) {
+            (false, b"") => b"/",
+            (_, path) => path,
+        };
+        let found = router.find(at(self.head.method_span), path, &mut self.params);
+        if let Found::Route(index) = found {
+            self.route = Some(index);
+        }
+        found
+    }
+
+    /// Puts the body at `body` of the bytes, with a NUL behind it until `end`.
+    pub(crate) fn set_body(&mut self, body: Range<usize>) {
+        if body.is_empty() {
+            return;
+        }
+        self.after_body = match self.bytes.get_mut(body.end) {
+            Some(after) => Some(std::mem::replace(after, 0)),
+            None => {
+                self.bytes.push(0);
+                None
+            }
+        };
+        self.body = body;
+    }
+
+    /// Ends the request: what follows its body is as it came again, views and locals are gone.
+    pub(crate) fn end(&mut self) {
+        if !self.body.is_empty() {
+            match self.after_body.take() {
+                Some(byte) => self.bytes[self.body.end] = byte,
+                None => self.bytes.truncate(self.body.end),
+            }
+            self.body = 0..0;
+        }
+        self.views.clear();
+        // A drop may be a user's function; it finds the list empty, not borrowed.
+        if !self.locals.get_mut().is_empty() {
+            drop(self.locals.take());
+        }
+    }
+
+    /// How much memory its bytes take.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Drops the first `count` bytes; the head begins at the new start.
+    pub(crate) fn drop_before(&mut self, count: usize) {
+        self.bytes.drain(..count);
+        self.base = 0;
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method(), self.target())
+    }
+}

@@ -1,0 +1,655 @@
+//! The answer being prepared.
+
+use crate::error::{Error, Result, Shown};
+use crate::http::headers::{self, is_token, is_value};
+use crate::http::{encoder, status};
+use crate::json;
+use crate::text::Text;
+use once_cell::unsync::OnceCell;
+
+/// Bytes that somebody else owns, given without copying; dropped when they are written or given up, on any thread.
+pub type OwnedBytes = Box<dyn AsRef<[u8]> + Send>;
+
+/// What a body's bytes are kept in.
+#[derive(Default)]
+pub(crate) enum Body {
+    /// None was given.
+    #[default]
+    Absent,
+    /// In `Response::bytes`.
+    Copied,
+    /// With their owner.
+    Owned(OwnedBytes),
+}
+
+/// The type of the body.
+#[derive(Default)]
+enum Type {
+    /// None was given; what `send` assumes follows from the call.
+    #[default]
+    Unset,
+    /// Assumed by the call that gave the body. Ends with a NUL.
+    Assumed(&'static [u8]),
+    /// Set by the handler. Ends with a NUL.
+    Set(Vec<u8>),
+}
+
+const OCTETS: &[u8] = b"application/octet-stream\0";
+const PLAIN: &[u8] = b"text/plain; charset=utf-8\0";
+const HTML: &[u8] = b"text/html; charset=utf-8\0";
+const JSON: &[u8] = b"application/json\0";
+
+/// One header: its name and value in `Response::text`, each followed by a NUL.
+#[derive(Clone, Copy)]
+struct Header {
+    name: (usize, usize),
+    value: (usize, usize),
+}
+
+/// The answer being prepared: nothing leaves before the handler returns.
+///
+/// Setters copy what they are given, and remember their first failure: unless `reset` is called the answer
+/// becomes a 500, so a handler may return what the last call returned.
+pub struct Response {
+    status: u16,
+    kind: Type,
+    headers: Vec<Header>,
+    text: Vec<u8>,
+    body: Body,
+    /// The copied body, followed by a NUL; memory is kept from answer to answer.
+    bytes: Vec<u8>,
+    /// An owned body, copied and ended with a NUL because somebody asked to see it.
+    seen: OnceCell<Vec<u8>>,
+    /// What Content-Length was set to.
+    length: Option<u64>,
+    close: bool,
+    failure: Option<String>,
+}
+
+impl Response {
+    pub(crate) fn new() -> Response {
+        Response {
+            status: 200,
+            kind: Type::Unset,
+            headers: Vec::new(),
+            text: Vec::new(),
+            body: Body::Absent,
+            bytes: Vec::new(),
+            seen: OnceCell::new(),
+            length: None,
+            close: false,
+            failure: None,
+        }
+    }
+
+    /// Back to an empty 200; a failed setter is forgotten.
+    pub fn reset(&mut self) -> Result<()> {
+        self.status = 200;
+        self.kind = Type::Unset;
+        self.headers.clear();
+        self.text.clear();
+        self.clear_body();
+        self.length = None;
+        self.close = false;
+        self.failure = None;
+        Ok(())
+    }
+
+    /// Sets the status code: 200 to 599.
+    pub fn set_status(&mut self, code: i32) -> Result<()> {
+        match u16::try_from(code) {
+            Ok(code @ 200..=599) => {
+                self.status = code;
+                Ok(())
+            }
+            _ => self.refuse(format!("status {code} is not in 200 to 599")),
+        }
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Sets a header, in place of any of that name.
+    pub fn set_header(&mut self, name: &[u8], value: &[u8]) -> Result<()> {
+        self.header_checked(name, value, true)
+    }
+
+    /// Adds a header beside any of that name.
+    pub fn add_header(&mut self, name: &[u8], value: &[u8]) -> Result<()> {
+        self.header_checked(name, value, false)
+    }
+
+    /// Takes away all headers called `name`; none need be there.
+    pub fn remove_header(&mut self, name: &[u8]) -> Result<()> {
+        if name.eq_ignore_ascii_case(b"content-type") {
+            self.kind = Type::Unset;
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            self.length = None;
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            self.close = false;
+        }
+        let text = &self.text;
+        self.headers.retain(|header| !text[header.name.0..header.name.1].eq_ignore_ascii_case(name));
+        Ok(())
+    }
+
+    /// The first header called `name` that was set, in any case.
+    pub fn header(&self, name: &[u8]) -> Option<Text<'_>> {
+        if name.eq_ignore_ascii_case(b"content-type") {
+            return match &self.kind {
+                Type::Unset => None,
+                Type::Assumed(text) => Some(Text::new(text)),
+                Type::Set(text) => Some(Text::new(text)),
+            };
+        }
+        let named = |header: &&Header| self.text[header.name.0..header.name.1].eq_ignore_ascii_case(name);
+        let header = self.headers.iter().find(named)?;
+        Some(Text::new(&self.text[header.value.0..=header.value.1]))
+    }
+
+    /// The body given so far; None where there is none.
+    pub fn body(&self) -> Option<Text<'_>> {
+        match &self.body {
+            Body::Absent => None,
+            Body::Copied => Some(Text::new(&self.bytes)),
+            Body::Owned(owned) => Some(Text::new(self.seen.get_or_init(|| {
+                let mut seen = (**owned).as_ref().to_vec();
+                seen.push(0);
+                seen
+            }))),
+        }
+    }
+
+    /// Sets the body's type: a media type, or an extension such as "json" or ".png"; an unknown one is `application/octet-stream`.
+    pub fn set_type(&mut self, name: &[u8]) -> Result<()> {
+        if !is_value(name) || headers::trim(name).is_empty() {
+            return self.refuse(format!("type \"{}\" is neither a media type nor an extension", Shown(name)));
+        }
+        let mut text = if name.contains(&b'/') { headers::trim(name).to_vec() } else { type_of_extension(name).into_bytes() };
+        text.push(0);
+        self.kind = Type::Set(text);
+        Ok(())
+    }
+
+    /// Adds a cookie.
+    pub fn set_cookie(&mut self, name: &[u8], value: &[u8], options: &Cookie<'_>) -> Result<()> {
+        match options.line(name, value) {
+            Ok(line) => self.header_checked(b"Set-Cookie", &line, false),
+            Err(words) => self.refuse(words),
+        }
+    }
+
+    /// Tells the client to forget a cookie; path and domain must be those it was set with.
+    pub fn delete_cookie(&mut self, name: &[u8], options: &Cookie<'_>) -> Result<()> {
+        match (Cookie { max_age: Some(0), ..*options }).line(name, b"") {
+            Ok(line) => self.header_checked(b"Set-Cookie", &line, false),
+            Err(words) => self.refuse(words),
+        }
+    }
+
+    /// Sends bytes, which are copied; without a type they are `application/octet-stream`.
+    pub fn send(&mut self, data: &[u8]) -> Result<()> {
+        self.copy_body(data, OCTETS)
+    }
+
+    /// Sends UTF-8 text.
+    pub fn send_text(&mut self, text: &[u8]) -> Result<()> {
+        self.copy_body(text, PLAIN)
+    }
+
+    /// Sends HTML.
+    pub fn send_html(&mut self, html: &[u8]) -> Result<()> {
+        self.copy_body(html, HTML)
+    }
+
+    /// Sends JSON text as it is; it is not checked.
+    pub fn send_json(&mut self, json: &[u8]) -> Result<()> {
+        self.copy_body(json, JSON)
+    }
+
+    /// Sends a JSON value.
+    pub fn send_json_value(&mut self, value: &json::Value) -> Result<()> {
+        self.clear_body();
+        value.write_to(&mut self.bytes);
+        self.bytes.push(0);
+        self.body = Body::Copied;
+        self.assume(JSON);
+        Ok(())
+    }
+
+    /// Sends bytes without copying them.
+    pub fn send_owned(&mut self, data: OwnedBytes) -> Result<()> {
+        self.clear_body();
+        self.body = Body::Owned(data);
+        self.assume(OCTETS);
+        Ok(())
+    }
+
+    /// Sends a status with its phrase as text.
+    pub fn send_status(&mut self, code: i32) -> Result<()> {
+        self.set_status(code)?;
+        let phrase = status::phrase(self.status);
+        let words = if phrase.is_empty() { format!("{code}\n") } else { format!("{code} {phrase}\n") };
+        self.send_text(words.as_bytes())
+    }
+
+    /// Sends the client elsewhere: 301, 302, 303, 307 or 308. Bytes that a URL cannot hold are escaped.
+    pub fn send_redirect(&mut self, code: i32, location: &[u8]) -> Result<()> {
+        if !matches!(code, 301 | 302 | 303 | 307 | 308) {
+            return self.refuse(format!("redirect {code} is none of 301, 302, 303, 307, 308"));
+        }
+        if location.is_empty() || !is_value(location) {
+            return self.refuse(format!("redirect to \"{}\": a location must not be empty nor hold control characters", Shown(location)));
+        }
+        self.set_status(code)?;
+        self.header_checked(b"Location", &escape_location(location), true)?;
+        self.send_text(format!("{code} {}\n", status::phrase(self.status)).as_bytes())
+    }
+
+    fn header_checked(&mut self, name: &[u8], value: &[u8], replace: bool) -> Result<()> {
+        // RFC 9112 11.1: a line end in a value would let whoever chose it write headers, or answers, of their own.
+        if !is_token(name) {
+            return self.refuse(format!("header name \"{}\" is not a token: letters, digits and !#$%&'*+-.^_`|~", Shown(name)));
+        }
+        if !is_value(value) {
+            return self.refuse(format!("header {} = \"{}\": a value must not hold control characters", Shown(name), Shown(value)));
+        }
+        let value = headers::trim(value);
+        if let Some(done) = self.managed_header(name, value) {
+            return done;
+        }
+        if replace {
+            self.remove_header(name)?;
+        }
+        self.push_header(name, value);
+        Ok(())
+    }
+
+    /// The headers that mean something to the server itself.
+    fn managed_header(&mut self, name: &[u8], value: &[u8]) -> Option<Result<()>> {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        if is(b"content-type") {
+            return Some(self.set_verbatim_type(value));
+        }
+        if is(b"content-length") {
+            return Some(self.set_length(value));
+        }
+        if is(b"connection") {
+            return Some(self.set_connection(value));
+        }
+        if is(b"date") || is(b"transfer-encoding") {
+            return Some(self.refuse(format!("header {}: the server itself sets it", Shown(name))));
+        }
+        None
+    }
+
+    fn set_verbatim_type(&mut self, value: &[u8]) -> Result<()> {
+        if value.is_empty() {
+            return self.refuse("header Content-Type = \"\": a type must not be empty".to_owned());
+        }
+        self.kind = Type::Set([value, b"\0"].concat());
+        Ok(())
+    }
+
+    fn set_length(&mut self, value: &[u8]) -> Result<()> {
+        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let length = digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten();
+        if length.is_none() {
+            return self.refuse(format!("header Content-Length = \"{}\" is not a number of bytes", Shown(value)));
+        }
+        self.length = length;
+        self.remember_managed(b"Content-Length", value);
+        Ok(())
+    }
+
+    fn set_connection(&mut self, value: &[u8]) -> Result<()> {
+        for option in headers::list(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if !option.eq_ignore_ascii_case(b"keep-alive") {
+                return self.refuse(format!("header Connection = \"{}\": only close can be asked for", Shown(value)));
+            }
+        }
+        if self.close {
+            self.remember_managed(b"Connection", b"close");
+        }
+        Ok(())
+    }
+
+    /// Keeps a managed header for `header` to find; `write_fields` leaves it out.
+    fn remember_managed(&mut self, name: &[u8], value: &[u8]) {
+        let text = &self.text;
+        self.headers.retain(|header| !text[header.name.0..header.name.1].eq_ignore_ascii_case(name));
+        self.push_header(name, value);
+    }
+
+    fn push_header(&mut self, name: &[u8], value: &[u8]) {
+        let mut put = |bytes: &[u8]| {
+            let start = self.text.len();
+            self.text.extend_from_slice(bytes);
+            self.text.push(0);
+            (start, start + bytes.len())
+        };
+        let header = Header { name: put(name), value: put(value) };
+        self.headers.push(header);
+    }
+
+    fn copy_body(&mut self, data: &[u8], kind: &'static [u8]) -> Result<()> {
+        self.clear_body();
+        self.bytes.extend_from_slice(data);
+        self.bytes.push(0);
+        self.body = Body::Copied;
+        self.assume(kind);
+        Ok(())
+    }
+
+    fn clear_body(&mut self) {
+        self.body = Body::Absent;
+        self.bytes.clear();
+        self.seen.take();
+    }
+
+    /// The body's type, where the handler set none.
+    fn assume(&mut self, kind: &'static [u8]) {
+        if !matches!(self.kind, Type::Set(_)) {
+            self.kind = Type::Assumed(kind);
+        }
+    }
+
+    fn refuse(&mut self, words: String) -> Result<()> {
+        self.failure.get_or_insert_with(|| words.clone());
+        Err(Error::invalid(words))
+    }
+}
+
+/// What the engine does with a response.
+impl Response {
+    /// Why a setter failed, if one did.
+    pub(crate) fn take_failure(&mut self) -> Option<String> {
+        self.failure.take()
+    }
+
+    /// Did the handler ask for the connection's end?
+    pub(crate) fn wants_close(&self) -> bool {
+        self.close
+    }
+
+    /// The length of the body given.
+    pub(crate) fn body_len(&self) -> u64 {
+        self.body_bytes().len() as u64
+    }
+
+    /// The length that was set, which must be the body's.
+    pub(crate) fn set_content_length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The body, without any NUL behind it.
+    pub(crate) fn body_bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Absent => &[],
+            Body::Copied => &self.bytes[..self.bytes.len() - 1],
+            Body::Owned(owned) => (**owned).as_ref(),
+        }
+    }
+
+    /// Takes the body out, to be sent from where it lies.
+    pub(crate) fn take_body(&mut self) -> OwnedBytes {
+        match std::mem::take(&mut self.body) {
+            Body::Absent => Box::new([]),
+            Body::Owned(owned) => owned,
+            Body::Copied => {
+                let mut bytes = std::mem::take(&mut self.bytes);
+                bytes.pop();
+                Box::new(bytes)
+            }
+        }
+    }
+
+    /// Appends the type and the other headers as field lines.
+    pub(crate) fn write_fields(&self, with_type: bool, out: &mut Vec<u8>) {
+        match &self.kind {
+            Type::Assumed(kind) if with_type => encoder::field(b"Content-Type", &kind[..kind.len() - 1], out),
+            Type::Set(kind) if with_type => encoder::field(b"Content-Type", &kind[..kind.len() - 1], out),
+            _ => {}
+        }
+        for header in &self.headers {
+            let name = &self.text[header.name.0..header.name.1];
+            if name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"connection") {
+                continue;
+            }
+            encoder::field(name, &self.text[header.value.0..header.value.1], out);
+        }
+    }
+}
+
+/// How a cookie is set.
+#[derive(Clone, Copy, Debug)]
+pub struct Cookie<'a> {
+    /// The paths it is sent to; "/" unless set.
+    pub path: &'a [u8],
+    /// The domain it is sent to with its subdomains; the host alone where None.
+    pub domain: Option<&'a [u8]>,
+    /// "Lax" unless set; or "Strict", or "None", which browsers take from secure cookies only.
+    pub same_site: &'a [u8],
+    /// Seconds it lives; None is until the browser closes.
+    pub max_age: Option<i64>,
+    /// Only over TLS.
+    pub secure: bool,
+    /// May scripts of the page read it?
+    pub script_visible: bool,
+}
+
+impl Default for Cookie<'_> {
+    fn default() -> Self {
+        Cookie { path: b"/", domain: None, same_site: b"Lax", max_age: None, secure: false, script_visible: false }
+    }
+}
+
+impl Cookie<'_> {
+    /// The value of Set-Cookie, RFC 6265 4.1.1, or why there is none.
+    fn line(&self, name: &[u8], value: &[u8]) -> std::result::Result<Vec<u8>, String> {
+        if !is_token(name) {
+            return Err(format!("cookie name \"{}\" is not a token", Shown(name)));
+        }
+        if !value.iter().all(|&b| is_cookie_byte(b)) {
+            return Err(format!(
+                "cookie {} = \"{}\": a value must not hold spaces, quotes, commas, semicolons, backslashes, controls or non-ASCII; encode it",
+                Shown(name),
+                Shown(value)
+            ));
+        }
+        let same_site = [&b"Lax"[..], b"Strict", b"None"].into_iter().find(|known| known.eq_ignore_ascii_case(self.same_site));
+        let Some(same_site) = same_site else {
+            return Err(format!("cookie {}: same_site \"{}\" is none of Lax, Strict, None", Shown(name), Shown(self.same_site)));
+        };
+        let mut line = [name, b"=", value].concat();
+        for (attribute, text) in [(&b"; Path="[..], Some(self.path)), (b"; Domain=", self.domain)] {
+            let Some(text) = text else { continue };
+            // RFC 6265 4.1.1: `path-value = <any CHAR except CTLs or ";">`
+            if !text.iter().all(|&b| (b' '..=b'~').contains(&b) && b != b';') {
+                return Err(format!("cookie {}: path or domain \"{}\" holds a semicolon, a control or non-ASCII", Shown(name), Shown(text)));
+            }
+            line.extend_from_slice(attribute);
+            line.extend_from_slice(text);
+        }
+        if let Some(seconds) = self.max_age {
+            line.extend_from_slice(format!("; Max-Age={seconds}").as_bytes());
+        }
+        line.extend_from_slice(b"; SameSite=");
+        line.extend_from_slice(same_site);
+        if self.secure {
+            line.extend_from_slice(b"; Secure");
+        }
+        if !self.script_visible {
+            line.extend_from_slice(b"; HttpOnly");
+        }
+        Ok(line)
+    }
+}
+
+/// RFC 6265 4.1.1: `cookie-octet`.
+fn is_cookie_byte(b: u8) -> bool {
+    matches!(b, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
+}
+
+/// The media type of files with an extension; text types are UTF-8.
+fn type_of_extension(name: &[u8]) -> String {
+    let name = name.strip_prefix(b".").unwrap_or(name);
+    let known = std::str::from_utf8(name).ok().and_then(|name| mime_guess::from_ext(name).first_raw());
+    let known = known.unwrap_or("application/octet-stream");
+    let is_text = known.starts_with("text/") && !known.contains("charset");
+    if is_text { format!("{known}; charset=utf-8") } else { known.to_owned() }
+}
+
+/// RFC 3986 2.4: what cannot stand in a URL is percent-encoded; what is encoded already stays.
+fn escape_location(location: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(location.len());
+    for &b in location {
+        if (b'!'..=b'~').contains(&b) && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}') {
+            out.push(b);
+        } else {
+            out.extend_from_slice(format!("%{b:02X}").as_bytes());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn fields(response: &Response) -> String {
+        let mut out = Vec::new();
+        response.write_fields(true, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn with(fill: impl FnOnce(&mut Response) -> Result<()>) -> Response {
+        let mut response = Response::new();
+        fill(&mut response).unwrap();
+        response
+    }
+
+    #[test]
+    fn a_body_has_the_type_of_the_call() {
+        assert_eq!(fields(&with(|r| r.send(b"x"))), "Content-Type: application/octet-stream\r\n");
+        assert_eq!(fields(&with(|r| r.send_text(b"x"))), "Content-Type: text/plain; charset=utf-8\r\n");
+        assert_eq!(fields(&with(|r| r.send_json(b"{}"))), "Content-Type: application/json\r\n");
+    }
+
+    #[test]
+    fn a_type_that_was_set_stays() {
+        let response = with(|r| {
+            r.set_type(b".svg")?;
+            r.send_text(b"<svg/>")
+        });
+        assert_eq!(fields(&response), "Content-Type: image/svg+xml\r\n");
+    }
+
+    #[test]
+    fn types_by_extension() {
+        for (name, expected) in [
+            ("html", "text/html; charset=utf-8"),
+            ("JSON", "application/json"),
+            (".png", "image/png"),
+            ("nonsense", "application/octet-stream"),
+            ("text/x-own", "text/x-own"),
+        ] {
+            let response = with(|r| r.set_type(name.as_bytes()));
+            assert_eq!(response.header(b"content-type").unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn set_replaces_in_any_case_and_add_appends() {
+        let response = with(|r| {
+            r.add_header(b"X-A", b"1")?;
+            r.add_header(b"x-a", b"2")?;
+            r.set_header(b"X-B", b"1")?;
+            r.set_header(b"x-b", b" 2 ")
+        });
+        assert_eq!(fields(&response), "X-A: 1\r\nx-a: 2\r\nx-b: 2\r\n");
+        assert_eq!(response.header(b"X-a").unwrap(), "1");
+    }
+
+    #[test]
+    fn headers_cannot_be_injected() {
+        for (name, value) in [("X", "a\r\nY: b"), ("X", "a\nb"), ("X", "a\0b"), ("X Y", "a"), ("X:", "a"), ("", "a"), ("X\r\n", "a")] {
+            let mut response = Response::new();
+            assert_eq!(response.set_header(name.as_bytes(), value.as_bytes()).unwrap_err().kind(), Kind::Invalid);
+            assert!(response.take_failure().is_some(), "{name:?}");
+            assert_eq!(fields(&response), "");
+        }
+    }
+
+    #[test]
+    fn what_frames_the_answer_is_the_servers() {
+        for name in ["Date", "transfer-encoding"] {
+            assert!(Response::new().set_header(name.as_bytes(), b"x").is_err(), "{name}");
+        }
+        let response = with(|r| r.set_header(b"connection", b"Close"));
+        assert!(response.wants_close());
+        assert_eq!(fields(&response), "");
+        assert_eq!(response.header(b"Connection").unwrap(), "close");
+        assert!(Response::new().set_header(b"Connection", b"upgrade").is_err());
+        assert!(Response::new().set_header(b"Content-Length", b"+1").is_err());
+        assert_eq!(with(|r| r.set_header(b"Content-Length", b"12")).set_content_length(), Some(12));
+    }
+
+    #[test]
+    fn the_first_failure_is_remembered_until_reset() {
+        let mut response = Response::new();
+        response.set_status(99).unwrap_err();
+        response.set_status(600).unwrap_err();
+        assert_eq!(response.failure.as_deref(), Some("status 99 is not in 200 to 599"));
+        response.reset().unwrap();
+        assert_eq!(response.take_failure(), None);
+    }
+
+    #[test]
+    fn cookies_have_safe_defaults() {
+        let response = with(|r| r.set_cookie(b"id", b"7", &Cookie::default()));
+        assert_eq!(fields(&response), "Set-Cookie: id=7; Path=/; SameSite=Lax; HttpOnly\r\n");
+        let response = with(|r| r.delete_cookie(b"id", &Cookie { path: b"/a", ..Cookie::default() }));
+        assert_eq!(fields(&response), "Set-Cookie: id=; Path=/a; Max-Age=0; SameSite=Lax; HttpOnly\r\n");
+    }
+
+    #[test]
+    fn cookies_cannot_carry_attributes_of_their_own() {
+        for (name, value, path) in [("a", "b; Secure", "/"), ("a b", "c", "/"), ("a", "b", "/; Domain=x"), ("a", "\"", "/"), ("", "b", "/")] {
+            let options = Cookie { path: path.as_bytes(), ..Cookie::default() };
+            assert!(Response::new().set_cookie(name.as_bytes(), value.as_bytes(), &options).is_err(), "{name} {value} {path}");
+        }
+        assert!(Response::new().set_cookie(b"a", b"b", &Cookie { same_site: b"x", ..Cookie::default() }).is_err());
+    }
+
+    #[test]
+    fn redirects_escape_what_a_url_cannot_hold() {
+        let response = with(|r| r.send_redirect(303, "/a b\u{fc}?c=%20".as_bytes()));
+        assert_eq!(response.header(b"location").unwrap(), "/a%20b%C3%BC?c=%20");
+        assert_eq!(response.status(), 303);
+        assert!(Response::new().send_redirect(200, b"/").is_err());
+        assert!(Response::new().send_redirect(302, b"/\r\nX: y").is_err());
+    }
+
+    #[test]
+    fn an_owned_body_is_seen_and_sent_without_copying_it_back() {
+        let response = with(|r| r.send_owned(Box::new(b"abc".to_vec())));
+        assert_eq!(response.body().unwrap(), "abc");
+        assert_eq!(response.body_bytes(), b"abc");
+    }
+
+    #[test]
+    fn what_is_sent_last_counts() {
+        let response = with(|r| {
+            r.send_json(b"{}")?;
+            r.send_text(b"text")
+        });
+        assert_eq!(response.body().unwrap(), "text");
+        assert_eq!(response.header(b"Content-Type").unwrap(), "text/plain; charset=utf-8");
+    }
+}

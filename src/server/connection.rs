@@ -1,0 +1,548 @@
+//! The protocol of one connection: bytes in, bytes out. It knows no socket, so that another driver or a
+//! transport such as TLS can carry its bytes as well.
+//!
+//! A thread seats it at its desk, adds what came to `desk.request`'s bytes, lets it feed on them, sends
+//! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
+
+use super::desk::Desk;
+use super::output::Output;
+use crate::error::{Error, Kind};
+use crate::http::body::Chunked;
+use crate::http::parser::{self, Framing, Outcome, Refusal, head_end};
+use crate::options::{Key, Options};
+use crate::request::{Peer, Request};
+use crate::service::Service;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// An unread body up to this size is received and thrown away, so that the connection can go on.
+const SKIPPED_BYTES: u64 = 256 * 1024;
+/// How long the client has, after an answer that ends the connection, to read it and end its own side.
+const LINGER_MS: u32 = 2_000;
+/// A rate is judged after this time.
+const RATE_GRACE_MS: u32 = 5_000;
+/// Saved heads grow by at least this.
+const HEAD_ROOM: usize = 1024;
+/// Bodies grow as they are received, by at least this, never by what Content-Length promises.
+const BODY_ROOM: usize = 64 * 1024;
+
+/// The time-outs in milliseconds, and the rate in bytes a second; zero is off.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) header_ms: u32,
+    pub(super) body_ms: u32,
+    pub(super) idle_ms: u32,
+    pub(super) write_ms: u32,
+    pub(super) min_rate: u32,
+}
+
+impl Pace {
+    pub(super) fn new(options: &Options) -> Pace {
+        let number = |key| u32::try_from(options.get(key)).unwrap_or(u32::MAX);
+        Pace {
+            header_ms: number(Key::HeaderTimeoutMs),
+            body_ms: number(Key::BodyTimeoutMs),
+            idle_ms: number(Key::IdleTimeoutMs),
+            write_ms: number(Key::WriteTimeoutMs),
+            min_rate: number(Key::MinRateBytes),
+        }
+    }
+
+    /// The shortest time that anything has to be noticed in.
+    pub(super) fn shortest_ms(&self) -> u32 {
+        [self.header_ms, self.body_ms, self.idle_ms, self.write_ms, LINGER_MS].into_iter().filter(|&ms| ms > 0).min().unwrap_or(LINGER_MS)
+    }
+
+    /// When something that began at `since`, and moved `bytes` until now, is too slow.
+    fn moving(&self, silence_ms: u32, since: u32, bytes: u64, now: u32) -> u32 {
+        let silent = after(now, silence_ms);
+        if self.min_rate == 0 {
+            return silent;
+        }
+        // The rate is held exactly as long as less time has passed than these bytes may take.
+        let may_take = u32::try_from(bytes.saturating_mul(1000) / u64::from(self.min_rate)).unwrap_or(u32::MAX);
+        let slow = after(since, RATE_GRACE_MS.saturating_add(may_take).min(i32::MAX as u32));
+        if silent == 0 || (slow.wrapping_sub(silent) as i32) < 0 { slow } else { silent }
+    }
+}
+
+/// `ms` after `from`; zero is never, so what would be zero is one.
+fn after(from: u32, ms: u32) -> u32 {
+    if ms == 0 { 0 } else { from.wrapping_add(ms).max(1) }
+}
+
+/// One connection's state. An idle one holds no buffer.
+pub(super) struct Connection {
+    peer: Peer,
+    phase: Phase,
+    /// Input that is not done with: part of a head, a request that waits for its body, or requests that
+    /// must wait until answers before them are sent.
+    saved: Option<Box<Request>>,
+    /// How much of a partial head was searched for its end; 0 if it was never looked at.
+    scanned: usize,
+    /// Is there more in `saved` than a partial request?
+    unfed: bool,
+    /// When the present head, body or answer began, in milliseconds.
+    since: u32,
+    /// How many requests were answered.
+    served: u64,
+    /// Answers that the socket did not take.
+    unsent: Option<Box<Output>>,
+}
+
+/// What a connection is doing.
+enum Phase {
+    /// It waits for a head.
+    Reading,
+    /// A request was admitted, and its body is on the way.
+    Uploading(Box<Incoming>),
+    /// A request was answered before its body was there; the body is thrown away.
+    Skipping(Box<Skip>),
+    /// Nothing more is read. It ends when all is sent; with `linger` the client is given time to read it.
+    Ending { linger: bool },
+    /// Our side has ended; what still comes is thrown away until the client's side ends too.
+    Lingering,
+    /// It is over.
+    Closed,
+}
+
+impl Default for Connection {
+    /// The one in a place where nobody lives.
+    fn default() -> Connection {
+        Connection { phase: Phase::Closed, ..Connection::new(Peer::Unix) }
+    }
+}
+
+/// What a driver asks.
+impl Connection {
+    pub(super) fn new(peer: Peer) -> Connection {
+        Connection { peer, phase: Phase::Reading, saved: None, scanned: 0, unfed: false, since: 0, served: 0, unsent: None }
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Is it over? Then the socket is to be closed.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Is our side to be ended, so that the client sees the end and can read what was sent?
+    pub(super) fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering)
+    }
+
+    /// Is it between two requests, with nothing begun?
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Reading) && self.saved.is_none() && self.unsent.is_none()
+    }
+
+    /// Is there input that can be fed on without receiving any?
+    pub(super) fn is_unfed(&self) -> bool {
+        self.unfed && self.unsent.is_none()
+    }
+
+    /// Is it receiving a body that is kept?
+    pub(super) fn is_uploading(&self) -> bool {
+        matches!(self.phase, Phase::Uploading(_))
+    }
+
+    /// Answers that wait for the socket to take them.
+    pub(super) fn unsent_mut(&mut self) -> Option<&mut Output> {
+        self.unsent.as_deref_mut()
+    }
+
+    /// Bytes of memory held for the client while it is waited for.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.saved.as_ref().map_or(0, |saved| saved.held_bytes()) + self.unsent.as_ref().map_or(0, |unsent| unsent.len())
+    }
+
+    /// When to look at it again if nothing happens; 0 is never.
+    pub(super) fn deadline(&self, pace: &Pace, now: u32) -> u32 {
+        if let Some(unsent) = &self.unsent {
+            return pace.moving(pace.write_ms, self.since, unsent.sent() as u64, now);
+        }
+        match &self.phase {
+            Phase::Reading if self.saved.is_none() => after(now, pace.idle_ms),
+            // Absolute from the first byte: a byte now and then does not prolong it.
+            Phase::Reading => after(self.since, pace.header_ms),
+            Phase::Uploading(body) => pace.moving(pace.body_ms, self.since, body.received(), now),
+            Phase::Skipping(skip) => pace.moving(pace.body_ms, self.since, skip.came, now),
+            Phase::Lingering => after(self.since, LINGER_MS),
+            Phase::Ending { .. } | Phase::Closed => 0,
+        }
+    }
+}
+
+/// What a driver does, between `sit_down` and `stand_up`.
+impl Connection {
+    /// Puts what it had kept onto the desk.
+    pub(super) fn sit_down(&mut self, desk: &mut Desk) {
+        if let Some(saved) = self.saved.take() {
+            desk.put_on(saved);
+        }
+    }
+
+    /// Takes what is unfinished off the desk; the thread has its own things again.
+    pub(super) fn stand_up(&mut self, desk: &mut Desk) {
+        if desk.input().is_empty() {
+            return desk.clean();
+        }
+        if let Phase::Uploading(body) = &mut self.phase {
+            body.shift(desk.used);
+        }
+        self.saved = Some(desk.take_off());
+    }
+
+    /// Makes room for input; gives how many bytes to receive at most.
+    pub(super) fn make_room(&self, desk: &mut Desk) -> usize {
+        let bytes = desk.request.bytes_mut();
+        let left = match &self.phase {
+            Phase::Uploading(body) => body.left(),
+            _ => usize::MAX,
+        };
+        // One byte stays free for the NUL behind a body.
+        if bytes.capacity() - bytes.len() < left.min(HEAD_ROOM) + 1 {
+            let step = if self.is_uploading() { BODY_ROOM.max(bytes.len()) } else { HEAD_ROOM.max(bytes.len()) };
+            bytes.reserve(left.min(step) + 1);
+        }
+        left.min(bytes.capacity() - bytes.len() - 1)
+    }
+
+    /// Does all that the input on the desk allows: parses, runs handlers, writes answers to `desk.out`.
+    /// Stops when so much was written that it should be sent first; `is_unfed` tells.
+    pub(super) fn feed(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        self.unfed = false;
+        loop {
+            let goes_on = match &mut self.phase {
+                Phase::Reading => self.feed_head(desk, service),
+                Phase::Uploading(_) => self.feed_upload(desk, service),
+                Phase::Skipping(_) => self.feed_skip(desk),
+                Phase::Ending { .. } | Phase::Lingering | Phase::Closed => {
+                    desk.use_up();
+                    false
+                }
+            };
+            if !goes_on {
+                return;
+            }
+            if desk.output_is_full() {
+                self.unfed = true;
+                return;
+            }
+        }
+    }
+
+    /// The client has ended its side, and all its bytes were fed.
+    pub(super) fn end_of_input(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        match self.phase {
+            Phase::Reading if desk.input().is_empty() => self.phase = Phase::Closed,
+            Phase::Reading | Phase::Uploading(_) => self.refuse(Refusal::Incomplete, desk, service),
+            Phase::Skipping(_) | Phase::Lingering => self.phase = Phase::Closed,
+            Phase::Ending { .. } | Phase::Closed => {}
+        }
+    }
+
+    /// The deadline has passed.
+    pub(super) fn time_is_up(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        let words = match &self.phase {
+            _ if self.unsent.is_some() => return self.break_off(),
+            Phase::Reading if !desk.input().is_empty() => "the head did not come within header_timeout_ms",
+            Phase::Uploading(_) => "the body came more slowly than body_timeout_ms or min_rate_bytes allow",
+            _ => return self.break_off(),
+        };
+        self.refuse_and_end(408, Error::fixed(Kind::Timeout, words), desk, service);
+    }
+
+    /// Answers with an error of the library's own, and ends the connection.
+    pub(super) fn refuse_and_end(&mut self, code: u16, why: Error, desk: &mut Desk, service: &Arc<Service>) {
+        if !self.is_uploading() {
+            desk.request.blank(self.peer);
+        }
+        service.fail(code, why, None, &desk.request, &mut desk.response);
+        self.finish(desk, service, true);
+        self.phase = Phase::Ending { linger: true };
+        desk.use_up();
+    }
+
+    /// All answers are sent.
+    pub(super) fn sent_all(&mut self, now: u32) {
+        self.unsent = None;
+        if let Phase::Ending { linger } = self.phase {
+            self.since = now;
+            self.phase = if linger { Phase::Lingering } else { Phase::Closed };
+        }
+    }
+
+    /// The socket took only some of `desk.out`; the rest waits here.
+    pub(super) fn keep_unsent(&mut self, desk: &mut Desk) {
+        self.since = desk.now;
+        self.unsent = Some(Box::new(desk.out.take_rest()));
+    }
+
+    /// The connection is broken, or not worth more of our time.
+    pub(super) fn break_off(&mut self) {
+        self.unsent = None;
+        self.phase = Phase::Closed;
+    }
+}
+
+/// From bytes to answers. Each step tells whether there may be more to do.
+impl Connection {
+    fn feed_head(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
+        let input = desk.input();
+        if input.is_empty() {
+            return false;
+        }
+        if self.scanned > 0 && input.len() <= service.limits.head_bytes {
+            // Looked at before: parsed again only when its end is there.
+            let (found, scanned) = head_end(input, self.scanned);
+            if !found {
+                self.scanned = scanned;
+                return false;
+            }
+        }
+        let (input, head) = desk.request.parts_from(desk.used);
+        match parser::parse(input, &service.limits, head) {
+            Outcome::Partial => {
+                if self.scanned == 0 {
+                    self.since = desk.now;
+                }
+                self.scanned = input.len();
+                false
+            }
+            Outcome::Refused(refusal) => {
+                self.refuse(refusal, desk, service);
+                false
+            }
+            Outcome::Complete(len) => {
+                self.scanned = 0;
+                desk.request.begin(self.peer);
+                self.admit(desk, service, desk.used + len)
+            }
+        }
+    }
+
+    /// Decides by the head, and goes on to the body, which begins at `body_at`.
+    fn admit(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize) -> bool {
+        let admitted = service.admit(&mut desk.request, &mut desk.response);
+        let framing = desk.request.head().framing;
+        if !admitted {
+            return self.answer_early(desk, service, body_at, framing);
+        }
+        match framing {
+            Framing::Absent => self.answer(desk, service, body_at..body_at, body_at),
+            Framing::Length(_) | Framing::Chunked => {
+                let body = Incoming::new(framing, body_at, service);
+                self.receive(body, desk, service)
+            }
+        }
+    }
+
+    fn feed_upload(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
+        match std::mem::replace(&mut self.phase, Phase::Reading) {
+            Phase::Uploading(body) => self.receive(*body, desk, service),
+            other => {
+                self.phase = other;
+                false
+            }
+        }
+    }
+
+    /// Takes in what is there of a body. When it is complete the request is answered.
+    fn receive(&mut self, mut body: Incoming, desk: &mut Desk, service: &Arc<Service>) -> bool {
+        let nothing_came = desk.request.bytes().len() == body.start;
+        let limit = service.body_limit(&desk.request);
+        match body.take_in(desk.request.bytes_mut(), limit) {
+            Ok(Some(next)) => self.answer(desk, service, body.start..body.end, next),
+            Ok(None) => {
+                if body.is_new {
+                    body.is_new = false;
+                    self.since = desk.now;
+                    // RFC 9110 10.1.1: "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the content".
+                    if nothing_came && desk.request.head().expects_continue {
+                        desk.out.bytes_mut().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    }
+                }
+                self.phase = Phase::Uploading(Box::new(body));
+                false
+            }
+            Err(TakeError::TooLong) => {
+                service.refuse_body(&desk.request, &mut desk.response);
+                self.finish(desk, service, true);
+                self.phase = Phase::Ending { linger: true };
+                true
+            }
+            Err(TakeError::Refused(refusal)) => {
+                self.phase = Phase::Uploading(Box::new(body));
+                self.refuse(refusal, desk, service);
+                false
+            }
+        }
+    }
+
+    /// Runs the handler on a complete request. What follows it begins at `next`.
+    fn answer(&mut self, desk: &mut Desk, service: &Arc<Service>, body: Range<usize>, next: usize) -> bool {
+        desk.request.set_body(body);
+        service.handle(&desk.request, &mut desk.response);
+        self.finish(desk, service, false);
+        desk.used = next;
+        if let Phase::Ending { linger } = &mut self.phase {
+            // What the client has sent after its last request would, unread, make the kernel reset the connection.
+            *linger = !desk.input().is_empty();
+        }
+        true
+    }
+
+    /// Sends the answer that was given by the head alone; the body that follows is skipped, or ends the connection.
+    fn answer_early(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
+        let here = (desk.request.bytes().len() - body_at) as u64;
+        let skip = Skip::new(framing, service);
+        let all_here = matches!(framing, Framing::Absent) || matches!(framing, Framing::Length(length) if length <= here);
+        // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only the end of the connection leaves no doubt.
+        let too_much = skip.left > SKIPPED_BYTES || desk.request.head().expects_continue;
+        let last = !all_here && too_much;
+        self.finish(desk, service, last);
+        desk.used = body_at;
+        match &mut self.phase {
+            Phase::Ending { linger } => *linger = last || !desk.input().is_empty(),
+            phase if framing == Framing::Absent => *phase = Phase::Reading,
+            phase => {
+                self.since = desk.now;
+                *phase = Phase::Skipping(Box::new(skip));
+            }
+        }
+        true
+    }
+
+    fn feed_skip(&mut self, desk: &mut Desk) -> bool {
+        let Phase::Skipping(skip) = &mut self.phase else { return false };
+        match skip.take_in(desk) {
+            Some(false) => return false,
+            Some(true) => self.phase = Phase::Reading,
+            // The answer is out already; nothing can be said about the rest.
+            None => self.phase = Phase::Ending { linger: true },
+        }
+        true
+    }
+
+    fn refuse(&mut self, refusal: Refusal, desk: &mut Desk, service: &Arc<Service>) {
+        let (code, words) = refusal.explain();
+        self.refuse_and_end(code, Error::fixed(Kind::Invalid, words), desk, service);
+    }
+
+    /// Writes the answer to the output, and ends the request. The connection ends with it if it must.
+    fn finish(&mut self, desk: &mut Desk, service: &Service, last: bool) {
+        self.served += 1;
+        let enough = service.max_requests > 0 && self.served >= service.max_requests;
+        let last = last || enough || service.control.is_ending() || desk.response.wants_close() || !desk.request.head().keep_alive;
+        desk.write_answer(service, last);
+        desk.request.end();
+        if last {
+            self.phase = Phase::Ending { linger: false };
+        }
+    }
+}
+
+/// A body being received, behind its head in a request's bytes.
+struct Incoming {
+    /// Where it begins.
+    start: usize,
+    /// Where the data received so far ends.
+    end: usize,
+    /// How many bytes it will have; None when it comes in chunks.
+    length: Option<u64>,
+    /// The decoder, when it comes in chunks.
+    chunked: Option<Chunked>,
+    /// Was it not looked at before?
+    is_new: bool,
+}
+
+enum TakeError {
+    TooLong,
+    Refused(Refusal),
+}
+
+impl Incoming {
+    fn new(framing: Framing, start: usize, service: &Service) -> Incoming {
+        let (length, chunked) = match framing {
+            Framing::Absent => (Some(0), None),
+            Framing::Length(length) => (Some(length), None),
+            Framing::Chunked => (None, Some(Chunked::new(service.limits.head_bytes, service.limits.fields))),
+        };
+        Incoming { start, end: start, length, chunked, is_new: true }
+    }
+
+    fn received(&self) -> u64 {
+        (self.end - self.start) as u64
+    }
+
+    /// How many bytes to receive at most.
+    fn left(&self) -> usize {
+        self.length.map_or(usize::MAX, |length| usize::try_from(length - self.received()).unwrap_or(usize::MAX))
+    }
+
+    /// The first `count` bytes before it are gone.
+    fn shift(&mut self, count: usize) {
+        self.start -= count;
+        self.end -= count;
+    }
+
+    /// Takes in what was added to `bytes`. Some: it is complete, and what follows it begins there.
+    fn take_in(&mut self, bytes: &mut Vec<u8>, limit: u64) -> Result<Option<usize>, TakeError> {
+        let Some(chunked) = &mut self.chunked else {
+            let length = self.length.unwrap_or(0);
+            let here = (bytes.len() - self.start) as u64;
+            self.end = self.start + here.min(length) as usize;
+            return Ok((here >= length).then_some(self.end));
+        };
+        let decoded = chunked.decode(bytes, self.end, self.end).map_err(TakeError::Refused)?;
+        self.end = decoded.data_end;
+        let promised = chunked.left_in_chunk();
+        if self.received().saturating_add(promised) > limit {
+            return Err(TakeError::TooLong);
+        }
+        if decoded.done {
+            return Ok(Some(decoded.consumed));
+        }
+        bytes.truncate(self.end);
+        Ok(None)
+    }
+}
+
+/// A body being thrown away.
+struct Skip {
+    /// How many bytes may still come; of chunks, their sizes and line ends as well.
+    left: u64,
+    chunked: Option<Chunked>,
+    came: u64,
+}
+
+impl Skip {
+    fn new(framing: Framing, service: &Service) -> Skip {
+        let (left, chunked) = match framing {
+            Framing::Absent => (0, None),
+            Framing::Length(length) => (length, None),
+            Framing::Chunked => (SKIPPED_BYTES, Some(Chunked::new(service.limits.head_bytes, service.limits.fields))),
+        };
+        Skip { left, chunked, came: 0 }
+    }
+
+    /// Throws away what is there. Some(true): that was all of it. None: it is malformed, or too much.
+    fn take_in(&mut self, desk: &mut Desk) -> Option<bool> {
+        let from = desk.used;
+        let here = (desk.request.bytes().len() - from) as u64;
+        let (consumed, done) = match &mut self.chunked {
+            None => (here.min(self.left), here >= self.left),
+            Some(chunked) => {
+                let decoded = chunked.decode(desk.request.bytes_mut(), from, from).ok()?;
+                ((decoded.consumed - from) as u64, decoded.done)
+            }
+        };
+        self.came += consumed;
+        self.left = self.left.checked_sub(consumed)?;
+        desk.used += consumed as usize;
+        Some(done)
+    }
+}

@@ -1,0 +1,355 @@
+//! Carries bytes between sockets and connections: one thread's part of one edge-triggered epoll.
+
+use super::connection::Connection;
+use super::desk::Desk;
+use super::output::{Output, SLICES};
+use super::pool::Engine;
+use super::slab::{Id, Tenant};
+use super::sys::epoll::{self, Event};
+use super::sys::owned::{Claim, Guard};
+use super::sys::socket;
+use crate::error::{Error, Kind};
+use crate::handler::Level;
+use crate::request::Peer;
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// Events that a thread takes at a time when it is the only one.
+const BATCH: usize = 64;
+/// Connections accepted in one turn; the next turn is another thread's if it is free.
+const ACCEPTED: usize = 16;
+/// Bytes of requests received in one turn.
+const INPUT_TURN: usize = 64 * 1024;
+/// Bytes of a body received in one turn.
+const BODY_TURN: usize = 256 * 1024;
+
+/// Numbers that name no connection.
+pub(super) const STOP: u64 = u64::MAX;
+pub(super) const TIMER: u64 = u64::MAX - 1;
+/// The first listener; others follow downwards. Places of connections have far smaller indices.
+pub(super) const LISTENER: u64 = u64::MAX - 16;
+pub(super) const MAX_LISTENERS: u64 = 1024;
+
+/// One serving thread.
+pub(super) struct Worker {
+    engine: Arc<Engine>,
+    desk: Desk,
+}
+
+/// What a look at a connection came to.
+enum Turn {
+    /// It waits for something to happen.
+    Wait,
+    /// It has more to do, but it is somebody else's turn.
+    Again,
+    /// It is over.
+    Close,
+}
+
+impl Worker {
+    pub(super) fn new(engine: Arc<Engine>) -> Worker {
+        let desk = Desk::new(&engine.service);
+        Worker { engine, desk }
+    }
+
+    /// Serves until the app stops.
+    pub(super) fn run(&mut self) {
+        let mut events = [Event::NONE; BATCH];
+        while !self.engine.service.control.is_stopping() {
+            // Events in a thread's hands wait for its handler. Where others could serve them, it takes one.
+            let batch = if self.engine.is_alone() { BATCH } else { 1 };
+            let ready = match self.engine.epoll.wait(&mut events[..batch]) {
+                Ok(ready) => ready.len(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.engine.service.log(Level::Error, || format!("epoll_wait: {error}; this thread stops serving"));
+                    return;
+                }
+            };
+            self.desk.tick();
+            for event in &events[..ready] {
+                self.serve(*event);
+            }
+        }
+    }
+
+    fn serve(&mut self, event: Event) {
+        match event.token() {
+            STOP => {}
+            TIMER => self.sweep(),
+            token if token > LISTENER - MAX_LISTENERS => self.accept((LISTENER - token) as usize),
+            token => {
+                let id = Id::from_token(token);
+                let fin = event.ready() & (epoll::FIN | epoll::GONE) != 0;
+                let engine = Arc::clone(&self.engine);
+                if let Claim::Mine(guard) = engine.slab.claim(id, fin) {
+                    self.turns(id, guard, false);
+                }
+            }
+        }
+    }
+
+    /// Looks at every connection whose deadline has passed.
+    fn sweep(&mut self) {
+        let engine = Arc::clone(&self.engine);
+        engine.on_tick();
+        engine.slab.for_each_due(self.desk.now, |id, guard| {
+            // Its last owner may have set a new one in the meantime.
+            let due = engine.slab.is_due(id.index, self.desk.now);
+            self.turns(id, guard, due);
+        });
+    }
+
+    /// Accepts what waits. What cannot be served at once is left to whoever polls next.
+    fn accept(&mut self, number: usize) {
+        let engine = Arc::clone(&self.engine);
+        let Some(listener) = engine.listener(number) else { return };
+        let mut held = None;
+        for _ in 0..ACCEPTED {
+            match socket::accept(listener.as_fd()) {
+                Ok((socket, peer)) => {
+                    // A handler may take its time, so when others are there it starts when all are accepted.
+                    let before = if engine.is_alone() { Some((socket, peer)) } else { held.replace((socket, peer)) };
+                    if let Some((socket, peer)) = before {
+                        self.welcome(socket, peer, listener.defers && engine.is_alone());
+                    }
+                }
+                Err(error) if is_passing(&error) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if let Some((socket, peer)) = held {
+                        self.welcome(socket, peer, listener.defers);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    // Out of descriptors or memory: those that wait are accepted when some are free again.
+                    engine.pause_accepting(&error);
+                    break;
+                }
+            }
+        }
+        if let Some((socket, peer)) = held {
+            self.welcome(socket, peer, false);
+        }
+        engine.resume_listener(number);
+    }
+
+    /// Gives a new connection its place. With `at_once` its first bytes are there, and it may never need the epoll.
+    fn welcome(&mut self, socket: OwnedFd, peer: Peer, at_once: bool) {
+        let engine = Arc::clone(&self.engine);
+        let refusal = engine.refusal_for(peer);
+        let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer)) else {
+            // Even the places for those that are told so are taken.
+            return;
+        };
+        engine.on_insert();
+        match refusal {
+            Some(words) => self.turn_away(&mut guard, words),
+            None => guard.counted_for_ip = engine.count_ip(peer),
+        }
+        if at_once || refusal.is_some() {
+            return self.turns(id, guard, false);
+        }
+        if !self.register(id, &mut guard) {
+            return engine.close(id, guard);
+        }
+        self.set_deadline(id, &guard);
+        if let Some(guard) = guard.release() {
+            self.turns(id, guard, false);
+        }
+    }
+
+    fn turn_away(&mut self, tenant: &mut Tenant, words: &'static str) {
+        let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
+        let Worker { engine, desk } = self;
+        connection.refuse_and_end(503, Error::fixed(Kind::Limit, words), desk, &engine.service);
+        send(socket.as_fd(), connection, desk);
+        connection.stand_up(desk);
+    }
+
+    /// Serves a connection that is ours until it waits, is over, or has had its turn.
+    fn turns(&mut self, id: Id, mut guard: Guard<'_, Tenant>, mut due: bool) {
+        loop {
+            // The other side's end, once announced, comes after all its bytes.
+            let fin = guard.fin();
+            let turn = self.turn(&mut guard, fin, std::mem::take(&mut due));
+            self.engine.count_held(&mut guard);
+            let over = guard.connection.is_idle() && self.engine.service.control.is_ending();
+            match turn {
+                _ if over => return self.engine.close(id, guard),
+                Turn::Close => return self.engine.close(id, guard),
+                _ if !self.register(id, &mut guard) => return self.engine.close(id, guard),
+                Turn::Again => {
+                    self.set_deadline(id, &guard);
+                    guard.abandon();
+                    return self.requeue(id);
+                }
+                Turn::Wait => {
+                    self.set_deadline(id, &guard);
+                    match guard.release() {
+                        None => return,
+                        Some(again) => guard = again,
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_deadline(&self, id: Id, tenant: &Tenant) {
+        self.engine.slab.set_deadline(id.index, tenant.connection.deadline(&self.engine.pace, self.desk.now));
+    }
+
+    fn requeue(&self, id: Id) {
+        if let Err(error) = self.engine.slab.requeue(id, &self.engine.epoll) {
+            self.engine.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection waits for its time-out"));
+        }
+    }
+
+    /// Lets the epoll watch the socket: for input always, for output from the first time that some was left unsent.
+    fn register(&self, id: Id, tenant: &mut Tenant) -> bool {
+        let output = tenant.watches_output || tenant.connection.unsent_mut().is_some();
+        let interest = if output { epoll::READ_WRITE } else { epoll::READ };
+        let Some(socket) = tenant.socket.as_ref() else { return false };
+        let done = match (tenant.registered, output != tenant.watches_output) {
+            (true, false) => return true,
+            (true, true) => self.engine.epoll.modify(socket.as_raw_fd(), interest, id.token()),
+            (false, _) => self.engine.epoll.add(socket.as_fd(), interest, id.token()),
+        };
+        tenant.registered = true;
+        tenant.watches_output = output;
+        if let Err(error) = &done {
+            self.engine.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection is closed"));
+        }
+        done.is_ok()
+    }
+
+    /// Receives, feeds and sends until nothing more can be done now. `due`: its deadline has passed.
+    fn turn(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
+        let Tenant { socket: Some(socket), connection, .. } = tenant else { return Turn::Close };
+        let Worker { engine, desk } = self;
+        let socket = socket.as_fd();
+        if due {
+            connection.sit_down(desk);
+            connection.time_is_up(desk, &engine.service);
+            send(socket, connection, desk);
+            connection.stand_up(desk);
+        } else if connection.unsent_mut().is_some() {
+            send_kept(socket, connection, desk.now);
+        }
+        let mut received = 0;
+        loop {
+            if connection.is_closed() {
+                return Turn::Close;
+            }
+            if connection.unsent_mut().is_some() {
+                return Turn::Wait;
+            }
+            if received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
+                return Turn::Again;
+            }
+            let overfull = connection.held_bytes() > 0 && engine.is_overfull();
+            connection.sit_down(desk);
+            let more = if overfull {
+                let why = Error::fixed(Kind::Limit, "the server holds as much unfinished input as max_buffered_bytes allows");
+                connection.refuse_and_end(503, why, desk, &engine.service);
+                true
+            } else if connection.is_unfed() {
+                connection.feed(desk, &engine.service);
+                true
+            } else {
+                receive(socket, connection, desk, engine, fin, &mut received)
+            };
+            send(socket, connection, desk);
+            connection.stand_up(desk);
+            // What was fed may have stopped for the output's sake, or turned into something that is not read from.
+            if !more && !connection.is_unfed() && !connection.is_closed() {
+                return Turn::Wait;
+            }
+        }
+    }
+}
+
+/// Receives once, and feeds the connection. False: nothing more is there for now.
+fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine, fin: bool, received: &mut usize) -> bool {
+    let most = connection.make_room(desk);
+    match socket::receive(socket, desk.request.bytes_mut(), most) {
+        Ok(0) => {
+            connection.end_of_input(desk, &engine.service);
+            true
+        }
+        Ok(count) => {
+            *received += count;
+            connection.feed(desk, &engine.service);
+            // A short receive has emptied the socket: that is how TCP is.
+            count == most || fin
+        }
+        Err(error) if error.kind() == ErrorKind::Interrupted => true,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+        Err(_) => {
+            connection.break_off();
+            true
+        }
+    }
+}
+
+/// Sends what was written at the desk; what the socket does not take, the connection keeps.
+fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk) {
+    match send_output(socket, &mut desk.out) {
+        Ok(true) => {
+            desk.out.clear();
+            end_side(socket, connection, desk.now);
+        }
+        Ok(false) => connection.keep_unsent(desk),
+        Err(_) => {
+            desk.out.clear();
+            connection.break_off();
+        }
+    }
+}
+
+/// Sends what the connection has kept.
+fn send_kept(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
+    let Some(unsent) = connection.unsent_mut() else { return };
+    match send_output(socket, unsent) {
+        Ok(true) => end_side(socket, connection, now),
+        Ok(false) => {}
+        Err(_) => connection.break_off(),
+    }
+}
+
+/// All is sent: where that was the last, our side ends.
+fn end_side(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
+    let was_lingering = connection.is_lingering();
+    connection.sent_all(now);
+    if connection.is_lingering() && !was_lingering {
+        socket::end_output(socket);
+    }
+}
+
+/// Sends until all is sent (true) or the socket takes no more (false).
+fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<bool> {
+    while !output.is_empty() {
+        let sent = match output.single() {
+            Some(bytes) => socket::send(socket, bytes),
+            None => {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let count = output.slices(&mut slices);
+                socket::send_slices(socket, &slices[..count])
+            }
+        };
+        match sent {
+            Ok(count) => output.advance(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Errors of accept(2) that concern one connection only, or nobody.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
+        || matches!(error.raw_os_error(), Some(libc::EPERM | libc::EPROTO | libc::ENETDOWN | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENETUNREACH))
+}

@@ -1,0 +1,27 @@
+//! The engine: sockets, threads, time.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `sys/` | the operating system; the only room here with `unsafe` |
+//! | `listener.rs` | where connections come from |
+//! | `slab.rs` | the places connections live in, and their deadlines |
+//! | `connection.rs` | the protocol of one connection: bytes in, bytes out, no socket |
+//! | `desk.rs` | what a serving thread has at hand: one request, one response, buffers |
+//! | `output.rs` | bytes on their way out |
+//! | `driver_epoll.rs` | carries bytes between sockets and connections |
+//! | `pool.rs` | the threads, from start to end |
+
+mod connection;
+mod control;
+mod desk;
+mod driver_epoll;
+mod listener;
+mod output;
+mod pool;
+mod slab;
+mod sys;
+
+pub(crate) use control::Control;
+pub(crate) use listener::Listener;
+pub(crate) use pool::Engine;
+pub(crate) use sys::process::open_file_limit;

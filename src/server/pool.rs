@@ -1,0 +1,388 @@
+//! The threads that serve, from the first to the last.
+
+use super::connection::{Connection, Pace};
+use super::driver_epoll::{LISTENER, MAX_LISTENERS, STOP, TIMER, Worker};
+use super::listener::Listener;
+use super::slab::{Id, Slab, Tenant};
+use super::sys::epoll::{self, Epoll};
+use super::sys::event::{Timer, wait_readable};
+use super::sys::owned::Guard;
+use super::sys::{process, socket};
+use crate::error::{Error, Kind, Result};
+use crate::handler::Level;
+use crate::options::{Key, Options};
+use crate::request::Peer;
+use crate::service::{Service, panic_words};
+use parking_lot::{Condvar, Mutex, RwLock};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Places beyond max_connections, for those that are told so.
+const TURNED_AWAY: usize = 64;
+
+/// What the serving threads share.
+pub(crate) struct Engine {
+    pub(crate) service: Arc<Service>,
+    pub(super) epoll: Epoll,
+    pub(super) slab: Slab,
+    pub(super) pace: Pace,
+    timer: Timer,
+    timer_period: Duration,
+    /// Does the timer run? It stops while there are no connections.
+    ticking: AtomicBool,
+    /// Emptied when the app drains or stops.
+    listeners: RwLock<Vec<Arc<Listener>>>,
+    /// Were descriptors or memory short?
+    accept_paused: AtomicBool,
+    max_connections: usize,
+    /// Zero is off.
+    max_per_ip: usize,
+    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    max_buffered: usize,
+    buffered: AtomicUsize,
+    crew: Arc<Crew>,
+}
+
+/// The threads that serve. It outlives the engine by the moment in which the last one leaves.
+struct Crew {
+    /// How many are serving.
+    serving: AtomicUsize,
+    /// How many have not yet let go of the engine.
+    present: Mutex<usize>,
+    changed: Condvar,
+}
+
+thread_local! {
+    /// The engines that this thread serves; more than one where a handler runs another app.
+    static SERVING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Engine {
+    pub(crate) fn new(service: Service, options: &Options, listeners: Vec<Listener>) -> Result<Engine> {
+        let size = |key| usize::try_from(options.get(key)).unwrap_or(usize::MAX);
+        let max_connections = match size(Key::MaxConnections) {
+            0 => usize::try_from(options.most(Key::MaxConnections)).unwrap_or(usize::MAX),
+            most => most,
+        };
+        let pace = Pace::new(options);
+        let build = || -> io::Result<Engine> {
+            Ok(Engine {
+                epoll: Epoll::new()?,
+                timer: Timer::new()?,
+                timer_period: Duration::from_millis(u64::from((pace.shortest_ms() / 4).clamp(20, 1000))),
+                ticking: AtomicBool::new(false),
+                slab: Slab::new(max_connections + TURNED_AWAY),
+                pace,
+                listeners: RwLock::new(listeners.into_iter().map(Arc::new).collect()),
+                accept_paused: AtomicBool::new(false),
+                max_connections,
+                max_per_ip: size(Key::MaxConnectionsPerIp),
+                per_ip: Mutex::default(),
+                max_buffered: size(Key::MaxBufferedBytes),
+                buffered: AtomicUsize::new(0),
+                crew: Arc::new(Crew { serving: AtomicUsize::new(0), present: Mutex::new(0), changed: Condvar::new() }),
+                service: Arc::new(service),
+            })
+        };
+        let engine = build().map_err(|error| Error::io("start", &error))?;
+        engine.watch().map_err(|error| Error::io("start", &error))?;
+        Ok(engine)
+    }
+
+    fn watch(&self) -> io::Result<()> {
+        self.epoll.add(self.service.control.as_fd(), epoll::READ_LEVEL, STOP)?;
+        self.epoll.add(self.timer.as_fd(), epoll::READ, TIMER)?;
+        for (number, listener) in (0..MAX_LISTENERS).zip(self.listeners.read().iter()) {
+            self.epoll.add(listener.as_fd(), epoll::READ, LISTENER - number)?;
+        }
+        Ok(())
+    }
+}
+
+/// The crew.
+impl Engine {
+    /// Makes threads that serve.
+    pub(crate) fn spawn(self: &Arc<Engine>, count: usize) -> Result<Vec<JoinHandle<()>>> {
+        let mut threads = Vec::with_capacity(count);
+        // All are counted before the first runs, so that it does not take itself for the only one.
+        self.crew.serving.fetch_add(count, Ordering::SeqCst);
+        *self.crew.present.lock() += count;
+        for number in 0..count {
+            let engine = Arc::clone(self);
+            let thread = std::thread::Builder::new().name(format!("hasty-{number}"));
+            match process::with_signals_blocked(|| thread.spawn(move || engine.serve())) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    self.service.control.stop();
+                    self.crew.serving.fetch_sub(count - number, Ordering::SeqCst);
+                    *self.crew.present.lock() -= count - number;
+                    return Err(Error::io(format!("start thread {} of {count}", number + 1), &error));
+                }
+            }
+        }
+        Ok(threads)
+    }
+
+    /// Serves on this thread, too, until the app stops.
+    pub(crate) fn run(self: Arc<Engine>) {
+        {
+            let mut present = self.crew.present.lock();
+            if self.service.control.is_stopping() {
+                return;
+            }
+            *present += 1;
+            self.crew.serving.fetch_add(1, Ordering::SeqCst);
+        }
+        self.serve();
+    }
+
+    fn serve(self: Arc<Engine>) {
+        let name = Arc::as_ptr(&self).addr();
+        SERVING.with_borrow_mut(|serving| serving.push(name));
+        let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(Arc::clone(&self)).run()));
+        SERVING.with_borrow_mut(|serving| serving.pop());
+        if let Err(panic) = outcome {
+            self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
+        }
+        if self.crew.serving.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.close_all();
+        }
+        // Whoever waits for the crew may free the app next, so everything of it is let go before.
+        let crew = Arc::clone(&self.crew);
+        drop(self);
+        *crew.present.lock() -= 1;
+        crew.changed.notify_all();
+    }
+
+    /// Is this call made by one of the app's own callbacks?
+    pub(crate) fn is_serving_here(&self) -> bool {
+        let name = std::ptr::from_ref(self).addr();
+        SERVING.with_borrow(|serving| serving.contains(&name))
+    }
+
+    /// Is one thread serving, and no other?
+    pub(super) fn is_alone(&self) -> bool {
+        self.crew.serving.load(Ordering::Relaxed) == 1
+    }
+
+    /// Waits until the app was stopped and all threads have left. None is without end.
+    pub(crate) fn wait(&self, end: Option<Instant>) -> Result<()> {
+        const TIMED_OUT: Error = Error::fixed(Kind::Timeout, "the app is still running");
+        if !wait_readable(self.service.control.as_fd(), end) {
+            return Err(TIMED_OUT);
+        }
+        let mut present = self.crew.present.lock();
+        while *present > 0 {
+            match end {
+                None => self.crew.changed.wait(&mut present),
+                Some(end) => {
+                    if self.crew.changed.wait_until(&mut present, end).timed_out() && *present > 0 {
+                        return Err(TIMED_OUT);
+                    }
+                }
+            }
+        }
+        drop(present);
+        // With no thread ever serving, nobody has done it.
+        self.close_all();
+        Ok(())
+    }
+
+    /// Refuses new connections, lets what runs finish, and stops: when all is done, or at `end`.
+    pub(crate) fn drain(&self, end: Option<Instant>) -> Result<()> {
+        self.service.control.drain();
+        self.accept_last();
+        let unattended = self.crew.serving.load(Ordering::SeqCst) == 0;
+        self.slab.for_each_free(|id, guard| {
+            if unattended {
+                return self.close(id, guard);
+            }
+            // A thread looks whether a request has just come, and closes those that are idle.
+            guard.abandon();
+            let _ = self.slab.requeue(id, &self.epoll);
+        });
+        let done = self.wait_until_empty(end);
+        self.service.control.stop();
+        if !done {
+            self.slab.cut_owned();
+        }
+        // Threads that have nothing to do leave at once; one that is in a handler keeps its time.
+        let grace = Instant::now() + Duration::from_secs(1);
+        self.wait(if done { None } else { Some(end.map_or(grace, |end| end.max(grace))) })?;
+        if done { Ok(()) } else { Err(Error::fixed(Kind::Timeout, "requests were cut off at the deadline")) }
+    }
+
+    /// Takes in who has connected already, and closes the doors.
+    fn accept_last(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.write());
+        for listener in &listeners {
+            while let Ok((socket, peer)) = socket::accept(listener.as_fd()) {
+                let Ok((id, mut guard)) = self.slab.insert(socket, Connection::new(peer)) else { break };
+                self.on_insert();
+                guard.registered = true;
+                let added = guard.socket.as_ref().map(|socket| self.epoll.add(socket.as_fd(), epoll::READ, id.token()));
+                if matches!(added, Some(Ok(()))) { guard.abandon() } else { self.close(id, guard) }
+            }
+        }
+    }
+
+    fn wait_until_empty(&self, end: Option<Instant>) -> bool {
+        let mut present = self.crew.present.lock();
+        while self.slab.len() > 0 && !self.service.control.is_stopping() {
+            // A connection's end is announced; a stop from a signal handler is not, so look now and then.
+            let soon = Instant::now() + Duration::from_millis(50);
+            let until = end.map_or(soon, |end| end.min(soon));
+            self.crew.changed.wait_until(&mut present, until);
+            if end.is_some_and(|end| Instant::now() >= end) {
+                break;
+            }
+        }
+        self.slab.len() == 0
+    }
+
+    /// Closes doors and connections, after the last thread has left.
+    fn close_all(&self) {
+        self.listeners.write().clear();
+        self.slab.for_each_free(|id, guard| self.close(id, guard));
+    }
+}
+
+/// What workers ask for.
+impl Engine {
+    pub(super) fn listener(&self, number: usize) -> Option<Arc<Listener>> {
+        self.listeners.read().get(number).cloned()
+    }
+
+    /// Puts a listener back into the queue: there may be more to accept.
+    pub(super) fn resume_listener(&self, number: usize) {
+        use std::os::fd::AsRawFd;
+        if self.accept_paused.load(Ordering::SeqCst) {
+            return;
+        }
+        let listeners = self.listeners.read();
+        let Some(listener) = listeners.get(number) else { return };
+        if let Err(error) = self.epoll.modify(listener.as_fd().as_raw_fd(), epoll::READ, LISTENER - number as u64) {
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a listener may miss connections"));
+        }
+    }
+
+    /// Descriptors or memory are short: nobody is accepted until some are free again.
+    pub(super) fn pause_accepting(&self, error: &io::Error) {
+        if !self.accept_paused.swap(true, Ordering::SeqCst) {
+            self.service.log(Level::Warn, || format!("accept: {error}; new connections wait"));
+        }
+        self.start_timer();
+    }
+
+    fn resume_accepting(&self) {
+        if self.accept_paused.load(Ordering::SeqCst) && self.accept_paused.swap(false, Ordering::SeqCst) {
+            let count = self.listeners.read().len();
+            for number in 0..count {
+                self.resume_listener(number);
+            }
+        }
+    }
+
+    /// Why a new connection of `peer` is to be told to come again later; None for welcome.
+    pub(super) fn refusal_for(&self, peer: Peer) -> Option<&'static str> {
+        if self.slab.len() >= self.max_connections {
+            return Some("the server has as many connections as max_connections allows");
+        }
+        if let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) {
+            if self.per_ip.lock().get(&ip).is_some_and(|&count| count >= self.max_per_ip) {
+                return Some("this address has as many connections as max_connections_per_ip allows");
+            }
+        }
+        None
+    }
+
+    /// Counts a connection for its address, where that is limited.
+    pub(super) fn count_ip(&self, peer: Peer) -> bool {
+        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return false };
+        *self.per_ip.lock().entry(ip).or_insert(0) += 1;
+        true
+    }
+
+    fn uncount_ip(&self, peer: Peer) {
+        let Peer::Ip(ip) = peer else { return };
+        let mut per_ip = self.per_ip.lock();
+        if let Some(count) = per_ip.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                per_ip.remove(&ip);
+            }
+        }
+    }
+
+    /// Brings the count of buffered bytes up to date.
+    pub(super) fn count_held(&self, tenant: &mut Tenant) {
+        let held = tenant.connection.held_bytes();
+        if held != tenant.counted {
+            self.buffered.fetch_add(held.wrapping_sub(tenant.counted), Ordering::Relaxed);
+            tenant.counted = held;
+        }
+    }
+
+    /// Is more buffered than the app may hold?
+    pub(super) fn is_overfull(&self) -> bool {
+        self.buffered.load(Ordering::Relaxed) > self.max_buffered
+    }
+
+    /// A connection has come.
+    pub(super) fn on_insert(&self) {
+        if !self.ticking.load(Ordering::SeqCst) {
+            self.start_timer();
+        }
+    }
+
+    fn start_timer(&self) {
+        if !self.ticking.swap(true, Ordering::SeqCst) {
+            self.set_timer(self.timer_period);
+        }
+    }
+
+    fn set_timer(&self, period: Duration) {
+        if let Err(error) = self.timer.set(period) {
+            self.service.log(Level::Error, || format!("timerfd_settime: {error}; time-outs are late"));
+        }
+    }
+
+    /// The timer has ticked.
+    pub(super) fn on_tick(&self) {
+        self.timer.take();
+        let paused = self.accept_paused.load(Ordering::SeqCst);
+        self.resume_accepting();
+        if self.slab.len() > 0 || paused {
+            return;
+        }
+        // Nobody is there: no more ticks, unless somebody comes in this moment.
+        self.ticking.store(false, Ordering::SeqCst);
+        self.set_timer(Duration::ZERO);
+        if self.slab.len() > 0 {
+            self.ticking.store(true, Ordering::SeqCst);
+            self.set_timer(self.timer_period);
+        }
+    }
+
+    /// Ends a connection.
+    pub(super) fn close(&self, id: Id, mut guard: Guard<'_, Tenant>) {
+        guard.connection.break_off();
+        self.buffered.fetch_sub(guard.counted, Ordering::Relaxed);
+        if guard.counted_for_ip {
+            self.uncount_ip(guard.connection.peer());
+        }
+        self.slab.remove(id, guard);
+        self.resume_accepting();
+        if self.service.control.is_ending() {
+            self.crew.changed.notify_all();
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The places that connections live in.
+//!
+//! Places are made 1,024 at a time and never moved, so that any thread can look at one while another makes
+//! more. A place is used again and again; its generation tells one tenant's events from the next one's.
+
+use super::connection::Connection;
+use super::sys::owned::{Claim, Guard, Owned};
+use super::sys::{epoll, socket};
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+const CHUNK: usize = 1024;
+const STRIPES: usize = 64;
+const NO_FD: RawFd = -1;
+
+/// What lives in a place.
+#[derive(Default)]
+pub(super) struct Tenant {
+    /// Some wherever somebody lives.
+    pub(super) socket: Option<OwnedFd>,
+    pub(super) connection: Connection,
+    /// Does the epoll know the socket?
+    pub(super) registered: bool,
+    /// Does it watch for room for output as well?
+    pub(super) watches_output: bool,
+    /// Bytes of this connection that are counted as buffered.
+    pub(super) counted: usize,
+    /// Is it counted for its address?
+    pub(super) counted_for_ip: bool,
+}
+
+struct Place {
+    cell: Owned<Tenant>,
+    /// The socket's number, for those who touch it without owning the place. Guarded by the place's stripe.
+    fd: AtomicI32,
+}
+
+struct Chunk {
+    places: Box<[Place]>,
+    /// When to look at each place again, in milliseconds modulo 2^32; 0 is never. Dense, so that a sweep is quick.
+    deadlines: Box<[AtomicU32]>,
+}
+
+/// All places.
+pub(super) struct Slab {
+    chunks: Box<[OnceCell<Chunk>]>,
+    free: Mutex<Free>,
+    /// Whoever closes a socket, or touches one without owning its place, holds the place's stripe:
+    /// otherwise a number that the host has just been given anew might be meant.
+    stripes: [Mutex<()>; STRIPES],
+    tenants: AtomicUsize,
+}
+
+struct Free {
+    indices: Vec<u32>,
+    /// Places from here on were never used.
+    next: usize,
+    capacity: usize,
+}
+
+/// A place, and the generation of the tenant that is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+impl Id {
+    /// As a number for the epoll.
+    pub(super) fn token(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    pub(super) fn from_token(token: u64) -> Id {
+        Id { index: token as u32, generation: (token >> 32) as u32 }
+    }
+}
+
+impl Slab {
+    pub(super) fn new(capacity: usize) -> Slab {
+        Slab {
+            chunks: (0..capacity.div_ceil(CHUNK)).map(|_| OnceCell::new()).collect(),
+            free: Mutex::new(Free { indices: Vec::new(), next: 0, capacity }),
+            stripes: std::array::from_fn(|_| Mutex::new(())),
+            tenants: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many connections there are.
+    pub(super) fn len(&self) -> usize {
+        self.tenants.load(Ordering::SeqCst)
+    }
+
+    /// Moves a connection in; it is the caller's until given up. Gives the socket back where all places are taken.
+    pub(super) fn insert(&self, socket: OwnedFd, connection: Connection) -> Result<(Id, Guard<'_, Tenant>), OwnedFd> {
+        let Some(index) = self.free.lock().take() else {
+            return Err(socket);
+        };
+        let place = self.place(index);
+        // A sweep may be looking at the empty place for a moment.
+        let mut guard = loop {
+            match place.cell.claim_any() {
+                Some(guard) => break guard,
+                None => std::hint::spin_loop(),
+            }
+        };
+        place.fd.store(socket.as_raw_fd(), Ordering::Relaxed);
+        *guard = Tenant { socket: Some(socket), connection, ..Tenant::default() };
+        self.tenants.fetch_add(1, Ordering::SeqCst);
+        Ok((Id { index, generation: guard.generation() }, guard))
+    }
+
+    /// Moves a connection out and closes its socket.
+    pub(super) fn remove(&self, id: Id, mut guard: Guard<'_, Tenant>) {
+        let place = self.place(id.index);
+        self.deadline(id.index).store(0, Ordering::Relaxed);
+        let tenant = std::mem::take(&mut *guard);
+        {
+            let _stripe = self.stripe(id.index).lock();
+            place.fd.store(NO_FD, Ordering::Relaxed);
+            guard.retire();
+            drop(tenant.socket);
+        }
+        // What the connection held may belong to the host, whose drop takes its time; no lock is held for it.
+        drop(tenant.connection);
+        self.free.lock().indices.push(id.index);
+        self.tenants.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Owns the connection that is meant, if it is still there and nobody else's.
+    pub(super) fn claim(&self, id: Id, fin: bool) -> Claim<'_, Tenant> {
+        self.place(id.index).cell.claim(id.generation, fin)
+    }
+
+    /// Puts a connection back into the epoll's queue, whether or not something new has come.
+    pub(super) fn requeue(&self, id: Id, epoll: &epoll::Epoll) -> io::Result<()> {
+        let place = self.place(id.index);
+        let _stripe = self.stripe(id.index).lock();
+        let fd = place.fd.load(Ordering::Relaxed);
+        if fd == NO_FD || place.cell.generation() != id.generation {
+            return Ok(());
+        }
+        epoll.modify(fd, epoll::READ_WRITE, id.token())
+    }
+
+    /// Looks at the connection again when `deadline` has passed; 0 is never.
+    pub(super) fn set_deadline(&self, index: u32, deadline: u32) {
+        self.deadline(index).store(deadline, Ordering::Relaxed);
+    }
+
+    /// Has the deadline of this place passed?
+    pub(super) fn is_due(&self, index: u32, now: u32) -> bool {
+        is_past(self.deadline(index).load(Ordering::Relaxed), now)
+    }
+
+    /// Owns one after the other of those connections whose deadline has passed, and gives them to `each`.
+    pub(super) fn for_each_due<'s>(&'s self, now: u32, mut each: impl FnMut(Id, Guard<'s, Tenant>)) {
+        for index in self.used() {
+            if self.is_due(index, now) {
+                self.visit(index, &mut each);
+            }
+        }
+    }
+
+    /// Owns one after the other of all connections that are nobody's, and gives them to `each`.
+    pub(super) fn for_each_free<'s>(&'s self, mut each: impl FnMut(Id, Guard<'s, Tenant>)) {
+        for index in self.used() {
+            self.visit(index, &mut each);
+        }
+    }
+
+    /// Ends both directions of those connections that are somebody's, so that the thread finds out.
+    pub(super) fn cut_owned(&self) {
+        for index in self.used() {
+            let place = self.place(index);
+            let _stripe = self.stripe(index).lock();
+            let fd = place.fd.load(Ordering::Relaxed);
+            if fd != NO_FD && place.cell.is_owned() {
+                socket::cut(fd);
+            }
+        }
+    }
+
+    fn visit<'s>(&'s self, index: u32, each: &mut impl FnMut(Id, Guard<'s, Tenant>)) {
+        let Some(guard) = self.place(index).cell.claim_any() else { return };
+        if guard.socket.is_some() {
+            each(Id { index, generation: guard.generation() }, guard);
+        } else {
+            guard.abandon();
+        }
+    }
+
+    fn used(&self) -> std::ops::Range<u32> {
+        0..self.free.lock().next as u32
+    }
+
+    fn chunk(&self, index: u32) -> &Chunk {
+        self.chunks[index as usize / CHUNK].get_or_init(|| Chunk {
+            places: (0..CHUNK).map(|_| Place { cell: Owned::new(Tenant::default()), fd: AtomicI32::new(NO_FD) }).collect(),
+            deadlines: (0..CHUNK).map(|_| AtomicU32::new(0)).collect(),
+        })
+    }
+
+    fn place(&self, index: u32) -> &Place {
+        &self.chunk(index).places[index as usize % CHUNK]
+    }
+
+    fn deadline(&self, index: u32) -> &AtomicU32 {
+        &self.chunk(index).deadlines[index as usize % CHUNK]
+    }
+
+    fn stripe(&self, index: u32) -> &Mutex<()> {
+        &self.stripes[index as usize % STRIPES]
+    }
+}
+
+impl Free {
+    fn take(&mut self) -> Option<u32> {
+        if let Some(index) = self.indices.pop() {
+            return Some(index);
+        }
+        (self.next < self.capacity).then(|| {
+            self.next += 1;
+            (self.next - 1) as u32
+        })
+    }
+}
+
+/// Times are compared modulo 2^32: what is less than half of that ahead lies in the future.
+fn is_past(deadline: u32, now: u32) -> bool {
+    deadline != 0 && now.wrapping_sub(deadline) as i32 >= 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_survive_the_end_of_the_clock() {
+        assert!(!is_past(0, 5), "0 is never");
+        assert!(is_past(5, 5));
+        assert!(!is_past(6, 5));
+        assert!(!is_past(10, u32::MAX - 10), "ten after the end");
+        assert!(is_past(u32::MAX - 10, 10));
+    }
+
+    #[test]
+    fn a_token_names_place_and_generation() {
+        let id = Id { index: 7, generation: 9 };
+        assert_eq!(Id::from_token(id.token()), id);
+    }
+
+    #[test]
+    fn a_tenant_fits_beside_its_deadline_in_256_bytes() {
+        assert!(size_of::<Place>() + size_of::<AtomicU32>() <= 256, "{}", size_of::<Place>());
+    }
+}

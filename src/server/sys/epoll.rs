@@ -1,0 +1,70 @@
+//! Readiness: one epoll, edge-triggered.
+
+use super::checked;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Input, and the other side's end of output.
+pub(crate) const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+/// The same, and room for output.
+pub(crate) const READ_WRITE: u32 = READ | libc::EPOLLOUT as u32;
+/// Input, told to every waiting thread until it is taken: for what stops them all.
+pub(crate) const READ_LEVEL: u32 = libc::EPOLLIN as u32;
+/// In an event: the other side has ended its output.
+pub(crate) const FIN: u32 = libc::EPOLLRDHUP as u32;
+/// In an event: the connection is broken, or both sides have ended.
+pub(crate) const GONE: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
+
+/// An event: what is ready, and the number it was registered with.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Event(libc::epoll_event);
+
+impl Event {
+    pub(crate) const NONE: Event = Event(libc::epoll_event { events: 0, u64: 0 });
+
+    pub(crate) fn ready(self) -> u32 {
+        self.0.events
+    }
+
+    pub(crate) fn token(self) -> u64 {
+        self.0.u64
+    }
+}
+
+/// An epoll descriptor.
+pub(crate) struct Epoll(OwnedFd);
+
+impl Epoll {
+    pub(crate) fn new() -> io::Result<Epoll> {
+        // SAFETY: takes no pointers.
+        let fd = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        // SAFETY: `fd` is open and nobody else's.
+        Ok(Epoll(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Watches `fd` from now on; what is ready already counts as news.
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, interest: u32, token: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd.as_raw_fd(), interest, token)
+    }
+
+    /// Watches `fd` for something else. What is ready is news again, so this also puts a descriptor back in the queue.
+    pub(crate) fn modify(&self, fd: RawFd, interest: u32, token: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, interest, token)
+    }
+
+    /// Waits for events, as long as it takes.
+    pub(crate) fn wait<'a>(&self, events: &'a mut [Event]) -> io::Result<&'a [Event]> {
+        let most = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: `events` has room for `most` entries, and Event is an epoll_event in memory.
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr().cast(), most, -1) };
+        Ok(&events[..checked(count)? as usize])
+    }
+
+    fn control(&self, operation: libc::c_int, fd: RawFd, interest: u32, token: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: interest, u64: token };
+        // SAFETY: `event` lives during the call; a descriptor that is not open is answered with EBADF.
+        checked(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &raw mut event) })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Descriptors that become readable: when told to, and when time has passed.
+
+use super::checked;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A descriptor that is readable from the first `raise` on, for ever.
+pub(crate) struct Flag(OwnedFd);
+
+impl Flag {
+    pub(crate) fn new() -> io::Result<Flag> {
+        // SAFETY: takes no pointers.
+        let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        // SAFETY: `fd` is open and nobody else's.
+        Ok(Flag(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// One write, which a signal handler may make; errno stays as it was.
+    pub(crate) fn raise(&self) {
+        let one = 1u64;
+        // SAFETY: each thread has an errno of its own, and its place stays.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: `errno` points to this thread's errno.
+        let before = unsafe { *errno };
+        // SAFETY: `one` has the eight bytes an eventfd takes. It fails only when raised 2^64 times.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+        // SAFETY: as above.
+        unsafe { *errno = before };
+    }
+}
+
+impl AsFd for Flag {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A descriptor that is readable again after each period.
+pub(crate) struct Timer(OwnedFd);
+
+impl Timer {
+    pub(crate) fn new() -> io::Result<Timer> {
+        // SAFETY: takes no pointers.
+        let fd = checked(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })?;
+        // SAFETY: `fd` is open and nobody else's.
+        Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Ticks with `period` from now on; a period of zero stops it.
+    pub(crate) fn set(&self, period: Duration) -> io::Result<()> {
+        let time = libc::timespec { tv_sec: period.as_secs() as libc::time_t, tv_nsec: libc::c_long::from(period.subsec_nanos()) };
+        let spec = libc::itimerspec { it_interval: time, it_value: time };
+        // SAFETY: `spec` lives during the call; the old value is not asked for.
+        checked(unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut()) })?;
+        Ok(())
+    }
+
+    /// Takes the ticks that have passed.
+    pub(crate) fn take(&self) {
+        let mut ticks = 0u64;
+        // SAFETY: `ticks` has the eight bytes a timerfd gives. Nothing to read is no mistake: another thread was quicker.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut ticks).cast(), size_of::<u64>()) };
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Waits until `fd` is readable; None is without end. False: the time is up.
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>, end: Option<Instant>) -> bool {
+    loop {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        // Rounded up, so that the last wait is not a spin of zeros.
+        let ms = left.map_or(-1, |left| libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX));
+        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: `poll` is one entry, live during the call.
+        let count = unsafe { libc::poll(&raw mut poll, 1, ms) };
+        if count > 0 {
+            return true;
+        }
+        if count == 0 && left.is_some_and(|left| left.is_zero()) || end.is_some_and(|end| Instant::now() >= end) {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The cell that a connection lives in, and the word that says whose it is.
+//!
+//! Many threads see events of one connection; only the one that sets OWNED in the word may touch what is
+//! in the cell. It does so for the moments in which it reads, runs a handler and writes. Who comes
+//! meanwhile leaves PENDING and goes on; the owner finds it when it lets go.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const OWNED: u64 = 1;
+/// Something happened while it was owned.
+const PENDING: u64 = 2;
+/// The other side has ended its output.
+const FIN: u64 = 4;
+const FLAGS: u64 = 0xffff_ffff;
+
+/// A value, and the word that says whose it is: `generation << 32 | flags`.
+pub(crate) struct Owned<T> {
+    word: AtomicU64,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `value` is reached through a Guard only, and a Guard exists only between the compare-exchange that
+// set OWNED and the one that cleared it. Acquire there and Release here make one owner's writes the next one's reads.
+unsafe impl<T: Send> Sync for Owned<T> {}
+
+/// What became of an attempt to own.
+pub(crate) enum Claim<'a, T> {
+    /// It is ours.
+    Mine(Guard<'a, T>),
+    /// Somebody else's, who will find PENDING.
+    Busy,
+    /// It is not what the caller means any more.
+    Stale,
+}
+
+impl<T> Owned<T> {
+    pub(crate) fn new(value: T) -> Owned<T> {
+        Owned { word: AtomicU64::new(0), value: UnsafeCell::new(value) }
+    }
+
+    /// Owns it, if it is still of this generation. With `fin` the other side's end is noted in any case.
+    pub(crate) fn claim(&self, generation: u32, fin: bool) -> Claim<'_, T> {
+        let noted = if fin { FIN } else { 0 };
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            if (word >> 32) as u32 != generation {
+                return Claim::Stale;
+            }
+            let busy = word & OWNED != 0;
+            let next = word | noted | if busy { PENDING } else { OWNED };
+            match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if busy => return Claim::Busy,
+                Ok(_) => return Claim::Mine(Guard { owned: self }),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Owns it whatever its generation, unless it is owned; leaves no PENDING.
+    pub(crate) fn claim_any(&self) -> Option<Guard<'_, T>> {
+        let word = self.word.load(Ordering::Relaxed);
+        if word & OWNED != 0 {
+            return None;
+        }
+        self.word.compare_exchange(word, word | OWNED, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| Guard { owned: self })
+    }
+
+    /// The generation at this moment.
+    pub(crate) fn generation(&self) -> u32 {
+        (self.word.load(Ordering::Acquire) >> 32) as u32
+    }
+
+    /// Is it somebody's at this moment?
+    pub(crate) fn is_owned(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & OWNED != 0
+    }
+}
+
+/// Ownership. It is given up by `release`, `abandon` or `retire`; a guard that is merely dropped keeps it for ever.
+pub(crate) struct Guard<'a, T> {
+    owned: &'a Owned<T>,
+}
+
+impl<'a, T> Guard<'a, T> {
+    /// Gives it up, unless something happened meanwhile: then it is still ours, to look again.
+    pub(crate) fn release(self) -> Option<Guard<'a, T>> {
+        let mut word = self.owned.word.load(Ordering::Relaxed);
+        loop {
+            let pending = word & PENDING != 0;
+            let next = word & !if pending { PENDING } else { OWNED };
+            match self.owned.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if pending => return Some(self),
+                Ok(_) => return None,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Gives it up although something may have happened; the caller queues it anew.
+    pub(crate) fn abandon(self) {
+        self.owned.word.fetch_and(!(OWNED | PENDING), Ordering::Release);
+    }
+
+    /// Gives it up for good: events of this generation mean nothing from now on.
+    pub(crate) fn retire(self) {
+        let word = self.owned.word.load(Ordering::Relaxed);
+        let generation = (word & !FLAGS).wrapping_add(FLAGS + 1);
+        self.owned.word.store(generation, Ordering::Release);
+    }
+
+    /// The generation, which stays while it is owned.
+    pub(crate) fn generation(&self) -> u32 {
+        self.owned.generation()
+    }
+
+    /// Has the other side ended its output?
+    pub(crate) fn fin(&self) -> bool {
+        self.owned.word.load(Ordering::Relaxed) & FIN != 0
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: this guard is the only one, see `Owned`.
+        unsafe { &*self.owned.value.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard is the only one, see `Owned`; `&mut self` makes this borrow of it the only one.
+        unsafe { &mut *self.owned.value.get() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mine<T>(claim: Claim<'_, T>) -> Guard<'_, T> {
+        match claim {
+            Claim::Mine(guard) => guard,
+            Claim::Busy => panic!("busy"),
+            Claim::Stale => panic!("stale"),
+        }
+    }
+
+    #[test]
+    fn who_comes_meanwhile_leaves_word() {
+        let owned = Owned::new(1);
+        let guard = mine(owned.claim(0, false));
+        assert!(matches!(owned.claim(0, true), Claim::Busy));
+        assert!(owned.claim_any().is_none());
+        let guard = guard.release().expect("something happened");
+        assert!(guard.fin());
+        assert!(guard.release().is_none());
+        assert!(!owned.is_owned());
+    }
+
+    #[test]
+    fn what_is_retired_is_stale() {
+        let owned = Owned::new(1);
+        mine(owned.claim(0, true)).retire();
+        assert!(matches!(owned.claim(0, false), Claim::Stale));
+        assert!(!mine(owned.claim(1, false)).fin(), "flags do not outlive their generation");
+    }
+
+    #[test]
+    fn abandoned_is_free_for_the_next() {
+        let owned = Owned::new(1);
+        let guard = mine(owned.claim(0, false));
+        assert!(matches!(owned.claim(0, false), Claim::Busy));
+        guard.abandon();
+        assert!(mine(owned.claim(0, false)).release().is_none());
+    }
+
+    #[test]
+    fn owners_never_meet() {
+        const ROUNDS: usize = 20_000;
+        let owned = Owned::new(0usize);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut done = 0;
+                    while done < ROUNDS {
+                        if let Claim::Mine(guard) = owned.claim(0, false) {
+                            let mut held = Some(guard);
+                            while let Some(mut guard) = held {
+                                *guard += 1;
+                                done += 1;
+                                held = guard.release();
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        assert!(*mine(owned.claim(0, false)) >= 3 * ROUNDS, "no increment was lost");
+    }
+}

@@ -1,0 +1,79 @@
+//! Sockets: what goes in and out of a connection, and how one is accepted.
+
+use super::{checked, checked_len};
+use crate::request::Peer;
+use socket2::{SockAddr, SockAddrStorage};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Receives once, into the room that `buffer` has left, at most `most` bytes. Ok(0): the other side has ended its output.
+pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    let room = buffer.spare_capacity_mut();
+    let most = most.min(room.len());
+    // SAFETY: `room` is writable for `most` bytes.
+    let count = checked_len(unsafe { libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), most, 0) })?;
+    let len = buffer.len() + count;
+    // SAFETY: the kernel wrote the `count` bytes after the old end, and they are within the capacity.
+    unsafe { buffer.set_len(len) };
+    Ok(count)
+}
+
+/// Sends what the socket takes. A peer that is gone is an error, never a signal.
+pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: `bytes` is readable for its length.
+    checked_len(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+}
+
+/// Sends what the socket takes of several slices, in one call.
+pub(crate) fn send_slices(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: a message of nulls and zeros is an empty one.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // An IoSlice is an iovec in memory, says its documentation.
+    message.msg_iov = slices.as_ptr().cast_mut().cast();
+    message.msg_iovlen = slices.len().min(libc::UIO_MAXIOV as usize);
+    // SAFETY: the message names `slices` only, which are readable; sendmsg writes to none of it.
+    checked_len(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })
+}
+
+/// Ends our output; the other side can still send.
+pub(crate) fn end_output(fd: BorrowedFd<'_>) {
+    // SAFETY: takes no pointers. It fails where the other side is gone already, which is as well.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
+}
+
+/// Ends both directions of a socket that somebody else works with; the caller has made sure that `fd` is meant.
+pub(crate) fn cut(fd: RawFd) {
+    // SAFETY: takes no pointers; a number that is no socket is answered with an error.
+    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+}
+
+/// Lets the kernel keep connections back until their first bytes are there, at most about so long.
+pub(crate) fn defer_accept(fd: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
+    let seconds = libc::c_int::try_from(seconds).unwrap_or(libc::c_int::MAX);
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option is an int, and `seconds` is one.
+    checked(unsafe { libc::setsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, (&raw const seconds).cast(), len) })?;
+    Ok(())
+}
+
+/// Accepts one connection: non-blocking, and closed in programs that the host starts.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Peer)> {
+    let mut storage = SockAddrStorage::zeroed();
+    let mut len = storage.size_of();
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: `storage` is writable for `len` bytes, and `len` itself is writable.
+    let fd = checked(unsafe { libc::accept4(listener.as_raw_fd(), (&raw mut storage).cast(), &raw mut len, flags) })?;
+    // SAFETY: `fd` is open and nobody else's.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: the kernel wrote an address of `len` bytes.
+    let address = unsafe { SockAddr::new(storage, len) };
+    Ok((fd, peer(&address)))
+}
+
+fn peer(address: &SockAddr) -> Peer {
+    match address.as_socket() {
+        // A dual-stack listener shows IPv4 clients as ::ffff:a.b.c.d; they are known by their IPv4 address.
+        Some(address) => Peer::Ip(address.ip().to_canonical()),
+        None => Peer::Unix,
+    }
+}
