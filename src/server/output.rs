@@ -131,7 +131,7 @@ mod tests {
     fn gathered(output: &Output) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = output.slices(&mut slices);
-        slices[..count].concat()
+        slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
     #[test]
