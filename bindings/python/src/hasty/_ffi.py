@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import _library, errors
 
 #: What this module was written against; the library must say the same.
-ABI_VERSION = 1
+ABI_VERSION = 0
 
 OK = 0
 ERR_INVALID = 2

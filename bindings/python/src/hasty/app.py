@@ -222,7 +222,9 @@ class App:
         if not isinstance(port, int):
             raise InvalidError(f"port {port!r} is not a number from 0 to 65535")
         _ffi.check(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), _port(port)))
-        _ffi.check(_ffi.hasty_app_start(pointer))
+        # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
+        if not self._native.stopped:
+            _ffi.check(_ffi.hasty_app_start(pointer))
         self._server = Server(self._native, host, self._threads)
         return self._server
 

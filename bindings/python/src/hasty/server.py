@@ -28,7 +28,7 @@ class Native:
     runs `__del__` while the callbacks are still whole.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_free", "_lock", "_pointer")
+    __slots__ = ("__weakref__", "_callbacks", "_free", "_lock", "_pointer", "stopped")
 
     def __init__(self) -> None:
         # Set first: __del__ runs even if what follows raises. The function is kept for the interpreter's last moments.
@@ -37,6 +37,8 @@ class Native:
         # Reentrant: stop() may be called by a signal handler in the middle of another stop().
         self._lock = threading.RLock()
         self._callbacks: list[Any] = []
+        #: Was the end asked for, perhaps before the beginning?
+        self.stopped = False
         pointer = _ffi.AppPointer()
         _ffi.check(_ffi.hasty_app_new(None, byref(pointer)))
         self._pointer = pointer
@@ -55,6 +57,7 @@ class Native:
 
     def stop(self) -> None:
         with self._lock:
+            self.stopped = True
             if self._pointer is not None:
                 _ffi.hasty_app_stop(self._pointer)
 
