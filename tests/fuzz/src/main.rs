@@ -1,7 +1,8 @@
-//! Feeds the parser requests that are almost right, for a bounded time.
+//! Feeds the parser and the server requests that are almost right, for a bounded time.
 //!
 //! No sanitizer and no nightly compiler: inputs are made from the cases in `tests/cases` and a grammar, broken in
-//! the places where parsers go wrong, and each one must keep the promises in `promises`.
+//! the places where parsers go wrong, and each one must keep the promises in `promises`. Every few of them a real
+//! server is asked the same, in `wire`.
 //!
 //! ```text
 //! hasty-fuzz --seconds 60 [--seed N] [--failures FOLDER]     a run; it prints its seed
@@ -11,6 +12,7 @@
 mod generate;
 mod promises;
 mod random;
+mod wire;
 
 use promises::Tally;
 use random::Random;
@@ -20,6 +22,10 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
+use wire::Wire;
+
+/// One input in so many goes over the wire, which takes longer.
+const WIRE_EVERY: u64 = 4;
 
 struct Arguments {
     seconds: u64,
@@ -38,7 +44,12 @@ fn main() -> ExitCode {
     };
     if let Some(file) = &arguments.replay {
         let input = fs::read(file).expect("the file to replay can be read");
-        return match promises::check(&input, &mut Random::new(0), &mut Tally::default()) {
+        let wire = Wire::start().expect("a server can start");
+        let random = &mut Random::new(0);
+        let outcome = promises::check(&input, random, &mut Tally::default())
+            .and_then(|()| (0..10).try_for_each(|_| wire.check(&input, random)))
+            .and_then(|()| wire.stop());
+        return match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(broken) => {
                 eprintln!("{broken}\n{}", input.escape_ascii());
@@ -53,22 +64,28 @@ fn run(arguments: &Arguments) -> ExitCode {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let seeds = generate::seeds(Path::new("tests/cases"));
     println!("{} s on {threads} threads from {} seeds; --seed {} does the same again", arguments.seconds, seeds.len(), arguments.seed);
+    let wire = match Wire::start() {
+        Ok(wire) => wire,
+        Err(error) => {
+            eprintln!("the server does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let start = Instant::now();
     let stop = AtomicBool::new(false);
     let tallies: Vec<_> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads as u64)
             .map(|number| {
-                let (seeds, stop) = (&seeds, &stop);
-                scope.spawn(move || work(arguments, number, seeds, start, stop))
+                let (seeds, stop, wire) = (&seeds, &stop, &wire);
+                scope.spawn(move || work(arguments, number, seeds, wire, start, stop))
             })
             .collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker does not panic outside of a check")).collect()
     });
-    let failed = tallies.iter().any(Result::is_err);
-    for broken in tallies.iter().filter_map(|tally| tally.as_ref().err()) {
-        eprintln!("{broken}");
-    }
-    if failed {
+    let stopped = wire.stop();
+    let broken: Vec<_> = tallies.iter().filter_map(|tally| tally.as_ref().err()).chain(stopped.as_ref().err()).collect();
+    if !broken.is_empty() {
+        broken.iter().for_each(|broken| eprintln!("{broken}"));
         return ExitCode::FAILURE;
     }
     let tally = tallies.into_iter().flatten().fold(Tally::default(), Tally::add);
@@ -83,13 +100,20 @@ fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn work(arguments: &Arguments, number: u64, seeds: &[Vec<u8>], start: Instant, stop: &AtomicBool) -> Result<Tally, String> {
+fn work(arguments: &Arguments, number: u64, seeds: &[Vec<u8>], wire: &Wire, start: Instant, stop: &AtomicBool) -> Result<Tally, String> {
     let limit = Duration::from_secs(arguments.seconds);
     let mut random = Random::new(arguments.seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     let mut tally = Tally::default();
     while start.elapsed() < limit && !stop.load(Ordering::Relaxed) {
         let input = generate::input(&mut random, seeds);
-        let outcome = catch_unwind(AssertUnwindSafe(|| promises::check(&input, &mut random, &mut tally)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            promises::check(&input, &mut random, &mut tally)?;
+            if tally.inputs % WIRE_EVERY == 0 {
+                tally.exchanges += 1;
+                wire.check(&input, &mut random)?;
+            }
+            Ok(())
+        }));
         let broken = match outcome {
             Ok(Ok(())) => continue,
             Ok(Err(broken)) => broken,

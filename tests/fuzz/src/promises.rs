@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Small, so that inputs of a few hundred bytes reach each of them.
-const LIMITS: Limits = Limits { head_bytes: 600, fields: 8, target_bytes: 80 };
+pub const LIMITS: Limits = Limits { head_bytes: 600, fields: 8, target_bytes: 80 };
 
 /// Up to this length an input is cut at every place; beyond it at some.
 const CUT_EVERYWHERE: usize = 400;
@@ -16,7 +16,9 @@ const CUT_EVERYWHERE: usize = 400;
 /// What was seen.
 #[derive(Default)]
 pub struct Tally {
-    inputs: u64,
+    pub inputs: u64,
+    /// Those that a server was asked, too.
+    pub exchanges: u64,
     partial: u64,
     complete: [u64; 3],
     bodies: u64,
@@ -26,6 +28,7 @@ pub struct Tally {
 impl Tally {
     pub fn add(mut self, other: Tally) -> Tally {
         self.inputs += other.inputs;
+        self.exchanges += other.exchanges;
         self.partial += other.partial;
         self.bodies += other.bodies;
         self.complete.iter_mut().zip(other.complete).for_each(|(a, b)| *a += b);
@@ -50,8 +53,9 @@ impl fmt::Display for Tally {
         let refused: u64 = self.refused.values().sum();
         write!(
             f,
-            "{} inputs: {} heads ({} with a length, {} chunked), {} chunked bodies, {} partial, {refused} refused for {} reasons",
+            "{} inputs ({} over the wire): {} heads ({} with a length, {} chunked), {} chunked bodies, {} partial, {refused} refused for {} reasons",
             self.inputs,
+            self.exchanges,
             self.complete.iter().sum::<u64>(),
             self.complete[1],
             self.complete[2],
