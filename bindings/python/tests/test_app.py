@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import logging
@@ -545,8 +546,9 @@ def test_an_app_runs_once(app: App) -> None:
 def test_a_port_in_use_is_an_os_error_with_its_number(app: App) -> None:
     with app.start() as server:
         other = App()
-        with pytest.raises(OSError, match=str(server.port)):
+        with pytest.raises(OSError, match=str(server.port)) as caught:
             other.start(port=server.port)
+        assert caught.value.errno == errno.EADDRINUSE
         # What failed may be tried again.
         with other.start(port=0):
             pass

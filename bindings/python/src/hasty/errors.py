@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "BadRequest",
     "ClosedError",
@@ -73,9 +75,14 @@ class StateError(HastyError, RuntimeError):
 
 
 class IoError(HastyError, OSError):
-    """The operating system refused; the message has its words."""
+    """The operating system refused; the message has its words, and `errno` the number where they tell it."""
 
     status = 4
+
+    def __init__(self, message: str = "", status: int | None = None) -> None:
+        super().__init__(message, status)
+        number = re.search(r"\(os error (\d+)\)", message)
+        self.errno = int(number[1]) if number else None
 
 
 class ClosedError(HastyError, ConnectionError):
