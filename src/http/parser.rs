@@ -152,6 +152,8 @@ impl std::fmt::Display for Refusal {
 
 /// Parses the head at the start of `input` into `head`, whose spans count from there.
 pub fn parse(input: &[u8], limits: &Limits, head: &mut Head) -> Outcome {
+    #[cfg(test)]
+    work::add(input.len());
     let end = match (Parser { input, at: 0, limits }).head(head) {
         Ok(end) => end,
         Err(Stop::Refused(refusal)) => return Outcome::Refused(refusal),
@@ -170,15 +172,20 @@ pub fn parse(input: &[u8], limits: &Limits, head: &mut Head) -> Outcome {
 ///
 /// Bare line feeds count too, so that what ends with them is refused at once, not when the time is up.
 pub fn head_end(input: &[u8], scanned: usize) -> (bool, usize) {
-    // A line end seen before may be followed by the second one only now.
-    let from = scanned.saturating_sub(2);
-    for lf in memchr::memchr_iter(b'\n', &input[from..]).map(|at| from + at) {
-        match &input[lf + 1..] {
-            [b'\n', ..] | [b'\r', b'\n', ..] => return (true, lf),
-            _ => {}
+    #[cfg(test)]
+    work::add(input.len() - scanned);
+    for lf in memchr::memchr_iter(b'\n', &input[scanned..]).map(|at| scanned + at) {
+        if let [b'\n', ..] | [b'\r', b'\n', ..] = &input[lf + 1..] {
+            return (true, lf);
         }
     }
-    (false, input.len())
+    // A line end at the very end may be followed by the second one; nothing else is looked at again.
+    let open = match input {
+        [.., b'\n'] => 1,
+        [.., b'\n', b'\r'] => 2,
+        _ => 0,
+    };
+    (false, input.len() - open)
 }
 
 enum Stop {
@@ -201,7 +208,7 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn head(mut self, head: &mut Head) -> Result<usize, Stop> {
         head.fields.clear();
-        self.skip_empty_lines()?;
+        self.skip_empty_line()?;
         self.request_line(head)?;
         let mut seen = Seen::default();
         while !self.blank_line()? {
@@ -217,14 +224,14 @@ impl Parser<'_> {
     }
 
     /// RFC 9112 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF) received prior to the request-line."
-    fn skip_empty_lines(&mut self) -> Result<(), Stop> {
-        loop {
-            match &self.input[self.at..] {
-                [b'\r', b'\n', ..] => self.at += 2,
-                [] | [b'\r'] => return Err(Stop::Partial),
-                _ => return Ok(()),
-            }
+    /// One it is: with more, a blank line would no longer tell that a head is complete.
+    fn skip_empty_line(&mut self) -> Result<(), Stop> {
+        match &self.input[self.at..] {
+            [b'\r', b'\n', ..] => self.at += 2,
+            [] | [b'\r'] => return Err(Stop::Partial),
+            _ => {}
         }
+        Ok(())
     }
 
     /// RFC 9112 3: `request-line = method SP request-target SP HTTP-version`.
@@ -474,6 +481,25 @@ fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// How many bytes were looked at: tests of cost count work, not time.
+#[cfg(test)]
+pub(crate) mod work {
+    use std::cell::Cell;
+
+    thread_local! {
+        static BYTES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn add(bytes: usize) {
+        BYTES.set(BYTES.get() + bytes);
+    }
+
+    /// The bytes looked at since the last call.
+    pub(crate) fn take() -> usize {
+        BYTES.take()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -537,6 +563,15 @@ mod tests {
     }
 
     #[test]
+    fn a_blank_line_always_decides() {
+        // Otherwise a head that comes byte by byte would be parsed again with each of them.
+        for text in ["\r\n\r\n", "\r\n\nGET", "GET / HTTP/1.1\n\n", "GET / HTTP/1.1\r\nA: b\n\r\n", "\n\n", "A\r\n\r\n", "GET /\r\n\r\n"] {
+            assert!(head_end(text.as_bytes(), 0).0, "{text:?}");
+            assert_ne!(outcome(text), Outcome::Partial, "{text:?}");
+        }
+    }
+
+    #[test]
     fn keep_alive_follows_version_and_connection() {
         for (line, connection, expected) in [
             ("HTTP/1.1", "", true),
@@ -573,6 +608,7 @@ mod tests {
             (" GET / HTTP/1.1\r\n", Refusal::Method),
             ("GE(T / HTTP/1.1\r\n", Refusal::Method),
             ("\nGET / HTTP/1.1\r\n", Refusal::Method),
+            ("\r\n\r\nGET / HTTP/1.1\r\n", Refusal::Method),
             ("GET  / HTTP/1.1\r\n", Refusal::Target),
             ("GET /a b HTTP/1.1\r\n", Refusal::Version),
             ("GET /a#b HTTP/1.1\r\n", Refusal::Target),

@@ -77,16 +77,25 @@ impl Target {
 
 /// RFC 9110 7.2: `Host = uri-host [ ":" port ]`, with RFC 3986's host: no user, no path, nothing that could be read in two ways.
 pub fn authority_is_valid(text: &[u8]) -> bool {
-    let (host_ok, rest) = if text.first() == Some(&b'[') {
-        match text.iter().position(|&b| b == b']') {
-            Some(end) => (end > 1 && text[1..end].iter().all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.')), &text[end + 1..]),
-            None => (false, &text[..0]),
+    if text.first() == Some(&b'[') {
+        return bracketed_is_valid(text);
+    }
+    // One look at each byte of the common name or address; escapes are rare enough to be looked at twice.
+    match text.iter().position(|&b| !IN_REG_NAME[b as usize]) {
+        None => true,
+        Some(end) if text[end] == b'%' => {
+            let end = text.iter().position(|&b| b == b':').unwrap_or(text.len());
+            let (host, port) = text.split_at(end);
+            host.iter().all(|&b| b == b'%' || IN_REG_NAME[b as usize]) && escapes_are_whole(host) && port_is_valid(port)
         }
-    } else {
-        let end = text.iter().position(|&b| b == b':').unwrap_or(text.len());
-        (text[..end].iter().all(|&b| is_reg_name(b)) && escapes_are_whole(&text[..end]), &text[end..])
-    };
-    host_ok && port_is_valid(rest)
+        Some(end) => port_is_valid(&text[end..]),
+    }
+}
+
+/// RFC 3986 3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`; of the second kind there is none.
+fn bracketed_is_valid(text: &[u8]) -> bool {
+    let Some(end) = text.iter().position(|&b| b == b']') else { return false };
+    end > 1 && text[1..end].iter().all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.')) && port_is_valid(&text[end + 1..])
 }
 
 /// RFC 3986 3.2.3: `port = *DIGIT`, so it may even be empty.
@@ -101,10 +110,18 @@ fn port_is_valid(rest: &[u8]) -> bool {
     }
 }
 
-/// RFC 3986 3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`.
-fn is_reg_name(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-}
+/// RFC 3986 3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`; here without the percent sign.
+const IN_REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        let byte = b as u8;
+        table[b] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        b += 1;
+    }
+    table
+};
 
 fn escapes_are_whole(text: &[u8]) -> bool {
     text.iter().enumerate().all(|(at, &b)| b != b'%' || matches!(text.get(at + 1..at + 3), Some([h, l]) if h.is_ascii_hexdigit() && l.is_ascii_hexdigit()))

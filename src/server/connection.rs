@@ -309,7 +309,7 @@ impl Connection {
                 if self.scanned == 0 {
                     self.since = desk.now;
                 }
-                self.scanned = input.len();
+                self.scanned = head_end(input, 0).1;
                 false
             }
             Outcome::Refused(refusal) => {
@@ -544,5 +544,188 @@ impl Skip {
         self.left = self.left.checked_sub(consumed)?;
         desk.used += consumed as usize;
         Some(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::parser::work;
+    use crate::router::Router;
+    use crate::server::Control;
+    use crate::service::Route;
+
+    fn service(set: impl FnOnce(&mut Options)) -> Arc<Service> {
+        let mut options = Options::new();
+        set(&mut options);
+        let mut router = Router::new();
+        let mut routes = Vec::new();
+        for (method, pattern) in [("GET", "/"), ("POST", "/echo")] {
+            router.add(method, pattern).unwrap();
+            let echo = |request: &Request, response: &mut crate::Response| response.send_text(&request.body());
+            routes.push(Route::new(pattern, Vec::new(), Box::new(echo)));
+        }
+        Arc::new(Service::new(&options, router, routes, Arc::new(Control::new().unwrap())))
+    }
+
+    /// A client and a connection without a socket between them.
+    struct Talk {
+        service: Arc<Service>,
+        desk: Desk,
+        connection: Connection,
+        came: Vec<u8>,
+    }
+
+    impl Talk {
+        fn new(service: Arc<Service>) -> Talk {
+            Talk { desk: Desk::new(&service), service, connection: Connection::new(Peer::Unix), came: Vec::new() }
+        }
+
+        /// Sends one piece, and gives what is answered to it.
+        fn say(&mut self, piece: &[u8]) -> String {
+            let Talk { service, desk, connection, came } = self;
+            let from = came.len();
+            let mut rest = piece;
+            while !rest.is_empty() || connection.is_unfed() {
+                connection.sit_down(desk);
+                if connection.is_unfed() {
+                    connection.feed(desk, service);
+                } else {
+                    let count = connection.make_room(desk).min(rest.len());
+                    assert!(count > 0, "there is always room");
+                    desk.request.bytes_mut().extend_from_slice(&rest[..count]);
+                    rest = &rest[count..];
+                    connection.feed(desk, service);
+                }
+                while let Some(bytes) = desk.out.single() {
+                    came.extend_from_slice(bytes);
+                    let sent = bytes.len();
+                    desk.out.advance(sent);
+                    if desk.out.is_empty() {
+                        break;
+                    }
+                }
+                desk.out.clear();
+                connection.sent_all(desk.now);
+                connection.stand_up(desk);
+            }
+            String::from_utf8_lossy(&came[from..]).into_owned()
+        }
+
+        fn end(&mut self) -> String {
+            let Talk { service, desk, connection, .. } = self;
+            connection.sit_down(desk);
+            connection.end_of_input(desk, service);
+            let answer = String::from_utf8_lossy(desk.out.single().unwrap_or_default()).into_owned();
+            desk.out.clear();
+            connection.sent_all(desk.now);
+            connection.stand_up(desk);
+            answer
+        }
+    }
+
+    fn talk() -> Talk {
+        Talk::new(service(|_| {}))
+    }
+
+    #[test]
+    fn an_idle_connection_holds_nothing() {
+        let mut talk = talk();
+        let answer = talk.say(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+        assert!(answer.ends_with("\r\n\r\nabc"), "{answer}");
+        assert!(talk.connection.is_idle());
+        assert_eq!(talk.connection.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_costs_no_more_than_three_that_come_whole() {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X-Filler: 0123456789012345678901234567890123456789\r\n".repeat(99 * 3 / 4));
+        work::take();
+        assert!(talk().say(head.as_bytes()).starts_with("HTTP/1.1 200"));
+        let whole = work::take();
+        let mut slow = talk();
+        let answers: String = head.bytes().map(|byte| slow.say(&[byte])).collect();
+        assert!(answers.starts_with("HTTP/1.1 200"));
+        let cut = work::take();
+        // Each byte is looked at when it comes, line ends again with the next, and all once more at the end.
+        assert!(cut <= 3 * whole, "{cut} bytes looked at, {whole} when it came whole");
+    }
+
+    #[test]
+    fn an_exchange_is_the_same_wherever_the_input_is_cut() {
+        let input = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n\
+                      GET / HTTP/1.1\r\nHost: a\r\n\r\n\
+                      POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nXXXXX\
+                      POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast";
+        let strip = |text: String| text.split("Date: ").map(|part| part.get(29..).unwrap_or(part).to_owned()).collect::<Vec<_>>();
+        let whole = strip(talk().say(input));
+        assert_eq!(whole.len(), 5, "four answers: {whole:?}");
+        for at in 1..input.len() {
+            let mut talk = talk();
+            let answer = talk.say(&input[..at]) + &talk.say(&input[at..]);
+            assert_eq!(strip(answer), whole, "cut at {at}");
+            assert!(talk.connection.is_closed());
+        }
+    }
+
+    #[test]
+    fn a_client_that_waits_is_told_to_continue_once_its_request_is_admitted() {
+        let mut talk = talk();
+        let head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
+        assert_eq!(talk.say(head), "HTTP/1.1 100 Continue\r\n\r\n");
+        assert!(talk.say(b"abc").ends_with("abc"));
+        assert!(talk.connection.is_idle());
+    }
+
+    #[test]
+    fn a_client_that_waits_in_vain_is_left() {
+        let mut talk = talk();
+        let answer = talk.say(b"POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("Connection: close\r\n"), "{answer}");
+        assert!(talk.connection.is_lingering());
+    }
+
+    #[test]
+    fn answers_stop_until_they_are_sent_when_there_are_many() {
+        let service = service(|_| {});
+        let mut desk = Desk::new(&service);
+        let mut connection = Connection::new(Peer::Unix);
+        let one = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        connection.sit_down(&mut desk);
+        desk.request.bytes_mut().extend(one.repeat(2000));
+        connection.feed(&mut desk, &service);
+        assert!(connection.is_unfed());
+        assert!(desk.out.len() < 66_000, "{}", desk.out.len());
+        connection.stand_up(&mut desk);
+        assert!(connection.held_bytes() > 0, "the rest waits with the connection");
+    }
+
+    #[test]
+    fn a_request_cut_short_is_answered_to_those_who_still_listen() {
+        for begun in [&b"GET / HT"[..], b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"] {
+            let mut talk = talk();
+            talk.say(begun);
+            assert!(talk.end().starts_with("HTTP/1.1 400"));
+        }
+        let mut talk = talk();
+        assert_eq!(talk.end(), "", "nothing was begun");
+        assert!(talk.connection.is_closed());
+    }
+
+    #[test]
+    fn deadlines_follow_what_is_waited_for() {
+        let pace = Pace { header_ms: 10_000, body_ms: 30_000, idle_ms: 20_000, write_ms: 30_000, min_rate: 240 };
+        let mut talk = talk();
+        talk.desk.now = 1000;
+        assert_eq!(talk.connection.deadline(&pace, 1000), 21_000, "idle");
+        talk.say(b"POST /echo HTTP/1.1\r\n");
+        talk.desk.now = 5000;
+        talk.say(b"Host: a\r\nContent-Length: 100000\r\n");
+        assert_eq!(talk.connection.deadline(&pace, 5000), 11_000, "a head counts from its first byte");
+        talk.say(b"\r\n");
+        assert_eq!(talk.connection.deadline(&pace, 5000), 10_000, "a body of nothing has its grace");
+        talk.say(&[b'x'; 4800]);
+        assert_eq!(talk.connection.deadline(&pace, 6000), 30_000, "20 s for what came, after the grace");
+        assert_eq!(talk.connection.deadline(&Pace { min_rate: 0, ..pace }, 6000), 36_000, "without a rate only silence counts");
     }
 }
