@@ -30,7 +30,7 @@ def library() -> Path:
             f"or set HASTY_LIBRARY to a {NAME}"
         )
     built = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release" / NAME
-    cargo = shutil.which("cargo")
+    cargo = os.environ.get("CARGO") or shutil.which("cargo")
     if cargo:
         # Only what was asked for: tests and examples of the crate are not wanted here.
         subprocess.run([cargo, "build", "--release", "--lib"], cwd=ROOT, check=True)

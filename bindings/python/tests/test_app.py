@@ -632,6 +632,15 @@ def test_a_handler_that_never_ends_does_not_hold_close_for_ever(
     server.close()
 
 
+def test_a_worker_that_ends_early_ends_the_server_and_is_heard(
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hasty._ffi.hasty_app_run", lambda pointer: hasty.PanicError.status)
+    with pytest.raises(hasty.PanicError):
+        app.listen(0)
+    assert "a worker ended early" in caplog.text
+
+
 def test_the_librarys_log_reaches_pythons(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     from hasty._ffi import LOG_WARN, hasty_log_fn, hasty_str
     from hasty.app import _pass_on
