@@ -191,6 +191,7 @@ impl App {
     }
 
     fn start_once(&self, only: bool) -> Result<()> {
+        self.refuse_fork()?;
         let mut place = self.setup.lock();
         if place.is_none() {
             return if only { Err(Error::state("the app was started already; it runs once")) } else { Ok(()) };
@@ -243,11 +244,20 @@ impl App {
 
     /// None: it was stopped before it started, so there is nothing to wait for.
     fn engine_to_wait_for(&self) -> Result<Option<Arc<Engine>>> {
+        self.refuse_fork()?;
         match self.engine.get() {
             Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot wait for it to end")),
             Some(engine) => Ok(Some(Arc::clone(engine))),
             None if self.control.is_stopping() => Ok(None),
             None => Err(Error::state("the app was not started")),
+        }
+    }
+
+    /// Threads do not survive a fork, and the sockets are still the other process's.
+    fn refuse_fork(&self) -> Result<()> {
+        match self.control.is_forked() {
+            true => Err(Error::state("this process is a fork of the one that made the app; make a new one here")),
+            false => Ok(()),
         }
     }
 
@@ -263,6 +273,11 @@ impl Drop for App {
     fn drop(&mut self) {
         self.control.stop();
         let Some(engine) = self.engine.take() else { return };
+        if self.control.is_forked() {
+            // Its threads are not here to be waited for, and may have been anywhere when the fork was made.
+            std::mem::forget(engine);
+            return;
+        }
         if engine.is_serving_here() {
             // This thread is one of those to wait for. Each lets go of the engine when it leaves.
             return;

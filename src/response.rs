@@ -359,8 +359,14 @@ impl Response {
     }
 
     fn refuse(&mut self, words: String) -> Result<()> {
-        self.failure.get_or_insert_with(|| words.clone());
-        Err(Error::invalid(words))
+        let error = Error::invalid(words);
+        self.note_failure(&error);
+        Err(error)
+    }
+
+    /// Remembers why a call failed, if none failed before.
+    pub(crate) fn note_failure(&mut self, error: &Error) {
+        self.failure.get_or_insert_with(|| error.to_string());
     }
 }
 
@@ -405,6 +411,13 @@ impl Response {
                 bytes.pop();
                 Box::new(bytes)
             }
+        }
+    }
+
+    /// Lets go of a body that somebody else owns: it is written, or will not be.
+    pub(crate) fn release_body(&mut self) {
+        if matches!(self.body, Body::Owned(_)) {
+            self.clear_body();
         }
     }
 

@@ -14,6 +14,18 @@ impl Handle for hasty_response {
     const NAME: &'static str = "res";
 }
 
+/// Changes a response. What fails is remembered there, so that the answer becomes a 500 whatever the handler returns.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call.
+unsafe fn changed(res: *mut hasty_response, change: impl FnOnce(&mut Response) -> Result<()>) -> hasty_status {
+    guard(|| {
+        // SAFETY: as the caller vouches.
+        let res = unsafe { handle::borrow_mut(res) }?;
+        change(res).inspect_err(|error| res.note_failure(error))
+    })
+}
+
 /// Sets the status code: 200 to 599. Without it the status is 200.
 ///
 /// Errors: `HASTY_ERR_INVALID` for other codes; `HASTY_ERR_NULL`.
@@ -22,11 +34,9 @@ impl Handle for hasty_response {
 /// `res` is NULL or the response of the current call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_set_status(res: *mut hasty_response, code: i32) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
-        res.set_status(code)
-    })
+    let change = |res: &mut Response| res.set_status(code);
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Returns the status code as it stands.
@@ -52,15 +62,15 @@ pub unsafe extern "C" fn hasty_response_status(res: *const hasty_response) -> i3
 /// `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_set_header(res: *mut hasty_response, name: *const c_char, value: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for a NUL-terminated `value`.
         let value = unsafe { handle::text(value, "value") }?;
         res.set_header(name, value)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Adds a header beside any of that name; both strings are copied.
@@ -71,15 +81,15 @@ pub unsafe extern "C" fn hasty_response_set_header(res: *mut hasty_response, nam
 /// `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_add_header(res: *mut hasty_response, name: *const c_char, value: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for a NUL-terminated `value`.
         let value = unsafe { handle::text(value, "value") }?;
         res.add_header(name, value)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Like `hasty_response_set_header()`, with a value of `len` bytes that need not end with a NUL.
@@ -93,15 +103,15 @@ pub unsafe extern "C" fn hasty_response_set_header_bytes(
     value: *const c_void,
     len: usize,
 ) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for `len` bytes.
         let value = unsafe { handle::bytes(value, len, "value") }?;
         res.set_header(name, value)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Like `hasty_response_add_header()`, with a value of `len` bytes that need not end with a NUL.
@@ -115,15 +125,15 @@ pub unsafe extern "C" fn hasty_response_add_header_bytes(
     value: *const c_void,
     len: usize,
 ) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for `len` bytes.
         let value = unsafe { handle::bytes(value, len, "value") }?;
         res.add_header(name, value)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Takes away all headers called `name`, in any case; there need not be any.
@@ -134,13 +144,13 @@ pub unsafe extern "C" fn hasty_response_add_header_bytes(
 /// `res` is NULL or the response of the current call; `name` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_remove_header(res: *mut hasty_response, name: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         res.remove_header(name)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Returns the first header called `name` that was set so far, in any case. Absent where there is none.
@@ -220,13 +230,13 @@ pub unsafe extern "C" fn hasty_response_body_to(res: *const hasty_response, out:
 /// `res` is NULL or the response of the current call; `type` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_set_type(res: *mut hasty_response, r#type: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `type`.
         let name = unsafe { handle::text(r#type, "type") }?;
         res.set_type(name)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
@@ -244,9 +254,7 @@ pub unsafe extern "C" fn hasty_response_set_cookie(
     value: *const c_char,
     options: *const hasty_cookie,
 ) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for a NUL-terminated `value`.
@@ -254,7 +262,9 @@ pub unsafe extern "C" fn hasty_response_set_cookie(
         // SAFETY: the caller vouches for `options`.
         let options = unsafe { cookie(options) }?;
         res.set_cookie(name, value, &options)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
@@ -270,15 +280,15 @@ pub unsafe extern "C" fn hasty_response_delete_cookie(
     name: *const c_char,
     options: *const hasty_cookie,
 ) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for `options`.
         let options = unsafe { cookie(options) }?;
         res.delete_cookie(name, &options)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// What a struct of C says about a cookie.
@@ -311,13 +321,13 @@ unsafe fn cookie<'a>(options: *const hasty_cookie) -> Result<Cookie<'a>> {
 /// `res` is NULL or the response of the current call; `data` has `len` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_send(res: *mut hasty_response, data: *const c_void, len: usize) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for `len` bytes.
         let data = unsafe { handle::bytes(data, len, "data") }?;
         res.send(data)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Sends `len` bytes without copying them.
@@ -338,13 +348,13 @@ pub unsafe extern "C" fn hasty_response_send_owned(
     drop: hasty_drop,
 ) -> hasty_status {
     let user_data = UserData::new(user_data, drop);
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for `len` bytes until `drop` runs, which is when `ForeignBytes` is dropped.
         let data: &'static [u8] = unsafe { handle::bytes(data, len, "data") }?;
         res.send_owned(Box::new(ForeignBytes { data, _owner: user_data }))
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Bytes of the host. They are good as long as their owner was not told to drop them.
@@ -367,13 +377,13 @@ impl AsRef<[u8]> for ForeignBytes {
 /// `res` is NULL or the response of the current call; `text` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_send_text(res: *mut hasty_response, text: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `text`.
         let text = unsafe { handle::text(text, "text") }?;
         res.send_text(text)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Sends UTF-8 HTML, which is copied.
@@ -384,13 +394,13 @@ pub unsafe extern "C" fn hasty_response_send_text(res: *mut hasty_response, text
 /// `res` is NULL or the response of the current call; `html` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_send_html(res: *mut hasty_response, html: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `html`.
         let html = unsafe { handle::text(html, "html") }?;
         res.send_html(html)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Sends JSON text as it is, copied; it is not checked.
@@ -401,13 +411,13 @@ pub unsafe extern "C" fn hasty_response_send_html(res: *mut hasty_response, html
 /// `res` is NULL or the response of the current call; `json` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_send_json(res: *mut hasty_response, json: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `json`.
         let json = unsafe { handle::text(json, "json") }?;
         res.send_json(json)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Sends a JSON value as text; the value stays yours.
@@ -418,13 +428,13 @@ pub unsafe extern "C" fn hasty_response_send_json(res: *mut hasty_response, json
 /// `res` is NULL or the response of the current call; `value` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_send_json_value(res: *mut hasty_response, value: *const hasty_json) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a live `value`.
         let value: &Value = unsafe { handle::borrow(value) }?;
         res.send_json_value(value)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Sends a status with its phrase as text: "404 Not Found".
@@ -435,11 +445,9 @@ pub unsafe extern "C" fn hasty_response_send_json_value(res: *mut hasty_response
 /// `res` is NULL or the response of the current call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_send_status(res: *mut hasty_response, code: i32) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
-        res.send_status(code)
-    })
+    let change = |res: &mut Response| res.send_status(code);
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Sends the client to `location`; `code` is 301, 302, 303, 307 or 308.
@@ -453,13 +461,13 @@ pub unsafe extern "C" fn hasty_response_send_status(res: *mut hasty_response, co
 /// `res` is NULL or the response of the current call; `location` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_send_redirect(res: *mut hasty_response, code: i32, location: *const c_char) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
+    let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `location`.
         let location = unsafe { handle::text(location, "location") }?;
         res.send_redirect(code, location)
-    })
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }
 
 /// Makes the response what it was at first: an empty 200. A setter that failed is forgotten.
@@ -470,9 +478,7 @@ pub unsafe extern "C" fn hasty_response_send_redirect(res: *mut hasty_response, 
 /// `res` is NULL or the response of the current call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_response_reset(res: *mut hasty_response) -> hasty_status {
-    guard(|| {
-        // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow_mut(res) }?;
-        res.reset()
-    })
+    let change = |res: &mut Response| res.reset();
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
 }

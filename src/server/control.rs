@@ -10,15 +10,21 @@ pub(crate) struct Control {
     stopping: AtomicBool,
     draining: AtomicBool,
     flag: Flag,
+    /// The process that made the app; a fork of it has no threads, and shares our descriptors.
+    process: u32,
 }
 
 impl Control {
     pub(crate) fn new() -> io::Result<Control> {
-        Ok(Control { stopping: AtomicBool::new(false), draining: AtomicBool::new(false), flag: Flag::new()? })
+        Ok(Control { stopping: AtomicBool::new(false), draining: AtomicBool::new(false), flag: Flag::new()?, process: std::process::id() })
     }
 
     /// Asks all threads to leave. Safe in signal handlers: one store, one write.
     pub(crate) fn stop(&self) {
+        if self.is_forked() {
+            // The flag is the other process's as well.
+            return;
+        }
         self.stopping.store(true, Ordering::SeqCst);
         self.flag.raise();
     }
@@ -26,6 +32,11 @@ impl Control {
     /// From now on each answer is the last one of its connection.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Is this a fork of the process that made the app?
+    pub(crate) fn is_forked(&self) -> bool {
+        std::process::id() != self.process
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -136,13 +136,13 @@ impl Desk {
         response.write_fields(has_body, bytes);
         encoder::finish(&frame, bytes);
         // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
-        if !has_body || head_only {
-            return;
+        if has_body && !head_only {
+            if Output::copies(response.body_bytes().len()) {
+                bytes.extend_from_slice(response.body_bytes());
+            } else {
+                out.push_body(response.take_body());
+            }
         }
-        if Output::copies(response.body_bytes().len()) {
-            bytes.extend_from_slice(response.body_bytes());
-        } else {
-            out.push_body(response.take_body());
-        }
+        response.release_body();
     }
 }

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::desk::Desk;
 use super::output::{Output, SLICES};
-use super::pool::Engine;
+use super::pool::{Accepted, Engine};
 use super::slab::{Id, Tenant};
 use super::sys::epoll::{self, Event};
 use super::sys::owned::{Claim, Guard};
@@ -104,21 +104,21 @@ impl Worker {
     /// Accepts what waits. What cannot be served at once is left to whoever polls next.
     fn accept(&mut self, number: usize) {
         let engine = Arc::clone(&self.engine);
-        let Some(listener) = engine.listener(number) else { return };
         let mut held = None;
         for _ in 0..ACCEPTED {
-            match socket::accept(listener.as_fd()) {
-                Ok((socket, peer)) => {
+            match engine.accept_from(number) {
+                Ok(accepted) => {
                     // A handler may take its time, so when others are there it starts when all are accepted.
-                    let before = if engine.is_alone() { Some((socket, peer)) } else { held.replace((socket, peer)) };
-                    if let Some((socket, peer)) = before {
-                        self.welcome(socket, peer, listener.defers && engine.is_alone());
+                    let alone = engine.is_alone();
+                    let next = if alone { Some(accepted) } else { held.replace(accepted) };
+                    if let Some(Accepted { socket, peer, deferred }) = next {
+                        self.welcome(socket, peer, deferred && alone);
                     }
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if let Some((socket, peer)) = held {
-                        self.welcome(socket, peer, listener.defers);
+                    if let Some(Accepted { socket, peer, deferred }) = held {
+                        self.welcome(socket, peer, deferred);
                     }
                     return;
                 }
@@ -129,7 +129,7 @@ impl Worker {
                 }
             }
         }
-        if let Some((socket, peer)) = held {
+        if let Some(Accepted { socket, peer, .. }) = held {
             self.welcome(socket, peer, false);
         }
         engine.resume_listener(number);

@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -39,7 +39,7 @@ pub(crate) struct Engine {
     /// Does the timer run? It stops while there are no connections.
     ticking: AtomicBool,
     /// Emptied when the app drains or stops.
-    listeners: RwLock<Vec<Arc<Listener>>>,
+    listeners: RwLock<Vec<Listener>>,
     /// Were descriptors or memory short?
     accept_paused: AtomicBool,
     max_connections: usize,
@@ -49,6 +49,14 @@ pub(crate) struct Engine {
     max_buffered: usize,
     buffered: AtomicUsize,
     crew: Arc<Crew>,
+}
+
+/// A connection that has just been accepted.
+pub(super) struct Accepted {
+    pub(super) socket: OwnedFd,
+    pub(super) peer: Peer,
+    /// Did the kernel keep it back until its first bytes were there?
+    pub(super) deferred: bool,
 }
 
 /// The threads that serve. It outlives the engine by the moment in which the last one leaves.
@@ -81,7 +89,7 @@ impl Engine {
                 ticking: AtomicBool::new(false),
                 slab: Slab::new(max_connections + TURNED_AWAY),
                 pace,
-                listeners: RwLock::new(listeners.into_iter().map(Arc::new).collect()),
+                listeners: RwLock::new(listeners),
                 accept_paused: AtomicBool::new(false),
                 max_connections,
                 max_per_ip: size(Key::MaxConnectionsPerIp),
@@ -139,9 +147,24 @@ impl Engine {
                 return;
             }
             *present += 1;
-            self.crew.serving.fetch_add(1, Ordering::SeqCst);
+            if self.crew.serving.fetch_add(1, Ordering::SeqCst) == 1 {
+                self.share();
+            }
         }
         self.serve();
+    }
+
+    /// A thread that was alone is so no longer. The events it has in its hands would wait for its handler:
+    /// all are put back into the queue, where the other finds them.
+    fn share(&self) {
+        self.slab.for_each_free(|id, guard| {
+            guard.abandon();
+            let _ = self.slab.requeue(id, &self.epoll);
+        });
+        let count = self.listeners.read().len();
+        for number in 0..count {
+            self.resume_listener(number);
+        }
     }
 
     fn serve(self: Arc<Engine>) {
@@ -257,13 +280,17 @@ impl Engine {
 
 /// What workers ask for.
 impl Engine {
-    pub(super) fn listener(&self, number: usize) -> Option<Arc<Listener>> {
-        self.listeners.read().get(number).cloned()
+    /// Accepts one connection; there is none where the listener is closed.
+    pub(super) fn accept_from(&self, number: usize) -> io::Result<Accepted> {
+        // Held for one call that does not block, so that nobody keeps a door open that is being closed.
+        let listeners = self.listeners.read();
+        let listener = listeners.get(number).ok_or(io::ErrorKind::WouldBlock)?;
+        let (socket, peer) = socket::accept(listener.as_fd())?;
+        Ok(Accepted { socket, peer, deferred: listener.defers })
     }
 
     /// Puts a listener back into the queue: there may be more to accept.
     pub(super) fn resume_listener(&self, number: usize) {
-        use std::os::fd::AsRawFd;
         if self.accept_paused.load(Ordering::SeqCst) {
             return;
         }
