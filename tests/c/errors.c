@@ -70,7 +70,7 @@ TEST(success_neither_clears_nor_moves_it)
     hasty_json_free(json);
     int port = check_serve(app);
     CHECK_REPLY(get(port, "/nowhere"), 404, NULL);
-    CHECK(hasty_abi_version() > 0 && hasty_status_name(HASTY_OK) != NULL);
+    CHECK(hasty_version() != NULL && hasty_status_name(HASTY_OK) != NULL);
 
     hasty_str after = hasty_last_error();
     CHECK(after.data == before.data);
@@ -251,13 +251,13 @@ TEST(on_error_is_told_why)
     int port = check_serve(app);
     reply missing = get(port, "/nowhere");
     CHECK_REPLY(missing, 404, NULL);
-    CHECK_CONTAINS(missing.body, "/nowhere");
+    CHECK_CONTAINS(missing.body, "route");
     reply large = post(port, "/post", NULL, "eleven bytes");
     CHECK_REPLY(large, 413, NULL);
     CHECK_CONTAINS(large.body, "10");
     reply wrong = get(port, "/post");
     CHECK_REPLY(wrong, 405, NULL);
-    CHECK_CONTAINS(wrong.body, "GET");
+    CHECK_CONTAINS(wrong.body, "method");
     CHECK_REPLY(get(port, "/fails"), 500, NULL);
     hasty_app_free(app);
 }

@@ -83,6 +83,28 @@ TEST(as_many_handlers_run_at_once_as_there_are_threads)
     hasty_app_free(app);
 }
 
+TEST(a_handler_that_blocks_holds_up_nobody_who_is_waiting_to_be_accepted)
+{
+    enum { WAITING = 4 };
+    int all = WAITING;
+    gate_entered = 0;
+    hasty_options options = {.size = sizeof options, .threads = WAITING};
+    hasty_app *app = check_app(&options);
+    CHECK_OK(hasty_app_get(app, "/", meets_the_others, &all));
+    CHECK_OK(hasty_app_listen(app, NULL, 0));
+    client clients[WAITING];
+    for (int i = 0; i < WAITING; i++) { /* all of them are in the backlog when the first thread looks */
+        clients[i] = client_open(hasty_app_port(app));
+        client_send(&clients[i], request_text("GET", "/", NULL, NULL));
+    }
+    CHECK_OK(hasty_app_start(app));
+    for (int i = 0; i < WAITING; i++) {
+        CHECK_REPLY(client_read(&clients[i]), 200, "met");
+        client_close(&clients[i]);
+    }
+    hasty_app_free(app);
+}
+
 /* ---- one connection is one thing at a time ---- */
 
 HANDLER(is_alone)
