@@ -357,7 +357,7 @@ def test_an_exception_is_logged_with_its_traceback_and_answers_500(
     def fail(req: Request) -> str:
         raise RuntimeError("the cupboard is bare")
 
-    app.get("/work")(lambda req: "works")
+    app.get("/fine")(lambda req: "works")
     answer = client.get("/fail?a=1")
     assert answer.status_code == 500
     assert "cupboard" not in answer.text, "what went wrong is for the log, not for strangers"
@@ -366,16 +366,16 @@ def test_an_exception_is_logged_with_its_traceback_and_answers_500(
     assert record.getMessage() == f"GET /fail?a=1: {fail.__qualname__} failed"
     assert record.exc_info is not None and str(record.exc_info[1]) == "the cupboard is bare"
     assert "in fail\n" in caplog.text, "the traceback"
-    assert client.get("/work").text == "works", "the worker is healthy"
+    assert client.get("/fine").text == "works", "the worker is healthy"
 
 
 def test_the_connection_is_healthy_after_a_failure(app: App) -> None:
     app.get("/fail")(lambda req: 1 / 0)
-    app.get("/work")(lambda req: "works")
+    app.get("/fine")(lambda req: "works")
     with app.start() as server:
         answers = ask(
             server,
-            b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\nGET /work HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\nGET /fine HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         )
     assert answers.count(b"HTTP/1.1 500 ") == 1
     assert answers.endswith(b"\r\n\r\nworks")
@@ -389,8 +389,8 @@ def test_no_exception_ends_a_worker(error: BaseException, app: App, client: Clie
     def fail(req: Request) -> str:
         raise error
 
-    app.get("/work")(lambda req: "works")
-    assert (client.get("/fail").status_code, client.get("/work").text) == (500, "works")
+    app.get("/fine")(lambda req: "works")
+    assert (client.get("/fail").status_code, client.get("/fine").text) == (500, "works")
 
 
 def test_what_was_filled_in_before_a_failure_is_not_sent(app: App, client: Client) -> None:

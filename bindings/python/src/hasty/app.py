@@ -207,7 +207,8 @@ class App:
     def start(self, port: int = 0, host: str = "127.0.0.1") -> Server:
         """Serves in the background, from any thread; the Server tells its `url` and ends with its `with` block.
 
-        Without one it serves until `stop()`, until nobody holds the app or the Server any more, or until the program ends.
+        Without one it serves until `stop()`, until nobody holds the app or the Server any more, or until the program
+        ends.
 
         >>> from urllib.request import urlopen
         >>> app = App()
