@@ -28,7 +28,7 @@ header() { get -D - -o /dev/null "${@:2}" | tr -d '\r' | sed -n "s/^$1: //Ip"; }
 says 'a page' 'user 7' get "$url/users/7"
 says 'an encoded path' 'file docs/read me.txt' get "$url/files/docs/read%20me.txt"
 says 'a query that curl encodes' $'q = fast & small\ntag = é' get -G --data-urlencode 'q=fast & small' --data-urlencode 'tag=é' "$url/search"
-says 'a form' 'Ada Lovelace from London!' get --data-urlencode 'name=Ada Lovelace' --data-urlencode 'city=London' "$url/greet"
+says 'a form' 'Ada Lovelace from London!' get --data-urlencode 'name=Ada Lovelace' --data-urlencode 'city=London!' "$url/greet"
 says 'a redirect, followed' 'yourself' get -L "$url/home"
 says 'a redirect, not followed' '302' status "$url/home"
 says 'HEAD has the length and no body' '6' header Content-Length -I "$url/users/7"

@@ -27,7 +27,7 @@ await says("a page", [200, "text/plain; charset=utf-8", "user 7"], async () => {
 });
 await says("a query", "q = fast & small\ntag = é", () => text("/search?" + new URLSearchParams({ q: "fast & small", tag: "é" })));
 await says("a form", "Ada Lovelace from London!", () =>
-  text("/greet", { method: "POST", body: new URLSearchParams({ name: "Ada Lovelace", city: "London" }) }));
+  text("/greet", { method: "POST", body: new URLSearchParams({ name: "Ada Lovelace", city: "London!" }) }));
 await says("a redirect, followed", [true, "yourself"], async () => {
   const answer = await ask("/home");
   return [answer.redirected, await answer.text()];

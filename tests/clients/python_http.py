@@ -62,7 +62,7 @@ def urllib_request():
     says("urllib: a page", ask("/users/7")[:2], (200, "user 7"))
     query = urllib.parse.urlencode([("q", "fast & small"), ("tag", "é"), ("tag", "b")])
     says("urllib: a query", ask(f"/search?{query}")[:2], (200, "q = fast & small\ntag = é\ntag = b"))
-    form = urllib.parse.urlencode({"name": "Ada Lovelace", "city": "London"}).encode()
+    form = urllib.parse.urlencode({"name": "Ada Lovelace", "city": "London!"}).encode()
     says("urllib: a form", ask("/greet", form)[:2], (200, "Ada Lovelace from London!"))
     status, text, response = ask("/home")
     says("urllib: a redirect", (status, text, response.url), (200, "yourself", URL + "/users/me"))

@@ -25,12 +25,14 @@ class Served:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         # Read all the time: a program must not block on a full pipe.
-        threading.Thread(target=self._read_errors, daemon=True).start()
+        reader = threading.Thread(target=self._read_errors, daemon=True)
+        reader.start()
         line = self._first_line(seconds)
         address = re.match(r"(http://([^/:\s]+):(\d+)/)$", line.strip())
         if not address:
             self.process.kill()
             self.process.wait()
+            reader.join(seconds)
             raise RuntimeError(f"its first line is not its address: {line!r} {self.said()}")
         self.url, self.host, self.port = address[1], address[2], int(address[3])
         threading.Thread(target=self.process.stdout.read, daemon=True).start()

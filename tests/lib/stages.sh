@@ -120,8 +120,9 @@ cargo_test() {
     code=$?
     awk -v ended="$(ended "$code")" -v code="$code" -v long="${HASTY_TEST_ALL:-}" -v arguments="$*" '
         / Running / || / Doc-tests / { suite = $0; sub(/^ *(Running|Doc-tests) /, "", suite); sub(/ \(.*/, "", suite) }
-        /^test .* \.\.\. FAILED/ { print "not ok " suite ": " $2; told++ }
-        /^test .* \.\.\. ignored/ && !arguments && !long { print "skip " suite ": " $2 ": left to make test-all" }
+        function test() { sub(/^test /, ""); sub(/ \.\.\. .*/, ""); return $0 }
+        /^test .* \.\.\. FAILED/ { print "not ok " suite ": " test(); told++ }
+        /^test .* \.\.\. ignored/ && !arguments && !long { print "skip " suite ": " test() ": left to make test-all" }
         /^test result: / { print "counted " $4 " 0 0 (" suite ")"; passed += $4; failed += $6; seen++ }
         { print "  " $0 }
         END {
