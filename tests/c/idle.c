@@ -88,6 +88,7 @@ static void be_the_clients(int commands, int answers, int warm, int all)
         if (write(answers, &answer, 1) != 1)
             break;
     }
+    free(fds);
     _exit(0);
 }
 
