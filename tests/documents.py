@@ -40,6 +40,8 @@ C_FRAGMENT = """#include <hasty.h>
 """
 C_KNOWN = "hasty_app *app, const hasty_request *req, hasty_response *res, void *user_data"
 PYTHON_FRAGMENT = "import hasty\nfrom hasty import *\napp = App()\n"
+# What pip says where the package index is out of reach.
+NO_INDEX = re.compile(r"No matching distribution|Failed to establish|Could not connect|ReadTimeout|Temporary failure in name resolution")
 # Work of the machine's owner, not of a test.
 LEFT_OUT = re.compile(r"^(sudo|apt|apt-get|git clone|cd hasty\b)")
 
@@ -85,6 +87,10 @@ class Trouble(Exception):
     """What is wrong with a fence."""
 
 
+class Absent(Exception):
+    """A package that a fence installs cannot be had."""
+
+
 class Document:
     def __init__(self, path, library, scratch):
         self.fences = fences(path)
@@ -95,12 +101,15 @@ class Document:
             self.port = str(free.getsockname()[1])
         self.server, self.asked = None, False
         self.settings = []
+        self.python = os.environ.get("HASTY_PYTHON", sys.executable)
         self.environment = {
             **os.environ,
             "PORT": self.port,
             "HASTY_LIBRARY": str(library / "libhasty.so"),
             "PYTHONPATH": str(ROOT / "bindings/python/src"),
             "PYTHONUNBUFFERED": "1",
+            # The tests have a stage of their own; here it is enough that they are found.
+            "PYTEST_ADDOPTS": "--collect-only --quiet",
             "LD_LIBRARY_PATH": str(library),
         }
 
@@ -128,6 +137,8 @@ class Document:
                 ok(fence.name)
             except Trouble as trouble:
                 not_ok(fence.name, " ".join(str(trouble).split())[:400])
+            except Absent as absent:
+                skip(fence.name, absent)
         try:
             self.end_server()
         except Trouble as trouble:
@@ -144,7 +155,7 @@ class Document:
         named = re.match(r"\s*(?:/\*|//) *([\w-]+\.c)\b", fence.text)
         source = self.folder / (named[1] if named else "hello.c" if self.is_program(code) else "fragment.c")
         if not self.is_program(code):
-            if not re.search(r"^\w[^\n;]*\)\s*\{", code, re.M):
+            if not re.search(r"^(?!if\b|for\b|while\b|switch\b)\w[^\n;]*\)\s*\{", code, re.M):
                 code = f"void fragment({C_KNOWN});\nvoid fragment({C_KNOWN})\n{{\n(void)app, (void)req, (void)res, (void)user_data;\n{code}}}\n"
             source.write_text(C_FRAGMENT + code)
             self.command(["cc", *C_FLAGS, "-Wno-unused", "-fsyntax-only", source])
@@ -166,7 +177,7 @@ class Document:
             code = PYTHON_FRAGMENT + code
         script = self.folder / "program.py"
         script.write_text(code)
-        self.program([os.environ.get("HASTY_PYTHON", sys.executable), script])
+        self.program([self.python, script])
 
     # ---- commands
 
@@ -188,7 +199,7 @@ class Document:
             else:
                 self.asked = self.asked or self.port in line
                 command = "\n".join(["set -e", *self.settings, line])
-                printed = self.program(["bash", "-c", command], servers=f"{self.port}" not in line or "curl" not in line)
+                printed = self.program(["bash", "-c", command], servers=not re.match(r"curl\b", line))
         if fence.expected is not None:
             pattern = ".*".join(re.escape(part) for part in fence.expected.strip().split("..."))
             if not re.fullmatch(pattern, printed.strip().replace("\r\n", "\n"), re.S):
@@ -198,7 +209,8 @@ class Document:
         """Installs into an environment of the document's own, which its further commands use."""
         venv = self.folder / "environment"
         if not venv.exists():
-            self.command([os.environ.get("HASTY_PYTHON", sys.executable), "-m", "venv", venv])
+            self.command([self.python, "-m", "venv", venv])
+            self.python = venv / "bin/python"
             self.environment["PATH"] = f"{venv}/bin:{self.environment['PATH']}"
             del self.environment["PYTHONPATH"]
         self.command(["bash", "-c", line])
@@ -213,8 +225,13 @@ class Document:
         except subprocess.TimeoutExpired:
             raise Trouble(f"{words} took more than 300 s") from None
         if run.returncode:
-            raise Trouble(f"{words[-1]} ended with {run.returncode}: {(run.stderr or run.stdout)[-1500:]}")
+            raise self.trouble(words, run.returncode, run.stdout + run.stderr)
         return run.stdout
+
+    @staticmethod
+    def trouble(words, code, printed):
+        unreachable = "pip" in str(words[-1]) and NO_INDEX.search(printed)
+        return Absent(f"pip: {unreachable[0]}") if unreachable else Trouble(f"ended with {code}: {printed[-1500:]}")
 
     def program(self, words, servers=True):
         """Runs what may serve: it ends with 0, or it goes on once its port is open. Gives what it printed if it ended."""
@@ -237,7 +254,7 @@ class Document:
             self.end(process)
             raise Trouble(f"neither ended nor served on port {self.port}: {printed[-500:]}")
         if process.returncode:
-            raise Trouble(f"ended with {process.returncode}: {printed[-1500:]}")
+            raise self.trouble(words, process.returncode, printed)
         return printed
 
     def is_open(self):
