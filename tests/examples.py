@@ -10,8 +10,11 @@ import difflib
 import http.client
 import os
 import re
+import signal
 import socket
+import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,6 +154,24 @@ def refuses_a_taken_port(label, command):
             not_ok(f"{label} says why it cannot listen", f"it serves on {served.port} although {port} was asked for")
 
 
+def make_run():
+    """The first command of the README: it prints the address of the site, and the site is there."""
+    environment = {**os.environ, "PORT": "0"}
+    process = subprocess.Popen(["make", "-s", "run"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        line = next((line for line in process.stdout if "http://" in line), "")
+        address = re.search(r"http://[^/\s]+/", line)
+        if not address:
+            return f"it printed no address, and ended with {process.wait()}"
+        with urllib.request.urlopen(address[0], timeout=20) as answer:
+            return "" if answer.headers.get_content_type() == "text/html" else f"the site is {answer.headers['Content-Type']}"
+    except OSError as error:
+        return f"{error}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
 def short(path):
     lines = len(path.read_text().splitlines())
     expect(f"{path.relative_to(ROOT)} is under {LONGEST} lines", "" if lines < LONGEST else f"it has {lines}")
@@ -181,6 +202,7 @@ def main():
                 expect(f"{name} {conversation.name} is the same in C and Python", " | ".join(list(lines)[2:]))
         refuses_a_taken_port(source.name, [folder / name])
         refuses_a_taken_port(twin.name, [sys.executable, twin])
+    expect("make run serves the site", make_run())
     for name in programs:
         not_ok(f"{name}.c", "the README has conversations for it, examples-c has no such program")
     return done()

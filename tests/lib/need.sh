@@ -109,7 +109,7 @@ need_cargo() {
         fi
     done
     say "$why: Debian's cargo-web and rustc-web are used instead"
-    need_package 'cargo-web rustc-web' 'building the library' || return 1
+    need_package 'cargo-web rustc-web ca-certificates' 'building the library' || return 1
     if ! rust_will_do /usr/bin/cargo /usr/bin/rustc; then
         missing="Debian's cargo-web is older than Rust $(rust_needed)"
         return 1
