@@ -224,6 +224,65 @@ TEST(on_error_shapes_what_the_library_answers)
     hasty_app_free(app);
 }
 
+/* Reads all there is to read; what it is does not matter, only that it may be asked for. */
+HANDLER(reads_all_then_shapes)
+{
+    hasty_str name, value;
+    const hasty_json *json;
+    size_t seen = hasty_request_method(req).len + hasty_request_path(req).len + hasty_request_raw_path(req).len
+                + hasty_request_query_string(req).len + hasty_request_target(req).len + hasty_request_route(req).len
+                + hasty_request_remote_address(req).len + hasty_request_id(req).len + hasty_request_body(req).len
+                + hasty_request_header(req, "Host").len + hasty_request_param(req, "id").len
+                + hasty_request_query(req, "q").len + hasty_request_cookie(req, "c").len + hasty_request_form(req, "f").len
+                + hasty_request_param_count(req) + hasty_request_query_count(req) + hasty_request_cookie_count(req)
+                + hasty_request_form_count(req);
+    for (size_t i = 0; hasty_request_header_at(req, i, &name, &value) == HASTY_OK; i++)
+        seen += name.len + value.len;
+    hasty_request_json(req, &json);
+    hasty_request_form_status(req);
+    CHECK_OK(hasty_request_set_local(req, "key", user_data, NULL));
+    CHECK(hasty_request_local(req, "key") == user_data);
+    CHECK(hasty_request_minor_version(req) <= 1);
+    CHECK(seen > 0);
+    return hasty_response_send_text(res, "read");
+}
+
+TEST(on_error_may_read_whatever_there_is_of_the_request)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_set_option(app, "max_body_bytes", "10"));
+    REQUIRE_OK(hasty_app_set_option(app, "header_timeout_ms", "200"));
+    REQUIRE_OK(hasty_app_set_option(app, "body_timeout_ms", "200"));
+    REQUIRE_OK(hasty_app_on_error(app, reads_all_then_shapes, app, NULL));
+    REQUIRE_OK(hasty_app_post(app, "/post/:id", say, "posted"));
+    REQUIRE_OK(hasty_app_get(app, "/fail", fail, NULL));
+    int port = check_serve(app);
+    static const struct {
+        const char *request;
+        int status;
+    } wrong[] = {
+        {"GET /nowhere?q=1 HTTP/1.1\r\nHost: x\r\nCookie: c=1\r\n\r\n", 404},
+        {"GET /post/7?q=1 HTTP/1.1\r\nHost: x\r\n\r\n", 405},
+        {"GET /fail HTTP/1.1\r\nHost: x\r\n\r\n", 500},
+        {"POST /post/7 HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n01234567890", 413},
+        {"POST /post/7 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n", 413},
+        {"POST /post/7 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+        {"POST /post/7 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: zip\r\n\r\n", 501},
+        {"POST /post/7 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12", 408},
+        {"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        {"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505},
+        {"GET / HTTP/1.1\r\nHost: x\r\nbad\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\n", 408},
+        {"nonsense\r\n\r\n", 400},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        if (!CHECK_REPLY(ask(port, wrong[i].request), wrong[i].status, "read"))
+            check_fail(__FILE__, __LINE__, "number %zu", i);
+    reply large = ask(port, check_format("GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", check_repeat("x", 20000)));
+    CHECK_REPLY(large, 431, "read");
+    hasty_app_free(app);
+}
+
 HANDLER(error_that_fails)
 {
     return HASTY_ERR_IO;

@@ -212,6 +212,22 @@ TEST(a_half_closed_client_is_answered)
     hasty_app_free(app);
 }
 
+TEST(a_client_that_says_nothing_at_all_is_told_nothing)
+{
+    int port;
+    hasty_app *app = serve(&port);
+    client c = client_open(port);
+    client_half_close(&c);
+    CHECK(client_is_closed(&c));
+    client_close(&c);
+    c = client_open(port);
+    CHECK_REPLY(client_ask(&c, get_text()), 200, "fine");
+    client_half_close(&c);
+    CHECK(client_is_closed(&c));
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 TEST(a_client_that_closes_in_the_middle_of_a_request_is_not_answered_200)
 {
     int port;
@@ -338,6 +354,31 @@ TEST(a_chunk_size_that_overflows_is_refused)
         client c = client_open(port);
         reply r = client_ask(&c, chunked(check_format("%s\r\nabc\r\n0\r\n\r\n", sizes[i])));
         CHECK(r.status == 400 || r.status == 413);
+        CHECK(client_is_closed(&c));
+        client_close(&c);
+    }
+    hasty_app_free(app);
+}
+
+TEST(what_surrounds_a_body_has_its_limits_too)
+{
+    int port;
+    hasty_app *app = serve(&port);
+    size_t much = 300000;
+    const char *const long_ones[] = {
+        chunked(check_format("3;%s\r\nabc\r\n0\r\n\r\n", check_repeat("x", much))),
+        chunked(check_format("%s3\r\nabc\r\n0\r\n\r\n", check_repeat("0", much))),
+        chunked(check_format("3\r\nabc\r\n0\r\nX: %s\r\n\r\n", check_repeat("x", much))),
+        chunked(check_format("3\r\nabc\r\n0\r\n%s\r\n", check_repeat("X: y\r\n", much / 6))),
+        check_format("%s%s", check_repeat("\r\n", much / 2), get_text()),
+        check_format("%s / HTTP/1.1\r\nHost: x\r\n\r\n", check_repeat("G", much)),
+    };
+    for (size_t i = 0; i < sizeof long_ones / sizeof long_ones[0]; i++) {
+        client c = client_open(port);
+        client_send(&c, long_ones[i]);
+        reply r = client_read(&c);
+        if (r.status < 400 || (r.status > 499 && r.status != 501)) /* RFC 9112 3: 501 for a long method */
+            check_fail(__FILE__, __LINE__, "number %zu is answered %d", i, r.status);
         CHECK(client_is_closed(&c));
         client_close(&c);
     }

@@ -273,6 +273,16 @@ TEST(setting_a_key_again_replaces_its_value_in_place)
     hasty_json_free(object);
 }
 
+TEST(a_key_may_come_from_the_object_itself)
+{
+    hasty_json *object = parse("{\"key\":\"key\",\"other\":\"new\"}");
+    CHECK_OK(hasty_json_set(object, hasty_json_as_string(hasty_json_get(object, "key")).data, hasty_json_new_int(1)));
+    CHECK_OK(hasty_json_set(object, hasty_json_key_at(object, 0).data, hasty_json_new_int(2)));
+    CHECK_OK(hasty_json_set(object, hasty_json_as_string(hasty_json_get(object, "other")).data, hasty_json_new_int(3)));
+    CHECK_JSON(object, "{\"key\":2,\"other\":\"new\",\"new\":3}");
+    hasty_json_free(object);
+}
+
 TEST(a_key_may_be_any_bytes)
 {
     hasty_json *object = hasty_json_new_object();

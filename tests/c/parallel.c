@@ -199,13 +199,21 @@ TEST(answers_are_never_mixed_up)
 
 /* ---- clients that leave ---- */
 
+static int fd_count(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
 TEST(clients_that_leave_at_any_moment_cost_nothing)
 {
     hasty_options options = {.size = sizeof options, .max_connections = 64};
     hasty_app *app = check_app(&options);
     CHECK_OK(hasty_app_get(app, "/", fine, NULL));
     CHECK_OK(hasty_app_post(app, "/", fine, NULL));
-    int port = check_serve(app);
+    int port = check_serve(app), before = fd_count();
     const char *request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789";
     size_t len = strlen(request);
     for (size_t i = 0; i < (check_small() ? 100u : 600u); i++) { /* ten times as many as may be there at once */
@@ -220,6 +228,56 @@ TEST(clients_that_leave_at_any_moment_cost_nothing)
     for (int64_t deadline = check_now_ms() + 10000; !served && check_now_ms() < deadline;)
         served = get(port, "/").status == 200;
     CHECK(served);
+    CHECK(AWAIT(fd_count() == before)); /* every one of them was closed here too */
+    hasty_app_free(app);
+}
+
+/* ---- clients that ask and ask and do not listen ---- */
+
+static long resident_kib(void)
+{
+    long kib = 0;
+    char line[256];
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        sscanf(line, "VmRSS: %ld kB", &kib);
+    if (status != NULL)
+        fclose(status);
+    return kib;
+}
+
+HANDLER(long_answer)
+{
+    static char text[100000];
+    memset(text, 'x', sizeof text);
+    return hasty_response_send(res, text, sizeof text);
+}
+
+TEST(who_does_not_read_answers_is_not_read_from)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_get(app, "/long", long_answer, NULL));
+    CHECK_OK(hasty_app_get(app, "/", fine, NULL));
+    int port = check_serve(app);
+    client c = client_open(port);
+    char *requests = check_repeat(request_text("GET", "/long", NULL, NULL), 1000);
+    long before = resident_kib();
+    size_t sent = 0, len = strlen(requests);
+    int quiet = 0;
+    while (quiet < 20 && sent < ((size_t)64 << 20)) { /* until the server has taken nothing for a second */
+        ssize_t some = send(c.fd, requests + sent % len, len - sent % len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (some > 0) {
+            sent += (size_t)some;
+            quiet = 0;
+        } else {
+            check_pause_ms(50);
+            quiet++;
+        }
+    }
+    CHECK(quiet == 20 && "the server stopped reading");
+    CHECK(CHECK_SANITIZED || check_valgrind() || resident_kib() - before < 32 << 10);
+    CHECK_REPLY(get(port, "/"), 200, "fine");
+    client_close(&c);
     hasty_app_free(app);
 }
 

@@ -574,6 +574,64 @@ TEST(the_body_and_the_type_can_be_read_back)
     CHECK_REPLY(answer_of(reads_back), 200, "the body");
 }
 
+HANDLER(gives_back_what_it_got)
+{
+    CHECK_OK(hasty_response_set_header(res, "X-One", "a value that is long enough to be on the heap"));
+    CHECK_OK(hasty_response_set_header(res, "X-One", hasty_response_header(res, "X-One").data));
+    for (int i = 0; i < 40; i++)
+        CHECK_OK(hasty_response_add_header(res, "X-Many", hasty_response_header(res, "X-One").data));
+    CHECK_OK(hasty_response_send_text(res, "the body goes round"));
+    hasty_str body = hasty_response_body(res);
+    CHECK_OK(hasty_response_send(res, body.data, body.len));
+    CHECK_OK(hasty_response_send_text(res, hasty_response_body(res).data));
+    return HASTY_OK;
+}
+
+TEST(what_was_read_from_a_response_may_be_set_in_it)
+{
+    reply r = answer_of(gives_back_what_it_got);
+    CHECK_REPLY(r, 200, "the body goes round");
+    CHECK_HEADER(r, "X-One", "a value that is long enough to be on the heap");
+    CHECK_TEXT(reply_header_nth(&r, "X-Many", 39), "a value that is long enough to be on the heap");
+}
+
+HANDLER(reads_back_an_owned_body)
+{
+    static const char text[] = "not copied";
+    CHECK_OK(hasty_response_send_owned(res, text, strlen(text), NULL, NULL));
+    hasty_str body = hasty_response_body(res);
+    CHECK_BYTES(body.data, body.len, text, strlen(text));
+    return HASTY_OK;
+}
+
+TEST(an_owned_body_can_be_read_back_too)
+{
+    CHECK_REPLY(answer_of(reads_back_an_owned_body), 200, "not copied");
+}
+
+HANDLER(sets_many_long_headers)
+{
+    char *value = malloc(60001);
+    memset(value, 'v', 60000);
+    value[60000] = '\0';
+    CHECK_OK(hasty_response_set_header(res, "X-Long", value));
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "X-%d", i);
+        CHECK_OK(hasty_response_set_header(res, name, "value"));
+    }
+    free(value);
+    return hasty_response_send_text(res, "done");
+}
+
+TEST(an_answer_may_have_many_and_long_headers)
+{
+    reply r = answer_of(sets_many_long_headers);
+    CHECK_REPLY(r, 200, "done");
+    CHECK_HEADER(r, "X-299", "value");
+    CHECK(reply_header(&r, "X-Long") != NULL && strlen(reply_header(&r, "X-Long")) == 60000);
+}
+
 /* ---- redirects ---- */
 
 HANDLER(redirects)
