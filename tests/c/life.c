@@ -413,6 +413,63 @@ TEST(stop_from_a_signal_handler_ends_run_and_wait_and_keeps_errno)
     sigaction(SIGUSR1, &old, NULL);
 }
 
+static _Atomic int signals_seen;
+
+static void only_count(int number)
+{
+    (void)number;
+    signals_seen++;
+}
+
+typedef struct bother {
+    pthread_t target;
+    hasty_app *app;
+} bother;
+
+static void *bothers(void *data)
+{
+    bother *b = data;
+    for (int i = 1; i <= 20; i++) {
+        pthread_kill(b->target, SIGUSR2);
+        AWAIT(signals_seen >= i);
+    }
+    CHECK_REPLY(get(hasty_app_port(b->app), "/"), 200, "fine");
+    hasty_app_stop(b->app);
+    return NULL;
+}
+
+TEST(a_signal_that_means_nothing_to_it_ends_neither_run_nor_wait)
+{
+    struct sigaction action = {.sa_handler = only_count}, old; /* without SA_RESTART: system calls end with EINTR */
+    sigaction(SIGUSR2, &action, &old);
+    for (int with_wait = 0; with_wait < 2; with_wait++) {
+        signals_seen = 0;
+        bother b = {pthread_self(), new_app(with_wait ? 0 : HASTY_NONE)};
+        CHECK_OK(hasty_app_listen(b.app, NULL, 0));
+        if (with_wait)
+            CHECK_OK(hasty_app_start(b.app));
+        pthread_t thread;
+        REQUIRE(pthread_create(&thread, NULL, bothers, &b) == 0);
+        CHECK_OK(with_wait ? hasty_app_wait(b.app, -1) : hasty_app_run(b.app));
+        CHECK_INT(signals_seen, 20);
+        pthread_join(thread, NULL);
+        hasty_app_free(b.app);
+    }
+    sigaction(SIGUSR2, &old, NULL);
+}
+
+TEST(an_app_that_listens_nowhere_does_not_start)
+{
+    hasty_app *app = new_app(0);
+    CHECK_STATUS(hasty_app_start(app), HASTY_ERR_STATE);
+    CHECK_ERROR_NAMES("listen");
+    CHECK_STATUS(hasty_app_run(app), HASTY_ERR_STATE);
+    CHECK_OK(hasty_app_listen(app, NULL, 0)); /* and can still be helped */
+    CHECK_OK(hasty_app_start(app));
+    CHECK_REPLY(get(hasty_app_port(app), "/"), 200, "fine");
+    hasty_app_free(app);
+}
+
 /* ---- inside callbacks ---- */
 
 HANDLER(waits_and_drains)
