@@ -44,6 +44,36 @@
 #define HASTY_NONE64 18446744073709551615ull
 
 /**
+ * What the reply in a slot is: UTF-8 text.
+ */
+#define HASTY_KIND_TEXT 0
+
+/**
+ * HTML.
+ */
+#define HASTY_KIND_HTML 1
+
+/**
+ * JSON text.
+ */
+#define HASTY_KIND_JSON 2
+
+/**
+ * Bytes.
+ */
+#define HASTY_KIND_BYTES 3
+
+/**
+ * The path of a file.
+ */
+#define HASTY_KIND_FILE 4
+
+/**
+ * No body.
+ */
+#define HASTY_KIND_NONE 5
+
+/**
  * Levels of log messages, the gravest first.
  */
 #define HASTY_LOG_ERROR 1
@@ -147,6 +177,11 @@
  * A server with its routes and options. Owned by you: `hasty_app_new()`, `hasty_app_free()`.
  */
 typedef struct hasty_app hasty_app;
+
+/**
+ * One request and the answer that is owed for it. Owned by you.
+ */
+typedef struct hasty_exchange hasty_exchange;
 
 /**
  * A JSON value. Owned by you, or borrowed from a request or from the value it is part of.
@@ -307,6 +342,299 @@ typedef struct hasty_cookie {
      */
     int32_t script_visible;
 } hasty_cookie;
+
+/**
+ * A request and its answer at a fixed address, for languages that pay for every call.
+ */
+typedef struct hasty_slot {
+    /**
+     * `sizeof(hasty_slot)`, set by you.
+     */
+    size_t size;
+    /**
+     * Yours.
+     */
+    struct hasty_app *app;
+    /**
+     * The request that an answer is owed for; 0 is none.
+     */
+    uint64_t ticket;
+    /**
+     * The number of the route's registration, from 0.
+     */
+    int32_t route;
+    /**
+     * One of HASTY_GET and its like.
+     */
+    int32_t method;
+    /**
+     * The route's.
+     */
+    void *user_data;
+    /**
+     * Everything else, read when asked for.
+     */
+    const struct hasty_request *request;
+    /**
+     * The method as sent.
+     */
+    const char *method_text;
+    /**
+     * The decoded path.
+     */
+    const char *path;
+    /**
+     * What follows the `?`, as sent.
+     */
+    const char *query;
+    /**
+     * The params' values, percent-encoded, separated by line feeds.
+     */
+    const char *params;
+    /**
+     * The headers' names in lower case, separated by line feeds.
+     */
+    const char *header_names;
+    /**
+     * The headers' values, separated by line feeds.
+     */
+    const char *header_values;
+    /**
+     * Bytes of `path`.
+     */
+    uint64_t path_len;
+    /**
+     * Bytes of `query`.
+     */
+    uint64_t query_len;
+    /**
+     * Bytes of `params`.
+     */
+    uint64_t params_len;
+    /**
+     * Lines of `header_names` and of `header_values`.
+     */
+    uint64_t header_count;
+    /**
+     * The body.
+     */
+    const uint8_t *body;
+    /**
+     * Bytes of `body`.
+     */
+    uint64_t body_len;
+    /**
+     * The answer's status; 200 at first.
+     */
+    int32_t status;
+    /**
+     * One of HASTY_KIND_TEXT and its like.
+     */
+    int32_t kind;
+    /**
+     * In place of what `kind` says; NULL means that.
+     */
+    const char *content_type;
+    /**
+     * Lines of "Name: value", each ended by a line feed.
+     */
+    const char *extra_headers;
+    /**
+     * Bytes of `extra_headers`.
+     */
+    uint64_t extra_headers_len;
+    /**
+     * The answer's body.
+     */
+    const uint8_t *reply;
+    /**
+     * Bytes of `reply`.
+     */
+    uint64_t reply_len;
+} hasty_slot;
+
+/**
+ * Who may read answers from scripts of other origins. Lists are separated by commas; NULL means the default.
+ */
+typedef struct hasty_cors {
+    /**
+     * `sizeof(hasty_cors)`.
+     */
+    size_t size;
+    /**
+     * Origins such as "https://example.org"; a host of "*." and a domain is all its subdomains. NULL means any.
+     */
+    const char *origins;
+    /**
+     * Methods; NULL means those that the path has.
+     */
+    const char *methods;
+    /**
+     * Request headers; NULL means those that are asked for.
+     */
+    const char *headers;
+    /**
+     * Response headers that scripts may read besides the common ones; NULL means none.
+     */
+    const char *expose;
+    /**
+     * Seconds for which a preflight's answer may be kept; 0 means 86400.
+     */
+    uint32_t max_age_s;
+    /**
+     * Not 0: with cookies and credentials.
+     */
+    int32_t credentials;
+    /**
+     * Not 0: from public pages to this private network.
+     */
+    int32_t private_network;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hasty_cors;
+
+/**
+ * How a folder of files is served.
+ */
+typedef struct hasty_static {
+    /**
+     * `sizeof(hasty_static)`.
+     */
+    size_t size;
+    /**
+     * The file that stands for a directory; NULL means "index.html".
+     */
+    const char *index;
+    /**
+     * The file that answers where there is none; NULL means 404.
+     */
+    const char *fallback;
+    /**
+     * The Cache-Control field; NULL means none.
+     */
+    const char *cache_control;
+    /**
+     * Not 0: directories without index are listed.
+     */
+    int32_t list;
+    /**
+     * Not 0: names that begin with a dot are served too.
+     */
+    int32_t dotfiles;
+} hasty_static;
+
+/**
+ * One file of a multipart body. Its views are borrowed from the request.
+ */
+typedef struct hasty_file {
+    /**
+     * `sizeof(hasty_file)`, set by you.
+     */
+    size_t size;
+    /**
+     * The form field's name.
+     */
+    struct hasty_str name;
+    /**
+     * The file's name, as the client gives it.
+     */
+    struct hasty_str filename;
+    /**
+     * The file's type, as the client gives it.
+     */
+    struct hasty_str content_type;
+    /**
+     * The file; absent when it was spooled.
+     */
+    struct hasty_str data;
+    /**
+     * The spool file, gone with the request; NULL when the file is in memory.
+     */
+    const char *path;
+    /**
+     * Bytes of the file.
+     */
+    uint64_t length;
+} hasty_file;
+
+/**
+ * One finished request, for an access log. Its views are borrowed until the callback returns.
+ */
+typedef struct hasty_access {
+    /**
+     * How much of the struct the library has filled.
+     */
+    size_t size;
+    /**
+     * The method as sent.
+     */
+    struct hasty_str method;
+    /**
+     * The target as sent.
+     */
+    struct hasty_str target;
+    /**
+     * The route's pattern; absent where none answered.
+     */
+    struct hasty_str route;
+    /**
+     * The client's address.
+     */
+    struct hasty_str remote_address;
+    /**
+     * The User-Agent field.
+     */
+    struct hasty_str user_agent;
+    /**
+     * The Referer field.
+     */
+    struct hasty_str referer;
+    /**
+     * The request's id.
+     */
+    struct hasty_str id;
+    /**
+     * Bytes of the request, head and body.
+     */
+    uint64_t bytes_in;
+    /**
+     * Bytes of the answer's body.
+     */
+    uint64_t bytes_out;
+    /**
+     * From the first byte of the request to the last of the answer, in microseconds.
+     */
+    uint64_t duration_us;
+    /**
+     * When the answer was finished, in microseconds since 1970.
+     */
+    int64_t time_us;
+    /**
+     * The answer's status.
+     */
+    int32_t status;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hasty_access;
+
+/**
+ * Hears that something has happened.
+ */
+typedef void (*hasty_notify_fn)(void *user_data);
+
+/**
+ * Receives the record of one finished request. Called on any thread, several at a time.
+ */
+typedef void (*hasty_access_fn)(const struct hasty_access *record, void *user_data);
+
+/**
+ * Decides whether one more request of `key` is allowed: 1 allows, 0 refuses. Called on any thread, several at a time.
+ */
+typedef int32_t (*hasty_allow_fn)(const struct hasty_str *key, void *user_data);
 
 /**
  * Done.

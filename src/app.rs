@@ -83,10 +83,12 @@ impl App {
 
     /// Adds a handler for a method, or "*" for any, and a pattern; `router` has the rules.
     pub fn route(&self, method: &str, pattern: &str, handler: Box<dyn Handler>) -> Result<()> {
+        // A handler that is refused ends here, after the lock: its drop may be a user's function that calls us.
+        let mut handler = Some(handler);
         self.with_setup(|setup| {
             let index = setup.router.add(method, pattern)?;
             let param_names = setup.router.route(index).param_names().to_vec();
-            setup.routes.push(Route::new(pattern, param_names, handler));
+            setup.routes.extend(handler.take().map(|handler| Route::new(pattern, param_names, handler)));
             Ok(())
         })
     }
@@ -127,17 +129,21 @@ impl App {
 
     /// Lets `handler` shape the answers that the library itself makes, in place of any before.
     pub fn on_error(&self, handler: Box<dyn ErrorHandler>) -> Result<()> {
-        let before = self.with_setup(|setup| Ok(setup.on_error.replace(handler)))?;
-        // Its drop may be a user's function; no lock is held.
-        drop(before);
-        Ok(())
+        // What is left in it ends after the lock, as in `route`.
+        let mut given = Some(handler);
+        self.with_setup(|setup| {
+            std::mem::swap(&mut setup.on_error, &mut given);
+            Ok(())
+        })
     }
 
     /// Gives log messages to `log`, in place of any before.
     pub fn on_log(&self, log: Box<dyn Log>) -> Result<()> {
-        let before = self.with_setup(|setup| Ok(setup.on_log.replace(log)))?;
-        drop(before);
-        Ok(())
+        let mut given = Some(log);
+        self.with_setup(|setup| {
+            std::mem::swap(&mut setup.on_log, &mut given);
+            Ok(())
+        })
     }
 
     /// Listens on an address or name, at once; none is the loopback, port 0 a free one. May be repeated.

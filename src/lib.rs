@@ -19,6 +19,7 @@
 #![deny(unsafe_code)]
 
 mod app;
+mod buffered;
 mod error;
 #[allow(unsafe_code, reason = "the border to C")]
 mod ffi;

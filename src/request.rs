@@ -48,6 +48,9 @@ pub struct Request {
     locals: RefCell<Vec<Local>>,
 }
 
+/// Memory of one view that is kept from request to request; that of an uncommonly large one is not.
+const KEPT_BYTES: usize = 16 * 1024;
+
 /// What is kept for the request: its key and its value.
 type Local = (Box<[u8]>, Box<dyn Any + Send>);
 
@@ -78,12 +81,14 @@ impl Views {
         for cell in [&mut self.path, &mut self.raw_path, &mut self.remote_address, &mut self.id] {
             if let Some(mut text) = cell.take() {
                 text.clear();
+                text.shrink_to(KEPT_BYTES);
                 self.spare_texts.get_mut().push(text);
             }
         }
         for cell in [&mut self.params, &mut self.query, &mut self.cookies, &mut self.form] {
             if let Some(mut pairs) = cell.take() {
                 pairs.clear();
+                pairs.shrink_to(KEPT_BYTES);
                 self.spare_pairs.get_mut().push(pairs);
             }
         }
@@ -400,6 +405,7 @@ impl Request {
     /// Forgets a head that was refused, so that nobody reads half of it.
     pub(crate) fn blank(&mut self, peer: Peer) {
         self.head = Head::default();
+        self.base = 0;
         self.peer = peer;
         self.route = None;
         self.body = 0..0;

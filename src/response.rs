@@ -6,6 +6,7 @@ use crate::http::{encoder, status};
 use crate::json;
 use crate::text::Text;
 use once_cell::unsync::OnceCell;
+use std::borrow::Cow;
 
 /// Bytes that somebody else owns, given without copying; dropped when they are written or given up, on any thread.
 pub type OwnedBytes = Box<dyn AsRef<[u8]> + Send>;
@@ -33,6 +34,9 @@ enum Type {
     /// Set by the handler. Ends with a NUL.
     Set(Vec<u8>),
 }
+
+/// Memory that a thread keeps from answer to answer.
+const KEPT_BYTES: usize = 64 * 1024;
 
 const OCTETS: &[u8] = b"application/octet-stream\0";
 const PLAIN: &[u8] = b"text/plain; charset=utf-8\0";
@@ -348,6 +352,8 @@ impl Response {
     fn clear_body(&mut self) {
         self.body = Body::Absent;
         self.bytes.clear();
+        // The room of an uncommonly large body is not kept.
+        self.bytes.shrink_to(KEPT_BYTES);
         self.seen.take();
     }
 
@@ -412,6 +418,14 @@ impl Response {
                 Box::new(bytes)
             }
         }
+    }
+
+    /// The bytes themselves, or a copy where they are a view of this response, which is about to change.
+    pub(crate) fn apart<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let kind: &[u8] = if let Type::Set(kind) = &self.kind { kind } else { &[] };
+        let seen = self.seen.get().map_or(&[][..], Vec::as_slice);
+        let inside = [&self.text[..], &self.bytes, kind, seen].iter().any(|own| own.as_ptr_range().contains(&bytes.as_ptr()));
+        if inside { Cow::Owned(bytes.to_vec()) } else { Cow::Borrowed(bytes) }
     }
 
     /// Lets go of a body that somebody else owns: it is written, or will not be.
@@ -654,6 +668,18 @@ mod tests {
         let response = with(|r| r.send_owned(Box::new(b"abc".to_vec())));
         assert_eq!(response.body().unwrap(), "abc");
         assert_eq!(response.body_bytes(), b"abc");
+    }
+
+    #[test]
+    fn a_view_of_the_response_is_copied_before_it_changes() {
+        let response = with(|r| {
+            r.set_header(b"X", b"own")?;
+            r.send(b"body")
+        });
+        for own in [response.header(b"X").unwrap().bytes(), response.body().unwrap().bytes()] {
+            assert!(matches!(response.apart(own), Cow::Owned(_)));
+        }
+        assert!(matches!(response.apart(b"another's"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a started app does with a request: find the route, run the handler, shape the errors.
 
+use crate::buffered::Buffered;
 use crate::error::{Error, Kind, Result};
 use crate::handler::{ErrorHandler, Handler, Level, Log};
 use crate::http::headers;
@@ -9,7 +10,7 @@ use crate::options::{Key, Options};
 use crate::request::Request;
 use crate::response::Response;
 use crate::router::{Found, Router};
-use crate::server::Control;
+use crate::server::{Control, Pace};
 use crate::text::Text;
 use std::any::Any;
 use std::fmt::Write;
@@ -48,6 +49,10 @@ pub(crate) struct Service {
     pub(crate) max_requests: u64,
     /// The whole field line, or nothing.
     pub(crate) server_line: Vec<u8>,
+    /// The time-outs.
+    pub(crate) pace: Pace,
+    /// What clients make the app hold.
+    pub(crate) buffered: Buffered,
     /// Whether the app is coming to its end.
     pub(crate) control: Arc<Control>,
 }
@@ -68,6 +73,8 @@ impl Service {
             max_body_bytes: options.get(Key::MaxBodyBytes),
             max_requests: options.get(Key::MaxRequestsPerConnection),
             server_line,
+            pace: Pace::new(options),
+            buffered: Buffered::new(size(Key::MaxBufferedBytes)),
             control,
         }
     }
@@ -79,6 +86,10 @@ impl Service {
     /// Decides by the head alone. False: `response` holds the answer, and the body, if any, is not wanted.
     pub(crate) fn admit(&self, request: &mut Request, response: &mut Response) -> bool {
         response.reset().unwrap_or_default();
+        if self.buffered.is_overfull() {
+            self.refuse_overfull(request, response);
+            return false;
+        }
         match request.route_by(&self.router) {
             Found::Route(_) => match request.head().framing {
                 Framing::Length(length) if length > self.body_limit(request) => {
@@ -112,6 +123,13 @@ impl Service {
     /// How many bytes the body may have.
     pub(crate) fn body_limit(&self, request: &Request) -> u64 {
         request.registered().and_then(|route| route.max_body_bytes).unwrap_or(self.max_body_bytes)
+    }
+
+    /// The answer when the app holds as much as it may. It ends the connection.
+    pub(crate) fn refuse_overfull(&self, request: &Request, response: &mut Response) {
+        let why = Error::fixed(Kind::Limit, "the server holds as much unfinished input and output as max_buffered_bytes allows");
+        self.fail(503, why, None, request, response);
+        response.set_header(b"Connection", b"close").unwrap_or_default();
     }
 
     /// The answer to a body over the limit.

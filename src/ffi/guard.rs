@@ -79,7 +79,8 @@ pub(super) fn remember(error: Error) {
     if matches!(error.kind(), Kind::Timeout | Kind::Closed) {
         return;
     }
-    LAST.with_borrow_mut(|last| *last = LastError { error: Some(error), text: None });
+    // A thread that is ending, and calls from a destructor of its own, may have lost it already.
+    let _ = LAST.try_with(|last| last.replace(LastError { error: Some(error), text: None }));
 }
 
 /// The words of this thread's last error: absent before the first, valid until the next failing call.

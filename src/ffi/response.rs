@@ -67,7 +67,7 @@ pub unsafe extern "C" fn hasty_response_set_header(res: *mut hasty_response, nam
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for a NUL-terminated `value`.
         let value = unsafe { handle::text(value, "value") }?;
-        res.set_header(name, value)
+        res.set_header(&res.apart(name), &res.apart(value))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn hasty_response_add_header(res: *mut hasty_response, nam
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for a NUL-terminated `value`.
         let value = unsafe { handle::text(value, "value") }?;
-        res.add_header(name, value)
+        res.add_header(&res.apart(name), &res.apart(value))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn hasty_response_set_header_bytes(
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for `len` bytes.
         let value = unsafe { handle::bytes(value, len, "value") }?;
-        res.set_header(name, value)
+        res.set_header(&res.apart(name), &res.apart(value))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn hasty_response_add_header_bytes(
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for `len` bytes.
         let value = unsafe { handle::bytes(value, len, "value") }?;
-        res.add_header(name, value)
+        res.add_header(&res.apart(name), &res.apart(value))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn hasty_response_remove_header(res: *mut hasty_response, 
     let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
-        res.remove_header(name)
+        res.remove_header(&res.apart(name))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn hasty_response_set_type(res: *mut hasty_response, r#typ
     let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `type`.
         let name = unsafe { handle::text(r#type, "type") }?;
-        res.set_type(name)
+        res.set_type(&res.apart(name))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -261,7 +261,7 @@ pub unsafe extern "C" fn hasty_response_set_cookie(
         let value = unsafe { handle::text(value, "value") }?;
         // SAFETY: the caller vouches for `options`.
         let options = unsafe { cookie(options) }?;
-        res.set_cookie(name, value, &options)
+        res.set_cookie(&res.apart(name), &res.apart(value), &options)
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn hasty_response_delete_cookie(
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for `options`.
         let options = unsafe { cookie(options) }?;
-        res.delete_cookie(name, &options)
+        res.delete_cookie(&res.apart(name), &options)
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -324,7 +324,7 @@ pub unsafe extern "C" fn hasty_response_send(res: *mut hasty_response, data: *co
     let change = |res: &mut Response| {
         // SAFETY: the caller vouches for `len` bytes.
         let data = unsafe { handle::bytes(data, len, "data") }?;
-        res.send(data)
+        res.send(&res.apart(data))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -380,7 +380,7 @@ pub unsafe extern "C" fn hasty_response_send_text(res: *mut hasty_response, text
     let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `text`.
         let text = unsafe { handle::text(text, "text") }?;
-        res.send_text(text)
+        res.send_text(&res.apart(text))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -397,7 +397,7 @@ pub unsafe extern "C" fn hasty_response_send_html(res: *mut hasty_response, html
     let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `html`.
         let html = unsafe { handle::text(html, "html") }?;
-        res.send_html(html)
+        res.send_html(&res.apart(html))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -414,7 +414,7 @@ pub unsafe extern "C" fn hasty_response_send_json(res: *mut hasty_response, json
     let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `json`.
         let json = unsafe { handle::text(json, "json") }?;
-        res.send_json(json)
+        res.send_json(&res.apart(json))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
@@ -464,7 +464,7 @@ pub unsafe extern "C" fn hasty_response_send_redirect(res: *mut hasty_response, 
     let change = |res: &mut Response| {
         // SAFETY: the caller vouches for a NUL-terminated `location`.
         let location = unsafe { handle::text(location, "location") }?;
-        res.send_redirect(code, location)
+        res.send_redirect(code, &res.apart(location))
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }

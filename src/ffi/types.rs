@@ -1,6 +1,7 @@
 //! The types and constants that cross the border.
 
 #![allow(non_camel_case_types, reason = "these names are C's")]
+#![allow(dead_code, reason = "C reads what is declared here; the layouts are those of the ABI from its first version on")]
 
 use std::ffi::{c_char, c_void};
 
@@ -36,6 +37,19 @@ pub const HASTY_NEXT: hasty_status = 100;
 pub const HASTY_NONE: u32 = 4_294_967_295;
 /// In a 64-bit option: literally zero, none or off, where 0 means the default.
 pub const HASTY_NONE64: u64 = 18_446_744_073_709_551_615;
+
+/// What the reply in a slot is: UTF-8 text.
+pub const HASTY_KIND_TEXT: i32 = 0;
+/// HTML.
+pub const HASTY_KIND_HTML: i32 = 1;
+/// JSON text.
+pub const HASTY_KIND_JSON: i32 = 2;
+/// Bytes.
+pub const HASTY_KIND_BYTES: i32 = 3;
+/// The path of a file.
+pub const HASTY_KIND_FILE: i32 = 4;
+/// No body.
+pub const HASTY_KIND_NONE: i32 = 5;
 
 /// Levels of log messages, the gravest first.
 pub const HASTY_LOG_ERROR: i32 = 1;
@@ -92,6 +106,11 @@ pub struct hasty_request {
 
 /// The answer being prepared. Borrowed: valid until the handler returns.
 pub struct hasty_response {
+    _opaque: [u8; 0],
+}
+
+/// One request and the answer that is owed for it. Owned by you.
+pub struct hasty_exchange {
     _opaque: [u8; 0],
 }
 
@@ -169,6 +188,160 @@ pub struct hasty_cookie {
     pub script_visible: i32,
 }
 
+/// Who may read answers from scripts of other origins. Lists are separated by commas; NULL means the default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_cors {
+    /// `sizeof(hasty_cors)`.
+    pub size: usize,
+    /// Origins such as "https://example.org"; a host of "*." and a domain is all its subdomains. NULL means any.
+    pub origins: *const c_char,
+    /// Methods; NULL means those that the path has.
+    pub methods: *const c_char,
+    /// Request headers; NULL means those that are asked for.
+    pub headers: *const c_char,
+    /// Response headers that scripts may read besides the common ones; NULL means none.
+    pub expose: *const c_char,
+    /// Seconds for which a preflight's answer may be kept; 0 means 86400.
+    pub max_age_s: u32,
+    /// Not 0: with cookies and credentials.
+    pub credentials: i32,
+    /// Not 0: from public pages to this private network.
+    pub private_network: i32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// How a folder of files is served.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_static {
+    /// `sizeof(hasty_static)`.
+    pub size: usize,
+    /// The file that stands for a directory; NULL means "index.html".
+    pub index: *const c_char,
+    /// The file that answers where there is none; NULL means 404.
+    pub fallback: *const c_char,
+    /// The Cache-Control field; NULL means none.
+    pub cache_control: *const c_char,
+    /// Not 0: directories without index are listed.
+    pub list: i32,
+    /// Not 0: names that begin with a dot are served too.
+    pub dotfiles: i32,
+}
+
+/// One file of a multipart body. Its views are borrowed from the request.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_file {
+    /// `sizeof(hasty_file)`, set by you.
+    pub size: usize,
+    /// The form field's name.
+    pub name: hasty_str,
+    /// The file's name, as the client gives it.
+    pub filename: hasty_str,
+    /// The file's type, as the client gives it.
+    pub content_type: hasty_str,
+    /// The file; absent when it was spooled.
+    pub data: hasty_str,
+    /// The spool file, gone with the request; NULL when the file is in memory.
+    pub path: *const c_char,
+    /// Bytes of the file.
+    pub length: u64,
+}
+
+/// One finished request, for an access log. Its views are borrowed until the callback returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_access {
+    /// How much of the struct the library has filled.
+    pub size: usize,
+    /// The method as sent.
+    pub method: hasty_str,
+    /// The target as sent.
+    pub target: hasty_str,
+    /// The route's pattern; absent where none answered.
+    pub route: hasty_str,
+    /// The client's address.
+    pub remote_address: hasty_str,
+    /// The User-Agent field.
+    pub user_agent: hasty_str,
+    /// The Referer field.
+    pub referer: hasty_str,
+    /// The request's id.
+    pub id: hasty_str,
+    /// Bytes of the request, head and body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// From the first byte of the request to the last of the answer, in microseconds.
+    pub duration_us: u64,
+    /// When the answer was finished, in microseconds since 1970.
+    pub time_us: i64,
+    /// The answer's status.
+    pub status: i32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A request and its answer at a fixed address, for languages that pay for every call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hasty_slot {
+    /// `sizeof(hasty_slot)`, set by you.
+    pub size: usize,
+    /// Yours.
+    pub app: *mut hasty_app,
+    /// The request that an answer is owed for; 0 is none.
+    pub ticket: u64,
+    /// The number of the route's registration, from 0.
+    pub route: i32,
+    /// One of HASTY_GET and its like.
+    pub method: i32,
+    /// The route's.
+    pub user_data: *mut c_void,
+    /// Everything else, read when asked for.
+    pub request: *const hasty_request,
+    /// The method as sent.
+    pub method_text: *const c_char,
+    /// The decoded path.
+    pub path: *const c_char,
+    /// What follows the `?`, as sent.
+    pub query: *const c_char,
+    /// The params' values, percent-encoded, separated by line feeds.
+    pub params: *const c_char,
+    /// The headers' names in lower case, separated by line feeds.
+    pub header_names: *const c_char,
+    /// The headers' values, separated by line feeds.
+    pub header_values: *const c_char,
+    /// Bytes of `path`.
+    pub path_len: u64,
+    /// Bytes of `query`.
+    pub query_len: u64,
+    /// Bytes of `params`.
+    pub params_len: u64,
+    /// Lines of `header_names` and of `header_values`.
+    pub header_count: u64,
+    /// The body.
+    pub body: *const u8,
+    /// Bytes of `body`.
+    pub body_len: u64,
+    /// The answer's status; 200 at first.
+    pub status: i32,
+    /// One of HASTY_KIND_TEXT and its like.
+    pub kind: i32,
+    /// In place of what `kind` says; NULL means that.
+    pub content_type: *const c_char,
+    /// Lines of "Name: value", each ended by a line feed.
+    pub extra_headers: *const c_char,
+    /// Bytes of `extra_headers`.
+    pub extra_headers_len: u64,
+    /// The answer's body.
+    pub reply: *const u8,
+    /// Bytes of `reply`.
+    pub reply_len: u64,
+}
+
 /// Answers one request.
 ///
 /// Called once per request, on a thread that serves; different requests run at the same time, so shared
@@ -184,6 +357,15 @@ pub type hasty_drop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Receives one log message; `level` is one of `HASTY_LOG_*`. Called on any thread, several at a time.
 pub type hasty_log_fn = Option<unsafe extern "C" fn(level: i32, message: *const hasty_str, user_data: *mut c_void)>;
+
+/// Hears that something has happened.
+pub type hasty_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// Receives the record of one finished request. Called on any thread, several at a time.
+pub type hasty_access_fn = Option<unsafe extern "C" fn(record: *const hasty_access, user_data: *mut c_void)>;
+
+/// Decides whether one more request of `key` is allowed: 1 allows, 0 refuses. Called on any thread, several at a time.
+pub type hasty_allow_fn = Option<unsafe extern "C" fn(key: *const hasty_str, user_data: *mut c_void) -> i32>;
 
 /// The numbers that C knows are those of the Rust types.
 const _: () = {

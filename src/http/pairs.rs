@@ -50,6 +50,12 @@ impl Pairs {
         self.places.clear();
     }
 
+    /// Gives back memory beyond `bytes` of text, and as much of places.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.text.shrink_to(bytes);
+        self.places.shrink_to(bytes / size_of::<Place>());
+    }
+
     /// Appends one pair as it is.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         self.append(name, value, Vec::extend_from_slice);

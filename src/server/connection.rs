@@ -28,7 +28,7 @@ const BODY_ROOM: usize = 64 * 1024;
 
 /// The time-outs in milliseconds, and the rate in bytes a second; zero is off.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     pub(super) header_ms: u32,
     pub(super) body_ms: u32,
     pub(super) idle_ms: u32,
@@ -37,7 +37,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(options: &Options) -> Pace {
+    pub(crate) fn new(options: &Options) -> Pace {
         let number = |key| u32::try_from(options.get(key)).unwrap_or(u32::MAX);
         Pace {
             header_ms: number(Key::HeaderTimeoutMs),
@@ -53,16 +53,21 @@ impl Pace {
         [self.header_ms, self.body_ms, self.idle_ms, self.write_ms, LINGER_MS].into_iter().filter(|&ms| ms > 0).min().unwrap_or(LINGER_MS)
     }
 
-    /// When something that began at `since`, and moved `bytes` until now, is too slow.
-    fn moving(&self, silence_ms: u32, since: u32, bytes: u64, now: u32) -> u32 {
-        let silent = after(now, silence_ms);
+    /// When something that begins now must have moved for the first time.
+    fn begin(&self, silence_ms: u32, now: u32) -> u32 {
+        after(now, if self.min_rate == 0 || silence_ms > 0 && silence_ms < RATE_GRACE_MS { silence_ms } else { RATE_GRACE_MS })
+    }
+
+    /// The deadline `due` after `bytes` have moved. Each byte buys the time that the rate gives it, but nobody
+    /// may save up more than `silence_ms`: a fast start is no licence to dawdle.
+    fn moved(&self, due: u32, silence_ms: u32, bytes: usize, now: u32) -> u32 {
+        let most = if silence_ms > 0 { silence_ms } else { RATE_GRACE_MS };
         if self.min_rate == 0 {
-            return silent;
+            return after(now, silence_ms);
         }
-        // The rate is held exactly as long as less time has passed than these bytes may take.
-        let may_take = u32::try_from(bytes.saturating_mul(1000) / u64::from(self.min_rate)).unwrap_or(u32::MAX);
-        let slow = after(since, RATE_GRACE_MS.saturating_add(may_take).min(i32::MAX as u32));
-        if silent == 0 || (slow.wrapping_sub(silent) as i32) < 0 { slow } else { silent }
+        let bought = (bytes as u64).saturating_mul(1000) / u64::from(self.min_rate);
+        let left = u64::from(due.wrapping_sub(now).min(i32::MAX as u32));
+        after(now, u32::try_from(left + bought).unwrap_or(u32::MAX).clamp(1, most))
     }
 }
 
@@ -82,8 +87,10 @@ pub(super) struct Connection {
     scanned: usize,
     /// Is there more in `saved` than a partial request?
     unfed: bool,
-    /// When the present head, body or answer began, in milliseconds.
+    /// When the present head, the last idle time or the lingering began, in milliseconds.
     since: u32,
+    /// When the body or answer that is moving must be further; 0 is never.
+    due: u32,
     /// How many requests were answered.
     served: u64,
     /// Answers that the socket did not take.
@@ -109,14 +116,15 @@ enum Phase {
 impl Default for Connection {
     /// The one in a place where nobody lives.
     fn default() -> Connection {
-        Connection { phase: Phase::Closed, ..Connection::new(Peer::Unix) }
+        Connection { phase: Phase::Closed, ..Connection::new(Peer::Unix, 0) }
     }
 }
 
 /// What a driver asks.
 impl Connection {
-    pub(super) fn new(peer: Peer) -> Connection {
-        Connection { peer, phase: Phase::Reading, saved: None, scanned: 0, unfed: false, since: 0, served: 0, unsent: None }
+    /// A connection accepted at `now`.
+    pub(super) fn new(peer: Peer, now: u32) -> Connection {
+        Connection { peer, phase: Phase::Reading, saved: None, scanned: 0, unfed: false, since: now, due: 0, served: 0, unsent: None }
     }
 
     pub(super) fn peer(&self) -> Peer {
@@ -159,19 +167,22 @@ impl Connection {
     }
 
     /// When to look at it again if nothing happens; 0 is never.
-    pub(super) fn deadline(&self, pace: &Pace, now: u32) -> u32 {
-        if let Some(unsent) = &self.unsent {
-            return pace.moving(pace.write_ms, self.since, unsent.sent() as u64, now);
-        }
+    pub(super) fn deadline(&self, pace: &Pace) -> u32 {
         match &self.phase {
-            Phase::Reading if self.saved.is_none() => after(now, pace.idle_ms),
+            _ if self.unsent.is_some() => self.due,
+            Phase::Reading if self.saved.is_none() => after(self.since, pace.idle_ms),
             // Absolute from the first byte: a byte now and then does not prolong it.
             Phase::Reading => after(self.since, pace.header_ms),
-            Phase::Uploading(body) => pace.moving(pace.body_ms, self.since, body.received(), now),
-            Phase::Skipping(skip) => pace.moving(pace.body_ms, self.since, skip.came, now),
+            Phase::Uploading(_) | Phase::Skipping(_) => self.due,
             Phase::Lingering => after(self.since, LINGER_MS),
             Phase::Ending { .. } | Phase::Closed => 0,
         }
+    }
+
+    /// Has its deadline passed?
+    pub(super) fn is_late(&self, pace: &Pace, now: u32) -> bool {
+        let deadline = self.deadline(pace);
+        deadline != 0 && now.wrapping_sub(deadline) as i32 >= 0
     }
 }
 
@@ -186,6 +197,10 @@ impl Connection {
 
     /// Takes what is unfinished off the desk; the thread has its own things again.
     pub(super) fn stand_up(&mut self, desk: &mut Desk) {
+        if self.unfed {
+            // Whatever comes first of what is left had to wait for us.
+            self.since = desk.now;
+        }
         if desk.input().is_empty() {
             return desk.clean();
         }
@@ -247,7 +262,6 @@ impl Connection {
     /// The deadline has passed.
     pub(super) fn time_is_up(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         let words = match &self.phase {
-            _ if self.unsent.is_some() => return self.break_off(),
             Phase::Reading if !desk.input().is_empty() => "the head did not come within header_timeout_ms",
             Phase::Uploading(_) => "the body came more slowly than body_timeout_ms or min_rate_bytes allow",
             _ => return self.break_off(),
@@ -266,6 +280,28 @@ impl Connection {
         desk.use_up();
     }
 
+    /// Bytes were received.
+    pub(super) fn note_received(&mut self, count: usize, pace: &Pace, now: u32) {
+        if let Phase::Uploading(_) | Phase::Skipping(_) = self.phase {
+            self.due = pace.moved(self.due, pace.body_ms, count, now);
+        }
+    }
+
+    /// Bytes of what is unsent were sent.
+    pub(super) fn note_sent(&mut self, count: usize, pace: &Pace, now: u32) {
+        if count > 0 {
+            self.due = pace.moved(self.due, pace.write_ms, count, now);
+        }
+    }
+
+    /// More is held for clients than the app allows, and this body is a part of it.
+    pub(super) fn refuse_upload(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        service.refuse_overfull(&desk.request, &mut desk.response);
+        self.finish(desk, service, true);
+        self.phase = Phase::Ending { linger: true };
+        desk.use_up();
+    }
+
     /// All answers are sent.
     pub(super) fn sent_all(&mut self, now: u32) {
         self.unsent = None;
@@ -276,8 +312,8 @@ impl Connection {
     }
 
     /// The socket took only some of `desk.out`; the rest waits here.
-    pub(super) fn keep_unsent(&mut self, desk: &mut Desk) {
-        self.since = desk.now;
+    pub(super) fn keep_unsent(&mut self, desk: &mut Desk, pace: &Pace) {
+        self.due = pace.begin(pace.write_ms, desk.now);
         self.unsent = Some(Box::new(desk.out.take_rest()));
     }
 
@@ -359,7 +395,7 @@ impl Connection {
             Ok(None) => {
                 if body.is_new {
                     body.is_new = false;
-                    self.since = desk.now;
+                    self.due = service.pace.begin(service.pace.body_ms, desk.now);
                     // RFC 9110 10.1.1: "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the content".
                     if nothing_came && desk.request.head().expects_continue {
                         desk.out.bytes_mut().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -386,11 +422,12 @@ impl Connection {
     fn answer(&mut self, desk: &mut Desk, service: &Arc<Service>, body: Range<usize>, next: usize) -> bool {
         desk.request.set_body(body);
         service.handle(&desk.request, &mut desk.response);
+        // A handler takes its time; the answer's date and deadlines count from now.
+        desk.tick();
         self.finish(desk, service, false);
         desk.used = next;
         if let Phase::Ending { linger } = &mut self.phase {
-            // What the client has sent after its last request would, unread, make the kernel reset the connection.
-            *linger = !desk.input().is_empty();
+            *linger |= !desk.input().is_empty();
         }
         true
     }
@@ -406,10 +443,10 @@ impl Connection {
         self.finish(desk, service, last);
         desk.used = body_at;
         match &mut self.phase {
-            Phase::Ending { linger } => *linger = last || !desk.input().is_empty(),
+            Phase::Ending { linger } => *linger |= last || !desk.input().is_empty(),
             phase if framing == Framing::Absent => *phase = Phase::Reading,
             phase => {
-                self.since = desk.now;
+                self.due = service.pace.begin(service.pace.body_ms, desk.now);
                 *phase = Phase::Skipping(Box::new(skip));
             }
         }
@@ -439,8 +476,11 @@ impl Connection {
         let last = last || enough || service.control.is_ending() || desk.response.wants_close() || !desk.request.head().keep_alive;
         desk.write_answer(service, last);
         desk.request.end();
+        self.since = desk.now;
         if last {
-            self.phase = Phase::Ending { linger: false };
+            // A client that meant to go on may be sending its next request. Unread, that would make the kernel
+            // reset the connection, and the client lose its answer.
+            self.phase = Phase::Ending { linger: desk.request.head().keep_alive };
         }
     }
 }
@@ -516,7 +556,6 @@ struct Skip {
     /// How many bytes may still come; of chunks, their sizes and line ends as well.
     left: u64,
     chunked: Option<Chunked>,
-    came: u64,
 }
 
 impl Skip {
@@ -526,7 +565,7 @@ impl Skip {
             Framing::Length(length) => (length, None),
             Framing::Chunked => (SKIPPED_BYTES, Some(Chunked::new(service.limits.head_bytes, service.limits.fields))),
         };
-        Skip { left, chunked, came: 0 }
+        Skip { left, chunked }
     }
 
     /// Throws away what is there. Some(true): that was all of it. None: it is malformed, or too much.
@@ -540,7 +579,6 @@ impl Skip {
                 ((decoded.consumed - from) as u64, decoded.done)
             }
         };
-        self.came += consumed;
         self.left = self.left.checked_sub(consumed)?;
         desk.used += consumed as usize;
         Some(done)
@@ -578,7 +616,7 @@ mod tests {
 
     impl Talk {
         fn new(service: Arc<Service>) -> Talk {
-            Talk { desk: Desk::new(&service), service, connection: Connection::new(Peer::Unix), came: Vec::new() }
+            Talk { desk: Desk::new(&service), service, connection: Connection::new(Peer::Unix, 0), came: Vec::new() }
         }
 
         /// Sends one piece, and gives what is answered to it.
@@ -689,7 +727,7 @@ mod tests {
     fn answers_stop_until_they_are_sent_when_there_are_many() {
         let service = service(|_| {});
         let mut desk = Desk::new(&service);
-        let mut connection = Connection::new(Peer::Unix);
+        let mut connection = Connection::new(Peer::Unix, 0);
         let one = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         connection.sit_down(&mut desk);
         desk.request.bytes_mut().extend(one.repeat(2000));
@@ -712,20 +750,32 @@ mod tests {
         assert!(talk.connection.is_closed());
     }
 
+    const PACE: Pace = Pace { header_ms: 10_000, body_ms: 30_000, idle_ms: 20_000, write_ms: 30_000, min_rate: 240 };
+
     #[test]
     fn deadlines_follow_what_is_waited_for() {
-        let pace = Pace { header_ms: 10_000, body_ms: 30_000, idle_ms: 20_000, write_ms: 30_000, min_rate: 240 };
         let mut talk = talk();
-        talk.desk.now = 1000;
-        assert_eq!(talk.connection.deadline(&pace, 1000), 21_000, "idle");
+        talk.connection = Connection::new(Peer::Unix, 1000);
+        talk.desk.now = 2000;
+        assert_eq!(talk.connection.deadline(&PACE), 21_000, "idle since it was accepted");
         talk.say(b"POST /echo HTTP/1.1\r\n");
         talk.desk.now = 5000;
         talk.say(b"Host: a\r\nContent-Length: 100000\r\n");
-        assert_eq!(talk.connection.deadline(&pace, 5000), 11_000, "a head counts from its first byte");
+        assert_eq!(talk.connection.deadline(&PACE), 12_000, "a head counts from its first byte");
         talk.say(b"\r\n");
-        assert_eq!(talk.connection.deadline(&pace, 5000), 10_000, "a body of nothing has its grace");
-        talk.say(&[b'x'; 4800]);
-        assert_eq!(talk.connection.deadline(&pace, 6000), 30_000, "20 s for what came, after the grace");
-        assert_eq!(talk.connection.deadline(&Pace { min_rate: 0, ..pace }, 6000), 36_000, "without a rate only silence counts");
+        assert_eq!(talk.connection.deadline(&PACE), 10_000, "a body of nothing has its grace");
+        talk.connection.note_received(480, &PACE, 6000);
+        assert_eq!(talk.connection.deadline(&PACE), 12_000, "480 bytes buy two seconds");
+        assert!(!talk.connection.is_late(&PACE, 11_999) && talk.connection.is_late(&PACE, 12_000));
+    }
+
+    #[test]
+    fn a_fast_start_is_no_licence_to_dawdle() {
+        let due = PACE.moved(PACE.begin(30_000, 1000), 30_000, 10 << 20, 2000);
+        assert_eq!(due, 32_000, "no more than the longest pause is saved up");
+        assert_eq!(PACE.moved(due, 30_000, 1, 31_000), 32_004, "a byte buys 4 ms");
+        let off = Pace { min_rate: 0, ..PACE };
+        assert_eq!(off.moved(due, 30_000, 1, 31_000), 61_000, "without a rate only silence counts");
+        assert_eq!(off.begin(0, 31_000), 0, "never");
     }
 }

@@ -122,7 +122,8 @@ impl Desk {
         let len = response.body_len();
         let frame = Frame {
             status: code,
-            server: &service.server_line,
+            // RFC 9110 5.3: a field that is no list must not be sent twice.
+            server: if response.header(b"server").is_some() { &[] } else { &service.server_line },
             date: date.at(self.unix_seconds),
             connection: match (last, request.minor_version()) {
                 (true, _) => Connection::Close,

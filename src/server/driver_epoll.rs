@@ -95,9 +95,8 @@ impl Worker {
         let engine = Arc::clone(&self.engine);
         engine.on_tick();
         engine.slab.for_each_due(self.desk.now, |id, guard| {
-            // Its last owner may have set a new one in the meantime.
-            let due = engine.slab.is_due(id.index, self.desk.now);
-            self.turns(id, guard, due);
+            // Its last owner may have set a new one in the meantime, and what it waits for may have just come.
+            self.turns(id, guard, true);
         });
     }
 
@@ -139,7 +138,7 @@ impl Worker {
     fn welcome(&mut self, socket: OwnedFd, peer: Peer, at_once: bool) {
         let engine = Arc::clone(&self.engine);
         let refusal = engine.refusal_for(peer);
-        let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer)) else {
+        let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now)) else {
             // Even the places for those that are told so are taken.
             return;
         };
@@ -155,6 +154,9 @@ impl Worker {
             return engine.close(id, guard);
         }
         self.set_deadline(id, &guard);
+        if engine.service.control.is_ending() {
+            return self.turns(id, guard, false);
+        }
         if let Some(guard) = guard.release() {
             self.turns(id, guard, false);
         }
@@ -164,7 +166,7 @@ impl Worker {
         let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
         let Worker { engine, desk } = self;
         connection.refuse_and_end(503, Error::fixed(Kind::Limit, words), desk, &engine.service);
-        send(socket.as_fd(), connection, desk);
+        send(socket.as_fd(), connection, desk, engine);
         connection.stand_up(desk);
     }
 
@@ -175,11 +177,11 @@ impl Worker {
             let fin = guard.fin();
             let turn = self.turn(&mut guard, fin, std::mem::take(&mut due));
             self.engine.count_held(&mut guard);
-            let over = guard.connection.is_idle() && self.engine.service.control.is_ending();
             match turn {
-                _ if over => return self.engine.close(id, guard),
                 Turn::Close => return self.engine.close(id, guard),
                 _ if !self.register(id, &mut guard) => return self.engine.close(id, guard),
+                // Asked after it is registered: a drain that begins now finds it in the epoll.
+                _ if guard.connection.is_idle() && self.engine.service.control.is_ending() => return self.engine.close(id, guard),
                 Turn::Again => {
                     self.set_deadline(id, &guard);
                     guard.abandon();
@@ -197,7 +199,7 @@ impl Worker {
     }
 
     fn set_deadline(&self, id: Id, tenant: &Tenant) {
-        self.engine.slab.set_deadline(id.index, tenant.connection.deadline(&self.engine.pace, self.desk.now));
+        self.engine.slab.set_deadline(id.index, tenant.connection.deadline(&self.engine.service.pace));
     }
 
     fn requeue(&self, id: Id) {
@@ -229,13 +231,8 @@ impl Worker {
         let Tenant { socket: Some(socket), connection, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk } = self;
         let socket = socket.as_fd();
-        if due {
-            connection.sit_down(desk);
-            connection.time_is_up(desk, &engine.service);
-            send(socket, connection, desk);
-            connection.stand_up(desk);
-        } else if connection.unsent_mut().is_some() {
-            send_kept(socket, connection, desk.now);
+        if connection.unsent_mut().is_some() {
+            send_kept(socket, connection, engine, desk.now);
         }
         let mut received = 0;
         loop {
@@ -243,16 +240,20 @@ impl Worker {
                 return Turn::Close;
             }
             if connection.unsent_mut().is_some() {
+                // An answer that is not taken in time is given up.
+                if due && connection.is_late(&engine.service.pace, desk.now) {
+                    connection.break_off();
+                    return Turn::Close;
+                }
                 return Turn::Wait;
             }
             if received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
                 return Turn::Again;
             }
-            let overfull = connection.held_bytes() > 0 && engine.is_overfull();
+            let overfull = connection.is_uploading() && engine.service.buffered.is_overfull();
             connection.sit_down(desk);
             let more = if overfull {
-                let why = Error::fixed(Kind::Limit, "the server holds as much unfinished input as max_buffered_bytes allows");
-                connection.refuse_and_end(503, why, desk, &engine.service);
+                connection.refuse_upload(desk, &engine.service);
                 true
             } else if connection.is_unfed() {
                 connection.feed(desk, &engine.service);
@@ -260,12 +261,20 @@ impl Worker {
             } else {
                 receive(socket, connection, desk, engine, fin, &mut received)
             };
-            send(socket, connection, desk);
+            send(socket, connection, desk, engine);
             connection.stand_up(desk);
-            // What was fed may have stopped for the output's sake, or turned into something that is not read from.
-            if !more && !connection.is_unfed() && !connection.is_closed() {
+            // Feeding may have stopped for the output's sake, or at the end.
+            if more || connection.is_unfed() || connection.is_closed() {
+                continue;
+            }
+            // Nothing came to save it in the last moment.
+            if !(due && connection.is_late(&engine.service.pace, desk.now)) {
                 return Turn::Wait;
             }
+            connection.sit_down(desk);
+            connection.time_is_up(desk, &engine.service);
+            send(socket, connection, desk, engine);
+            connection.stand_up(desk);
         }
     }
 }
@@ -280,6 +289,7 @@ fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk,
         }
         Ok(count) => {
             *received += count;
+            connection.note_received(count, &engine.service.pace, desk.now);
             connection.feed(desk, &engine.service);
             // A short receive has emptied the socket: that is how TCP is.
             count == most || fin
@@ -294,13 +304,13 @@ fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk,
 }
 
 /// Sends what was written at the desk; what the socket does not take, the connection keeps.
-fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk) {
+fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine) {
     match send_output(socket, &mut desk.out) {
         Ok(true) => {
             desk.out.clear();
             end_side(socket, connection, desk.now);
         }
-        Ok(false) => connection.keep_unsent(desk),
+        Ok(false) => connection.keep_unsent(desk, &engine.service.pace),
         Err(_) => {
             desk.out.clear();
             connection.break_off();
@@ -309,11 +319,15 @@ fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk) {
 }
 
 /// Sends what the connection has kept.
-fn send_kept(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
+fn send_kept(socket: BorrowedFd<'_>, connection: &mut Connection, engine: &Engine, now: u32) {
     let Some(unsent) = connection.unsent_mut() else { return };
+    let before = unsent.sent();
     match send_output(socket, unsent) {
         Ok(true) => end_side(socket, connection, now),
-        Ok(false) => {}
+        Ok(false) => {
+            let count = unsent.sent() - before;
+            connection.note_sent(count, &engine.service.pace, now);
+        }
         Err(_) => connection.break_off(),
     }
 }

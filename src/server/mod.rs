@@ -21,6 +21,7 @@ mod pool;
 mod slab;
 mod sys;
 
+pub(crate) use connection::Pace;
 pub(crate) use control::Control;
 pub(crate) use listener::Listener;
 pub(crate) use pool::Engine;

@@ -1,13 +1,13 @@
 //! The threads that serve, from the first to the last.
 
-use super::connection::{Connection, Pace};
+use super::connection::Connection;
 use super::driver_epoll::{LISTENER, MAX_LISTENERS, STOP, TIMER, Worker};
 use super::listener::Listener;
 use super::slab::{Id, Slab, Tenant};
 use super::sys::epoll::{self, Epoll};
 use super::sys::event::{Timer, wait_readable};
 use super::sys::owned::Guard;
-use super::sys::{process, socket};
+use super::sys::{clock, process, socket};
 use crate::error::{Error, Kind, Result};
 use crate::handler::Level;
 use crate::options::{Key, Options};
@@ -33,11 +33,11 @@ pub(crate) struct Engine {
     pub(crate) service: Arc<Service>,
     pub(super) epoll: Epoll,
     pub(super) slab: Slab,
-    pub(super) pace: Pace,
     timer: Timer,
     timer_period: Duration,
-    /// Does the timer run? It stops while there are no connections.
+    /// Does the timer run? It stops while there are no connections. Changed under `timer_lock`.
     ticking: AtomicBool,
+    timer_lock: Mutex<()>,
     /// Emptied when the app drains or stops.
     listeners: RwLock<Vec<Listener>>,
     /// Were descriptors or memory short?
@@ -46,8 +46,6 @@ pub(crate) struct Engine {
     /// Zero is off.
     max_per_ip: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
-    max_buffered: usize,
-    buffered: AtomicUsize,
     crew: Arc<Crew>,
 }
 
@@ -80,22 +78,19 @@ impl Engine {
             0 => usize::try_from(options.most(Key::MaxConnections)).unwrap_or(usize::MAX),
             most => most,
         };
-        let pace = Pace::new(options);
         let build = || -> io::Result<Engine> {
             Ok(Engine {
                 epoll: Epoll::new()?,
                 timer: Timer::new()?,
-                timer_period: Duration::from_millis(u64::from((pace.shortest_ms() / 4).clamp(20, 1000))),
+                timer_period: Duration::from_millis(u64::from((service.pace.shortest_ms() / 4).clamp(20, 1000))),
                 ticking: AtomicBool::new(false),
+                timer_lock: Mutex::default(),
                 slab: Slab::new(max_connections + TURNED_AWAY),
-                pace,
                 listeners: RwLock::new(listeners),
                 accept_paused: AtomicBool::new(false),
                 max_connections,
                 max_per_ip: size(Key::MaxConnectionsPerIp),
                 per_ip: Mutex::default(),
-                max_buffered: size(Key::MaxBufferedBytes),
-                buffered: AtomicUsize::new(0),
                 crew: Arc::new(Crew { serving: AtomicUsize::new(0), present: Mutex::new(0), changed: Condvar::new() }),
                 service: Arc::new(service),
             })
@@ -157,10 +152,7 @@ impl Engine {
     /// A thread that was alone is so no longer. The events it has in its hands would wait for its handler:
     /// all are put back into the queue, where the other finds them.
     fn share(&self) {
-        self.slab.for_each_free(|id, guard| {
-            guard.abandon();
-            let _ = self.slab.requeue(id, &self.epoll);
-        });
+        self.slab.requeue_all(&self.epoll);
         let count = self.listeners.read().len();
         for number in 0..count {
             self.resume_listener(number);
@@ -223,15 +215,11 @@ impl Engine {
     pub(crate) fn drain(&self, end: Option<Instant>) -> Result<()> {
         self.service.control.drain();
         self.accept_last();
-        let unattended = self.crew.serving.load(Ordering::SeqCst) == 0;
-        self.slab.for_each_free(|id, guard| {
-            if unattended {
-                return self.close(id, guard);
-            }
-            // A thread looks whether a request has just come, and closes those that are idle.
-            guard.abandon();
-            let _ = self.slab.requeue(id, &self.epoll);
-        });
+        if self.crew.serving.load(Ordering::SeqCst) == 0 {
+            self.slab.for_each_free(|id, guard| self.close(id, guard));
+        }
+        // A thread looks at each whether a request has just come, and closes those that are idle.
+        self.slab.requeue_all(&self.epoll);
         let done = self.wait_until_empty(end);
         self.service.control.stop();
         if !done {
@@ -248,7 +236,7 @@ impl Engine {
         let listeners = std::mem::take(&mut *self.listeners.write());
         for listener in &listeners {
             while let Ok((socket, peer)) = socket::accept(listener.as_fd()) {
-                let Ok((id, mut guard)) = self.slab.insert(socket, Connection::new(peer)) else { break };
+                let Ok((id, mut guard)) = self.slab.insert(socket, Connection::new(peer, clock::milliseconds())) else { break };
                 self.on_insert();
                 guard.registered = true;
                 let added = guard.socket.as_ref().map(|socket| self.epoll.add(socket.as_fd(), epoll::READ, id.token()));
@@ -353,14 +341,9 @@ impl Engine {
     pub(super) fn count_held(&self, tenant: &mut Tenant) {
         let held = tenant.connection.held_bytes();
         if held != tenant.counted {
-            self.buffered.fetch_add(held.wrapping_sub(tenant.counted), Ordering::Relaxed);
+            self.service.buffered.replace(tenant.counted, held);
             tenant.counted = held;
         }
-    }
-
-    /// Is more buffered than the app may hold?
-    pub(super) fn is_overfull(&self) -> bool {
-        self.buffered.load(Ordering::Relaxed) > self.max_buffered
     }
 
     /// A connection has come.
@@ -371,6 +354,7 @@ impl Engine {
     }
 
     fn start_timer(&self) {
+        let _changing = self.timer_lock.lock();
         if !self.ticking.swap(true, Ordering::SeqCst) {
             self.set_timer(self.timer_period);
         }
@@ -390,19 +374,16 @@ impl Engine {
         if self.slab.len() > 0 || paused {
             return;
         }
-        // Nobody is there: no more ticks, unless somebody comes in this moment.
+        // Nobody is there: no more ticks. Who comes in this moment either finds the timer off, or is found here.
+        let _changing = self.timer_lock.lock();
         self.ticking.store(false, Ordering::SeqCst);
-        self.set_timer(Duration::ZERO);
-        if self.slab.len() > 0 {
-            self.ticking.store(true, Ordering::SeqCst);
-            self.set_timer(self.timer_period);
-        }
+        if self.slab.len() == 0 { self.set_timer(Duration::ZERO) } else { self.ticking.store(true, Ordering::SeqCst) }
     }
 
     /// Ends a connection.
     pub(super) fn close(&self, id: Id, mut guard: Guard<'_, Tenant>) {
         guard.connection.break_off();
-        self.buffered.fetch_sub(guard.counted, Ordering::Relaxed);
+        self.service.buffered.replace(guard.counted, 0);
         if guard.counted_for_ip {
             self.uncount_ip(guard.connection.peer());
         }

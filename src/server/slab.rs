@@ -146,6 +146,15 @@ impl Slab {
         epoll.modify(fd, epoll::READ_WRITE, id.token())
     }
 
+    /// Puts all connections back into the epoll's queue; an owner finds that something happened meanwhile.
+    pub(super) fn requeue_all(&self, epoll: &epoll::Epoll) {
+        for index in self.used() {
+            let generation = self.place(index).cell.generation();
+            // One that is not registered yet looks for itself once it is.
+            let _ = self.requeue(Id { index, generation }, epoll);
+        }
+    }
+
     /// Looks at the connection again when `deadline` has passed; 0 is never.
     pub(super) fn set_deadline(&self, index: u32, deadline: u32) {
         self.deadline(index).store(deadline, Ordering::Relaxed);
