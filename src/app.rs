@@ -6,7 +6,7 @@ use crate::options::{Options, parse_number};
 use crate::request::Request;
 use crate::response::Response;
 use crate::router::Router;
-use crate::server::{Control, Engine, Listener};
+use crate::server::{Control, Engine, Listener, Watch};
 use crate::service::{Route, Service};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
@@ -205,14 +205,16 @@ impl App {
         if self.control.is_stopping() {
             return if only { Err(Error::state("the app was stopped before it was started; it runs once")) } else { Ok(()) };
         }
-        let Some(setup) = place.take_if(|setup| !setup.listeners.is_empty()) else {
-            return Err(Error::state("there is nothing to serve: call listen first"));
+        let watch = match &*place {
+            Some(setup) if !setup.listeners.is_empty() => Watch::new(&self.control, &setup.listeners)?,
+            _ => return Err(Error::state("there is nothing to serve: call listen first")),
         };
+        let Some(setup) = place.take() else { return Ok(()) };
         let options = self.options.lock().clone();
         let mut service = Service::new(&options, setup.router, setup.routes, Arc::clone(&self.control));
         service.on_error = setup.on_error;
         service.on_log = setup.on_log;
-        let engine = Arc::new(Engine::new(service, &options, setup.listeners)?);
+        let engine = Arc::new(Engine::new(watch, service, &options, setup.listeners));
         let count = usize::try_from(options.get(crate::options::Key::Threads)).unwrap_or(usize::MAX);
         let engine = self.engine.get_or_init(|| engine);
         *self.threads.lock() = engine.spawn(count)?;

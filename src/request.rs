@@ -467,6 +467,10 @@ impl Request {
     pub(crate) fn drop_before(&mut self, count: usize) {
         self.bytes.drain(..count);
         self.base = 0;
+        if self.bytes.capacity() > 4 * self.bytes.len().max(KEPT_BYTES) {
+            // What is left of something large does not keep its room.
+            self.bytes.shrink_to(2 * self.bytes.len());
+        }
     }
 }
 

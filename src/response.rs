@@ -428,13 +428,6 @@ impl Response {
         if inside { Cow::Owned(bytes.to_vec()) } else { Cow::Borrowed(bytes) }
     }
 
-    /// Lets go of a body that somebody else owns: it is written, or will not be.
-    pub(crate) fn release_body(&mut self) {
-        if matches!(self.body, Body::Owned(_)) {
-            self.clear_body();
-        }
-    }
-
     /// Appends the type and the other headers as field lines.
     pub(crate) fn write_fields(&self, with_type: bool, out: &mut Vec<u8>) {
         match &self.kind {

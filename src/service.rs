@@ -85,7 +85,6 @@ impl Service {
 
     /// Decides by the head alone. False: `response` holds the answer, and the body, if any, is not wanted.
     pub(crate) fn admit(&self, request: &mut Request, response: &mut Response) -> bool {
-        response.reset().unwrap_or_default();
         if self.buffered.is_overfull() {
             self.refuse_overfull(request, response);
             return false;
@@ -142,7 +141,7 @@ impl Service {
     /// OPTIONS is answered from the routes; other methods are refused with those there are.
     fn answer_unregistered(&self, allow: &str, request: &Request, response: &mut Response) {
         if request.method() == "OPTIONS" {
-            let set = response.set_status(204).and_then(|()| response.set_header(b"Allow", allow.as_bytes()));
+            let set = response.reset().and_then(|()| response.set_status(204)).and_then(|()| response.set_header(b"Allow", allow.as_bytes()));
             return set.unwrap_or_default();
         }
         // RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
@@ -153,6 +152,8 @@ impl Service {
     /// Runs the route's handler. Whatever it does, `response` can be sent afterwards.
     pub(crate) fn handle(&self, request: &Request, response: &mut Response) {
         let Some(route) = request.registered() else { return };
+        // While this request waited for its body, others were answered at the same desk.
+        response.reset().unwrap_or_default();
         let outcome = caught(|| route.handler.handle(request, response)).and_then(|()| self.check(request, response));
         if let Err(error) = outcome {
             if error.kind() != Kind::Closed {

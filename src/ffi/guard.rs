@@ -85,11 +85,12 @@ pub(super) fn remember(error: Error) {
 
 /// The words of this thread's last error: absent before the first, valid until the next failing call.
 pub(super) fn last_error() -> hasty_str {
-    LAST.with_borrow_mut(|last| {
-        let LastError { error, text } = last;
+    let read = LAST.try_with(|last| {
+        let LastError { error, text } = &mut *last.borrow_mut();
         match error {
             None => hasty_str::ABSENT,
             Some(error) => hasty_str::terminated(text.get_or_insert_with(|| format!("{error}\0").into_bytes())),
         }
-    })
+    });
+    read.unwrap_or(hasty_str::ABSENT)
 }

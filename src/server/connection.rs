@@ -19,6 +19,8 @@ use std::sync::Arc;
 const SKIPPED_BYTES: u64 = 256 * 1024;
 /// How long the client has, after an answer that ends the connection, to read it and end its own side.
 const LINGER_MS: u32 = 2_000;
+/// What is smaller is with the client at once.
+const LARGE_ANSWER: u64 = 16 * 1024;
 /// A rate is judged after this time.
 const RATE_GRACE_MS: u32 = 5_000;
 /// Saved heads grow by at least this.
@@ -66,7 +68,7 @@ impl Pace {
             return after(now, silence_ms);
         }
         let bought = (bytes as u64).saturating_mul(1000) / u64::from(self.min_rate);
-        let left = u64::from(due.wrapping_sub(now).min(i32::MAX as u32));
+        let left = u64::try_from(due.wrapping_sub(now) as i32).unwrap_or(0);
         after(now, u32::try_from(left + bought).unwrap_or(u32::MAX).clamp(1, most))
     }
 }
@@ -163,7 +165,7 @@ impl Connection {
 
     /// Bytes of memory held for the client while it is waited for.
     pub(super) fn held_bytes(&self) -> usize {
-        self.saved.as_ref().map_or(0, |saved| saved.held_bytes()) + self.unsent.as_ref().map_or(0, |unsent| unsent.len())
+        self.saved.as_ref().map_or(0, |saved| saved.held_bytes()) + self.unsent.as_ref().map_or(0, |unsent| unsent.held_bytes())
     }
 
     /// When to look at it again if nothing happens; 0 is never.
@@ -313,7 +315,10 @@ impl Connection {
 
     /// The socket took only some of `desk.out`; the rest waits here.
     pub(super) fn keep_unsent(&mut self, desk: &mut Desk, pace: &Pace) {
-        self.due = pace.begin(pace.write_ms, desk.now);
+        self.due = pace.moved(pace.begin(pace.write_ms, desk.now), pace.write_ms, desk.out.sent(), desk.now);
+        if let Phase::Ending { linger } = &mut self.phase {
+            *linger = true;
+        }
         self.unsent = Some(Box::new(desk.out.take_rest()));
     }
 
@@ -329,6 +334,12 @@ impl Connection {
     fn feed_head(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
         let input = desk.input();
         if input.is_empty() {
+            return false;
+        }
+        if input == b"\r\n" {
+            // Some clients send an empty line after a body; it begins nothing.
+            self.scanned = 0;
+            desk.use_up();
             return false;
         }
         if self.scanned > 0 && input.len() <= service.limits.head_bytes {
@@ -474,13 +485,14 @@ impl Connection {
         self.served += 1;
         let enough = service.max_requests > 0 && self.served >= service.max_requests;
         let last = last || enough || service.control.is_ending() || desk.response.wants_close() || !desk.request.head().keep_alive;
+        let large = desk.response.body_len() > LARGE_ANSWER;
         desk.write_answer(service, last);
         desk.request.end();
         self.since = desk.now;
         if last {
-            // A client that meant to go on may be sending its next request. Unread, that would make the kernel
-            // reset the connection, and the client lose its answer.
-            self.phase = Phase::Ending { linger: desk.request.head().keep_alive };
+            // What the client sends after its last request would, unread, make the kernel reset the connection, and
+            // the client lose what it has not received. So those that meant to go on are waited for, and large answers.
+            self.phase = Phase::Ending { linger: desk.request.head().keep_alive || large };
         }
     }
 }

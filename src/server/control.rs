@@ -45,7 +45,7 @@ impl Control {
 
     /// Is each answer the last one of its connection?
     pub(crate) fn is_ending(&self) -> bool {
-        self.draining.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed)
+        self.draining.load(Ordering::SeqCst) || self.stopping.load(Ordering::SeqCst)
     }
 }
 

@@ -16,7 +16,7 @@ const INPUT_BYTES: usize = 64 * 1024;
 /// From here on answers are sent before more requests are served.
 const OUTPUT_FULL: usize = 64 * 1024;
 /// Request objects kept for connections that will have to save theirs.
-const SPARE_REQUESTS: usize = 16;
+const SPARE_REQUESTS: usize = 4;
 
 /// One thread's tools. A connection brings what it had kept, and takes with it only what is unfinished.
 pub(super) struct Desk {
@@ -144,6 +144,7 @@ impl Desk {
                 out.push_body(response.take_body());
             }
         }
-        response.release_body();
+        // Nothing of an answer outlives it: the next one may be another client's.
+        response.reset().unwrap_or_default();
     }
 }

@@ -150,15 +150,19 @@ impl Worker {
         if at_once || refusal.is_some() {
             return self.turns(id, guard, false);
         }
-        if !self.register(id, &mut guard) {
-            return engine.close(id, guard);
-        }
+        // Let go of first, and watched then: were it still ours when its first event comes, its handler would run
+        // here, while others that were accepted with it wait.
+        guard.registered = true;
         self.set_deadline(id, &guard);
-        if engine.service.control.is_ending() {
-            return self.turns(id, guard, false);
-        }
-        if let Some(guard) = guard.release() {
-            self.turns(id, guard, false);
+        guard.abandon();
+        if let Err(error) = engine.slab.register(id, &engine.epoll) {
+            self.engine.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection is closed"));
+            if let Claim::Mine(guard) = engine.slab.claim(id, false) {
+                engine.close(id, guard);
+            }
+        } else if engine.service.control.is_ending() {
+            // A drain that began meanwhile has not seen it.
+            self.requeue(id);
         }
     }
 
@@ -216,7 +220,7 @@ impl Worker {
         let done = match (tenant.registered, output != tenant.watches_output) {
             (true, false) => return true,
             (true, true) => self.engine.epoll.modify(socket.as_raw_fd(), interest, id.token()),
-            (false, _) => self.engine.epoll.add(socket.as_fd(), interest, id.token()),
+            (false, _) => self.engine.epoll.add(socket.as_raw_fd(), interest, id.token()),
         };
         tenant.registered = true;
         tenant.watches_output = output;

@@ -24,5 +24,5 @@ mod sys;
 pub(crate) use connection::Pace;
 pub(crate) use control::Control;
 pub(crate) use listener::Listener;
-pub(crate) use pool::Engine;
+pub(crate) use pool::{Engine, Watch};
 pub(crate) use sys::process::open_file_limit;

@@ -18,6 +18,8 @@ pub(super) struct Output {
     sent: usize,
     /// The bytes of all parts.
     part_bytes: usize,
+    /// The bytes sent since it was empty, those that are not here any more as well.
+    sent_in_all: usize,
 }
 
 /// A body that is sent from where it lies, after the first `at` bytes of the buffer.
@@ -56,9 +58,14 @@ impl Output {
         self.len() == 0
     }
 
-    /// How many bytes were sent since the last `clear`.
+    /// How many bytes were sent since it was empty.
     pub(super) fn sent(&self) -> usize {
-        self.sent
+        self.sent_in_all
+    }
+
+    /// How much memory it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.capacity() + self.part_bytes
     }
 
     /// All that is left, if it lies in one piece.
@@ -90,9 +97,23 @@ impl Output {
         count
     }
 
-    /// Notes that the next `count` bytes are sent.
+    /// Notes that the next `count` bytes are sent. Bodies that are passed are dropped.
     pub(super) fn advance(&mut self, count: usize) {
         self.sent += count;
+        self.sent_in_all += count;
+        while let Some(Part { at, body }) = self.parts.first() {
+            let (at, len) = (*at, (**body).as_ref().len());
+            if self.sent < at + len {
+                return;
+            }
+            self.parts.remove(0);
+            self.part_bytes -= len;
+            self.sent -= at + len;
+            self.bytes.drain(..at);
+            for part in &mut self.parts {
+                part.at -= at;
+            }
+        }
     }
 
     /// Empty again, with its buffer; bodies are dropped.
@@ -101,6 +122,7 @@ impl Output {
         self.parts.clear();
         self.sent = 0;
         self.part_bytes = 0;
+        self.sent_in_all = 0;
     }
 
     /// What is left, for a connection to keep; this one is empty again, with its buffer.
@@ -147,7 +169,18 @@ mod tests {
             output.advance(sent);
             assert_eq!(gathered(&output), &all[sent..], "after {sent}");
             assert_eq!(output.len(), all.len() - sent);
+            assert_eq!(output.sent(), sent);
         }
+    }
+
+    #[test]
+    fn a_body_is_dropped_as_soon_as_it_is_sent() {
+        let mut output = sample();
+        let before = output.held_bytes();
+        output.advance(9);
+        assert_eq!(output.held_bytes(), before);
+        output.advance(1);
+        assert_eq!(output.held_bytes(), before - 5);
     }
 
     #[test]

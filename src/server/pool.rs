@@ -1,6 +1,7 @@
 //! The threads that serve, from the first to the last.
 
 use super::connection::Connection;
+use super::control::Control;
 use super::driver_epoll::{LISTENER, MAX_LISTENERS, STOP, TIMER, Worker};
 use super::listener::Listener;
 use super::slab::{Id, Slab, Tenant};
@@ -71,42 +72,49 @@ thread_local! {
     static SERVING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What can be short when an app starts. Made first, so that a start that fails has used up nothing.
+pub(crate) struct Watch {
+    epoll: Epoll,
+    timer: Timer,
+}
+
+impl Watch {
+    pub(crate) fn new(control: &Control, listeners: &[Listener]) -> Result<Watch> {
+        let build = || -> io::Result<Watch> {
+            let watch = Watch { epoll: Epoll::new()?, timer: Timer::new()? };
+            watch.epoll.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, STOP)?;
+            watch.epoll.add(watch.timer.as_fd().as_raw_fd(), epoll::READ, TIMER)?;
+            for (number, listener) in (0..MAX_LISTENERS).zip(listeners) {
+                watch.epoll.add(listener.as_fd().as_raw_fd(), epoll::READ, LISTENER - number)?;
+            }
+            Ok(watch)
+        };
+        build().map_err(|error| Error::io("start", &error))
+    }
+}
+
 impl Engine {
-    pub(crate) fn new(service: Service, options: &Options, listeners: Vec<Listener>) -> Result<Engine> {
+    pub(crate) fn new(watch: Watch, service: Service, options: &Options, listeners: Vec<Listener>) -> Engine {
         let size = |key| usize::try_from(options.get(key)).unwrap_or(usize::MAX);
         let max_connections = match size(Key::MaxConnections) {
             0 => usize::try_from(options.most(Key::MaxConnections)).unwrap_or(usize::MAX),
             most => most,
         };
-        let build = || -> io::Result<Engine> {
-            Ok(Engine {
-                epoll: Epoll::new()?,
-                timer: Timer::new()?,
-                timer_period: Duration::from_millis(u64::from((service.pace.shortest_ms() / 4).clamp(20, 1000))),
-                ticking: AtomicBool::new(false),
-                timer_lock: Mutex::default(),
-                slab: Slab::new(max_connections + TURNED_AWAY),
-                listeners: RwLock::new(listeners),
-                accept_paused: AtomicBool::new(false),
-                max_connections,
-                max_per_ip: size(Key::MaxConnectionsPerIp),
-                per_ip: Mutex::default(),
-                crew: Arc::new(Crew { serving: AtomicUsize::new(0), present: Mutex::new(0), changed: Condvar::new() }),
-                service: Arc::new(service),
-            })
-        };
-        let engine = build().map_err(|error| Error::io("start", &error))?;
-        engine.watch().map_err(|error| Error::io("start", &error))?;
-        Ok(engine)
-    }
-
-    fn watch(&self) -> io::Result<()> {
-        self.epoll.add(self.service.control.as_fd(), epoll::READ_LEVEL, STOP)?;
-        self.epoll.add(self.timer.as_fd(), epoll::READ, TIMER)?;
-        for (number, listener) in (0..MAX_LISTENERS).zip(self.listeners.read().iter()) {
-            self.epoll.add(listener.as_fd(), epoll::READ, LISTENER - number)?;
+        Engine {
+            epoll: watch.epoll,
+            timer: watch.timer,
+            timer_period: Duration::from_millis(u64::from((service.pace.shortest_ms() / 4).clamp(20, 1000))),
+            ticking: AtomicBool::new(false),
+            timer_lock: Mutex::default(),
+            slab: Slab::new(max_connections + TURNED_AWAY),
+            listeners: RwLock::new(listeners),
+            accept_paused: AtomicBool::new(false),
+            max_connections,
+            max_per_ip: size(Key::MaxConnectionsPerIp),
+            per_ip: Mutex::default(),
+            crew: Arc::new(Crew { serving: AtomicUsize::new(0), present: Mutex::new(0), changed: Condvar::new() }),
+            service: Arc::new(service),
         }
-        Ok(())
     }
 }
 
@@ -180,7 +188,8 @@ impl Engine {
     /// Is this call made by one of the app's own callbacks?
     pub(crate) fn is_serving_here(&self) -> bool {
         let name = std::ptr::from_ref(self).addr();
-        SERVING.with_borrow(|serving| serving.contains(&name))
+        // A thread that is ending, and calls from a destructor of its own, serves nothing any more.
+        SERVING.try_with(|serving| serving.borrow().contains(&name)).unwrap_or(false)
     }
 
     /// Is one thread serving, and no other?
@@ -239,7 +248,7 @@ impl Engine {
                 let Ok((id, mut guard)) = self.slab.insert(socket, Connection::new(peer, clock::milliseconds())) else { break };
                 self.on_insert();
                 guard.registered = true;
-                let added = guard.socket.as_ref().map(|socket| self.epoll.add(socket.as_fd(), epoll::READ, id.token()));
+                let added = guard.socket.as_ref().map(|socket| self.epoll.add(socket.as_raw_fd(), epoll::READ, id.token()));
                 if matches!(added, Some(Ok(()))) { guard.abandon() } else { self.close(id, guard) }
             }
         }
@@ -369,15 +378,18 @@ impl Engine {
     /// The timer has ticked.
     pub(super) fn on_tick(&self) {
         self.timer.take();
-        let paused = self.accept_paused.load(Ordering::SeqCst);
         self.resume_accepting();
-        if self.slab.len() > 0 || paused {
+        if self.slab.len() > 0 {
             return;
         }
         // Nobody is there: no more ticks. Who comes in this moment either finds the timer off, or is found here.
         let _changing = self.timer_lock.lock();
         self.ticking.store(false, Ordering::SeqCst);
-        if self.slab.len() == 0 { self.set_timer(Duration::ZERO) } else { self.ticking.store(true, Ordering::SeqCst) }
+        if self.slab.len() == 0 && !self.accept_paused.load(Ordering::SeqCst) {
+            self.set_timer(Duration::ZERO);
+        } else {
+            self.ticking.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Ends a connection.

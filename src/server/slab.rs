@@ -135,15 +135,25 @@ impl Slab {
         self.place(id.index).cell.claim(id.generation, fin)
     }
 
+    /// Lets the epoll watch a connection.
+    pub(super) fn register(&self, id: Id, epoll: &epoll::Epoll) -> io::Result<()> {
+        self.with_fd(id, |fd| epoll.add(fd, epoll::READ, id.token()))
+    }
+
     /// Puts a connection back into the epoll's queue, whether or not something new has come.
     pub(super) fn requeue(&self, id: Id, epoll: &epoll::Epoll) -> io::Result<()> {
+        self.with_fd(id, |fd| epoll.modify(fd, epoll::READ_WRITE, id.token()))
+    }
+
+    /// Does something with the socket of a connection that need not be ours; nothing if it is gone.
+    fn with_fd(&self, id: Id, act: impl FnOnce(RawFd) -> io::Result<()>) -> io::Result<()> {
         let place = self.place(id.index);
         let _stripe = self.stripe(id.index).lock();
         let fd = place.fd.load(Ordering::Relaxed);
         if fd == NO_FD || place.cell.generation() != id.generation {
             return Ok(());
         }
-        epoll.modify(fd, epoll::READ_WRITE, id.token())
+        act(fd)
     }
 
     /// Puts all connections back into the epoll's queue; an owner finds that something happened meanwhile.

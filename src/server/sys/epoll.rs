@@ -2,7 +2,7 @@
 
 use super::checked;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Input, and the other side's end of output.
 pub(crate) const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
@@ -44,8 +44,8 @@ impl Epoll {
     }
 
     /// Watches `fd` from now on; what is ready already counts as news.
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>, interest: u32, token: u64) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, fd.as_raw_fd(), interest, token)
+    pub(crate) fn add(&self, fd: RawFd, interest: u32, token: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, interest, token)
     }
 
     /// Watches `fd` for something else. What is ready is news again, so this also puts a descriptor back in the queue.
