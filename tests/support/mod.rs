@@ -1,0 +1,44 @@
+//! What the raw-socket tests share: a server in this process, and a client that reads strictly.
+
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test file uses its part")]
+
+mod client;
+mod random;
+mod server;
+
+pub use client::{Answer, Client, PATIENCE};
+pub use random::Random;
+pub use server::{Gate, Logs, Opened, Server};
+
+/// Bytes as a reader of a failed test can use them: text where it is text, escapes elsewhere, long ones cut.
+pub fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 600;
+    let mut out: String = bytes.iter().take(MOST).flat_map(|&byte| std::ascii::escape_default(byte)).map(char::from).collect();
+    if bytes.len() > MOST {
+        out += &format!("... ({} bytes)", bytes.len());
+    }
+    out
+}
+
+/// A GET that every server of these tests can answer with something.
+pub fn get(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
+}
+
+/// The same, as the last request of its connection.
+pub fn last_get(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// A POST with a length.
+pub fn post(target: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Bytes of a given length in which a lost, doubled or moved piece shows.
+pub fn pattern(length: usize) -> Vec<u8> {
+    let mut random = Random::new(length as u64);
+    (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect()
+}
