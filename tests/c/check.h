@@ -99,6 +99,11 @@ static CHECK_UNUSED const char *check_last_error(void)
     return error.data ? error.data : "(no error text)";
 }
 
+static CHECK_UNUSED int check_that(const char *file, int line, const char *what, int holds)
+{
+    return holds || check_fail(file, line, "%s does not hold", what);
+}
+
 static CHECK_UNUSED int check_int(const char *file, int line, const char *what, long long is, long long wanted)
 {
     return is == wanted || check_fail(file, line, "%s is %lld, not %lld", what, is, wanted);
@@ -144,7 +149,7 @@ static CHECK_UNUSED int check_contains(const char *file, int line, const char *w
 
 /* ---- statements ---- */
 
-#define CHECK(condition) ((condition) ? 1 : check_fail(__FILE__, __LINE__, "%s does not hold", #condition))
+#define CHECK(condition) check_that(__FILE__, __LINE__, #condition, (condition) ? 1 : 0)
 #define CHECK_INT(is, wanted) check_int(__FILE__, __LINE__, #is, (long long)(is), (long long)(wanted))
 #define CHECK_STATUS(call, wanted) check_status(__FILE__, __LINE__, #call, call, wanted)
 #define CHECK_OK(call) CHECK_STATUS(call, HASTY_OK)
