@@ -4,6 +4,9 @@ use crate::random::Random;
 use std::fs;
 use std::path::Path;
 
+/// Far beyond the limits of the check there is nothing new to see.
+const MAX_BYTES: usize = 4096;
+
 /// Requests that are right, whatever `tests/cases` holds.
 const OWN: &[&[u8]] = &[
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -142,15 +145,63 @@ const CHUNKS: &[&[u8]] = &[
     b"g\r\n",
 ];
 
-/// The requests to start from: our own, and what the cases hold.
+/// The requests to start from: our own, and what the cases send.
 pub fn seeds(cases: &Path) -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = OWN.iter().map(|seed| seed.to_vec()).collect();
     let mut files: Vec<_> = fs::read_dir(cases).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.sort();
     for file in files.iter().filter(|file| file.extension().is_some_and(|ext| ext == "http")) {
-        seeds.extend(fs::read(file).ok());
+        seeds.extend(fs::read_to_string(file).iter().flat_map(|text| sent(text)));
     }
+    seeds.retain(|seed| !seed.is_empty());
     seeds
+}
+
+/// What each case of a file sends; `tests/cases/README.md` tells how to read it.
+fn sent(text: &str) -> Vec<Vec<u8>> {
+    let mut cases: Vec<Vec<u8>> = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("==") {
+            cases.push(Vec::new());
+        }
+        let Some(case) = cases.last_mut() else { continue };
+        if let Some(bytes) = line.strip_prefix(">> ") {
+            case.extend(unescape(bytes));
+        } else if let Some(bytes) = line.strip_prefix('>') {
+            case.extend(unescape(bytes.strip_prefix(' ').unwrap_or(bytes)));
+            case.extend_from_slice(b"\r\n");
+        }
+        case.truncate(MAX_BYTES);
+    }
+    cases
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        bytes.extend_from_slice(plain.as_bytes());
+        let code = escape.chars().next().unwrap_or('\\');
+        rest = escape.get(code.len_utf8()..).unwrap_or_default();
+        match code {
+            'r' => bytes.push(b'\r'),
+            'n' => bytes.push(b'\n'),
+            't' => bytes.push(b'\t'),
+            '0' => bytes.push(0),
+            'x' => {
+                bytes.extend(rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()));
+                rest = rest.get(2..).unwrap_or_default();
+            }
+            '{' => {
+                let (times, what) = rest.split_once('}').and_then(|(inside, _)| inside.split_once('*')).unwrap_or_default();
+                bytes.extend(unescape(what).repeat(times.parse::<usize>().unwrap_or(0).min(MAX_BYTES)));
+                rest = rest.split_once('}').map_or("", |(_, rest)| rest);
+            }
+            other => bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
 }
 
 /// One input: made from parts, or a seed, or two; then broken in a few places, or in none.
@@ -166,8 +217,7 @@ pub fn input(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     for _ in 0..random.below(4) {
         breakage(random, &mut bytes);
     }
-    // Far beyond the limits there is nothing new to see.
-    bytes.truncate(4096);
+    bytes.truncate(MAX_BYTES);
     bytes
 }
 

@@ -190,8 +190,8 @@ fn judge(expected: &[Expected], bytes: &[u8]) -> std::result::Result<(), String>
         let right = match expected {
             Expected::Refused { status: wanted, too_long } => close && (status == *wanted || *too_long && matches!(status, 414 | 431)),
             Expected::RefusedEarly(wanted) => close && (status == *wanted || status == 400),
-            Expected::RefusedBody { status: wanted, .. } => close && status == *wanted || matches!(status, 400 | 404 | 405 | 413),
-            Expected::Incomplete { .. } => matches!(status, 400 | 404 | 405 | 408 | 413),
+            Expected::RefusedBody { status: wanted, .. } => close && status == *wanted || matches!(status, 204 | 400 | 404 | 405 | 413),
+            Expected::Incomplete { .. } => matches!(status, 204 | 400 | 404 | 405 | 408 | 413),
             Expected::Answer { method, body_bytes, last } => {
                 let ours = status == 200 && (head_only || answer.body == format!("{method} {body_bytes}").as_bytes());
                 (close || !last) && (ours || matches!(status, 204 | 400 | 404 | 405))
