@@ -20,7 +20,7 @@ HANDLER(echo) { return SAY("%s %s", hasty_request_method(req).data, hasty_reques
 HANDLER(search)
 {
     hasty_str name, value;
-    size_t used = (size_t)snprintf(text, sizeof text, "%s", hasty_request_query_count(req) ? "" : "nothing to look for");
+    size_t used = (size_t)snprintf(text, sizeof text, hasty_request_query_count(req) ? "" : "nothing to look for");
     for (size_t i = 0; used < sizeof text && hasty_request_query_at(req, i, &name, &value) == HASTY_OK; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%s = %s", i ? "\n" : "", name.data, value.data);
     return hasty_response_send_text(res, text);

@@ -18,8 +18,9 @@ TEST(the_version_is_three_numbers)
 TEST(every_status_has_its_own_name)
 {
     static const hasty_status all[] = {
-        HASTY_OK,         HASTY_ERR_NULL,  HASTY_ERR_INVALID, HASTY_ERR_STATE,     HASTY_ERR_IO,          HASTY_ERR_CLOSED,
-        HASTY_ERR_TIMEOUT, HASTY_ERR_PANIC, HASTY_ERR_LIMIT,   HASTY_ERR_NOT_FOUND, HASTY_ERR_UNSUPPORTED, HASTY_NEXT,
+        HASTY_OK,        HASTY_ERR_NULL,      HASTY_ERR_INVALID,     HASTY_ERR_STATE,
+        HASTY_ERR_IO,    HASTY_ERR_CLOSED,    HASTY_ERR_TIMEOUT,     HASTY_ERR_PANIC,
+        HASTY_ERR_LIMIT, HASTY_ERR_NOT_FOUND, HASTY_ERR_UNSUPPORTED, HASTY_NEXT,
     };
     enum { COUNT = sizeof all / sizeof all[0] };
     for (int i = 0; i < COUNT; i++) {
@@ -229,13 +230,13 @@ HANDLER(reads_all_then_shapes)
 {
     hasty_str name, value;
     const hasty_json *json;
-    size_t seen = hasty_request_method(req).len + hasty_request_path(req).len + hasty_request_raw_path(req).len
-                + hasty_request_query_string(req).len + hasty_request_target(req).len + hasty_request_route(req).len
-                + hasty_request_remote_address(req).len + hasty_request_id(req).len + hasty_request_body(req).len
-                + hasty_request_header(req, "Host").len + hasty_request_param(req, "id").len
-                + hasty_request_query(req, "q").len + hasty_request_cookie(req, "c").len + hasty_request_form(req, "f").len
-                + hasty_request_param_count(req) + hasty_request_query_count(req) + hasty_request_cookie_count(req)
-                + hasty_request_form_count(req);
+    size_t seen = hasty_request_method(req).len + hasty_request_path(req).len + hasty_request_raw_path(req).len +
+                  hasty_request_query_string(req).len + hasty_request_target(req).len + hasty_request_route(req).len +
+                  hasty_request_remote_address(req).len + hasty_request_id(req).len + hasty_request_body(req).len +
+                  hasty_request_header(req, "Host").len + hasty_request_param(req, "id").len +
+                  hasty_request_query(req, "q").len + hasty_request_cookie(req, "c").len +
+                  hasty_request_form(req, "f").len + hasty_request_param_count(req) + hasty_request_query_count(req) +
+                  hasty_request_cookie_count(req) + hasty_request_form_count(req);
     for (size_t i = 0; hasty_request_header_at(req, i, &name, &value) == HASTY_OK; i++)
         seen += name.len + value.len;
     hasty_request_json(req, &json);

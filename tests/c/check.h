@@ -156,8 +156,7 @@ static CHECK_UNUSED int check_contains(const char *file, int line, const char *w
 #define CHECK_STR(is, wanted) check_str(__FILE__, __LINE__, #is, is, wanted)
 #define CHECK_ABSENT(is) CHECK((is).data == NULL && "absent")
 #define CHECK_TEXT(is, wanted) check_text(__FILE__, __LINE__, #is, is, wanted)
-#define CHECK_BYTES(is, is_len, wanted, wanted_len)                                                                    \
-    check_bytes(__FILE__, __LINE__, #is, is, is_len, wanted, wanted_len)
+#define CHECK_BYTES(is, is_len, wanted, wanted_len) check_bytes(__FILE__, __LINE__, #is, is, is_len, wanted, wanted_len)
 #define CHECK_CONTAINS(is, part) check_contains(__FILE__, __LINE__, #is, is, part)
 /* The last error of this thread names `part`. */
 #define CHECK_ERROR_NAMES(part) check_contains(__FILE__, __LINE__, "the last error", check_last_error(), part)

@@ -994,7 +994,8 @@ TEST(signals_are_left_alone)
     CHECK_REPLY(get(port, "/"), 200, "fine");
     note_signals(during, &mask_during);
     for (int number = 1; number < 65; number++)
-        if (before[number].sa_handler != during[number].sa_handler || before[number].sa_flags != during[number].sa_flags)
+        if (before[number].sa_handler != during[number].sa_handler ||
+            before[number].sa_flags != during[number].sa_flags)
             check_fail(__FILE__, __LINE__, "the disposition of signal %d was changed", number);
     for (int number = 1; number < 65; number++)
         CHECK_INT(sigismember(&mask_before, number), sigismember(&mask_during, number));

@@ -46,8 +46,9 @@ TEST(a_body_of_exactly_max_body_bytes_is_taken)
 
 static char *chunked(size_t first, size_t second)
 {
-    return check_format("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n%zx\r\n%s\r\n0\r\n\r\n",
-                        first, check_repeat("x", first), second, check_repeat("y", second));
+    return check_format(
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n%zx\r\n%s\r\n0\r\n\r\n", first,
+        check_repeat("x", first), second, check_repeat("y", second));
 }
 
 TEST(chunks_are_added_up)

@@ -48,7 +48,8 @@ TEST(defaults_are_readable_by_name)
         CHECK_STR(hasty_app_option(app, "server_header"), "hasty");
         for (size_t i = 0; i < FIELDS; i++)
             if (fields[i].fallback != NULL)
-                check_str(__FILE__, __LINE__, fields[i].name, hasty_app_option(app, fields[i].name), fields[i].fallback);
+                check_str(__FILE__, __LINE__, fields[i].name, hasty_app_option(app, fields[i].name),
+                          fields[i].fallback);
         hasty_app_free(app);
     }
 }
@@ -105,7 +106,8 @@ TEST(every_field_of_the_struct_is_taken)
         check_text(__FILE__, __LINE__, fields[i].name, option_of(&options, fields[i].name),
                    check_format("%zu", 1234 + i));
     }
-    hasty_options options = {.size = sizeof options, .max_body_bytes = UINT64_C(5000000000), .server_header = "mine/1.0"};
+    hasty_options options = {
+        .size = sizeof options, .max_body_bytes = UINT64_C(5000000000), .server_header = "mine/1.0"};
     CHECK_TEXT(option_of(&options, "max_body_bytes"), "5000000000");
     CHECK_TEXT(option_of(&options, "server_header"), "mine/1.0");
 }
@@ -207,8 +209,8 @@ TEST(a_later_value_wins)
 
 TEST(a_value_that_is_no_number_is_refused_and_changes_nothing)
 {
-    static const char *const wrong[] = {"",  "many", "-1",         "1x",         "0x10",
-                                        "1.5", "1 2",  "4294967296", "99999999999999999999999"};
+    static const char *const wrong[] = {
+        "", "many", "-1", "1x", "0x10", "1.5", "1 2", "4294967296", "99999999999999999999999"};
     hasty_app *app = check_app(NULL);
     CHECK_OK(hasty_app_set_option(app, "max_headers", "55"));
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -152,8 +152,9 @@ typedef struct talker {
 
 static char *saying(const talker *t, int n, const char *body)
 {
-    return check_format("POST /%d?n=%d HTTP/1.1\r\nHost: x\r\nX-Who: %d\r\nCookie: who=%d\r\nContent-Length: %zu\r\n\r\n%s",
-                        t->who, n, t->who, t->who, strlen(body), body);
+    return check_format(
+        "POST /%d?n=%d HTTP/1.1\r\nHost: x\r\nX-Who: %d\r\nCookie: who=%d\r\nContent-Length: %zu\r\n\r\n%s", t->who, n,
+        t->who, t->who, strlen(body), body);
 }
 
 static void *talks(void *data)
@@ -314,9 +315,9 @@ TEST(nothing_spins_while_clients_take_their_time)
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12", /* half a chunk */
         "GET /huge HTTP/1.1\r\nHost: x\r\n\r\n",                                   /* an answer nobody reads */
         "GET /huge HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",  /* and more waits behind it */
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n",              /* refused, and not closed by the client */
-        "GET /gate HTTP/1.1\r\nHost: x\r\n\r\n",                                   /* in its handler */
-        "GET /gate HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",  /* with more behind it */
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", /* refused, and not closed by the client */
+        "GET /gate HTTP/1.1\r\nHost: x\r\n\r\n",                      /* in its handler */
+        "GET /gate HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", /* with more behind it */
     };
     enum { STATES = sizeof states / sizeof states[0] };
     client open[STATES], half[STATES];

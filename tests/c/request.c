@@ -386,9 +386,10 @@ TEST(the_nul_after_a_body_does_not_harm_the_next_request)
     int port;
     hasty_app *app = serve("/", body_as_c_string, NULL, &port);
     client c = client_open(port);
-    client_send(&c, check_format("%s%s%s", request_text("POST", "/", NULL, "one"), request_text("PUT", "/", NULL, "two"),
-                                 "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                 "3\r\nthr\r\n2\r\nee\r\n0\r\n\r\n"));
+    client_send(&c,
+                check_format("%s%s%s", request_text("POST", "/", NULL, "one"), request_text("PUT", "/", NULL, "two"),
+                             "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                             "3\r\nthr\r\n2\r\nee\r\n0\r\n\r\n"));
     client_send(&c, request_text("POST", "/", NULL, "four"));
     CHECK_REPLY(client_read(&c), 200, "one");
     CHECK_REPLY(client_read(&c), 200, "two");

@@ -541,8 +541,14 @@ HANDLER(returns_user_data)
 
 TEST(anything_but_ok_answers_500)
 {
-    static hasty_status statuses[] = {HASTY_ERR_NULL,  HASTY_ERR_INVALID, HASTY_ERR_STATE, HASTY_ERR_IO,
-                                      HASTY_ERR_CLOSED, HASTY_ERR_TIMEOUT, HASTY_NEXT,      -1,
+    static hasty_status statuses[] = {HASTY_ERR_NULL,
+                                      HASTY_ERR_INVALID,
+                                      HASTY_ERR_STATE,
+                                      HASTY_ERR_IO,
+                                      HASTY_ERR_CLOSED,
+                                      HASTY_ERR_TIMEOUT,
+                                      HASTY_NEXT,
+                                      -1,
                                       12345};
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         int port;

@@ -81,8 +81,9 @@ TEST(literals_decide_from_the_left)
 TEST(many_names_with_many_ways_are_searched_in_good_time)
 {
     int port;
-    hasty_app *app = SERVE(&port, "/:a/:b/:c/:d/:e/:f/:g/:h/end", "/a/:b/:c/:d/:e/:f/:g/:h/no", "/:a/a/:c/:d/:e/:f/:g/:h/no",
-                           "/a/a/:c/:d/:e/:f/:g/:h/no", "/:a/:b/a/:d/:e/:f/:g/:h/no", "/a/:b/a/:d/:e/:f/:g/:h/no");
+    hasty_app *app =
+        SERVE(&port, "/:a/:b/:c/:d/:e/:f/:g/:h/end", "/a/:b/:c/:d/:e/:f/:g/:h/no", "/:a/a/:c/:d/:e/:f/:g/:h/no",
+              "/a/a/:c/:d/:e/:f/:g/:h/no", "/:a/:b/a/:d/:e/:f/:g/:h/no", "/a/:b/a/:d/:e/:f/:g/:h/no");
     int64_t start = check_now_ms();
     for (int i = 0; i < 50; i++)
         REACHES(port, "/a/a/a/a/a/a/a/a/end", "/:a/:b/:c/:d/:e/:f/:g/:h/end");
@@ -218,8 +219,8 @@ static void refuse(hasty_app *app, const char *method, const char *pattern, cons
 
 TEST(a_pattern_that_is_malformed_is_refused_and_named)
 {
-    static const char *const patterns[] = {"",    "users",  "users/:id",   "/a/*/b", "/a/*rest/b", "/:",
-                                           "/:/a", "/a/:/b", "/*/", "/:id/x/:id"};
+    static const char *const patterns[] = {"",   "users", "users/:id", "/a/*/b", "/a/*rest/b",
+                                           "/:", "/:/a",  "/a/:/b",    "/*/",    "/:id/x/:id"};
     hasty_app *app = check_app(NULL);
     for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
         refuse(app, "GET", patterns[i], NULL);
@@ -229,8 +230,8 @@ TEST(a_pattern_that_is_malformed_is_refused_and_named)
 TEST(duplicates_and_ambiguities_are_refused_naming_both)
 {
     static const char *const pairs[][2] = {
-        {"/same", "/same"},         {"/a/:x", "/a/:x"},   {"/b/:x", "/b/:y"},         {"/c/*", "/c/*"},
-        {"/d/*", "/d/*rest"},       {"/e/*one", "/e/*two"}, {"/f/:x/g/:y", "/f/:z/g/:w"},
+        {"/same", "/same"},   {"/a/:x", "/a/:x"},     {"/b/:x", "/b/:y"},           {"/c/*", "/c/*"},
+        {"/d/*", "/d/*rest"}, {"/e/*one", "/e/*two"}, {"/f/:x/g/:y", "/f/:z/g/:w"},
     };
     hasty_app *app = check_app(NULL);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {

@@ -95,10 +95,11 @@ TEST(the_twins_of_requests_and_responses_agree)
         hasty_app *app = check_app(NULL);
         CHECK_OK(hasty_app_post(app, "/users/:id", handlers[i], NULL));
         int port = check_serve(app);
-        CHECK_REPLY(ask(port, request_text("POST", "/users/7?q=a+b&empty=",
-                                           "Cookie: c=1\r\nX-Empty:\r\nContent-Type: application/x-www-form-urlencoded\r\n",
-                                           "f=x+y")),
-                    200, "compared");
+        CHECK_REPLY(
+            ask(port, request_text("POST", "/users/7?q=a+b&empty=",
+                                   "Cookie: c=1\r\nX-Empty:\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+                                   "f=x+y")),
+            200, "compared");
         hasty_app_free(app);
     }
 }
@@ -106,7 +107,8 @@ TEST(the_twins_of_requests_and_responses_agree)
 TEST(the_twins_of_options_agree)
 {
     hasty_app *app = check_app(NULL);
-    static const char *const names[] = {"threads", "max_body_bytes", "server_header", "max_connections", "no_such_option"};
+    static const char *const names[] = {"threads", "max_body_bytes", "server_header", "max_connections",
+                                        "no_such_option"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         AGREE(hasty_app_option, app, names[i]);
     CHECK_OK(hasty_app_set_option(app, "server_header", ""));
