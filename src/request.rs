@@ -402,9 +402,10 @@ impl Request {
         }
     }
 
-    /// Forgets a head that was refused, so that nobody reads half of it.
-    pub(crate) fn blank(&mut self, peer: Peer) {
-        self.head = Head::default();
+    /// Forgets a head that was refused, so that nobody reads half of it; only the method still decides whether
+    /// the answer has a body.
+    pub(crate) fn blank(&mut self, peer: Peer, method: Method) {
+        self.head = Head { method, ..Head::default() };
         self.base = 0;
         self.peer = peer;
         self.route = None;

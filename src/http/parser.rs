@@ -208,6 +208,7 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn head(mut self, head: &mut Head) -> Result<usize, Stop> {
         head.fields.clear();
+        head.method = Method::Other;
         self.skip_empty_line()?;
         self.request_line(head)?;
         let mut seen = Seen::default();

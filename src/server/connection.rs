@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::output::Output;
 use crate::error::{Error, Kind};
 use crate::http::body::Chunked;
+use crate::http::method::Method;
 use crate::http::parser::{self, Framing, Outcome, Refusal, head_end};
 use crate::options::{Key, Options};
 use crate::request::{Peer, Request};
@@ -17,8 +18,10 @@ use std::sync::Arc;
 
 /// An unread body up to this size is received and thrown away, so that the connection can go on.
 const SKIPPED_BYTES: u64 = 256 * 1024;
-/// How long the client has, after an answer that ends the connection, to read it and end its own side.
+/// After an answer that ends the connection: how long the client may send nothing before it ends its own side,
 const LINGER_MS: u32 = 2_000;
+/// and how long it may go on sending what nobody reads.
+const LINGER_MOST_MS: u32 = 30_000;
 /// What is smaller is with the client at once.
 const LARGE_ANSWER: u64 = 16 * 1024;
 /// A rate is judged after this time.
@@ -55,21 +58,30 @@ impl Pace {
         [self.header_ms, self.body_ms, self.idle_ms, self.write_ms, LINGER_MS].into_iter().filter(|&ms| ms > 0).min().unwrap_or(LINGER_MS)
     }
 
-    /// When something that begins now must have moved for the first time.
-    fn begin(&self, silence_ms: u32, now: u32) -> u32 {
-        after(now, if self.min_rate == 0 || silence_ms > 0 && silence_ms < RATE_GRACE_MS { silence_ms } else { RATE_GRACE_MS })
+    /// When a body or an answer that begins now is too slow if nothing of it moves. 0 is never.
+    fn begin(&self, now: u32) -> u32 {
+        if self.min_rate == 0 { 0 } else { after(now, RATE_GRACE_MS) }
     }
 
-    /// The deadline `due` after `bytes` have moved. Each byte buys the time that the rate gives it, but nobody
-    /// may save up more than `silence_ms`: a fast start is no licence to dawdle.
-    fn moved(&self, due: u32, silence_ms: u32, bytes: usize, now: u32) -> u32 {
-        let most = if silence_ms > 0 { silence_ms } else { RATE_GRACE_MS };
+    /// The same after `bytes` have moved. Each buys the time that the rate gives it, but no more is saved up than
+    /// the longest pause: a fast start is no licence to dawdle.
+    fn moved(&self, slow: u32, pause_ms: u32, bytes: usize, now: u32) -> u32 {
         if self.min_rate == 0 {
-            return after(now, silence_ms);
+            return 0;
         }
         let bought = (bytes as u64).saturating_mul(1000) / u64::from(self.min_rate);
-        let left = u64::try_from(due.wrapping_sub(now) as i32).unwrap_or(0);
-        after(now, u32::try_from(left + bought).unwrap_or(u32::MAX).clamp(1, most))
+        let left = u64::try_from(slow.wrapping_sub(now) as i32).unwrap_or(0);
+        let most = pause_ms.max(RATE_GRACE_MS);
+        after(now, u32::try_from(left + bought).unwrap_or(most).clamp(1, most))
+    }
+}
+
+/// The earlier of two deadlines, either of which may be 0, never.
+fn earlier(one: u32, other: u32) -> u32 {
+    match (one, other) {
+        (0, deadline) | (deadline, 0) => deadline,
+        _ if (one.wrapping_sub(other) as i32) < 0 => one,
+        _ => other,
     }
 }
 
@@ -89,10 +101,10 @@ pub(super) struct Connection {
     scanned: usize,
     /// Is there more in `saved` than a partial request?
     unfed: bool,
-    /// When the present head, the last idle time or the lingering began, in milliseconds.
+    /// When the present head or idle time began, or the last byte of a body or an answer moved; in milliseconds.
     since: u32,
-    /// When the body or answer that is moving must be further; 0 is never.
-    due: u32,
+    /// When the body or the answer is too slow, or the lingering too long; 0 is never.
+    slow: u32,
     /// How many requests were answered.
     served: u64,
     /// Answers that the socket did not take.
@@ -126,7 +138,7 @@ impl Default for Connection {
 impl Connection {
     /// A connection accepted at `now`.
     pub(super) fn new(peer: Peer, now: u32) -> Connection {
-        Connection { peer, phase: Phase::Reading, saved: None, scanned: 0, unfed: false, since: now, due: 0, served: 0, unsent: None }
+        Connection { peer, phase: Phase::Reading, saved: None, scanned: 0, unfed: false, since: now, slow: 0, served: 0, unsent: None }
     }
 
     pub(super) fn peer(&self) -> Peer {
@@ -171,12 +183,12 @@ impl Connection {
     /// When to look at it again if nothing happens; 0 is never.
     pub(super) fn deadline(&self, pace: &Pace) -> u32 {
         match &self.phase {
-            _ if self.unsent.is_some() => self.due,
+            _ if self.unsent.is_some() => earlier(after(self.since, pace.write_ms), self.slow),
             Phase::Reading if self.saved.is_none() => after(self.since, pace.idle_ms),
             // Absolute from the first byte: a byte now and then does not prolong it.
             Phase::Reading => after(self.since, pace.header_ms),
-            Phase::Uploading(_) | Phase::Skipping(_) => self.due,
-            Phase::Lingering => after(self.since, LINGER_MS),
+            Phase::Uploading(_) | Phase::Skipping(_) => earlier(after(self.since, pace.body_ms), self.slow),
+            Phase::Lingering => earlier(after(self.since, LINGER_MS), self.slow),
             Phase::Ending { .. } | Phase::Closed => 0,
         }
     }
@@ -274,7 +286,8 @@ impl Connection {
     /// Answers with an error of the library's own, and ends the connection.
     pub(super) fn refuse_and_end(&mut self, code: u16, why: Error, desk: &mut Desk, service: &Arc<Service>) {
         if !self.is_uploading() {
-            desk.request.blank(self.peer);
+            let method = if desk.input().is_empty() { Method::Other } else { desk.request.known_method() };
+            desk.request.blank(self.peer, method);
         }
         service.fail(code, why, None, &desk.request, &mut desk.response);
         self.finish(desk, service, true);
@@ -284,15 +297,21 @@ impl Connection {
 
     /// Bytes were received.
     pub(super) fn note_received(&mut self, count: usize, pace: &Pace, now: u32) {
-        if let Phase::Uploading(_) | Phase::Skipping(_) = self.phase {
-            self.due = pace.moved(self.due, pace.body_ms, count, now);
+        match self.phase {
+            Phase::Uploading(_) | Phase::Skipping(_) => {
+                self.since = now;
+                self.slow = pace.moved(self.slow, pace.body_ms, count, now);
+            }
+            Phase::Lingering => self.since = now,
+            Phase::Reading | Phase::Ending { .. } | Phase::Closed => {}
         }
     }
 
     /// Bytes of what is unsent were sent.
     pub(super) fn note_sent(&mut self, count: usize, pace: &Pace, now: u32) {
         if count > 0 {
-            self.due = pace.moved(self.due, pace.write_ms, count, now);
+            self.since = now;
+            self.slow = pace.moved(self.slow, pace.write_ms, count, now);
         }
     }
 
@@ -309,13 +328,15 @@ impl Connection {
         self.unsent = None;
         if let Phase::Ending { linger } = self.phase {
             self.since = now;
+            self.slow = after(now, LINGER_MOST_MS);
             self.phase = if linger { Phase::Lingering } else { Phase::Closed };
         }
     }
 
     /// The socket took only some of `desk.out`; the rest waits here.
     pub(super) fn keep_unsent(&mut self, desk: &mut Desk, pace: &Pace) {
-        self.due = pace.moved(pace.begin(pace.write_ms, desk.now), pace.write_ms, desk.out.sent(), desk.now);
+        self.since = desk.now;
+        self.slow = pace.moved(pace.begin(desk.now), pace.write_ms, desk.out.sent(), desk.now);
         if let Phase::Ending { linger } = &mut self.phase {
             *linger = true;
         }
@@ -406,7 +427,8 @@ impl Connection {
             Ok(None) => {
                 if body.is_new {
                     body.is_new = false;
-                    self.due = service.pace.begin(service.pace.body_ms, desk.now);
+                    self.since = desk.now;
+                    self.slow = service.pace.begin(desk.now);
                     // RFC 9110 10.1.1: "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the content".
                     if nothing_came && desk.request.head().expects_continue {
                         desk.out.bytes_mut().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -457,7 +479,7 @@ impl Connection {
             Phase::Ending { linger } => *linger |= last || !desk.input().is_empty(),
             phase if framing == Framing::Absent => *phase = Phase::Reading,
             phase => {
-                self.due = service.pace.begin(service.pace.body_ms, desk.now);
+                self.slow = service.pace.begin(desk.now);
                 *phase = Phase::Skipping(Box::new(skip));
             }
         }
@@ -779,15 +801,51 @@ mod tests {
         talk.connection.note_received(480, &PACE, 6000);
         assert_eq!(talk.connection.deadline(&PACE), 12_000, "480 bytes buy two seconds");
         assert!(!talk.connection.is_late(&PACE, 11_999) && talk.connection.is_late(&PACE, 12_000));
+        let impatient = Pace { body_ms: 1500, ..PACE };
+        assert_eq!(talk.connection.deadline(&impatient), 7_500, "silence is judged for itself");
     }
 
     #[test]
     fn a_fast_start_is_no_licence_to_dawdle() {
-        let due = PACE.moved(PACE.begin(30_000, 1000), 30_000, 10 << 20, 2000);
-        assert_eq!(due, 32_000, "no more than the longest pause is saved up");
-        assert_eq!(PACE.moved(due, 30_000, 1, 31_000), 32_004, "a byte buys 4 ms");
-        let off = Pace { min_rate: 0, ..PACE };
-        assert_eq!(off.moved(due, 30_000, 1, 31_000), 61_000, "without a rate only silence counts");
-        assert_eq!(off.begin(0, 31_000), 0, "never");
+        let slow = PACE.moved(PACE.begin(1000), 30_000, 10 << 20, 2000);
+        assert_eq!(slow, 32_000, "no more than the longest pause is saved up");
+        assert_eq!(PACE.moved(slow, 30_000, 1, 31_000), 32_004, "a byte buys 4 ms");
+        assert_eq!(PACE.moved(slow, 30_000, 1, 40_000), 40_004, "not more when it is too late");
+        assert_eq!(Pace { min_rate: 0, ..PACE }.moved(slow, 30_000, 1, 31_000), 0, "never");
+    }
+
+    #[test]
+    fn a_response_never_outlives_its_request() {
+        let service = service(|_| {});
+        let mut desk = Desk::new(&service);
+        let mut waiting = Connection::new(Peer::Unix, 0);
+        let mut say = |connection: &mut Connection, bytes: &[u8]| {
+            connection.sit_down(&mut desk);
+            desk.request.bytes_mut().extend_from_slice(bytes);
+            connection.feed(&mut desk, &service);
+            connection.stand_up(&mut desk);
+            let answer = String::from_utf8_lossy(desk.out.single().unwrap()).into_owned();
+            desk.out.clear();
+            answer
+        };
+        say(&mut waiting, b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
+        let other = say(&mut Connection::new(Peer::Unix, 0), b"PUT /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(other.starts_with("HTTP/1.1 405") && other.contains("Allow: "));
+        let answer = say(&mut waiting, b"cd");
+        assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("Allow: ") && answer.ends_with("abcd"), "{answer}");
+    }
+
+    #[test]
+    fn an_empty_line_begins_nothing() {
+        let mut talk = talk();
+        talk.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+        assert!(talk.connection.is_idle());
+        assert_eq!(talk.end(), "");
+    }
+
+    #[test]
+    fn a_malformed_head_request_is_answered_without_a_body() {
+        let answer = talk().say(b"HEAD / HTTP/1.1\r\nHost : a\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.ends_with("\r\n\r\n"), "{answer}");
     }
 }

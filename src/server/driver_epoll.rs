@@ -170,8 +170,8 @@ impl Worker {
         let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
         let Worker { engine, desk } = self;
         connection.refuse_and_end(503, Error::fixed(Kind::Limit, words), desk, &engine.service);
-        send(socket.as_fd(), connection, desk, engine);
         connection.stand_up(desk);
+        send(socket.as_fd(), connection, desk, engine);
     }
 
     /// Serves a connection that is ours until it waits, is over, or has had its turn.
@@ -180,7 +180,8 @@ impl Worker {
             // The other side's end, once announced, comes after all its bytes.
             let fin = guard.fin();
             let turn = self.turn(&mut guard, fin, std::mem::take(&mut due));
-            self.engine.count_held(&mut guard);
+            let Tenant { connection, counted, .. } = &mut *guard;
+            self.engine.count_held(connection, counted);
             match turn {
                 Turn::Close => return self.engine.close(id, guard),
                 _ if !self.register(id, &mut guard) => return self.engine.close(id, guard),
@@ -232,7 +233,7 @@ impl Worker {
 
     /// Receives, feeds and sends until nothing more can be done now. `due`: its deadline has passed.
     fn turn(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
-        let Tenant { socket: Some(socket), connection, .. } = tenant else { return Turn::Close };
+        let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk } = self;
         let socket = socket.as_fd();
         if connection.unsent_mut().is_some() {
@@ -265,8 +266,10 @@ impl Worker {
             } else {
                 receive(socket, connection, desk, engine, fin, &mut received)
             };
-            send(socket, connection, desk, engine);
             connection.stand_up(desk);
+            // What is let go of counts no more when the client has its answer.
+            engine.count_held(connection, counted);
+            send(socket, connection, desk, engine);
             // Feeding may have stopped for the output's sake, or at the end.
             if more || connection.is_unfed() || connection.is_closed() {
                 continue;
@@ -277,8 +280,8 @@ impl Worker {
             }
             connection.sit_down(desk);
             connection.time_is_up(desk, &engine.service);
-            send(socket, connection, desk, engine);
             connection.stand_up(desk);
+            send(socket, connection, desk, engine);
         }
     }
 }

@@ -347,11 +347,11 @@ impl Engine {
     }
 
     /// Brings the count of buffered bytes up to date.
-    pub(super) fn count_held(&self, tenant: &mut Tenant) {
-        let held = tenant.connection.held_bytes();
-        if held != tenant.counted {
-            self.service.buffered.replace(tenant.counted, held);
-            tenant.counted = held;
+    pub(super) fn count_held(&self, connection: &Connection, counted: &mut usize) {
+        let held = connection.held_bytes();
+        if held != *counted {
+            self.service.buffered.replace(*counted, held);
+            *counted = held;
         }
     }
 
