@@ -6,6 +6,8 @@ mod client;
 mod random;
 mod server;
 
+use std::sync::LazyLock;
+
 pub use client::{Answer, Client, PATIENCE};
 pub use random::Random;
 pub use server::{Gate, Logs, Opened, Server};
@@ -37,8 +39,15 @@ pub fn post(target: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Bytes of a given length in which a lost, doubled or moved piece shows.
-pub fn pattern(length: usize) -> Vec<u8> {
-    let mut random = Random::new(length as u64);
-    (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect()
+/// Up to 8 MiB in which a lost, doubled or moved piece shows.
+pub fn pattern(length: usize) -> &'static [u8] {
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let mut random = Random::new(8);
+        let mut bytes = Vec::new();
+        while bytes.len() < 8 << 20 {
+            bytes.extend_from_slice(&random.next().to_le_bytes());
+        }
+        bytes
+    });
+    &BYTES[..length]
 }
