@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result, Shown};
 use crate::handler::{ErrorHandler, Handler, Log};
-use crate::options::{Options, parse_number};
+use crate::options::{Key, Options, parse_number};
 use crate::request::Request;
 use crate::response::Response;
 use crate::router::Router;
@@ -117,7 +117,7 @@ impl App {
                 return Err(Error::new(Kind::NotFound, words));
             };
             match name {
-                "max_body_bytes" => setup.routes[index].max_body_bytes = Some(parse_number(name, value)?),
+                "max_body_bytes" => setup.routes[index].max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(name, value)?)?),
                 _ => {
                     let words = format!("there is no route option \"{}\"; there is max_body_bytes", Shown(name.as_bytes()));
                     return Err(Error::new(Kind::NotFound, words));
@@ -215,7 +215,7 @@ impl App {
         service.on_error = setup.on_error;
         service.on_log = setup.on_log;
         let engine = Arc::new(Engine::new(watch, service, &options, setup.listeners));
-        let count = usize::try_from(options.get(crate::options::Key::Threads)).unwrap_or(usize::MAX);
+        let count = usize::try_from(options.get(Key::Threads)).unwrap_or(usize::MAX);
         let engine = self.engine.get_or_init(|| engine);
         *self.threads.lock() = engine.spawn(count)?;
         Ok(())

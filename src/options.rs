@@ -94,12 +94,17 @@ impl Options {
 
     /// Sets an option that is a number.
     pub fn set(&mut self, key: Key, value: u64) -> Result<()> {
+        self.numbers[key as usize] = Options::checked(key, value)?;
+        Ok(())
+    }
+
+    /// The value, if it is within the option's bounds.
+    pub(crate) fn checked(key: Key, value: u64) -> Result<u64> {
         let rule = &RULES[key as usize];
         if value > rule.most {
             return Err(Error::invalid(format!("option {} = {value} is more than {}", rule.name, rule.most)));
         }
-        self.numbers[key as usize] = value;
-        Ok(())
+        Ok(value)
     }
 
     /// What the `Server` field says; "" for no such field.

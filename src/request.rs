@@ -62,6 +62,7 @@ struct Views {
     path: OnceCell<Vec<u8>>,
     raw_path: OnceCell<Vec<u8>>,
     remote_address: OnceCell<Vec<u8>>,
+    host: OnceCell<Vec<u8>>,
     id: OnceCell<Vec<u8>>,
     params: OnceCell<Pairs>,
     query: OnceCell<Pairs>,
@@ -78,7 +79,7 @@ impl Views {
         if !self.used.replace(false) {
             return;
         }
-        for cell in [&mut self.path, &mut self.raw_path, &mut self.remote_address, &mut self.id] {
+        for cell in [&mut self.path, &mut self.raw_path, &mut self.remote_address, &mut self.host, &mut self.id] {
             if let Some(mut text) = cell.take() {
                 text.clear();
                 text.shrink_to(KEPT_BYTES);
@@ -176,6 +177,11 @@ impl Request {
 
     /// The first header called `name`, in any case, without the spaces around its value.
     pub fn header(&self, name: &[u8]) -> Option<Text<'_>> {
+        if let (true, Some(authority)) = (name.eq_ignore_ascii_case(b"host"), self.head.target.authority) {
+            // RFC 9112 3.2.2: "When an origin server receives a request with an absolute-form of request-target, the origin
+            // server MUST ignore the received Host header field (if any) and instead use the host information of the request-target."
+            return Some(self.views.text(&self.views.host, |text| text.extend_from_slice(self.bytes_at(authority))));
+        }
         let field = self.head.fields.iter().find(|field| self.bytes_at(field.name).eq_ignore_ascii_case(name))?;
         Some(self.text_at(field.value))
     }

@@ -554,6 +554,9 @@ pub unsafe extern "C" fn hasty_app_drain(app: *mut hasty_app, timeout_ms: i32) -
 /// `app` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_stop(app: *mut hasty_app) {
+    if app.is_null() {
+        return;
+    }
     // No guard: a signal handler may be here, and nothing below can panic or allocate.
     // SAFETY: the caller vouches for a live `app`.
     if let Ok(app) = unsafe { handle::borrow(app.cast_const()) } {

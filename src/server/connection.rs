@@ -5,90 +5,23 @@
 //! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
 
 use super::desk::Desk;
+use super::incoming::{Incoming, SKIPPED_BYTES, Skip, TakeError};
+use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier};
 use super::output::Output;
 use crate::error::{Error, Kind};
-use crate::http::body::Chunked;
 use crate::http::method::Method;
 use crate::http::parser::{self, Framing, Outcome, Refusal, head_end};
-use crate::options::{Key, Options};
 use crate::request::{Peer, Request};
 use crate::service::Service;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// An unread body up to this size is received and thrown away, so that the connection can go on.
-const SKIPPED_BYTES: u64 = 256 * 1024;
-/// After an answer that ends the connection: how long the client may send nothing before it ends its own side,
-const LINGER_MS: u32 = 2_000;
-/// and how long it may go on sending what nobody reads.
-const LINGER_MOST_MS: u32 = 30_000;
 /// What is smaller is with the client at once.
 const LARGE_ANSWER: u64 = 16 * 1024;
-/// A rate is judged after this time.
-const RATE_GRACE_MS: u32 = 5_000;
 /// Saved heads grow by at least this.
 const HEAD_ROOM: usize = 1024;
 /// Bodies grow as they are received, by at least this, never by what Content-Length promises.
 const BODY_ROOM: usize = 64 * 1024;
-
-/// The time-outs in milliseconds, and the rate in bytes a second; zero is off.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    pub(super) header_ms: u32,
-    pub(super) body_ms: u32,
-    pub(super) idle_ms: u32,
-    pub(super) write_ms: u32,
-    pub(super) min_rate: u32,
-}
-
-impl Pace {
-    pub(crate) fn new(options: &Options) -> Pace {
-        let number = |key| u32::try_from(options.get(key)).unwrap_or(u32::MAX);
-        Pace {
-            header_ms: number(Key::HeaderTimeoutMs),
-            body_ms: number(Key::BodyTimeoutMs),
-            idle_ms: number(Key::IdleTimeoutMs),
-            write_ms: number(Key::WriteTimeoutMs),
-            min_rate: number(Key::MinRateBytes),
-        }
-    }
-
-    /// The shortest time that anything has to be noticed in.
-    pub(super) fn shortest_ms(&self) -> u32 {
-        [self.header_ms, self.body_ms, self.idle_ms, self.write_ms, LINGER_MS].into_iter().filter(|&ms| ms > 0).min().unwrap_or(LINGER_MS)
-    }
-
-    /// When a body or an answer that begins now is too slow if nothing of it moves. 0 is never.
-    fn begin(&self, now: u32) -> u32 {
-        if self.min_rate == 0 { 0 } else { after(now, RATE_GRACE_MS) }
-    }
-
-    /// The same after `bytes` have moved. Each buys the time that the rate gives it, but no more is saved up than
-    /// the longest pause: a fast start is no licence to dawdle.
-    fn moved(&self, slow: u32, pause_ms: u32, bytes: usize, now: u32) -> u32 {
-        if self.min_rate == 0 {
-            return 0;
-        }
-        let bought = (bytes as u64).saturating_mul(1000) / u64::from(self.min_rate);
-        let left = u64::try_from(slow.wrapping_sub(now) as i32).unwrap_or(0);
-        let most = pause_ms.max(RATE_GRACE_MS);
-        after(now, u32::try_from(left + bought).unwrap_or(most).clamp(1, most))
-    }
-}
-
-/// The earlier of two deadlines, either of which may be 0, never.
-fn earlier(one: u32, other: u32) -> u32 {
-    match (one, other) {
-        (0, deadline) | (deadline, 0) => deadline,
-        _ if (one.wrapping_sub(other) as i32) < 0 => one,
-        _ => other,
-    }
-}
-
-/// `ms` after `from`; zero is never, so what would be zero is one.
-fn after(from: u32, ms: u32) -> u32 {
-    if ms == 0 { 0 } else { from.wrapping_add(ms).max(1) }
-}
 
 /// One connection's state. An idle one holds no buffer.
 pub(super) struct Connection {
@@ -519,110 +452,12 @@ impl Connection {
     }
 }
 
-/// A body being received, behind its head in a request's bytes.
-struct Incoming {
-    /// Where it begins.
-    start: usize,
-    /// Where the data received so far ends.
-    end: usize,
-    /// How many bytes it will have; None when it comes in chunks.
-    length: Option<u64>,
-    /// The decoder, when it comes in chunks.
-    chunked: Option<Chunked>,
-    /// Was it not looked at before?
-    is_new: bool,
-}
-
-enum TakeError {
-    TooLong,
-    Refused(Refusal),
-}
-
-impl Incoming {
-    fn new(framing: Framing, start: usize, service: &Service) -> Incoming {
-        let (length, chunked) = match framing {
-            Framing::Absent => (Some(0), None),
-            Framing::Length(length) => (Some(length), None),
-            Framing::Chunked => (None, Some(Chunked::new(service.limits.head_bytes, service.limits.fields))),
-        };
-        Incoming { start, end: start, length, chunked, is_new: true }
-    }
-
-    fn received(&self) -> u64 {
-        (self.end - self.start) as u64
-    }
-
-    /// How many bytes to receive at most.
-    fn left(&self) -> usize {
-        self.length.map_or(usize::MAX, |length| usize::try_from(length - self.received()).unwrap_or(usize::MAX))
-    }
-
-    /// The first `count` bytes before it are gone.
-    fn shift(&mut self, count: usize) {
-        self.start -= count;
-        self.end -= count;
-    }
-
-    /// Takes in what was added to `bytes`. Some: it is complete, and what follows it begins there.
-    fn take_in(&mut self, bytes: &mut Vec<u8>, limit: u64) -> Result<Option<usize>, TakeError> {
-        let Some(chunked) = &mut self.chunked else {
-            let length = self.length.unwrap_or(0);
-            let here = (bytes.len() - self.start) as u64;
-            self.end = self.start + here.min(length) as usize;
-            return Ok((here >= length).then_some(self.end));
-        };
-        let decoded = chunked.decode(bytes, self.end, self.end).map_err(TakeError::Refused)?;
-        self.end = decoded.data_end;
-        let promised = chunked.left_in_chunk();
-        if self.received().saturating_add(promised) > limit {
-            return Err(TakeError::TooLong);
-        }
-        if decoded.done {
-            return Ok(Some(decoded.consumed));
-        }
-        bytes.truncate(self.end);
-        Ok(None)
-    }
-}
-
-/// A body being thrown away.
-struct Skip {
-    /// How many bytes may still come; of chunks, their sizes and line ends as well.
-    left: u64,
-    chunked: Option<Chunked>,
-}
-
-impl Skip {
-    fn new(framing: Framing, service: &Service) -> Skip {
-        let (left, chunked) = match framing {
-            Framing::Absent => (0, None),
-            Framing::Length(length) => (length, None),
-            Framing::Chunked => (SKIPPED_BYTES, Some(Chunked::new(service.limits.head_bytes, service.limits.fields))),
-        };
-        Skip { left, chunked }
-    }
-
-    /// Throws away what is there. Some(true): that was all of it. None: it is malformed, or too much.
-    fn take_in(&mut self, desk: &mut Desk) -> Option<bool> {
-        let from = desk.used;
-        let here = (desk.request.bytes().len() - from) as u64;
-        let (consumed, done) = match &mut self.chunked {
-            None => (here.min(self.left), here >= self.left),
-            Some(chunked) => {
-                let decoded = chunked.decode(desk.request.bytes_mut(), from, from).ok()?;
-                ((decoded.consumed - from) as u64, decoded.done)
-            }
-        };
-        self.left = self.left.checked_sub(consumed)?;
-        desk.used += consumed as usize;
-        Some(done)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::parser::work;
+    use crate::options::Options;
+    use crate::response::Response;
     use crate::router::Router;
     use crate::server::Control;
     use crate::service::Route;
@@ -634,7 +469,7 @@ mod tests {
         let mut routes = Vec::new();
         for (method, pattern) in [("GET", "/"), ("POST", "/echo")] {
             router.add(method, pattern).unwrap();
-            let echo = |request: &Request, response: &mut crate::Response| response.send_text(&request.body());
+            let echo = |request: &Request, response: &mut Response| response.send_text(&request.body());
             routes.push(Route::new(pattern, Vec::new(), Box::new(echo)));
         }
         Arc::new(Service::new(&options, router, routes, Arc::new(Control::new().unwrap())))
@@ -803,15 +638,6 @@ mod tests {
         assert!(!talk.connection.is_late(&PACE, 11_999) && talk.connection.is_late(&PACE, 12_000));
         let impatient = Pace { body_ms: 1500, ..PACE };
         assert_eq!(talk.connection.deadline(&impatient), 7_500, "silence is judged for itself");
-    }
-
-    #[test]
-    fn a_fast_start_is_no_licence_to_dawdle() {
-        let slow = PACE.moved(PACE.begin(1000), 30_000, 10 << 20, 2000);
-        assert_eq!(slow, 32_000, "no more than the longest pause is saved up");
-        assert_eq!(PACE.moved(slow, 30_000, 1, 31_000), 32_004, "a byte buys 4 ms");
-        assert_eq!(PACE.moved(slow, 30_000, 1, 40_000), 40_004, "not more when it is too late");
-        assert_eq!(Pace { min_rate: 0, ..PACE }.moved(slow, 30_000, 1, 31_000), 0, "never");
     }
 
     #[test]

@@ -11,8 +11,10 @@ use super::sys::socket;
 use crate::error::{Error, Kind};
 use crate::handler::Level;
 use crate::request::Peer;
+use crate::service::panic_words;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Events that a thread takes at a time when it is the only one.
@@ -114,7 +116,7 @@ impl Worker {
                         self.welcome(socket, peer, deferred && alone);
                     }
                 }
-                Err(error) if is_passing(&error) => {}
+                Err(error) if socket::is_passing(&error) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if let Some(Accepted { socket, peer, deferred }) = held {
                         self.welcome(socket, peer, deferred);
@@ -137,17 +139,18 @@ impl Worker {
     /// Gives a new connection its place. With `at_once` its first bytes are there, and it may never need the epoll.
     fn welcome(&mut self, socket: OwnedFd, peer: Peer, at_once: bool) {
         let engine = Arc::clone(&self.engine);
-        let refusal = engine.refusal_for(peer);
         let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now)) else {
             // Even the places for those that are told so are taken.
             return;
         };
         engine.on_insert();
-        match refusal {
-            Some(words) => self.turn_away(&mut guard, words),
-            None => guard.counted_for_ip = engine.count_ip(peer),
+        if let Err(words) = engine.admit(peer) {
+            guard.turned_away = true;
+            engine.count_turned_away();
+            self.turn_away(&mut guard, words);
+            return self.turns(id, guard, false);
         }
-        if at_once || refusal.is_some() {
+        if at_once {
             return self.turns(id, guard, false);
         }
         // Let go of first, and watched then: were it still ours when its first event comes, its handler would run
@@ -179,7 +182,7 @@ impl Worker {
         loop {
             // The other side's end, once announced, comes after all its bytes.
             let fin = guard.fin();
-            let turn = self.turn(&mut guard, fin, std::mem::take(&mut due));
+            let turn = self.turn_caught(&mut guard, fin, std::mem::take(&mut due));
             let Tenant { connection, counted, .. } = &mut *guard;
             self.engine.count_held(connection, counted);
             match turn {
@@ -229,6 +232,16 @@ impl Worker {
             self.engine.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection is closed"));
         }
         done.is_ok()
+    }
+
+    /// A turn. A panic, which only a drop or a view of the host's can cause here, ends the connection and no more.
+    fn turn_caught(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.turn(tenant, fin, due)));
+        outcome.unwrap_or_else(|panic| {
+            self.engine.service.log(Level::Error, || format!("a connection is closed, serving it panicked: {}", panic_words(&*panic)));
+            self.desk = Desk::new(&self.engine.service);
+            Turn::Close
+        })
     }
 
     /// Receives, feeds and sends until nothing more can be done now. `due`: its deadline has passed.
@@ -367,10 +380,4 @@ fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<bool> 
         }
     }
     Ok(true)
-}
-
-/// Errors of accept(2) that concern one connection only, or nobody.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
-        || matches!(error.raw_os_error(), Some(libc::EPERM | libc::EPROTO | libc::ENETDOWN | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENETUNREACH))
 }

@@ -17,7 +17,8 @@ pub(crate) struct Listener {
     socket: Socket,
     /// Does the kernel keep connections back until their first bytes are there?
     pub(super) defers: bool,
-    /// The file of a Unix socket that we made.
+    /// The file of a Unix socket that we made; it goes with the listener.
+    #[allow(dead_code, reason = "it is there to be dropped")]
     file: Option<OwnFile>,
 }
 
@@ -44,7 +45,8 @@ impl Listener {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             // Whatever the system's default: "::" is everybody, other addresses are themselves.
-            socket.set_only_v6(!address.ip().is_unspecified())?;
+            let takes_v4 = address.ip().is_unspecified() || address.ip().to_canonical().is_ipv4();
+            socket.set_only_v6(!takes_v4)?;
         }
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(options.get(Key::ReusePort) == 1)?;
@@ -67,6 +69,7 @@ impl Listener {
     fn bind_unix(path: &Path, mode: u32, options: &Options) -> io::Result<Listener> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
+        // From here on it is ours, and goes with us, also when something below fails.
         let made = std::fs::symlink_metadata(path)?;
         let file = OwnFile { path: std::path::absolute(path)?, device: made.dev(), inode: made.ino() };
         if mode != 0 {
@@ -116,13 +119,12 @@ impl AsFd for Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for OwnFile {
     fn drop(&mut self) {
-        let Some(file) = &self.file else { return };
         // Another server may have put its own in the place of ours.
-        let ours = std::fs::symlink_metadata(&file.path).is_ok_and(|now| now.dev() == file.device && now.ino() == file.inode);
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode);
         if ours {
-            let _ = std::fs::remove_file(&file.path);
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
@@ -155,9 +157,11 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !found.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is not a socket"));
     }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
+    // Not to wait for a listener that accepts nobody.
+    let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    match probe.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
     }
 }

@@ -6,6 +6,9 @@
 //! | `listener.rs` | where connections come from |
 //! | `slab.rs` | the places connections live in, and their deadlines |
 //! | `connection.rs` | the protocol of one connection: bytes in, bytes out, no socket |
+//! | `incoming.rs` | a body on its way in |
+//! | `pace.rs` | how long anything may take |
+//! | `control.rs` | whether the app is to end |
 //! | `desk.rs` | what a serving thread has at hand: one request, one response, buffers |
 //! | `output.rs` | bytes on their way out |
 //! | `driver_epoll.rs` | carries bytes between sockets and connections |
@@ -15,14 +18,16 @@ mod connection;
 mod control;
 mod desk;
 mod driver_epoll;
+mod incoming;
 mod listener;
 mod output;
+mod pace;
 mod pool;
 mod slab;
 mod sys;
 
-pub(crate) use connection::Pace;
 pub(crate) use control::Control;
 pub(crate) use listener::Listener;
+pub(crate) use pace::Pace;
 pub(crate) use pool::{Engine, Watch};
 pub(crate) use sys::process::open_file_limit;

@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// After a drain has cut connections: how long it waits for the threads to find out.
+const CUT_GRACE: Duration = Duration::from_millis(500);
 /// Places beyond max_connections, for those that are told so.
 const TURNED_AWAY: usize = 64;
 
@@ -41,9 +43,13 @@ pub(crate) struct Engine {
     timer_lock: Mutex<()>,
     /// Emptied when the app drains or stops.
     listeners: RwLock<Vec<Listener>>,
-    /// Were descriptors or memory short?
+    /// Were descriptors or memory short, and is it not yet time to try again?
     accept_paused: AtomicBool,
+    /// Were they short at the last try? Said once.
+    accept_short: AtomicBool,
     max_connections: usize,
+    /// How many of the connections are only told to come again later.
+    turned_away: AtomicUsize,
     /// Zero is off.
     max_per_ip: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
@@ -109,6 +115,8 @@ impl Engine {
             slab: Slab::new(max_connections + TURNED_AWAY),
             listeners: RwLock::new(listeners),
             accept_paused: AtomicBool::new(false),
+            accept_short: AtomicBool::new(false),
+            turned_away: AtomicUsize::new(0),
             max_connections,
             max_per_ip: size(Key::MaxConnectionsPerIp),
             per_ip: Mutex::default(),
@@ -171,7 +179,6 @@ impl Engine {
         let name = Arc::as_ptr(&self).addr();
         SERVING.with_borrow_mut(|serving| serving.push(name));
         let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(Arc::clone(&self)).run()));
-        SERVING.with_borrow_mut(|serving| serving.pop());
         if let Err(panic) = outcome {
             self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
         }
@@ -181,6 +188,7 @@ impl Engine {
         // Whoever waits for the crew may free the app next, so everything of it is let go before.
         let crew = Arc::clone(&self.crew);
         drop(self);
+        SERVING.with_borrow_mut(|serving| serving.pop());
         *crew.present.lock() -= 1;
         crew.changed.notify_all();
     }
@@ -231,23 +239,35 @@ impl Engine {
         self.slab.requeue_all(&self.epoll);
         let done = self.wait_until_empty(end);
         self.service.control.stop();
-        if !done {
-            self.slab.cut_owned();
+        // Where somebody else has stopped the app, what runs still has its time.
+        if self.wait(if done { None } else { end }).is_ok() {
+            return Ok(());
         }
-        // Threads that have nothing to do leave at once; one that is in a handler keeps its time.
-        let grace = Instant::now() + Duration::from_secs(1);
-        self.wait(if done { None } else { Some(end.map_or(grace, |end| end.max(grace))) })?;
-        if done { Ok(()) } else { Err(Error::fixed(Kind::Timeout, "requests were cut off at the deadline")) }
+        self.slab.cut_owned();
+        // Threads that find out leave at once; one that is in a handler keeps its time.
+        let _ = self.wait(Some(Instant::now() + CUT_GRACE));
+        Err(Error::fixed(Kind::Timeout, "requests were cut off at the deadline"))
     }
 
     /// Takes in who has connected already, and closes the doors.
     fn accept_last(&self) {
         let listeners = std::mem::take(&mut *self.listeners.write());
         for listener in &listeners {
-            while let Ok((socket, peer)) = socket::accept(listener.as_fd()) {
+            loop {
+                let (socket, peer) = match socket::accept(listener.as_fd()) {
+                    Ok(accepted) => accepted,
+                    Err(error) if socket::is_passing(&error) => continue,
+                    Err(_) => break,
+                };
                 let Ok((id, mut guard)) = self.slab.insert(socket, Connection::new(peer, clock::milliseconds())) else { break };
                 self.on_insert();
                 guard.registered = true;
+                guard.turned_away = self.admit(peer).is_err();
+                if guard.turned_away {
+                    self.count_turned_away();
+                    self.close(id, guard);
+                    continue;
+                }
                 let added = guard.socket.as_ref().map(|socket| self.epoll.add(socket.as_raw_fd(), epoll::READ, id.token()));
                 if matches!(added, Some(Ok(()))) { guard.abandon() } else { self.close(id, guard) }
             }
@@ -283,6 +303,9 @@ impl Engine {
         let listeners = self.listeners.read();
         let listener = listeners.get(number).ok_or(io::ErrorKind::WouldBlock)?;
         let (socket, peer) = socket::accept(listener.as_fd())?;
+        if self.accept_short.load(Ordering::Relaxed) {
+            self.accept_short.store(false, Ordering::SeqCst);
+        }
         Ok(Accepted { socket, peer, deferred: listener.defers })
     }
 
@@ -291,16 +314,17 @@ impl Engine {
         if self.accept_paused.load(Ordering::SeqCst) {
             return;
         }
-        let listeners = self.listeners.read();
-        let Some(listener) = listeners.get(number) else { return };
-        if let Err(error) = self.epoll.modify(listener.as_fd().as_raw_fd(), epoll::READ, LISTENER - number as u64) {
+        let fd = self.listeners.read().get(number).map(|listener| listener.as_fd().as_raw_fd());
+        let Some(fd) = fd else { return };
+        if let Err(error) = self.epoll.modify(fd, epoll::READ, LISTENER - number as u64) {
             self.service.log(Level::Error, || format!("epoll_ctl: {error}; a listener may miss connections"));
         }
     }
 
     /// Descriptors or memory are short: nobody is accepted until some are free again.
     pub(super) fn pause_accepting(&self, error: &io::Error) {
-        if !self.accept_paused.swap(true, Ordering::SeqCst) {
+        self.accept_paused.store(true, Ordering::SeqCst);
+        if !self.accept_short.swap(true, Ordering::SeqCst) {
             self.service.log(Level::Warn, || format!("accept: {error}; new connections wait"));
         }
         self.start_timer();
@@ -315,28 +339,29 @@ impl Engine {
         }
     }
 
-    /// Why a new connection of `peer` is to be told to come again later; None for welcome.
-    pub(super) fn refusal_for(&self, peer: Peer) -> Option<&'static str> {
-        if self.slab.len() >= self.max_connections {
-            return Some("the server has as many connections as max_connections allows");
+    /// Counts a new connection of `peer`, or tells why it is to come again later.
+    pub(super) fn admit(&self, peer: Peer) -> std::result::Result<(), &'static str> {
+        let served = self.slab.len().saturating_sub(self.turned_away.load(Ordering::SeqCst));
+        if served >= self.max_connections {
+            return Err("the server has as many connections as max_connections allows");
         }
-        if let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) {
-            if self.per_ip.lock().get(&ip).is_some_and(|&count| count >= self.max_per_ip) {
-                return Some("this address has as many connections as max_connections_per_ip allows");
-            }
+        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return Ok(()) };
+        let mut per_ip = self.per_ip.lock();
+        let count = per_ip.entry(ip).or_insert(0);
+        if *count >= self.max_per_ip {
+            return Err("this address has as many connections as max_connections_per_ip allows");
         }
-        None
+        *count += 1;
+        Ok(())
     }
 
-    /// Counts a connection for its address, where that is limited.
-    pub(super) fn count_ip(&self, peer: Peer) -> bool {
-        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return false };
-        *self.per_ip.lock().entry(ip).or_insert(0) += 1;
-        true
+    /// A connection is there only to be told to come again later.
+    pub(super) fn count_turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::SeqCst);
     }
 
     fn uncount_ip(&self, peer: Peer) {
-        let Peer::Ip(ip) = peer else { return };
+        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return };
         let mut per_ip = self.per_ip.lock();
         if let Some(count) = per_ip.get_mut(&ip) {
             *count -= 1;
@@ -396,7 +421,9 @@ impl Engine {
     pub(super) fn close(&self, id: Id, mut guard: Guard<'_, Tenant>) {
         guard.connection.break_off();
         self.service.buffered.replace(guard.counted, 0);
-        if guard.counted_for_ip {
+        if guard.turned_away {
+            self.turned_away.fetch_sub(1, Ordering::SeqCst);
+        } else {
             self.uncount_ip(guard.connection.peer());
         }
         self.slab.remove(id, guard);

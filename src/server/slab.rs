@@ -28,13 +28,14 @@ pub(super) struct Tenant {
     pub(super) watches_output: bool,
     /// Bytes of this connection that are counted as buffered.
     pub(super) counted: usize,
-    /// Is it counted for its address?
-    pub(super) counted_for_ip: bool,
+    /// Is it there only to be told to come again later?
+    pub(super) turned_away: bool,
 }
 
 struct Place {
     cell: Owned<Tenant>,
-    /// The socket's number, for those who touch it without owning the place. Guarded by the place's stripe.
+    /// The socket's number, for those who touch it without owning the place. Guarded by the place's stripe, but for
+    /// the moment of moving in, when nobody knows the tenant yet.
     fd: AtomicI32,
 }
 

@@ -5,6 +5,7 @@
 //! meanwhile leaves PENDING and goes on; the owner finds it when it lets go.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,7 +53,7 @@ impl<T> Owned<T> {
             let next = word | noted | if busy { PENDING } else { OWNED };
             match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) if busy => return Claim::Busy,
-                Ok(_) => return Claim::Mine(Guard { owned: self }),
+                Ok(_) => return Claim::Mine(Guard { owned: self, _here: PhantomData }),
                 Err(now) => word = now,
             }
         }
@@ -64,7 +65,7 @@ impl<T> Owned<T> {
         if word & OWNED != 0 {
             return None;
         }
-        self.word.compare_exchange(word, word | OWNED, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| Guard { owned: self })
+        self.word.compare_exchange(word, word | OWNED, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| Guard { owned: self, _here: PhantomData })
     }
 
     /// The generation at this moment.
@@ -81,6 +82,8 @@ impl<T> Owned<T> {
 /// Ownership. It is given up by `release`, `abandon` or `retire`; a guard that is merely dropped keeps it for ever.
 pub(crate) struct Guard<'a, T> {
     owned: &'a Owned<T>,
+    /// It stays with its thread, and is not shared: a `T` need not bear that.
+    _here: PhantomData<*mut T>,
 }
 
 impl<'a, T> Guard<'a, T> {

@@ -70,6 +70,12 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Peer)> {
     Ok((fd, peer(&address)))
 }
 
+/// Is this error of `accept` about one connection only, or about nothing?
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
+        || matches!(error.raw_os_error(), Some(libc::EPERM | libc::EPROTO | libc::ENETDOWN | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENETUNREACH))
+}
+
 fn peer(address: &SockAddr) -> Peer {
     match address.as_socket() {
         // A dual-stack listener shows IPv4 clients as ::ffff:a.b.c.d; they are known by their IPv4 address.
