@@ -431,9 +431,11 @@ static void one_too_many(const char *option)
 {
     int port;
     hasty_app *app = limited(option, "2", &port);
-    client one = client_open(port), two = client_open(port), three = client_open(port);
+    client one = client_open(port);
     CHECK_REPLY(client_ask(&one, get_text()), 200, "fine");
+    client two = client_open(port);
     CHECK_REPLY(client_ask(&two, get_text()), 200, "fine");
+    client three = client_open(port);
     reply r = client_ask(&three, get_text());
     CHECK_REPLY(r, 503, NULL);
     CHECK(reply_lists(&r, "Connection", "close"));
