@@ -39,5 +39,5 @@ pub use error::{Error, Kind, Result};
 pub use handler::{ErrorHandler, Handler, Level, Log};
 pub use options::{Key, Options};
 pub use request::{Peer, Request};
-pub use response::{Cookie, OwnedBytes, Response};
+pub use response::{Cookie, FileSlice, OwnedBytes, Piece, Response};
 pub use text::Text;

@@ -7,9 +7,44 @@ use crate::json;
 use crate::text::Text;
 use once_cell::unsync::OnceCell;
 use std::borrow::Cow;
+use std::fs::File;
+use std::sync::Arc;
 
 /// Bytes that somebody else owns, given without copying; dropped when they are written or given up, on any thread.
 pub type OwnedBytes = Box<dyn AsRef<[u8]> + Send>;
+
+/// A part of a file, sent from where it is.
+pub struct FileSlice {
+    /// The file, open for reading.
+    pub file: Arc<File>,
+    /// Where the part begins.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub len: u64,
+}
+
+/// A part of a body.
+pub enum Piece {
+    /// Bytes with their owner.
+    Bytes(OwnedBytes),
+    /// A part of a file.
+    File(FileSlice),
+}
+
+impl Piece {
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
+        match self {
+            Piece::Bytes(bytes) => (**bytes).as_ref().len() as u64,
+            Piece::File(slice) => slice.len,
+        }
+    }
+
+    /// Is there nothing in it?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
 
 /// What a body's bytes are kept in.
 #[derive(Default)]
@@ -21,6 +56,8 @@ pub(crate) enum Body {
     Copied,
     /// With their owner.
     Owned(OwnedBytes),
+    /// In several places, files among them.
+    Pieces(Vec<Piece>),
 }
 
 /// The type of the body.
@@ -153,10 +190,10 @@ impl Response {
         Some(Text::new(&self.text[header.value.0..=header.value.1]))
     }
 
-    /// The body given so far; None where there is none.
+    /// The body given so far; None where there is none, and for files.
     pub fn body(&self) -> Option<Text<'_>> {
         match &self.body {
-            Body::Absent => None,
+            Body::Absent | Body::Pieces(_) => None,
             Body::Copied => Some(Text::new(&self.bytes)),
             Body::Owned(owned) => Some(Text::new(self.seen.get_or_init(|| {
                 let mut seen = (**owned).as_ref().to_vec();
@@ -227,6 +264,14 @@ impl Response {
     pub fn send_owned(&mut self, data: OwnedBytes) -> Result<()> {
         self.clear_body();
         self.body = Body::Owned(data);
+        self.assume(OCTETS);
+        Ok(())
+    }
+
+    /// Sends what lies in several places, one after the other; without a type it is `application/octet-stream`.
+    pub fn send_pieces(&mut self, pieces: Vec<Piece>) -> Result<()> {
+        self.clear_body();
+        self.body = Body::Pieces(pieces);
         self.assume(OCTETS);
         Ok(())
     }
@@ -390,7 +435,12 @@ impl Response {
 
     /// The length of the body given.
     pub(crate) fn body_len(&self) -> u64 {
-        self.body_bytes().len() as u64
+        match &self.body {
+            Body::Absent => 0,
+            Body::Copied => self.bytes.len() as u64 - 1,
+            Body::Owned(owned) => (**owned).as_ref().len() as u64,
+            Body::Pieces(pieces) => pieces.iter().map(Piece::len).sum(),
+        }
     }
 
     /// The length that was set, which must be the body's.
@@ -398,24 +448,26 @@ impl Response {
         self.length
     }
 
-    /// The body, without any NUL behind it.
-    pub(crate) fn body_bytes(&self) -> &[u8] {
+    /// The body, where it is in memory and in one piece; without any NUL behind it.
+    pub(crate) fn body_bytes(&self) -> Option<&[u8]> {
         match &self.body {
-            Body::Absent => &[],
-            Body::Copied => &self.bytes[..self.bytes.len() - 1],
-            Body::Owned(owned) => (**owned).as_ref(),
+            Body::Absent => Some(&[]),
+            Body::Copied => Some(&self.bytes[..self.bytes.len() - 1]),
+            Body::Owned(owned) => Some((**owned).as_ref()),
+            Body::Pieces(_) => None,
         }
     }
 
     /// Takes the body out, to be sent from where it lies.
-    pub(crate) fn take_body(&mut self) -> OwnedBytes {
+    pub(crate) fn take_body(&mut self) -> Vec<Piece> {
         match std::mem::take(&mut self.body) {
-            Body::Absent => Box::new([]),
-            Body::Owned(owned) => owned,
+            Body::Absent => Vec::new(),
+            Body::Owned(owned) => vec![Piece::Bytes(owned)],
+            Body::Pieces(pieces) => pieces,
             Body::Copied => {
                 let mut bytes = std::mem::take(&mut self.bytes);
                 bytes.pop();
-                Box::new(bytes)
+                vec![Piece::Bytes(Box::new(bytes))]
             }
         }
     }
@@ -660,7 +712,7 @@ mod tests {
     fn an_owned_body_is_seen_and_sent_without_copying_it_back() {
         let response = with(|r| r.send_owned(Box::new(b"abc".to_vec())));
         assert_eq!(response.body().unwrap(), "abc");
-        assert_eq!(response.body_bytes(), b"abc");
+        assert_eq!(response.body_bytes(), Some(&b"abc"[..]));
     }
 
     #[test]

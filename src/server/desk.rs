@@ -138,10 +138,9 @@ impl Desk {
         encoder::finish(&frame, bytes);
         // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
         if has_body && !head_only {
-            if Output::copies(response.body_bytes().len()) {
-                bytes.extend_from_slice(response.body_bytes());
-            } else {
-                out.push_body(response.take_body());
+            match response.body_bytes() {
+                Some(body) if Output::copies(body.len()) => bytes.extend_from_slice(body),
+                _ => out.push_pieces(response.take_body()),
             }
         }
         // Nothing of an answer outlives it: the next one may be another client's.

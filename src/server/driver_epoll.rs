@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::desk::Desk;
-use super::output::{Output, SLICES};
+use super::output::{Next, Output, SLICES};
 use super::pool::{Accepted, Engine};
 use super::slab::{Id, Tenant};
 use super::sys::epoll::{self, Event};
@@ -25,6 +25,9 @@ const ACCEPTED: usize = 16;
 const INPUT_TURN: usize = 64 * 1024;
 /// Bytes of a body received in one turn.
 const BODY_TURN: usize = 256 * 1024;
+
+/// Bytes sent to one connection in one turn.
+const OUTPUT_TURN: usize = 1024 * 1024;
 
 /// Numbers that name no connection.
 pub(super) const STOP: u64 = u64::MAX;
@@ -249,9 +252,7 @@ impl Worker {
         let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk } = self;
         let socket = socket.as_fd();
-        if connection.unsent_mut().is_some() {
-            send_kept(socket, connection, engine, desk.now);
-        }
+        let mut sent = send_kept(socket, connection, engine, desk.now);
         let mut received = 0;
         loop {
             if connection.is_closed() {
@@ -263,7 +264,7 @@ impl Worker {
                     connection.break_off();
                     return Turn::Close;
                 }
-                return Turn::Wait;
+                return if sent == Sent::Enough { Turn::Again } else { Turn::Wait };
             }
             if received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
                 return Turn::Again;
@@ -282,7 +283,7 @@ impl Worker {
             connection.stand_up(desk);
             // What is let go of counts no more when the client has its answer.
             engine.count_held(connection, counted);
-            send(socket, connection, desk, engine);
+            sent = send(socket, connection, desk, engine);
             // Feeding may have stopped for the output's sake, or at the end.
             if more || connection.is_unfed() || connection.is_closed() {
                 continue;
@@ -294,7 +295,7 @@ impl Worker {
             connection.sit_down(desk);
             connection.time_is_up(desk, &engine.service);
             connection.stand_up(desk);
-            send(socket, connection, desk, engine);
+            sent = send(socket, connection, desk, engine);
         }
     }
 }
@@ -323,33 +324,48 @@ fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk,
     }
 }
 
+/// What sending came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// All is sent.
+    All,
+    /// The socket takes no more.
+    Blocked,
+    /// The socket may take more, but it is somebody else's turn.
+    Enough,
+}
+
 /// Sends what was written at the desk; what the socket does not take, the connection keeps.
-fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine) {
-    match send_output(socket, &mut desk.out) {
-        Ok(true) => {
+fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine) -> Sent {
+    let sent = send_output(socket, &mut desk.out);
+    match sent {
+        Ok(Sent::All) => {
             desk.out.clear();
             end_side(socket, connection, desk.now);
         }
-        Ok(false) => connection.keep_unsent(desk, &engine.service.pace),
+        Ok(_) => connection.keep_unsent(desk, &engine.service.pace),
         Err(_) => {
             desk.out.clear();
             connection.break_off();
         }
     }
+    sent.unwrap_or(Sent::All)
 }
 
 /// Sends what the connection has kept.
-fn send_kept(socket: BorrowedFd<'_>, connection: &mut Connection, engine: &Engine, now: u32) {
-    let Some(unsent) = connection.unsent_mut() else { return };
+fn send_kept(socket: BorrowedFd<'_>, connection: &mut Connection, engine: &Engine, now: u32) -> Sent {
+    let Some(unsent) = connection.unsent_mut() else { return Sent::All };
     let before = unsent.sent();
-    match send_output(socket, unsent) {
-        Ok(true) => end_side(socket, connection, now),
-        Ok(false) => {
+    let sent = send_output(socket, unsent);
+    match sent {
+        Ok(Sent::All) => end_side(socket, connection, now),
+        Ok(_) => {
             let count = unsent.sent() - before;
             connection.note_sent(count, &engine.service.pace, now);
         }
         Err(_) => connection.break_off(),
     }
+    sent.unwrap_or(Sent::All)
 }
 
 /// All is sent: where that was the last, our side ends.
@@ -361,23 +377,35 @@ fn end_side(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
     }
 }
 
-/// Sends until all is sent (true) or the socket takes no more (false).
-fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<bool> {
+/// Sends until all is sent, the socket takes no more, or the turn is over.
+fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<Sent> {
+    let from = output.sent();
     while !output.is_empty() {
-        let sent = match output.single() {
-            Some(bytes) => socket::send(socket, bytes),
-            None => {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let count = output.slices(&mut slices);
-                socket::send_slices(socket, &slices[..count])
-            }
-        };
-        match sent {
+        if output.sent() - from >= OUTPUT_TURN {
+            return Ok(Sent::Enough);
+        }
+        match send_some(socket, output) {
             Ok(count) => output.advance(count),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sent::Blocked),
             Err(error) => return Err(error),
         }
     }
-    Ok(true)
+    Ok(Sent::All)
+}
+
+/// One call.
+fn send_some(socket: BorrowedFd<'_>, output: &Output) -> io::Result<usize> {
+    if let Some(bytes) = output.single() {
+        return socket::send(socket, bytes);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    match output.next(&mut slices) {
+        Next::Slices { count, more } => socket::send_slices(socket, &slices[..count], more),
+        Next::File { file, offset, len } => match socket::send_file(socket, file.as_fd(), offset, len.min(OUTPUT_TURN))? {
+            // It was longer when its length was promised. Nothing can be put in place of what is gone.
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            count => Ok(count),
+        },
+    }
 }

@@ -1,6 +1,7 @@
 //! Bytes on their way out.
 
-use crate::response::OwnedBytes;
+use crate::response::Piece;
+use std::fs::File;
 use std::io::IoSlice;
 
 /// Bodies up to this size are copied behind their heads: one copy is cheaper than one more slice.
@@ -9,23 +10,46 @@ const COPIED: usize = 16 * 1024;
 /// How many slices one call sends.
 pub(super) const SLICES: usize = 16;
 
-/// Answers in order: heads and small bodies in one buffer, large bodies where they lie.
+/// Answers in order: heads and small bodies in one buffer, large bodies and files where they lie.
 #[derive(Default)]
 pub(super) struct Output {
     bytes: Vec<u8>,
     parts: Vec<Part>,
     /// Of all that is here, in order, the bytes already sent.
-    sent: usize,
-    /// The bytes of all parts.
+    passed: usize,
+    /// The bytes of all parts,
     part_bytes: usize,
+    /// and of those in memory.
+    part_memory: usize,
     /// The bytes sent since it was empty, those that are not here any more as well.
-    sent_in_all: usize,
+    sent: usize,
 }
 
 /// A body that is sent from where it lies, after the first `at` bytes of the buffer.
 struct Part {
     at: usize,
-    body: OwnedBytes,
+    piece: Piece,
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        usize::try_from(self.piece.len()).unwrap_or(usize::MAX)
+    }
+
+    fn memory(&self) -> usize {
+        match &self.piece {
+            Piece::Bytes(_) => self.len(),
+            Piece::File(_) => 0,
+        }
+    }
+}
+
+/// What is to be sent next.
+pub(super) enum Next<'a> {
+    /// So many slices. With `more`, a file follows.
+    Slices { count: usize, more: bool },
+    /// A part of a file.
+    File { file: &'a File, offset: u64, len: usize },
 }
 
 impl Output {
@@ -44,14 +68,18 @@ impl Output {
     }
 
     /// Adds a body without copying it.
-    pub(super) fn push_body(&mut self, body: OwnedBytes) {
-        self.part_bytes += (*body).as_ref().len();
-        self.parts.push(Part { at: self.bytes.len(), body });
+    pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces {
+            let part = Part { at: self.bytes.len(), piece };
+            self.part_bytes += part.len();
+            self.part_memory += part.memory();
+            self.parts.push(part);
+        }
     }
 
     /// The bytes not yet sent.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() + self.part_bytes - self.sent
+        self.bytes.len() + self.part_bytes - self.passed
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -60,55 +88,56 @@ impl Output {
 
     /// How many bytes were sent since it was empty.
     pub(super) fn sent(&self) -> usize {
-        self.sent_in_all
+        self.sent
     }
 
     /// How much memory it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        self.bytes.capacity() + self.part_bytes
+        self.bytes.capacity() + self.part_memory
     }
 
-    /// All that is left, if it lies in one piece.
+    /// All that is left, if it lies in the buffer.
     pub(super) fn single(&self) -> Option<&[u8]> {
-        self.parts.is_empty().then(|| &self.bytes[self.sent..])
+        self.parts.is_empty().then(|| &self.bytes[self.passed..])
     }
 
-    /// The first slices of what is left; gives their number.
-    pub(super) fn slices<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> usize {
-        let mut skip = self.sent;
+    /// What is to be sent next: slices, which are put `into` there, or a part of a file.
+    pub(super) fn next<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> Next<'a> {
+        let mut skip = self.passed;
         let mut count = 0;
         let mut from = 0;
-        let tail = [(self.bytes.len(), &[][..])];
-        let pieces = self.parts.iter().map(|part| (part.at, (*part.body).as_ref())).chain(tail);
-        for (at, body) in pieces {
-            for piece in [&self.bytes[from..at], body] {
-                let skipped = skip.min(piece.len());
-                skip -= skipped;
-                if skipped < piece.len() && count < SLICES {
-                    into[count] = IoSlice::new(&piece[skipped..]);
-                    count += 1;
+        for part in &self.parts {
+            count = gather(&self.bytes[from..part.at], &mut skip, into, count);
+            from = part.at;
+            match &part.piece {
+                Piece::Bytes(bytes) => count = gather((**bytes).as_ref(), &mut skip, into, count),
+                Piece::File(slice) if count == 0 && skip < part.len() => {
+                    return Next::File { file: &slice.file, offset: slice.offset + skip as u64, len: part.len() - skip };
                 }
+                Piece::File(_) if count > 0 => return Next::Slices { count, more: true },
+                Piece::File(_) => skip -= part.len(),
             }
-            from = at;
             if count == SLICES {
-                break;
+                return Next::Slices { count, more: true };
             }
         }
-        count
+        let count = gather(&self.bytes[from..], &mut skip, into, count);
+        Next::Slices { count, more: false }
     }
 
     /// Notes that the next `count` bytes are sent. Bodies that are passed are dropped.
     pub(super) fn advance(&mut self, count: usize) {
+        self.passed += count;
         self.sent += count;
-        self.sent_in_all += count;
-        while let Some(Part { at, body }) = self.parts.first() {
-            let (at, len) = (*at, (**body).as_ref().len());
-            if self.sent < at + len {
+        while let Some(part) = self.parts.first() {
+            let (at, len, memory) = (part.at, part.len(), part.memory());
+            if self.passed < at + len {
                 return;
             }
             self.parts.remove(0);
             self.part_bytes -= len;
-            self.sent -= at + len;
+            self.part_memory -= memory;
+            self.passed -= at + len;
             self.bytes.drain(..at);
             for part in &mut self.parts {
                 part.at -= at;
@@ -120,9 +149,10 @@ impl Output {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.parts.clear();
-        self.sent = 0;
+        self.passed = 0;
         self.part_bytes = 0;
-        self.sent_in_all = 0;
+        self.part_memory = 0;
+        self.sent = 0;
     }
 
     /// What is left, for a connection to keep; this one is empty again, with its buffer.
@@ -130,30 +160,68 @@ impl Output {
         if !self.parts.is_empty() {
             return std::mem::take(self);
         }
-        let rest = Output { bytes: self.bytes[self.sent..].to_vec(), ..Output::default() };
+        let rest = Output { bytes: self.bytes[self.passed..].to_vec(), ..Output::default() };
         self.clear();
         rest
     }
 }
 
+/// Adds what `skip` leaves of `bytes` to the slices; gives how many there are then.
+fn gather<'a>(bytes: &'a [u8], skip: &mut usize, into: &mut [IoSlice<'a>; SLICES], count: usize) -> usize {
+    let skipped = (*skip).min(bytes.len());
+    *skip -= skipped;
+    if skipped == bytes.len() || count == SLICES {
+        return count;
+    }
+    into[count] = IoSlice::new(&bytes[skipped..]);
+    count + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::response::FileSlice;
+    use std::sync::Arc;
+
+    fn bytes(text: &[u8]) -> Vec<Piece> {
+        vec![Piece::Bytes(Box::new(text.to_vec()))]
+    }
 
     fn sample() -> Output {
         let mut output = Output::default();
         output.bytes_mut().extend_from_slice(b"head1");
-        output.push_body(Box::new(b"BODY1".to_vec()));
+        output.push_pieces(bytes(b"BODY1"));
         output.bytes_mut().extend_from_slice(b"head2");
-        output.push_body(Box::new(b"BODY2".to_vec()));
+        output.push_pieces(bytes(b"BODY2"));
         output.bytes_mut().extend_from_slice(b"tail");
         output
     }
 
     fn gathered(output: &Output) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let count = output.slices(&mut slices);
-        slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+        match output.next(&mut slices) {
+            Next::Slices { count, .. } => slices[..count].iter().flat_map(|slice| slice.to_vec()).collect(),
+            Next::File { offset, len, .. } => format!("[{len} of the file from {offset}]").into_bytes(),
+        }
+    }
+
+    #[test]
+    fn files_lie_between_slices() {
+        let file = Arc::new(File::open("Cargo.toml").unwrap());
+        let mut output = Output::default();
+        output.bytes_mut().extend_from_slice(b"head");
+        output.push_pieces(vec![
+            Piece::File(FileSlice { file: Arc::clone(&file), offset: 10, len: 5 }),
+            Piece::Bytes(Box::new(b"between".to_vec())),
+            Piece::File(FileSlice { file, offset: 20, len: 3 }),
+        ]);
+        output.bytes_mut().extend_from_slice(b"next");
+        let expected = ["head", "[5 of the file from 10]", "[3 of the file from 12]", "between", "[3 of the file from 20]", "next"];
+        for (text, sent) in expected.iter().zip([4, 2, 3, 7, 3, 4]) {
+            assert_eq!(gathered(&output), text.as_bytes());
+            output.advance(sent);
+        }
+        assert!(output.is_empty());
     }
 
     #[test]
@@ -198,7 +266,7 @@ mod tests {
         let mut all = Vec::new();
         for n in 0..40u8 {
             output.bytes_mut().push(n);
-            output.push_body(Box::new(vec![n + 100; 3]));
+            output.push_pieces(bytes(&[n + 100; 3]));
             all.extend_from_slice(&[n, n + 100, n + 100, n + 100]);
         }
         let mut sent = Vec::new();

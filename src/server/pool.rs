@@ -137,7 +137,10 @@ impl Engine {
         for number in 0..count {
             let engine = Arc::clone(self);
             let thread = std::thread::Builder::new().name(format!("hasty-{number}"));
-            match process::with_signals_blocked(|| thread.spawn(move || engine.serve())) {
+            match process::with_signals_blocked(|| thread.spawn(move || {
+                process::this_thread_is_ours();
+                engine.serve();
+            })) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     self.service.control.stop();
@@ -339,10 +342,10 @@ impl Engine {
         }
     }
 
-    /// Counts a new connection of `peer`, or tells why it is to come again later.
+    /// Counts a new connection of `peer`, which has its place already, or tells why it is to come again later.
     pub(super) fn admit(&self, peer: Peer) -> std::result::Result<(), &'static str> {
         let served = self.slab.len().saturating_sub(self.turned_away.load(Ordering::SeqCst));
-        if served >= self.max_connections {
+        if served > self.max_connections {
             return Err("the server has as many connections as max_connections allows");
         }
         let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return Ok(()) };

@@ -1,4 +1,6 @@
-//! What belongs to the whole process: its limit of files, and the signals of new threads.
+//! What belongs to the whole process: its limit of files, and its signals.
+
+use std::cell::Cell;
 
 /// How many files the process may have open.
 pub(crate) fn open_file_limit() -> u64 {
@@ -14,18 +16,63 @@ pub(crate) fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
     spawn()
 }
 
+thread_local! {
+    /// Was this thread made with all signals blocked?
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this thread was made inside `with_signals_blocked`.
+pub(crate) fn this_thread_is_ours() {
+    IS_OURS.set(true);
+}
+
+/// Runs a call that raises SIGPIPE where others take MSG_NOSIGNAL. In a thread of the host's nobody sees that one.
+pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
+    if IS_OURS.get() {
+        return call();
+    }
+    let mut pipe = empty_set();
+    // SAFETY: `pipe` is a live set.
+    unsafe { libc::sigaddset(&raw mut pipe, libc::SIGPIPE) };
+    let restore = Blocked::these(&pipe);
+    let mut pending = empty_set();
+    // SAFETY: `pending` is writable.
+    unsafe { libc::sigpending(&raw mut pending) };
+    // SAFETY: `pending` was filled by the call above.
+    let was_pending = unsafe { libc::sigismember(&raw const pending, libc::SIGPIPE) } == 1;
+    let result = call();
+    if !was_pending {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: both live during the call; it takes the signal that the call raised, if it raised one.
+        unsafe { libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const at_once) };
+    }
+    drop(restore);
+    result
+}
+
+fn empty_set() -> libc::sigset_t {
+    // SAFETY: a set of bits, for which all zeros is a value.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is writable.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    set
+}
+
 /// Signals are as they were again when this is dropped, also by a panic.
 struct Blocked(libc::sigset_t);
 
 impl Blocked {
     fn all() -> Blocked {
-        // SAFETY: a set of bits, for which all zeros is a value.
-        let mut before: libc::sigset_t = unsafe { std::mem::zeroed() };
-        let mut all = before;
+        let mut all = empty_set();
         // SAFETY: `all` is writable.
         unsafe { libc::sigfillset(&raw mut all) };
+        Blocked::these(&all)
+    }
+
+    fn these(set: &libc::sigset_t) -> Blocked {
+        let mut before = empty_set();
         // SAFETY: both sets are live; the call fails only for an unknown `how`.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set, &raw mut before) };
         Blocked(before)
     }
 }

@@ -1,5 +1,6 @@
 //! Sockets: what goes in and out of a connection, and how one is accepted.
 
+use super::process::without_sigpipe;
 use super::{checked, checked_len};
 use crate::request::Peer;
 use socket2::{SockAddr, SockAddrStorage};
@@ -24,15 +25,25 @@ pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     checked_len(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
 }
 
-/// Sends what the socket takes of several slices, in one call.
-pub(crate) fn send_slices(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+/// Sends what the socket takes of several slices, in one call. With `more`, the next packet may wait for what follows.
+pub(crate) fn send_slices(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
     // SAFETY: a message of nulls and zeros is an empty one.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     // An IoSlice is an iovec in memory, says its documentation.
     message.msg_iov = slices.as_ptr().cast_mut().cast();
     message.msg_iovlen = slices.len().min(libc::UIO_MAXIOV as usize);
+    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
     // SAFETY: the message names `slices` only, which are readable; sendmsg writes to none of it.
-    checked_len(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })
+    checked_len(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
+}
+
+/// Sends what the socket takes of a part of a file, without copying it. 0: the file ends before `offset`.
+pub(crate) fn send_file(fd: BorrowedFd<'_>, file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<usize> {
+    let mut offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    without_sigpipe(|| {
+        // SAFETY: `offset` is writable; both descriptors are borrowed, so they are open.
+        checked_len(unsafe { libc::sendfile(fd.as_raw_fd(), file.as_raw_fd(), &raw mut offset, len) })
+    })
 }
 
 /// Ends our output; the other side can still send.
