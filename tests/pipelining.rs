@@ -3,12 +3,11 @@
 mod support;
 
 use hasty::{App, Request, Response};
-use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::{Client, Gate, Opened, PATIENCE, Random, Server, get, last_get, pattern, post};
+use support::{Gate, Opened, PATIENCE, Random, Server, get, last_get, pattern, post};
 
 const MIB: usize = 1 << 20;
 
@@ -19,15 +18,6 @@ fn routes(app: &App) {
         response.send(pattern(length))
     })
     .expect("new");
-}
-
-/// A connection that holds little on its side, so that a slow reader shows.
-fn narrow(server: &Server) -> Client {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(32 * 1024).expect("SO_RCVBUF");
-    socket.set_send_buffer_size(32 * 1024).expect("SO_SNDBUF");
-    socket.connect(&server.address().into()).expect("the server accepts a connection");
-    Client::of(socket.into())
 }
 
 /// What a request is answered with.
@@ -152,7 +142,7 @@ fn large_and_small_answers_keep_their_order() {
 
 #[test]
 fn a_client_that_does_not_read_is_given_no_more_answers_than_its_connection_holds() {
-    const REQUESTS: usize = 200;
+    const REQUESTS: usize = 60;
     let served = Arc::new(AtomicUsize::new(0));
     let server = Server::start(&[], |app| {
         let served = Arc::clone(&served);
@@ -162,7 +152,7 @@ fn a_client_that_does_not_read_is_given_no_more_answers_than_its_connection_hold
         })
         .expect("new");
     });
-    let mut client = narrow(&server);
+    let mut client = server.connect_narrow();
     client.send(get("/large").repeat(REQUESTS));
     let count = when_steady(|| served.load(Ordering::SeqCst));
     // Its socket holds some megabytes at most; what is more would be held by the server.
@@ -177,7 +167,7 @@ fn a_client_that_does_not_read_is_given_no_more_answers_than_its_connection_hold
 fn a_client_that_writes_and_never_reads_is_stopped_by_its_own_socket() {
     const MOST: usize = 64 * MIB;
     let server = Server::start(&[], routes);
-    let mut client = narrow(&server);
+    let mut client = server.connect_narrow();
     let padding = "x".repeat(4000);
     let request = format!("GET /bytes/2000 HTTP/1.1\r\nHost: a\r\nX-Padding: {padding}\r\n\r\n").into_bytes();
     let mut stream = client.tcp();
@@ -207,7 +197,7 @@ fn a_client_that_writes_and_never_reads_is_stopped_by_its_own_socket() {
 #[test]
 fn a_client_that_does_not_read_holds_up_nobody_else() {
     let server = Server::start(&[("threads", "2")], routes);
-    let mut deaf: Vec<_> = (0..20).map(|_| narrow(&server)).collect();
+    let mut deaf: Vec<_> = (0..20).map(|_| server.connect_narrow()).collect();
     for client in &mut deaf {
         client.send(get("/bytes/4000000").repeat(5));
     }

@@ -177,6 +177,31 @@ impl Client {
         Ok(answer)
     }
 
+    /// Reads up to `most` bytes, whatever they are; fewer at the end of the connection.
+    pub fn take(&mut self, most: usize) -> Vec<u8> {
+        let mut taken = vec![0; most];
+        let mut length = 0;
+        while length < most {
+            let read = match &mut self.stream {
+                Stream::Tcp(stream) => stream.read(&mut taken[length..]),
+                Stream::Unix(stream) => stream.read(&mut taken[length..]),
+            };
+            match read {
+                Ok(0) | Err(_) => break,
+                Ok(count) => length += count,
+            }
+        }
+        taken.truncate(length);
+        taken
+    }
+
+    /// The answer that begins with bytes taken before.
+    #[track_caller]
+    pub fn answer_after(&mut self, taken: Vec<u8>) -> Answer {
+        self.unread.splice(0..0, taken);
+        self.answer()
+    }
+
     /// The server closes, and sends nothing before.
     pub fn try_end(&mut self) -> Result<(), String> {
         let what = "the end of the connection";

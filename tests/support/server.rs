@@ -3,6 +3,7 @@
 use super::Client;
 use hasty::{App, Level, Options, Request, Response};
 use parking_lot::{Condvar, Mutex};
+use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -46,6 +47,23 @@ impl Server {
     /// A new connection.
     pub fn connect(&self) -> Client {
         Client::connect(self.address())
+    }
+
+    /// A new connection that holds little on the client's side, so that a slow reader shows.
+    pub fn connect_narrow(&self) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(32 * 1024).expect("SO_RCVBUF");
+        socket.set_send_buffer_size(32 * 1024).expect("SO_SNDBUF");
+        socket.connect(&self.address().into()).expect("the server accepts a connection");
+        Client::of(socket.into())
+    }
+
+    /// A new connection from another address of the loopback: 127.0.0.`last`.
+    pub fn connect_from(&self, last: u8) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into()).expect("all of 127.0.0.0/8 is the loopback");
+        socket.connect(&self.address().into()).expect("the server accepts a connection");
+        Client::of(socket.into())
     }
 
     /// The app, for another thread.

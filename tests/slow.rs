@@ -1,0 +1,280 @@
+//! Clients that take their time: each has a limit, and holds up nobody. Time itself is tested, so here are waits.
+//!
+//! Lower bounds are strict: no client may be cut off early. Upper bounds are wide, for machines with other work.
+
+mod support;
+
+use hasty::{App, Request, Response};
+use std::time::{Duration, Instant};
+use support::{Client, PATIENCE, Server, get, last_get, pattern};
+
+const MIB: usize = 1 << 20;
+
+/// The server's clock counts milliseconds, and may have counted one that had begun.
+const TICK: Duration = Duration::from_millis(2);
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn routes(app: &App) {
+    app.post("/mirror", |request: &Request, response: &mut Response| response.send(request.body().bytes())).expect("new");
+    app.get("/large", |_: &Request, response: &mut Response| response.send(pattern(8 * MIB))).expect("new");
+}
+
+/// The client is told 408 and the connection ends, `limit` after `begin` and not much later.
+#[track_caller]
+fn expect_too_late(client: &mut Client, begin: Instant, limit: Duration) {
+    let answer = client.expect(408);
+    let after = begin.elapsed();
+    assert!(answer.says_close(), "{answer:?}");
+    assert!(after + TICK >= limit, "cut off after {after:?}, before {limit:?}");
+    assert!(after < 2 * limit + ms(2500), "cut off after {after:?}, long after {limit:?}");
+    client.expect_end();
+}
+
+#[test]
+fn a_head_that_does_not_come_in_time_is_told_so() {
+    let server = Server::start(&[("header_timeout_ms", "400")], routes);
+    for part in ["G", "GET / HT", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n"] {
+        let mut client = server.connect();
+        let begin = Instant::now();
+        client.send(part);
+        expect_too_late(&mut client, begin, ms(400));
+    }
+    server.expect_alive();
+}
+
+/// The time for a head is absolute: a byte now and then does not prolong it.
+#[test]
+fn a_head_that_comes_byte_by_byte_has_no_more_time() {
+    let server = Server::start(&[("header_timeout_ms", "400")], routes);
+    let mut client = server.connect();
+    let begin = Instant::now();
+    client.send("GET / HTTP/1.1\r\nX: ");
+    while client.take_what_came() && begin.elapsed() < PATIENCE {
+        let _ = client.try_send("a");
+        std::thread::sleep(ms(40));
+    }
+    expect_too_late(&mut client, begin, ms(400));
+}
+
+#[test]
+fn the_second_head_has_its_own_time() {
+    let server = Server::start(&[("header_timeout_ms", "400")], routes);
+    let mut client = server.connect();
+    client.send(get("/"));
+    client.expect(200);
+    std::thread::sleep(ms(300));
+    let begin = Instant::now();
+    client.send("GET / HTTP/1.1\r\n");
+    expect_too_late(&mut client, begin, ms(400));
+}
+
+#[test]
+fn a_head_behind_an_answered_request_has_its_time_too() {
+    let server = Server::start(&[("header_timeout_ms", "400")], routes);
+    let mut client = server.connect();
+    let begin = Instant::now();
+    client.send([&get("/")[..], b"GET / HTTP"].concat());
+    client.expect(200);
+    expect_too_late(&mut client, begin, ms(400));
+}
+
+#[test]
+fn a_connection_that_is_silent_between_requests_ends_without_a_word() {
+    let server = Server::start(&[("idle_timeout_ms", "400")], routes);
+    let mut client = server.connect();
+    client.send(get("/"));
+    client.expect(200);
+    let begin = Instant::now();
+    client.expect_end();
+    let after = begin.elapsed();
+    // The server began to count when it had sent the answer, which was before this client had read it.
+    assert!((ms(300)..ms(3300)).contains(&after), "{after:?}");
+}
+
+#[test]
+fn a_connection_that_speaks_in_time_does_not_end() {
+    let server = Server::start(&[("idle_timeout_ms", "700")], routes);
+    let mut client = server.connect();
+    for _ in 0..6 {
+        client.send(get("/"));
+        client.expect(200);
+        std::thread::sleep(ms(200));
+    }
+}
+
+#[test]
+fn a_connection_that_never_speaks_ends_without_a_word() {
+    // Without deferred accepts: with them the kernel alone knows of it.
+    let server = Server::start(&[("idle_timeout_ms", "400"), ("header_timeout_ms", "400"), ("defer_accept_s", "0")], routes);
+    let mut client = server.connect();
+    let begin = Instant::now();
+    client.expect_end();
+    let after = begin.elapsed();
+    assert!((ms(390)..ms(3300)).contains(&after), "{after:?}");
+}
+
+#[test]
+fn a_body_that_stops_is_told_so() {
+    let server = Server::start(&[("body_timeout_ms", "400")], routes);
+    for part in [
+        "POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello",
+        "POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
+        "POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        "POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+    ] {
+        let mut client = server.connect();
+        let begin = Instant::now();
+        client.send(part);
+        expect_too_late(&mut client, begin, ms(400));
+    }
+    server.expect_alive();
+}
+
+#[test]
+fn a_body_that_was_asked_for_and_does_not_come_is_told_so() {
+    let server = Server::start(&[("body_timeout_ms", "400")], routes);
+    let mut client = server.connect();
+    let begin = Instant::now();
+    client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    client.expect(100);
+    expect_too_late(&mut client, begin, ms(400));
+}
+
+/// The time for a body is time without progress.
+#[test]
+fn a_body_that_goes_on_is_waited_for() {
+    let server = Server::start(&[("body_timeout_ms", "800")], routes);
+    let mut client = server.connect();
+    client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
+    for byte in b"progress" {
+        std::thread::sleep(ms(250));
+        client.send([*byte]);
+    }
+    assert_eq!(client.expect(200).text(), "progress");
+}
+
+/// The time for a head is not the time for its body.
+#[test]
+fn a_body_may_come_after_the_time_for_heads() {
+    let server = Server::start(&[("header_timeout_ms", "300")], routes);
+    let mut client = server.connect();
+    client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    std::thread::sleep(ms(900));
+    client.send("llo");
+    assert_eq!(client.expect(200).text(), "hello");
+}
+
+#[test]
+fn a_body_below_the_least_rate_is_told_so() {
+    // After 5 s of grace.
+    let server = Server::start(&[("min_rate_bytes", "1000")], routes);
+    let mut client = server.connect();
+    let begin = Instant::now();
+    client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    while client.take_what_came() && begin.elapsed() < PATIENCE {
+        let _ = client.try_send("0123456789");
+        std::thread::sleep(ms(100));
+    }
+    expect_too_late(&mut client, begin, ms(4900));
+}
+
+#[test]
+fn a_body_above_the_least_rate_is_waited_for() {
+    let server = Server::start(&[("min_rate_bytes", "1000")], routes);
+    let mut client = server.connect();
+    client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 42000\r\n\r\n");
+    for piece in pattern(42_000).chunks(600) {
+        client.send(piece);
+        std::thread::sleep(ms(100));
+    }
+    assert!(client.expect(200).body == pattern(42_000));
+}
+
+/// Reads nothing until the server has let go of the connection. How many bytes it had sent by then.
+fn received_of_large(server: &Server) -> (usize, Duration) {
+    let mut client = server.connect_narrow();
+    client.send(get("/large"));
+    let begin = Instant::now();
+    // Only one connection is allowed: when another is served, the first is gone.
+    while {
+        let mut other = server.connect();
+        let _ = other.try_send(last_get("/"));
+        other.answer().status != 200
+    } {
+        assert!(begin.elapsed() < PATIENCE, "the connection is kept for a client that reads nothing");
+        std::thread::sleep(ms(20));
+    }
+    let after = begin.elapsed();
+    (client.read_until_gone().expect("the server is gone").len(), after)
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_let_go() {
+    let server = Server::start(&[("write_timeout_ms", "500"), ("max_connections", "1")], routes);
+    let (length, after) = received_of_large(&server);
+    assert!(length < 8 * MIB, "{length} bytes: nothing was left to write");
+    assert!(after + TICK >= ms(500) && after < ms(3500), "{after:?}");
+}
+
+#[test]
+fn a_client_that_reads_slowly_is_waited_for() {
+    let server = Server::start(&[("write_timeout_ms", "1000")], routes);
+    let mut client = server.connect_narrow();
+    client.send(get("/large"));
+    // Each read makes room at the server; eight of them take longer than the time without progress.
+    let mut received = Vec::new();
+    for _ in 0..8 {
+        std::thread::sleep(ms(250));
+        received.extend(client.take(256 * 1024));
+    }
+    let answer = client.answer_after(received);
+    assert!(answer.body == pattern(8 * MIB));
+}
+
+#[test]
+fn a_client_that_reads_below_the_least_rate_is_let_go() {
+    let server = Server::start(&[("min_rate_bytes", "2000000")], routes);
+    let mut client = server.connect_narrow();
+    client.send(get("/large"));
+    let begin = Instant::now();
+    let mut length = 0;
+    // After 5 s of grace; at this rate the answer would take minutes.
+    while begin.elapsed() < PATIENCE {
+        std::thread::sleep(ms(100));
+        let piece = client.take(4096).len();
+        length += piece;
+        if piece == 0 {
+            break;
+        }
+        if begin.elapsed() > ms(9000) {
+            // What the sockets hold is read quickly now.
+            length += client.read_until_gone().expect("the server is gone").len();
+            break;
+        }
+    }
+    assert!(length < 8 * MIB, "all {length} bytes were sent in {:?}", begin.elapsed());
+}
+
+#[test]
+fn slow_clients_hold_up_nobody() {
+    let server = Server::start(&[("threads", "1")], routes);
+    let parts = ["GET / HT", "POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"];
+    let mut slow: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    for (number, client) in slow.iter_mut().enumerate() {
+        client.send(parts[number % 2]);
+    }
+    let mut client = server.connect();
+    for _ in 0..100 {
+        client.send(get("/"));
+        client.expect(200);
+    }
+    let rests = ["TP/1.1\r\nHost: a\r\n\r\n", "world"];
+    for (number, client) in slow.iter_mut().enumerate() {
+        client.send(rests[number % 2]);
+        assert_eq!(client.expect(200).text(), ["root", "helloworld"][number % 2]);
+    }
+}
