@@ -66,8 +66,8 @@ enum Type {
     /// None was given; what `send` assumes follows from the call.
     #[default]
     Unset,
-    /// Assumed by the call that gave the body. Ends with a NUL.
-    Assumed(&'static [u8]),
+    /// Assumed by the call that gave the body.
+    Assumed(&'static Known),
     /// Set by the handler. Ends with a NUL.
     Set(Vec<u8>),
 }
@@ -75,10 +75,24 @@ enum Type {
 /// Memory that a thread keeps from answer to answer.
 const KEPT_BYTES: usize = 64 * 1024;
 
-const OCTETS: &[u8] = b"application/octet-stream\0";
-const PLAIN: &[u8] = b"text/plain; charset=utf-8\0";
-const HTML: &[u8] = b"text/html; charset=utf-8\0";
-const JSON: &[u8] = b"application/json\0";
+/// A type that needs no composing.
+struct Known {
+    /// Ends with a NUL.
+    text: &'static [u8],
+    line: &'static [u8],
+}
+
+macro_rules! known {
+    ($name:ident, $text:literal) => {
+        static $name: Known =
+            Known { text: concat!($text, "\0").as_bytes(), line: concat!("Content-Type: ", $text, "\r\n").as_bytes() };
+    };
+}
+
+known!(OCTETS, "application/octet-stream");
+known!(PLAIN, "text/plain; charset=utf-8");
+known!(HTML, "text/html; charset=utf-8");
+known!(JSON, "application/json");
 
 /// One header: its name and value in `Response::text`, each followed by a NUL.
 #[derive(Clone, Copy)]
@@ -181,7 +195,7 @@ impl Response {
         if name.eq_ignore_ascii_case(b"content-type") {
             return match &self.kind {
                 Type::Unset => None,
-                Type::Assumed(text) => Some(Text::new(text)),
+                Type::Assumed(known) => Some(Text::new(known.text)),
                 Type::Set(text) => Some(Text::new(text)),
             };
         }
@@ -232,22 +246,22 @@ impl Response {
 
     /// Sends bytes, which are copied; without a type they are `application/octet-stream`.
     pub fn send(&mut self, data: &[u8]) -> Result<()> {
-        self.copy_body(data, OCTETS)
+        self.copy_body(data, &OCTETS)
     }
 
     /// Sends UTF-8 text.
     pub fn send_text(&mut self, text: &[u8]) -> Result<()> {
-        self.copy_body(text, PLAIN)
+        self.copy_body(text, &PLAIN)
     }
 
     /// Sends HTML.
     pub fn send_html(&mut self, html: &[u8]) -> Result<()> {
-        self.copy_body(html, HTML)
+        self.copy_body(html, &HTML)
     }
 
     /// Sends JSON text as it is; it is not checked.
     pub fn send_json(&mut self, json: &[u8]) -> Result<()> {
-        self.copy_body(json, JSON)
+        self.copy_body(json, &JSON)
     }
 
     /// Sends a JSON value.
@@ -256,7 +270,7 @@ impl Response {
         value.write_to(&mut self.bytes);
         self.bytes.push(0);
         self.body = Body::Copied;
-        self.assume(JSON);
+        self.assume(&JSON);
         Ok(())
     }
 
@@ -264,7 +278,7 @@ impl Response {
     pub fn send_owned(&mut self, data: OwnedBytes) -> Result<()> {
         self.clear_body();
         self.body = Body::Owned(data);
-        self.assume(OCTETS);
+        self.assume(&OCTETS);
         Ok(())
     }
 
@@ -272,7 +286,7 @@ impl Response {
     pub fn send_pieces(&mut self, pieces: Vec<Piece>) -> Result<()> {
         self.clear_body();
         self.body = Body::Pieces(pieces);
-        self.assume(OCTETS);
+        self.assume(&OCTETS);
         Ok(())
     }
 
@@ -385,7 +399,7 @@ impl Response {
         self.headers.push(header);
     }
 
-    fn copy_body(&mut self, data: &[u8], kind: &'static [u8]) -> Result<()> {
+    fn copy_body(&mut self, data: &[u8], kind: &'static Known) -> Result<()> {
         self.clear_body();
         self.bytes.extend_from_slice(data);
         self.bytes.push(0);
@@ -403,7 +417,7 @@ impl Response {
     }
 
     /// The body's type, where the handler set none.
-    fn assume(&mut self, kind: &'static [u8]) {
+    fn assume(&mut self, kind: &'static Known) {
         if !matches!(self.kind, Type::Set(_)) {
             self.kind = Type::Assumed(kind);
         }
@@ -423,6 +437,12 @@ impl Response {
 
 /// What the engine does with a response.
 impl Response {
+    /// Is it as `reset` leaves it?
+    pub(crate) fn is_blank(&self) -> bool {
+        let unset = matches!((&self.kind, &self.body), (Type::Unset, Body::Absent));
+        unset && self.status == 200 && self.headers.is_empty() && self.length.is_none() && !self.close && self.failure.is_none()
+    }
+
     /// Why a setter failed, if one did.
     pub(crate) fn take_failure(&mut self) -> Option<String> {
         self.failure.take()
@@ -483,7 +503,7 @@ impl Response {
     /// Appends the type and the other headers as field lines.
     pub(crate) fn write_fields(&self, with_type: bool, out: &mut Vec<u8>) {
         match &self.kind {
-            Type::Assumed(kind) if with_type => encoder::field(b"Content-Type", &kind[..kind.len() - 1], out),
+            Type::Assumed(known) if with_type => out.extend_from_slice(known.line),
             Type::Set(kind) if with_type => encoder::field(b"Content-Type", &kind[..kind.len() - 1], out),
             _ => {}
         }

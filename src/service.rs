@@ -152,8 +152,7 @@ impl Service {
     /// Runs the route's handler. Whatever it does, `response` can be sent afterwards.
     pub(crate) fn handle(&self, request: &Request, response: &mut Response) {
         let Some(route) = request.registered() else { return };
-        // While this request waited for its body, others were answered at the same desk.
-        response.reset().unwrap_or_default();
+        debug_assert!(response.is_blank(), "nothing of another request's answer is here");
         let outcome = caught(|| route.handler.handle(request, response)).and_then(|()| self.check(request, response));
         if let Err(error) = outcome {
             if error.kind() != Kind::Closed {

@@ -6,14 +6,25 @@ use super::status::{self, BodyRule};
 pub struct Frame<'a> {
     /// The status code.
     pub status: u16,
-    /// `Server: name\r\n`, or nothing.
-    pub server: &'a [u8],
-    /// `Date: ...\r\n`.
-    pub date: &'a [u8],
+    /// The status line, and those of Server and Date, where they are made already.
+    pub lines: Lines<'a>,
     /// The Connection field, where one is needed.
     pub connection: Connection,
     /// The length of the body. For HEAD, of the one that GET would have sent; None where nobody knows it.
     pub length: Option<u64>,
+}
+
+/// How a head begins.
+pub enum Lines<'a> {
+    /// All of it is made: a 200 with the usual Server.
+    Made(&'a [u8]),
+    /// The status line is made now.
+    Parts {
+        /// `Server: name\r\n`, or nothing.
+        server: &'a [u8],
+        /// `Date: ...\r\n`.
+        date: &'a [u8],
+    },
 }
 
 /// What an answer says about the connection. RFC 9112 9.3: silence means it persists in 1.1, and ends in 1.0.
@@ -29,9 +40,14 @@ pub enum Connection {
 
 /// Appends the head up to the answer's own fields; `finish` ends it.
 pub fn begin(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    status::write_line(frame.status, out);
-    out.extend_from_slice(frame.server);
-    out.extend_from_slice(frame.date);
+    match &frame.lines {
+        Lines::Made(lines) => out.extend_from_slice(lines),
+        Lines::Parts { server, date } => {
+            status::write_line(frame.status, out);
+            out.extend_from_slice(server);
+            out.extend_from_slice(date);
+        }
+    }
     match frame.connection {
         Connection::Implied => {}
         Connection::KeepAlive => out.extend_from_slice(b"Connection: keep-alive\r\n"),
@@ -83,7 +99,7 @@ mod tests {
     use super::*;
 
     fn head(status: u16, connection: Connection, length: Option<u64>) -> String {
-        let frame = Frame { status, server: b"Server: hasty\r\n", date: b"Date: D\r\n", connection, length };
+        let frame = Frame { status, lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" }, connection, length };
         let mut out = Vec::new();
         begin(&frame, &mut out);
         field(b"X", b"y", &mut out);

@@ -247,6 +247,10 @@ impl Parser<'_> {
 
     fn method(&mut self) -> Result<Span, Stop> {
         let rest = &self.input[self.at..];
+        if rest.starts_with(b"GET ") {
+            self.at += 4;
+            return Ok(Span::new(self.at - 4, self.at - 1));
+        }
         let most = rest.len().min(MAX_METHOD_BYTES + 1);
         let Some(len) = rest[..most].iter().position(|&b| !is_token_byte(b)) else {
             return Err(if rest.len() > MAX_METHOD_BYTES { Refusal::MethodLength.into() } else { Stop::Partial });
@@ -282,6 +286,10 @@ impl Parser<'_> {
     fn version(&mut self) -> Result<u8, Stop> {
         const PATTERN: &[u8; 10] = b"HTTP/0.0\r\n";
         let rest = &self.input[self.at..];
+        if rest.starts_with(b"HTTP/1.1\r\n") {
+            self.at += PATTERN.len();
+            return Ok(1);
+        }
         for (&b, &p) in rest.iter().zip(PATTERN) {
             if b != p && !(p == b'0' && b.is_ascii_digit()) {
                 return Err(if b == b'\n' && p == b'\r' { Refusal::LineEnd } else { Refusal::Version }.into());

@@ -103,8 +103,14 @@ fn port_is_valid(rest: &[u8]) -> bool {
     match rest {
         [] => true,
         [b':', digits @ ..] => {
-            digits.iter().all(u8::is_ascii_digit)
-                && digits.iter().fold(0u32, |port, &b| (port * 10 + u32::from(b - b'0')).min(100_000)) <= 65_535
+            let mut port = 0;
+            for &b in digits {
+                if !b.is_ascii_digit() {
+                    return false;
+                }
+                port = (port * 10 + u32::from(b - b'0')).min(100_000);
+            }
+            port <= 65_535
         }
         _ => false,
     }

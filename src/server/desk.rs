@@ -3,7 +3,7 @@
 use super::output::Output;
 use super::sys::clock;
 use crate::http::date::DateLine;
-use crate::http::encoder::{self, Connection, Frame};
+use crate::http::encoder::{self, Connection, Frame, Lines};
 use crate::http::method::Method;
 use crate::http::status::{self, BodyRule};
 use crate::request::Request;
@@ -120,11 +120,15 @@ impl Desk {
         let has_body = status::body_rule(code) == BodyRule::Sent;
         let head_only = request.known_method() == Method::Head;
         let len = response.body_len();
+        date.set(self.unix_seconds, &service.server_line);
+        // RFC 9110 5.3: a field that is no list must not be sent twice.
+        let own_server = response.header(b"server").is_some();
         let frame = Frame {
             status: code,
-            // RFC 9110 5.3: a field that is no list must not be sent twice.
-            server: if response.header(b"server").is_some() { &[] } else { &service.server_line },
-            date: date.at(self.unix_seconds),
+            lines: match code {
+                200 if !own_server => Lines::Made(date.ok_lines()),
+                _ => Lines::Parts { server: if own_server { &[] } else { &service.server_line }, date: date.date() },
+            },
             connection: match (last, request.minor_version()) {
                 (true, _) => Connection::Close,
                 (false, 0) => Connection::KeepAlive,
