@@ -168,7 +168,16 @@ fn a_body_may_come_after_the_time_for_heads() {
     assert_eq!(client.expect(200).text(), "hello");
 }
 
+/// Side by side, since each waits for longer than the 5 s of grace.
 #[test]
+fn bodies_and_readers_below_the_least_rate_are_let_go_and_no_others() {
+    std::thread::scope(|scope| {
+        scope.spawn(a_body_below_the_least_rate_is_told_so);
+        scope.spawn(a_body_above_the_least_rate_is_waited_for);
+        scope.spawn(a_client_that_reads_below_the_least_rate_is_let_go);
+    });
+}
+
 fn a_body_below_the_least_rate_is_told_so() {
     // After 5 s of grace.
     let server = Server::start(&[("min_rate_bytes", "1000")], routes);
@@ -182,7 +191,6 @@ fn a_body_below_the_least_rate_is_told_so() {
     expect_too_late(&mut client, begin, ms(4900));
 }
 
-#[test]
 fn a_body_above_the_least_rate_is_waited_for() {
     let server = Server::start(&[("min_rate_bytes", "1000")], routes);
     let mut client = server.connect();
@@ -192,6 +200,29 @@ fn a_body_above_the_least_rate_is_waited_for() {
         std::thread::sleep(ms(100));
     }
     assert!(client.expect(200).body == pattern(42_000));
+}
+
+fn a_client_that_reads_below_the_least_rate_is_let_go() {
+    let server = Server::start(&[("min_rate_bytes", "2000000")], routes);
+    let mut client = server.connect_narrow();
+    client.send(get("/large"));
+    let begin = Instant::now();
+    let mut length = 0;
+    // After 5 s of grace; at this rate the answer would take minutes.
+    while begin.elapsed() < PATIENCE {
+        std::thread::sleep(ms(100));
+        let piece = client.take(4096).len();
+        length += piece;
+        if piece == 0 {
+            break;
+        }
+        if begin.elapsed() > ms(9000) {
+            // What the sockets hold is read quickly now.
+            length += client.read_until_gone().expect("the server is gone").len();
+            break;
+        }
+    }
+    assert!(length < 8 * MIB, "all {length} bytes were sent in {:?}", begin.elapsed());
 }
 
 /// Reads nothing until the server has let go of the connection. How many bytes it had sent by then.
@@ -233,30 +264,6 @@ fn a_client_that_reads_slowly_is_waited_for() {
     }
     let answer = client.answer_after(received);
     assert!(answer.body == pattern(8 * MIB));
-}
-
-#[test]
-fn a_client_that_reads_below_the_least_rate_is_let_go() {
-    let server = Server::start(&[("min_rate_bytes", "2000000")], routes);
-    let mut client = server.connect_narrow();
-    client.send(get("/large"));
-    let begin = Instant::now();
-    let mut length = 0;
-    // After 5 s of grace; at this rate the answer would take minutes.
-    while begin.elapsed() < PATIENCE {
-        std::thread::sleep(ms(100));
-        let piece = client.take(4096).len();
-        length += piece;
-        if piece == 0 {
-            break;
-        }
-        if begin.elapsed() > ms(9000) {
-            // What the sockets hold is read quickly now.
-            length += client.read_until_gone().expect("the server is gone").len();
-            break;
-        }
-    }
-    assert!(length < 8 * MIB, "all {length} bytes were sent in {:?}", begin.elapsed());
 }
 
 #[test]

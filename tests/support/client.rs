@@ -136,7 +136,11 @@ impl Client {
 
     /// The next answer, interim ones included, checked against every rule that holds for all.
     pub fn try_answer(&mut self) -> Result<Answer, String> {
-        self.read_answer(false)
+        let answer = self.read_answer(false)?;
+        if answer.status >= 400 {
+            answer.explains().map_err(|why| format!("{why} in {answer:?}"))?;
+        }
+        Ok(answer)
     }
 
     /// The next answer, to a HEAD: its length is not that of what follows.
@@ -171,10 +175,13 @@ impl Client {
         let mut answer = Answer::of_head(&head).map_err(|why| format!("{why} in the head \"{}\"", shown(&head)))?;
         let length = answer.body_length(to_head).map_err(|why| format!("{why} in the head \"{}\"", shown(&head)))?;
         answer.body = self.receive_until("an answer's body", |bytes| (bytes.len() >= length).then_some(length))?;
-        if answer.status >= 400 && !to_head {
-            answer.explains().map_err(|why| format!("{why} in {answer:?}"))?;
-        }
         Ok(answer)
+    }
+
+    /// The next answer, which may be an error of any type: for those that a program shapes.
+    #[track_caller]
+    pub fn answer_of_any_type(&mut self) -> Answer {
+        self.read_answer(false).unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// Reads up to `most` bytes, whatever they are; fewer at the end of the connection.
@@ -200,6 +207,21 @@ impl Client {
     pub fn answer_after(&mut self, taken: Vec<u8>) -> Answer {
         self.unread.splice(0..0, taken);
         self.answer()
+    }
+
+    /// Waits until something has come or the server has closed. True for the latter.
+    pub fn is_at_end(&mut self) -> Result<bool, String> {
+        while self.unread.is_empty() && !self.ended {
+            match self.receive() {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return Err("neither an answer nor the end of the connection came in time".to_owned());
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(self.unread.is_empty())
     }
 
     /// The server closes, and sends nothing before.
