@@ -117,7 +117,9 @@ impl App {
                 return Err(Error::new(Kind::NotFound, words));
             };
             match name {
-                "max_body_bytes" => setup.routes[index].max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(name, value)?)?),
+                "max_body_bytes" => {
+                    setup.routes[index].max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(name, value)?)?)
+                }
                 _ => {
                     let words = format!("there is no route option \"{}\"; there is max_body_bytes", Shown(name.as_bytes()));
                     return Err(Error::new(Kind::NotFound, words));

@@ -151,7 +151,10 @@ fn find(name: &str) -> Result<Key> {
     let place = RULES.iter().position(|rule| rule.name == name);
     place.map(|place| KEYS[place]).ok_or_else(|| {
         let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
-        Error::new(Kind::NotFound, format!("there is no option \"{}\"; there are server_header, {}", Shown(name.as_bytes()), names.join(", ")))
+        Error::new(
+            Kind::NotFound,
+            format!("there is no option \"{}\"; there are server_header, {}", Shown(name.as_bytes()), names.join(", ")),
+        )
     })
 }
 

@@ -84,8 +84,7 @@ struct Known {
 
 macro_rules! known {
     ($name:ident, $text:literal) => {
-        static $name: Known =
-            Known { text: concat!($text, "\0").as_bytes(), line: concat!("Content-Type: ", $text, "\r\n").as_bytes() };
+        static $name: Known = Known { text: concat!($text, "\0").as_bytes(), line: concat!("Content-Type: ", $text, "\r\n").as_bytes() };
     };
 }
 
@@ -562,7 +561,11 @@ impl Cookie<'_> {
             let Some(text) = text else { continue };
             // RFC 6265 4.1.1: `path-value = <any CHAR except CTLs or ";">`
             if !text.iter().all(|&b| (b' '..=b'~').contains(&b) && b != b';') {
-                return Err(format!("cookie {}: path or domain \"{}\" holds a semicolon, a control or non-ASCII", Shown(name), Shown(text)));
+                return Err(format!(
+                    "cookie {}: path or domain \"{}\" holds a semicolon, a control or non-ASCII",
+                    Shown(name),
+                    Shown(text)
+                ));
             }
             line.extend_from_slice(attribute);
             line.extend_from_slice(text);
@@ -712,7 +715,8 @@ mod tests {
 
     #[test]
     fn cookies_cannot_carry_attributes_of_their_own() {
-        for (name, value, path) in [("a", "b; Secure", "/"), ("a b", "c", "/"), ("a", "b", "/; Domain=x"), ("a", "\"", "/"), ("", "b", "/")] {
+        for (name, value, path) in [("a", "b; Secure", "/"), ("a b", "c", "/"), ("a", "b", "/; Domain=x"), ("a", "\"", "/"), ("", "b", "/")]
+        {
             let options = Cookie { path: path.as_bytes(), ..Cookie::default() };
             assert!(Response::new().set_cookie(name.as_bytes(), value.as_bytes(), &options).is_err(), "{name} {value} {path}");
         }

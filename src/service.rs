@@ -69,7 +69,11 @@ impl Service {
             routes,
             on_error: None,
             on_log: None,
-            limits: Limits { head_bytes: size(Key::MaxHeaderBytes), fields: size(Key::MaxHeaders), target_bytes: size(Key::MaxTargetBytes) },
+            limits: Limits {
+                head_bytes: size(Key::MaxHeaderBytes),
+                fields: size(Key::MaxHeaders),
+                target_bytes: size(Key::MaxTargetBytes),
+            },
             max_body_bytes: options.get(Key::MaxBodyBytes),
             max_requests: options.get(Key::MaxRequestsPerConnection),
             server_line,
@@ -141,7 +145,8 @@ impl Service {
     /// OPTIONS is answered from the routes; other methods are refused with those there are.
     fn answer_unregistered(&self, allow: &str, request: &Request, response: &mut Response) {
         if request.method() == "OPTIONS" {
-            let set = response.reset().and_then(|()| response.set_status(204)).and_then(|()| response.set_header(b"Allow", allow.as_bytes()));
+            let set =
+                response.reset().and_then(|()| response.set_status(204)).and_then(|()| response.set_header(b"Allow", allow.as_bytes()));
             return set.unwrap_or_default();
         }
         // RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
@@ -225,7 +230,8 @@ impl std::fmt::Display for BodyWords {
 
 /// Runs a user's function; a panic is an error like others.
 fn caught(run: impl FnOnce() -> Result<()>) -> Result<()> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(Error::new(Kind::Panic, format!("it panicked: {}", panic_words(&*panic)))))
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(Error::new(Kind::Panic, format!("it panicked: {}", panic_words(&*panic)))))
 }
 
 /// What a panic said, where it said something.

@@ -611,7 +611,12 @@ pub unsafe extern "C" fn hasty_request_form_count(req: *const hasty_request) -> 
 /// # Safety
 /// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hasty_request_header_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+pub unsafe extern "C" fn hasty_request_header_at(
+    req: *const hasty_request,
+    index: usize,
+    name: *mut hasty_str,
+    value: *mut hasty_str,
+) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
@@ -631,7 +636,12 @@ pub unsafe extern "C" fn hasty_request_header_at(req: *const hasty_request, inde
 /// # Safety
 /// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hasty_request_param_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+pub unsafe extern "C" fn hasty_request_param_at(
+    req: *const hasty_request,
+    index: usize,
+    name: *mut hasty_str,
+    value: *mut hasty_str,
+) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
@@ -648,7 +658,12 @@ pub unsafe extern "C" fn hasty_request_param_at(req: *const hasty_request, index
 /// # Safety
 /// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hasty_request_query_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+pub unsafe extern "C" fn hasty_request_query_at(
+    req: *const hasty_request,
+    index: usize,
+    name: *mut hasty_str,
+    value: *mut hasty_str,
+) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
@@ -665,7 +680,12 @@ pub unsafe extern "C" fn hasty_request_query_at(req: *const hasty_request, index
 /// # Safety
 /// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hasty_request_cookie_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+pub unsafe extern "C" fn hasty_request_cookie_at(
+    req: *const hasty_request,
+    index: usize,
+    name: *mut hasty_str,
+    value: *mut hasty_str,
+) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
@@ -682,7 +702,12 @@ pub unsafe extern "C" fn hasty_request_cookie_at(req: *const hasty_request, inde
 /// # Safety
 /// `req` is NULL or the request of the current call; `name` and `value` are NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hasty_request_form_at(req: *const hasty_request, index: usize, name: *mut hasty_str, value: *mut hasty_str) -> hasty_status {
+pub unsafe extern "C" fn hasty_request_form_at(
+    req: *const hasty_request,
+    index: usize,
+    name: *mut hasty_str,
+    value: *mut hasty_str,
+) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;

@@ -1,7 +1,7 @@
 //! Chunked bodies, decoded where they lie.
 
 use super::headers::is_token_byte;
-use super::parser::Refusal;
+use super::refusal::Refusal;
 
 /// RFC 9112 7.1.1: "A server ought to limit the total length of chunk extensions received in a request". Nobody uses them.
 const MAX_EXTENSION_BYTES: u32 = 4096;
@@ -72,7 +72,16 @@ pub struct Decoded {
 impl Chunked {
     /// A decoder at the start of a body. Trailers are held to the limits of a head.
     pub fn new(max_trailer_bytes: usize, max_trailers: usize) -> Chunked {
-        Chunked { state: State::Size, left: 0, digits: 0, extension_bytes: 0, trailer_bytes: 0, trailers: 0, max_trailer_bytes, max_trailers }
+        Chunked {
+            state: State::Size,
+            left: 0,
+            digits: 0,
+            extension_bytes: 0,
+            trailer_bytes: 0,
+            trailers: 0,
+            max_trailer_bytes,
+            max_trailers,
+        }
     }
 
     /// Decodes `bytes[from..]`, moving the data down to `bytes[data_end..]`.

@@ -7,5 +7,6 @@ pub mod headers;
 pub mod method;
 pub mod pairs;
 pub mod parser;
+pub mod refusal;
 pub mod status;
 pub mod target;

@@ -2,7 +2,7 @@
 
 use super::headers::Span;
 use super::method::Method;
-use super::parser::Refusal;
+use super::refusal::Refusal;
 
 /// Where the parts of a target lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,7 +130,9 @@ const IN_REG_NAME: [bool; 256] = {
 };
 
 fn escapes_are_whole(text: &[u8]) -> bool {
-    text.iter().enumerate().all(|(at, &b)| b != b'%' || matches!(text.get(at + 1..at + 3), Some([h, l]) if h.is_ascii_hexdigit() && l.is_ascii_hexdigit()))
+    text.iter()
+        .enumerate()
+        .all(|(at, &b)| b != b'%' || matches!(text.get(at + 1..at + 3), Some([h, l]) if h.is_ascii_hexdigit() && l.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

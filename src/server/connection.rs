@@ -6,11 +6,12 @@
 
 use super::desk::Desk;
 use super::incoming::{Incoming, SKIPPED_BYTES, Skip, TakeError};
-use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier};
 use super::output::Output;
+use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier};
 use crate::error::{Error, Kind};
 use crate::http::method::Method;
-use crate::http::parser::{self, Framing, Outcome, Refusal, head_end};
+use crate::http::parser::{self, Framing, Outcome, head_end};
+use crate::http::refusal::Refusal;
 use crate::request::{Peer, Request};
 use crate::service::Service;
 use std::ops::Range;
@@ -546,7 +547,8 @@ mod tests {
 
     #[test]
     fn a_head_that_comes_byte_by_byte_costs_no_more_than_three_that_come_whole() {
-        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X-Filler: 0123456789012345678901234567890123456789\r\n".repeat(99 * 3 / 4));
+        let head =
+            format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X-Filler: 0123456789012345678901234567890123456789\r\n".repeat(99 * 3 / 4));
         work::take();
         assert!(talk().say(head.as_bytes()).starts_with("HTTP/1.1 200"));
         let whole = work::take();

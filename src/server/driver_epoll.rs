@@ -2,8 +2,8 @@
 
 use super::connection::Connection;
 use super::desk::Desk;
+use super::engine::{Accepted, Engine, LISTENER, MAX_LISTENERS, STOP, TIMER};
 use super::output::{Next, Output, SLICES};
-use super::pool::{Accepted, Engine};
 use super::slab::{Id, Tenant};
 use super::sys::epoll::{self, Event};
 use super::sys::owned::{Claim, Guard};
@@ -28,13 +28,6 @@ const BODY_TURN: usize = 256 * 1024;
 
 /// Bytes sent to one connection in one turn.
 const OUTPUT_TURN: usize = 1024 * 1024;
-
-/// Numbers that name no connection.
-pub(super) const STOP: u64 = u64::MAX;
-pub(super) const TIMER: u64 = u64::MAX - 1;
-/// The first listener; others follow downwards. Places of connections have far smaller indices.
-pub(super) const LISTENER: u64 = u64::MAX - 16;
-pub(super) const MAX_LISTENERS: u64 = 1024;
 
 /// One serving thread.
 pub(super) struct Worker {

@@ -2,7 +2,8 @@
 
 use super::desk::Desk;
 use crate::http::body::Chunked;
-use crate::http::parser::{Framing, Refusal};
+use crate::http::parser::Framing;
+use crate::http::refusal::Refusal;
 use crate::service::Service;
 
 /// An unread body up to this size is received and thrown away, so that the connection can go on.

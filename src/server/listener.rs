@@ -58,7 +58,10 @@ impl Listener {
     /// Listens on a Unix socket. A file that is one, and that nobody listens on, is replaced.
     pub(crate) fn unix(path: &[u8], mode: u32, options: &Options) -> Result<Listener> {
         if path.is_empty() || mode > 0o777 {
-            return Err(Error::invalid(format!("listen_unix \"{}\" mode {mode:o}: the path must not be empty, the mode not above 777", Shown(path))));
+            return Err(Error::invalid(format!(
+                "listen_unix \"{}\" mode {mode:o}: the path must not be empty, the mode not above 777",
+                Shown(path)
+            )));
         }
         let doing = || format!("listen on \"{}\"", Shown(path));
         let path = Path::new(OsStr::from_bytes(path));

@@ -12,12 +12,16 @@
 //! | `desk.rs` | what a serving thread has at hand: one request, one response, buffers |
 //! | `output.rs` | bytes on their way out |
 //! | `driver_epoll.rs` | carries bytes between sockets and connections |
+//! | `engine.rs` | what the serving threads share |
+//! | `crew.rs` | how many threads serve |
 //! | `pool.rs` | the threads, from start to end |
 
 mod connection;
 mod control;
+mod crew;
 mod desk;
 mod driver_epoll;
+mod engine;
 mod incoming;
 mod listener;
 mod output;
@@ -27,7 +31,7 @@ mod slab;
 mod sys;
 
 pub(crate) use control::Control;
+pub(crate) use engine::{Engine, Watch};
 pub(crate) use listener::Listener;
 pub(crate) use pace::Pace;
-pub(crate) use pool::{Engine, Watch};
 pub(crate) use sys::process::open_file_limit;

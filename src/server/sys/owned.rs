@@ -65,7 +65,10 @@ impl<T> Owned<T> {
         if word & OWNED != 0 {
             return None;
         }
-        self.word.compare_exchange(word, word | OWNED, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| Guard { owned: self, _here: PhantomData })
+        self.word
+            .compare_exchange(word, word | OWNED, Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .map(|_| Guard { owned: self, _here: PhantomData })
     }
 
     /// The generation at this moment.

@@ -84,7 +84,10 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Peer)> {
 /// Is this error of `accept` about one connection only, or about nothing?
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
-        || matches!(error.raw_os_error(), Some(libc::EPERM | libc::EPROTO | libc::ENETDOWN | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENETUNREACH))
+        || matches!(
+            error.raw_os_error(),
+            Some(libc::EPERM | libc::EPROTO | libc::ENETDOWN | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENETUNREACH)
+        )
 }
 
 fn peer(address: &SockAddr) -> Peer {

@@ -3,7 +3,8 @@
 use crate::random::Random;
 use hasty::http::body::Chunked;
 use hasty::http::headers::{Span, is_token};
-use hasty::http::parser::{Framing, Head, Limits, Outcome, Refusal, head_end, parse};
+use hasty::http::parser::{Framing, Head, Limits, Outcome, head_end, parse};
+use hasty::http::refusal::Refusal;
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -3,7 +3,8 @@
 use crate::promises::LIMITS;
 use crate::random::Random;
 use hasty::http::body::Chunked;
-use hasty::http::parser::{Framing, Head, Outcome, Refusal, head_end, parse};
+use hasty::http::parser::{Framing, Head, Outcome, head_end, parse};
+use hasty::http::refusal::Refusal;
 use hasty::{App, Options, Request, Response, Result};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;

@@ -1,0 +1,72 @@
+//! How many threads serve, and who waits for them to leave.
+
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// The threads that serve. It outlives the engine by the moment in which the last one leaves.
+#[derive(Default)]
+pub(super) struct Crew {
+    /// How many are serving.
+    serving: AtomicUsize,
+    /// How many have not yet let go of the engine.
+    present: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Crew {
+    /// `count` threads come, unless it is too late. Gives how many were serving before.
+    pub(super) fn enter(&self, count: usize, is_too_late: impl FnOnce() -> bool) -> Option<usize> {
+        let mut present = self.present.lock();
+        if is_too_late() {
+            return None;
+        }
+        *present += count;
+        Some(self.serving.fetch_add(count, Ordering::SeqCst))
+    }
+
+    /// `count` threads have stopped serving. Were they the last?
+    pub(super) fn stop_serving(&self, count: usize) -> bool {
+        self.serving.fetch_sub(count, Ordering::SeqCst) == count
+    }
+
+    /// `count` threads have let go of everything.
+    pub(super) fn leave(&self, count: usize) {
+        *self.present.lock() -= count;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        self.serving.load(Ordering::Relaxed) == 1
+    }
+
+    pub(super) fn is_nobody(&self) -> bool {
+        self.serving.load(Ordering::SeqCst) == 0
+    }
+
+    /// Wakes those who wait for a change.
+    pub(super) fn tell(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits until all have left; None is without end. False: the time is up.
+    pub(super) fn wait_until_gone(&self, end: Option<Instant>) -> bool {
+        let mut present = self.present.lock();
+        while *present > 0 {
+            match end {
+                None => self.changed.wait(&mut present),
+                Some(end) => {
+                    if self.changed.wait_until(&mut present, end).timed_out() {
+                        return *present == 0;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Waits until something has changed, at most until `end`.
+    pub(super) fn wait_for_change(&self, end: Instant) {
+        self.changed.wait_until(&mut self.present.lock(), end);
+    }
+}

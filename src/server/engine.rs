@@ -1,0 +1,263 @@
+//! What the serving threads share: doors, places, time.
+
+use super::connection::Connection;
+use super::control::Control;
+use super::crew::Crew;
+use super::listener::Listener;
+use super::slab::{Id, Slab, Tenant};
+use super::sys::epoll::{self, Epoll};
+use super::sys::event::Timer;
+use super::sys::owned::Guard;
+use super::sys::socket;
+use crate::error::{Error, Result};
+use crate::handler::Level;
+use crate::options::{Key, Options};
+use crate::request::Peer;
+use crate::service::Service;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Numbers in the epoll that name no connection.
+pub(super) const STOP: u64 = u64::MAX;
+pub(super) const TIMER: u64 = u64::MAX - 1;
+/// The first listener; others follow downwards. Places of connections have far smaller indices.
+pub(super) const LISTENER: u64 = u64::MAX - 16;
+pub(super) const MAX_LISTENERS: u64 = 1024;
+
+/// Places beyond max_connections, for those that are told so.
+const TURNED_AWAY: usize = 64;
+
+/// What the serving threads share.
+pub(crate) struct Engine {
+    pub(crate) service: Arc<Service>,
+    pub(super) epoll: Epoll,
+    pub(super) slab: Slab,
+    timer: Timer,
+    timer_period: Duration,
+    /// Does the timer run? It stops while there are no connections. Changed under `timer_lock`.
+    ticking: AtomicBool,
+    timer_lock: Mutex<()>,
+    /// Emptied when the app drains or stops.
+    pub(super) listeners: RwLock<Vec<Listener>>,
+    /// Were descriptors or memory short, and is it not yet time to try again?
+    accept_paused: AtomicBool,
+    /// Were they short at the last try? Said once.
+    accept_short: AtomicBool,
+    max_connections: usize,
+    /// How many of the connections are only told to come again later.
+    turned_away: AtomicUsize,
+    /// Zero is off.
+    max_per_ip: usize,
+    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    pub(super) crew: Arc<Crew>,
+}
+
+/// A connection that has just been accepted.
+pub(super) struct Accepted {
+    pub(super) socket: OwnedFd,
+    pub(super) peer: Peer,
+    /// Did the kernel keep it back until its first bytes were there?
+    pub(super) deferred: bool,
+}
+
+/// What can be short when an app starts. Made first, so that a start that fails has used up nothing.
+pub(crate) struct Watch {
+    epoll: Epoll,
+    timer: Timer,
+}
+
+impl Watch {
+    pub(crate) fn new(control: &Control, listeners: &[Listener]) -> Result<Watch> {
+        let build = || -> io::Result<Watch> {
+            let watch = Watch { epoll: Epoll::new()?, timer: Timer::new()? };
+            watch.epoll.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, STOP)?;
+            watch.epoll.add(watch.timer.as_fd().as_raw_fd(), epoll::READ, TIMER)?;
+            for (number, listener) in (0..MAX_LISTENERS).zip(listeners) {
+                watch.epoll.add(listener.as_fd().as_raw_fd(), epoll::READ, LISTENER - number)?;
+            }
+            Ok(watch)
+        };
+        build().map_err(|error| Error::io("start", &error))
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(watch: Watch, service: Service, options: &Options, listeners: Vec<Listener>) -> Engine {
+        let size = |key| usize::try_from(options.get(key)).unwrap_or(usize::MAX);
+        let max_connections = match size(Key::MaxConnections) {
+            0 => usize::try_from(options.most(Key::MaxConnections)).unwrap_or(usize::MAX),
+            most => most,
+        };
+        Engine {
+            epoll: watch.epoll,
+            timer: watch.timer,
+            timer_period: Duration::from_millis(u64::from((service.pace.shortest_ms() / 4).clamp(20, 1000))),
+            ticking: AtomicBool::new(false),
+            timer_lock: Mutex::default(),
+            slab: Slab::new(max_connections + TURNED_AWAY),
+            listeners: RwLock::new(listeners),
+            accept_paused: AtomicBool::new(false),
+            accept_short: AtomicBool::new(false),
+            turned_away: AtomicUsize::new(0),
+            max_connections,
+            max_per_ip: size(Key::MaxConnectionsPerIp),
+            per_ip: Mutex::default(),
+            crew: Arc::default(),
+            service: Arc::new(service),
+        }
+    }
+}
+
+/// What workers ask for.
+impl Engine {
+    /// Accepts one connection; there is none where the listener is closed.
+    pub(super) fn accept_from(&self, number: usize) -> io::Result<Accepted> {
+        // Held for one call that does not block, so that nobody keeps a door open that is being closed.
+        let listeners = self.listeners.read();
+        let listener = listeners.get(number).ok_or(io::ErrorKind::WouldBlock)?;
+        let (socket, peer) = socket::accept(listener.as_fd())?;
+        if self.accept_short.load(Ordering::Relaxed) {
+            self.accept_short.store(false, Ordering::SeqCst);
+        }
+        Ok(Accepted { socket, peer, deferred: listener.defers })
+    }
+
+    /// Is one thread serving, and no other?
+    pub(super) fn is_alone(&self) -> bool {
+        self.crew.is_alone()
+    }
+
+    /// Puts a listener back into the queue: there may be more to accept.
+    pub(super) fn resume_listener(&self, number: usize) {
+        if self.accept_paused.load(Ordering::SeqCst) {
+            return;
+        }
+        let resumed = {
+            // Under the lock, so that the number is still the listener's; the log is the host's, and is called after.
+            let listeners = self.listeners.read();
+            let Some(listener) = listeners.get(number) else { return };
+            self.epoll.modify(listener.as_fd().as_raw_fd(), epoll::READ, LISTENER - number as u64)
+        };
+        if let Err(error) = resumed {
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a listener may miss connections"));
+        }
+    }
+
+    /// Descriptors or memory are short: nobody is accepted until some are free again.
+    pub(super) fn pause_accepting(&self, error: &io::Error) {
+        self.accept_paused.store(true, Ordering::SeqCst);
+        if !self.accept_short.swap(true, Ordering::SeqCst) {
+            self.service.log(Level::Warn, || format!("accept: {error}; new connections wait"));
+        }
+        self.start_timer();
+    }
+
+    fn resume_accepting(&self) {
+        if self.accept_paused.load(Ordering::SeqCst) && self.accept_paused.swap(false, Ordering::SeqCst) {
+            let count = self.listeners.read().len();
+            for number in 0..count {
+                self.resume_listener(number);
+            }
+        }
+    }
+
+    /// Counts a new connection of `peer`, which has its place already, or tells why it is to come again later.
+    pub(super) fn admit(&self, peer: Peer) -> std::result::Result<(), &'static str> {
+        let served = self.slab.len().saturating_sub(self.turned_away.load(Ordering::SeqCst));
+        if served > self.max_connections {
+            return Err("the server has as many connections as max_connections allows");
+        }
+        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return Ok(()) };
+        let mut per_ip = self.per_ip.lock();
+        let count = per_ip.entry(ip).or_insert(0);
+        if *count >= self.max_per_ip {
+            return Err("this address has as many connections as max_connections_per_ip allows");
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    /// A connection is there only to be told to come again later.
+    pub(super) fn count_turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn uncount_ip(&self, peer: Peer) {
+        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return };
+        let mut per_ip = self.per_ip.lock();
+        if let Some(count) = per_ip.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                per_ip.remove(&ip);
+            }
+        }
+    }
+
+    /// Brings the count of buffered bytes up to date.
+    pub(super) fn count_held(&self, connection: &Connection, counted: &mut usize) {
+        let held = connection.held_bytes();
+        if held != *counted {
+            self.service.buffered.replace(*counted, held);
+            *counted = held;
+        }
+    }
+
+    /// A connection has come.
+    pub(super) fn on_insert(&self) {
+        if !self.ticking.load(Ordering::SeqCst) {
+            self.start_timer();
+        }
+    }
+
+    fn start_timer(&self) {
+        let _changing = self.timer_lock.lock();
+        if !self.ticking.swap(true, Ordering::SeqCst) {
+            self.set_timer(self.timer_period);
+        }
+    }
+
+    fn set_timer(&self, period: Duration) {
+        if let Err(error) = self.timer.set(period) {
+            self.service.log(Level::Error, || format!("timerfd_settime: {error}; time-outs are late"));
+        }
+    }
+
+    /// The timer has ticked.
+    pub(super) fn on_tick(&self) {
+        self.timer.take();
+        self.resume_accepting();
+        if self.slab.len() > 0 {
+            return;
+        }
+        // Nobody is there: no more ticks. Who comes in this moment either finds the timer off, or is found here.
+        let _changing = self.timer_lock.lock();
+        self.ticking.store(false, Ordering::SeqCst);
+        if self.slab.len() == 0 && !self.accept_paused.load(Ordering::SeqCst) {
+            self.set_timer(Duration::ZERO);
+        } else {
+            self.ticking.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Ends a connection.
+    pub(super) fn close(&self, id: Id, mut guard: Guard<'_, Tenant>) {
+        guard.connection.break_off();
+        self.service.buffered.replace(guard.counted, 0);
+        if guard.turned_away {
+            self.turned_away.fetch_sub(1, Ordering::SeqCst);
+        } else {
+            self.uncount_ip(guard.connection.peer());
+        }
+        self.slab.remove(id, guard);
+        self.resume_accepting();
+        if self.service.control.is_ending() {
+            self.crew.tell();
+        }
+    }
+}
