@@ -34,8 +34,10 @@ main() {
             ;;
         esac
     done
-    [ ${#stages[@]} -gt 0 ] || stages=("${quick[@]}")
-    [ -z "$all" ] || stages=("${quick[@]}" "${long[@]}")
+    if [ ${#stages[@]} -eq 0 ]; then
+        stages=("${quick[@]}")
+        [ -z "$all" ] || stages+=("${long[@]}")
+    fi
     export HASTY_TEST_ALL=$all
 
     rm -rf "$work/logs" && mkdir -p "$work/logs"
