@@ -308,14 +308,15 @@ fn bytes_of(text: &str) -> Option<Vec<u8>> {
 
 // ---- the four ways
 
+type Way = fn(&Server, &Case) -> Result<(), String>;
+
 /// Runs a file's cases and shows all that fail.
 fn run(name: &str) {
     let wanted = std::env::var("HASTY_CASE").unwrap_or_default();
     let cases: Vec<Case> = read(name).into_iter().filter(|case| case.title.contains(&wanted)).collect();
     let mut failures = Vec::new();
     for case in &cases {
-        let ways: [(&str, fn(&Server, &Case) -> Result<(), String>); 3] =
-            [("whole", whole), ("behind a good request", behind_a_good_request), ("in two pieces", in_two_pieces)];
+        let ways: [(&str, Way); 3] = [("whole", whole), ("behind a good request", behind_a_good_request), ("in two pieces", in_two_pieces)];
         for (way, send) in ways {
             let result = send(&SERVER, case).and_then(|()| fresh_connection_works(&SERVER));
             failures.extend(result.err().map(|why| case.failed(way, &why)));

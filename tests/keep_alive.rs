@@ -4,6 +4,7 @@ mod support;
 
 use hasty::{App, Request, Response};
 use socket2::SockRef;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 use support::{Random, Server, get, pattern, post};
 
@@ -159,6 +160,56 @@ fn a_body_without_end_that_nobody_reads_is_cut_off() {
     }
     client.expect(404);
     server.expect_alive();
+}
+
+/// A close while bytes wait to be read sends a reset, which takes along what the client has not read yet.
+#[test]
+fn bytes_behind_the_last_request_do_not_cost_its_answer() {
+    let server = Server::start(&[("max_requests_per_connection", "1")], |app| {
+        app.get("/large", |_: &Request, response: &mut Response| response.send(pattern(4 << 20))).expect("new");
+    });
+    for request in [
+        "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /large HTTP/1.0\r\n\r\n",
+        "GET /large HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let mut client = server.connect_narrow();
+        let mut writer = client.tcp().try_clone().expect("a second handle");
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let _ = writer.write_all(request.as_bytes());
+                let _ = writer.write_all(&get("/").repeat(20_000));
+            });
+            assert!(client.expect(200).body == pattern(4 << 20), "{request:?}");
+            client.expect_end();
+        });
+    }
+}
+
+#[test]
+fn an_answer_to_head_may_be_of_any_length() {
+    let server = Server::start(&[], |app| {
+        app.get("/large", |_: &Request, response: &mut Response| response.send(pattern(4 << 20))).expect("new");
+    });
+    let mut client = server.connect();
+    for _ in 0..10 {
+        client.send("HEAD /large HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.answer_to_head().field("Content-Length"), Some("4194304"));
+        assert_eq!(client.expect(200).text(), "root");
+    }
+}
+
+#[test]
+fn the_server_says_its_name_as_the_option_has_it() {
+    for (name, said) in [("hasty", Some("hasty")), ("my server/1.0 (tests)", Some("my server/1.0 (tests)")), ("", None)] {
+        let server = Server::start(&[("server_header", name)], routes);
+        let mut client = server.connect();
+        client.send([get("/"), get("/nowhere"), b"bad\r\n\r\n".to_vec()].concat());
+        for status in [200, 404, 400] {
+            let answer = client.expect(status);
+            assert_eq!(answer.all("Server"), Vec::from_iter(said), "{answer:?}");
+        }
+    }
 }
 
 #[test]

@@ -4,10 +4,11 @@ mod support;
 
 use hasty::{App, Request, Response};
 use std::io::{ErrorKind, Write as _};
+use std::net::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::{Gate, Opened, PATIENCE, Random, Server, get, last_get, pattern, post};
+use support::{Client, Gate, Opened, PATIENCE, Random, Server, get, last_get, pattern, post};
 
 const MIB: usize = 1 << 20;
 
@@ -210,6 +211,66 @@ fn a_client_that_does_not_read_holds_up_nobody_else() {
     for client in &mut deaf {
         assert!(client.expect(200).body == pattern(4_000_000));
     }
+}
+
+/// `busy` uses its connection, as fast as it can, until another client has been served many times.
+fn others_have_their_turn(server: &Server, busy: impl Fn(&mut Client, &AtomicBool) + Sync) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| busy(&mut server.connect(), &done));
+        }
+        let mut client = server.connect();
+        for _ in 0..50 {
+            client.send(get("/"));
+            // Raised before the assertion, so that a failure ends the others too.
+            let answer = client.try_answer();
+            done.fetch_or(answer.is_err(), Ordering::SeqCst);
+            assert_eq!(answer.expect("its turn comes").status, 200);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn a_client_that_never_stops_asking_leaves_others_their_turn() {
+    let server = Server::start(&[("threads", "1")], routes);
+    let requests = get("/").repeat(500);
+    others_have_their_turn(&server, |client, done| {
+        let mut writer = client.tcp().try_clone().expect("a second handle");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) && writer.write_all(&requests).is_ok() {}
+                let _ = writer.shutdown(Shutdown::Write);
+            });
+            let _ = client.read_and_forget();
+        });
+    });
+}
+
+#[test]
+fn a_client_that_never_stops_sending_leaves_others_their_turn() {
+    let server = Server::start(&[("threads", "1"), ("max_body_bytes", "10000000000")], |app| {
+        app.post("/sink", |_: &Request, response: &mut Response| response.send_text(b"sunk")).expect("new");
+    });
+    others_have_their_turn(&server, |client, done| {
+        while !done.load(Ordering::SeqCst) {
+            client.send(post("/sink", pattern(4 * MIB)));
+            client.expect(200);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_never_stops_reading_leaves_others_their_turn() {
+    let server = Server::start(&[("threads", "1")], routes);
+    others_have_their_turn(&server, |client, done| {
+        while !done.load(Ordering::SeqCst) {
+            client.send(get("/bytes/8000000").repeat(2));
+            client.expect(200);
+            client.expect(200);
+        }
+    });
 }
 
 /// The value when it has not changed for half a second.

@@ -250,6 +250,27 @@ fn drain_lets_a_request_that_has_begun_come_to_its_end() {
 }
 
 #[test]
+fn drain_lets_a_slow_client_read_its_answer_to_the_end() {
+    let server = Server::start(&[], |app| {
+        app.get("/large", |_: &Request, response: &mut Response| response.send(pattern(8 << 20))).expect("new");
+    });
+    let mut idle = server.connect();
+    idle.send(get("/"));
+    idle.expect(200);
+    let mut reading = server.connect_narrow();
+    reading.send(get("/large"));
+    let begin = reading.take(1000);
+    std::thread::scope(|scope| {
+        let drain = scope.spawn(|| server.drain(Some(PATIENCE)));
+        idle.expect_end();
+        assert!(!drain.is_finished(), "it waits for the client");
+        assert!(reading.answer_after(begin).body == pattern(8 << 20));
+        reading.expect_end();
+        drain.join().expect("no panic").expect("all were done in time");
+    });
+}
+
+#[test]
 fn drain_of_idle_connections_is_over_at_once() {
     let server = Server::start(&[], |_| {});
     let mut clients: Vec<_> = (0..50).map(|_| server.connect()).collect();
@@ -388,6 +409,23 @@ fn an_app_listens_at_several_places() {
         let mut client = support::Client::connect(second);
         client.send(get("/"));
         assert_eq!(client.expect(200).text(), "root");
+    }
+}
+
+#[test]
+fn two_apps_share_a_port_when_both_say_so() {
+    let listening = |port| {
+        let app = Server::app(&[("reuse_port", "1")], |_| {});
+        app.listen(None, port).map(|()| app)
+    };
+    let one = Server::of(listening(0).expect("port 0 is free"));
+    let two = Server::of(listening(i32::from(one.port())).expect("the port is shared"));
+    for _ in 0..20 {
+        one.expect_alive();
+    }
+    one.drain(Some(PATIENCE)).expect("nothing was left to do");
+    for _ in 0..20 {
+        two.expect_alive();
     }
 }
 

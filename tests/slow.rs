@@ -5,8 +5,8 @@
 mod support;
 
 use hasty::{App, Request, Response};
-use std::time::{Duration, Instant};
-use support::{Client, PATIENCE, Server, get, last_get, pattern};
+use std::time::{Duration, Instant, SystemTime};
+use support::{Client, PATIENCE, Server, get, last_get, pattern, post};
 
 const MIB: usize = 1 << 20;
 
@@ -33,15 +33,27 @@ fn expect_too_late(client: &mut Client, begin: Instant, limit: Duration) {
     client.expect_end();
 }
 
+/// A client for each part of a request, side by side.
+#[track_caller]
+fn expect_all_too_late(server: &Server, parts: &[&str], limit: Duration) {
+    let mut clients: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let mut client = server.connect();
+            let begin = Instant::now();
+            client.send(part);
+            (client, begin)
+        })
+        .collect();
+    for (client, begin) in &mut clients {
+        expect_too_late(client, *begin, limit);
+    }
+}
+
 #[test]
 fn a_head_that_does_not_come_in_time_is_told_so() {
     let server = Server::start(&[("header_timeout_ms", "400")], routes);
-    for part in ["G", "GET / HT", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n"] {
-        let mut client = server.connect();
-        let begin = Instant::now();
-        client.send(part);
-        expect_too_late(&mut client, begin, ms(400));
-    }
+    expect_all_too_late(&server, &["G", "GET / HT", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n"], ms(400));
     server.expect_alive();
 }
 
@@ -96,12 +108,12 @@ fn a_connection_that_is_silent_between_requests_ends_without_a_word() {
 
 #[test]
 fn a_connection_that_speaks_in_time_does_not_end() {
-    let server = Server::start(&[("idle_timeout_ms", "700")], routes);
+    let server = Server::start(&[("idle_timeout_ms", "1000")], routes);
     let mut client = server.connect();
     for _ in 0..6 {
         client.send(get("/"));
         client.expect(200);
-        std::thread::sleep(ms(200));
+        std::thread::sleep(ms(250));
     }
 }
 
@@ -119,18 +131,14 @@ fn a_connection_that_never_speaks_ends_without_a_word() {
 #[test]
 fn a_body_that_stops_is_told_so() {
     let server = Server::start(&[("body_timeout_ms", "400")], routes);
-    for part in [
+    let parts = [
         "POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello",
         "POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
         "POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
         "POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
         "POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-    ] {
-        let mut client = server.connect();
-        let begin = Instant::now();
-        client.send(part);
-        expect_too_late(&mut client, begin, ms(400));
-    }
+    ];
+    expect_all_too_late(&server, &parts, ms(400));
     server.expect_alive();
 }
 
@@ -147,7 +155,7 @@ fn a_body_that_was_asked_for_and_does_not_come_is_told_so() {
 /// The time for a body is time without progress.
 #[test]
 fn a_body_that_goes_on_is_waited_for() {
-    let server = Server::start(&[("body_timeout_ms", "800")], routes);
+    let server = Server::start(&[("body_timeout_ms", "1500")], routes);
     let mut client = server.connect();
     client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
     for byte in b"progress" {
@@ -170,7 +178,7 @@ fn a_body_may_come_after_the_time_for_heads() {
 
 /// Side by side, since each waits for longer than the 5 s of grace.
 #[test]
-fn bodies_and_readers_below_the_least_rate_are_let_go_and_no_others() {
+fn a_body_or_a_reader_below_the_least_rate_is_let_go_and_no_other() {
     std::thread::scope(|scope| {
         scope.spawn(a_body_below_the_least_rate_is_told_so);
         scope.spawn(a_body_above_the_least_rate_is_waited_for);
@@ -253,7 +261,7 @@ fn a_client_that_reads_nothing_is_let_go() {
 
 #[test]
 fn a_client_that_reads_slowly_is_waited_for() {
-    let server = Server::start(&[("write_timeout_ms", "1000")], routes);
+    let server = Server::start(&[("write_timeout_ms", "1500")], routes);
     let mut client = server.connect_narrow();
     client.send(get("/large"));
     // Each read makes room at the server; eight of them take longer than the time without progress.
@@ -264,6 +272,49 @@ fn a_client_that_reads_slowly_is_waited_for() {
     }
     let answer = client.answer_after(received);
     assert!(answer.body == pattern(8 * MIB));
+}
+
+/// The times are the client's. A handler has none.
+#[test]
+fn a_handler_may_take_longer_than_any_time_of_its_client() {
+    let times = ["header_timeout_ms", "body_timeout_ms", "idle_timeout_ms", "write_timeout_ms"].map(|name| (name, "300"));
+    let server = Server::start(&times, |app| {
+        app.post("/slow", |request: &Request, response: &mut Response| {
+            std::thread::sleep(ms(1000));
+            response.send(request.body().bytes())
+        })
+        .expect("new");
+    });
+    let mut client = server.connect();
+    let mut hurried = server.connect();
+    client.send(post("/slow", b"hello"));
+    // The one behind it has begun, and does not come to its end.
+    hurried.send([&post("/slow", b"you")[..], b"GET / HT"].concat());
+    assert_eq!(client.expect(200).text(), "hello");
+    std::thread::sleep(ms(100));
+    client.send(get("/"));
+    client.expect(200);
+    assert_eq!(hurried.expect(200).text(), "you");
+    hurried.expect(408);
+    hurried.expect_end();
+}
+
+#[test]
+fn the_date_is_that_of_the_answer() {
+    let server = Server::start(&[], routes);
+    let mut client = server.connect();
+    // The server may keep its date from answer to answer, but not while it sleeps.
+    for _ in 0..3 {
+        client.send([get("/"), get("/nowhere")].concat());
+        for status in [200, 404] {
+            let answer = client.expect(status);
+            let date = httpdate::parse_http_date(answer.field("Date").expect("every answer has one")).expect("it is a date");
+            // Whole seconds, one of which may have begun.
+            let age = SystemTime::now().duration_since(date).expect("it is not in the future");
+            assert!(age < ms(2500), "{age:?} old: {answer:?}");
+        }
+        std::thread::sleep(ms(1600));
+    }
 }
 
 #[test]

@@ -248,6 +248,14 @@ impl Client {
         self.try_end().unwrap_or_else(|why| panic!("{why}"));
     }
 
+    /// Reads to the end of the connection and keeps nothing.
+    pub fn read_and_forget(&mut self) -> io::Result<()> {
+        while self.receive()? {
+            self.unread.clear();
+        }
+        Ok(())
+    }
+
     /// The server goes away in whatever way: an end or a reset, after any bytes. Returns those.
     pub fn read_until_gone(&mut self) -> Result<Vec<u8>, String> {
         loop {
