@@ -68,8 +68,8 @@ enum Type {
     Unset,
     /// Assumed by the call that gave the body.
     Assumed(&'static Known),
-    /// Set by the handler. Ends with a NUL.
-    Set(Vec<u8>),
+    /// Set by the handler, in `Response::kind_text`.
+    Set,
 }
 
 /// Memory that a thread keeps from answer to answer.
@@ -107,6 +107,8 @@ struct Header {
 pub struct Response {
     status: u16,
     kind: Type,
+    /// The type that was set, followed by a NUL; memory is kept from answer to answer.
+    kind_text: Vec<u8>,
     headers: Vec<Header>,
     text: Vec<u8>,
     body: Body,
@@ -125,6 +127,7 @@ impl Response {
         Response {
             status: 200,
             kind: Type::Unset,
+            kind_text: Vec::new(),
             headers: Vec::new(),
             text: Vec::new(),
             body: Body::Absent,
@@ -195,7 +198,7 @@ impl Response {
             return match &self.kind {
                 Type::Unset => None,
                 Type::Assumed(known) => Some(Text::new(known.text)),
-                Type::Set(text) => Some(Text::new(text)),
+                Type::Set => Some(Text::new(&self.kind_text)),
             };
         }
         let named = |header: &&Header| self.text[header.name.0..header.name.1].eq_ignore_ascii_case(name);
@@ -221,9 +224,11 @@ impl Response {
         if !is_value(name) || headers::trim(name).is_empty() {
             return self.refuse(format!("type \"{}\" is neither a media type nor an extension", Shown(name)));
         }
-        let mut text = if name.contains(&b'/') { headers::trim(name).to_vec() } else { type_of_extension(name).into_bytes() };
-        text.push(0);
-        self.kind = Type::Set(text);
+        if name.contains(&b'/') {
+            self.keep_type(headers::trim(name));
+        } else {
+            self.keep_type(type_of_extension(name).as_bytes());
+        }
         Ok(())
     }
 
@@ -351,7 +356,7 @@ impl Response {
         if value.is_empty() {
             return self.refuse("header Content-Type = \"\": a type must not be empty".to_owned());
         }
-        self.kind = Type::Set([value, b"\0"].concat());
+        self.keep_type(value);
         Ok(())
     }
 
@@ -416,8 +421,15 @@ impl Response {
     }
 
     /// The body's type, where the handler set none.
+    fn keep_type(&mut self, kind: &[u8]) {
+        self.kind_text.clear();
+        self.kind_text.extend_from_slice(kind);
+        self.kind_text.push(0);
+        self.kind = Type::Set;
+    }
+
     fn assume(&mut self, kind: &'static Known) {
-        if !matches!(self.kind, Type::Set(_)) {
+        if !matches!(self.kind, Type::Set) {
             self.kind = Type::Assumed(kind);
         }
     }
@@ -493,9 +505,8 @@ impl Response {
 
     /// The bytes themselves, or a copy where they are a view of this response, which is about to change.
     pub(crate) fn apart<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let kind: &[u8] = if let Type::Set(kind) = &self.kind { kind } else { &[] };
         let seen = self.seen.get().map_or(&[][..], Vec::as_slice);
-        let inside = [&self.text[..], &self.bytes, kind, seen].iter().any(|own| own.as_ptr_range().contains(&bytes.as_ptr()));
+        let inside = [&self.text[..], &self.bytes, &self.kind_text, seen].iter().any(|own| own.as_ptr_range().contains(&bytes.as_ptr()));
         if inside { Cow::Owned(bytes.to_vec()) } else { Cow::Borrowed(bytes) }
     }
 
@@ -503,7 +514,7 @@ impl Response {
     pub(crate) fn write_fields(&self, with_type: bool, out: &mut Vec<u8>) {
         match &self.kind {
             Type::Assumed(known) if with_type => out.extend_from_slice(known.line),
-            Type::Set(kind) if with_type => encoder::field(b"Content-Type", &kind[..kind.len() - 1], out),
+            Type::Set if with_type => encoder::field(b"Content-Type", &self.kind_text[..self.kind_text.len() - 1], out),
             _ => {}
         }
         for header in &self.headers {

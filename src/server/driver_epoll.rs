@@ -15,7 +15,6 @@ use crate::service::panic_words;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// Events that a thread takes at a time when it is the only one.
 const BATCH: usize = 64;
@@ -30,8 +29,8 @@ const BODY_TURN: usize = 256 * 1024;
 const OUTPUT_TURN: usize = 1024 * 1024;
 
 /// One serving thread.
-pub(super) struct Worker {
-    engine: Arc<Engine>,
+pub(super) struct Worker<'e> {
+    engine: &'e Engine,
     desk: Desk,
 }
 
@@ -45,8 +44,8 @@ enum Turn {
     Close,
 }
 
-impl Worker {
-    pub(super) fn new(engine: Arc<Engine>) -> Worker {
+impl<'e> Worker<'e> {
+    pub(super) fn new(engine: &'e Engine) -> Worker<'e> {
         let desk = Desk::new(&engine.service);
         Worker { engine, desk }
     }
@@ -80,7 +79,7 @@ impl Worker {
             token => {
                 let id = Id::from_token(token);
                 let fin = event.ready() & (epoll::FIN | epoll::GONE) != 0;
-                let engine = Arc::clone(&self.engine);
+                let engine = self.engine;
                 if let Claim::Mine(guard) = engine.slab.claim(id, fin) {
                     self.turns(id, guard, false);
                 }
@@ -90,7 +89,7 @@ impl Worker {
 
     /// Looks at every connection whose deadline has passed.
     fn sweep(&mut self) {
-        let engine = Arc::clone(&self.engine);
+        let engine = self.engine;
         engine.on_tick();
         engine.slab.for_each_due(self.desk.now, |id, guard| {
             // Its last owner may have set a new one in the meantime, and what it waits for may have just come.
@@ -100,7 +99,7 @@ impl Worker {
 
     /// Accepts what waits. What cannot be served at once is left to whoever polls next.
     fn accept(&mut self, number: usize) {
-        let engine = Arc::clone(&self.engine);
+        let engine = self.engine;
         let mut held = None;
         for _ in 0..ACCEPTED {
             match engine.accept_from(number) {
@@ -134,7 +133,7 @@ impl Worker {
 
     /// Gives a new connection its place. With `at_once` its first bytes are there, and it may never need the epoll.
     fn welcome(&mut self, socket: OwnedFd, peer: Peer, at_once: bool) {
-        let engine = Arc::clone(&self.engine);
+        let engine = self.engine;
         let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now)) else {
             // Even the places for those that are told so are taken.
             return;

@@ -73,7 +73,7 @@ impl Engine {
     fn serve(self: Arc<Engine>) {
         let name = Arc::as_ptr(&self).addr();
         SERVING.with_borrow_mut(|serving| serving.push(name));
-        let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(Arc::clone(&self)).run()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(&self).run()));
         if let Err(panic) = outcome {
             self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
         }

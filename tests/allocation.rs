@@ -1,0 +1,96 @@
+//! A request that is like those before it allocates nothing: memory is kept from request to request.
+
+use hasty::{App, Options, Request, Response};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts what the whole process allocates.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is the system allocator's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller vouches.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const WARM_UP: usize = 200;
+const COUNTED: usize = 2000;
+/// The Date line is made anew each second, and the tests may take some.
+const FOR_THE_DATE: usize = 100;
+
+/// Sends the same request again and again; gives what was allocated after the warm-up.
+fn allocations_of(port: u16, request: &str) -> usize {
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut answer = [0; 4096];
+    let mut before = 0;
+    for round in 0..WARM_UP + COUNTED {
+        if round == WARM_UP {
+            before = ALLOCATIONS.load(Ordering::Relaxed);
+        }
+        client.write_all(request.as_bytes()).unwrap();
+        // Small answers come in one piece; the end of each is known.
+        let mut len = 0;
+        while !answer[..len].ends_with(b"END") {
+            let count = client.read(&mut answer[len..]).unwrap();
+            assert!(count > 0, "{}", String::from_utf8_lossy(&answer[..len]));
+            len += count;
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+#[test]
+fn a_request_like_those_before_it_allocates_nothing() {
+    let mut options = Options::new();
+    options.set_by_name("threads", "2").unwrap();
+    let app = App::new(options).unwrap();
+    app.get("/", |_: &Request, response: &mut Response| response.send_text(b"END")).unwrap();
+    app.get("/users/:id", |request: &Request, response: &mut Response| {
+        response.set_header(b"X-Id", &request.param(b"id").unwrap())?;
+        response.send_text(b"END")
+    })
+    .unwrap();
+    app.get("/look", |request: &Request, response: &mut Response| {
+        assert_eq!(request.query().get(b"a"), Some(&b"b c"[..]));
+        assert_eq!(request.cookies().get(b"k"), Some(&b"v"[..]));
+        assert_eq!(request.raw_path(), "/look");
+        response.set_type(b"text/plain")?;
+        response.send(b"END")
+    })
+    .unwrap();
+    app.post("/echo", |request: &Request, response: &mut Response| response.send(&request.body())).unwrap();
+    app.listen(None, 0).unwrap();
+    app.start().unwrap();
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /users/12345 HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nthe END",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nthe END\r\n0\r\n\r\n",
+        "GET /look?a=b%20c HTTP/1.1\r\nHost: a\r\nCookie: k=v\r\n\r\n",
+    ] {
+        let count = allocations_of(app.port(), request);
+        assert!(count < FOR_THE_DATE, "{count} allocations in {COUNTED} requests: {request:?}");
+    }
+}
