@@ -8,7 +8,7 @@
 //!
 //! let order = Value::parse(br#"{"items": [{"price": 250}]}"#)?;
 //! assert_eq!(order.find("/items/0/price").unwrap().as_int()?, 250);
-//! # Ok::<(), hasty::error::Error>(())
+//! # Ok::<(), hasty::Error>(())
 //! ```
 
 use crate::error::{self, Error, Result};

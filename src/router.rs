@@ -102,7 +102,7 @@
 //!
 //! let refused = router.add("GET", "/users/:name").unwrap_err();
 //! assert_eq!(refused.to_string(), r#"GET "/users/:name" conflicts with GET "/users/:id""#);
-//! # Ok::<(), hasty::error::Error>(())
+//! # Ok::<(), hasty::Error>(())
 //! ```
 //!
 //! # Cost

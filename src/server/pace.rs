@@ -8,6 +8,8 @@ use crate::options::{Key, Options};
 pub(super) const LINGER_MS: u32 = 2_000;
 /// and how long it may go on sending what nobody reads.
 pub(super) const LINGER_MOST_MS: u32 = 30_000;
+/// The longest step of the clock in use, that of a kernel with 100 ticks a second.
+const CLOCK_STEP_MS: u32 = 10;
 /// A rate is judged after this time.
 const RATE_GRACE_MS: u32 = 5_000;
 
@@ -24,11 +26,16 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(options: &Options) -> Pace {
         let number = |key| u32::try_from(options.get(key)).unwrap_or(u32::MAX);
+        // The clock may be one step behind when a wait begins; nobody is cut off early for that.
+        let time_out = |key| match number(key) {
+            0 => 0,
+            ms => ms.saturating_add(CLOCK_STEP_MS).min(i32::MAX as u32),
+        };
         Pace {
-            header_ms: number(Key::HeaderTimeoutMs),
-            body_ms: number(Key::BodyTimeoutMs),
-            idle_ms: number(Key::IdleTimeoutMs),
-            write_ms: number(Key::WriteTimeoutMs),
+            header_ms: time_out(Key::HeaderTimeoutMs),
+            body_ms: time_out(Key::BodyTimeoutMs),
+            idle_ms: time_out(Key::IdleTimeoutMs),
+            write_ms: time_out(Key::WriteTimeoutMs),
             min_rate: number(Key::MinRateBytes),
         }
     }
