@@ -93,6 +93,12 @@ impl Service {
             self.refuse_overfull(request, response);
             return false;
         }
+        if request.head().expects_else {
+            // RFC 9110 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417".
+            let why = Error::fixed(Kind::Invalid, "the only expectation that can be met is 100-continue");
+            self.fail(417, why, None, request, response);
+            return false;
+        }
         match request.route_by(&self.router) {
             Found::Route(_) => match request.head().framing {
                 Framing::Length(length) if length > self.body_limit(request) => {
@@ -239,19 +245,27 @@ pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// Does the client name JSON, and not HTML beside it? Browsers and `*/*` get text.
+/// Does the client rather want JSON than text? RFC 9110 12.5.1: the greater weight wins; of equals, the one named first.
 fn prefers_json(request: &Request) -> bool {
     let Some(accept) = request.header(b"accept") else { return false };
-    let mut json = false;
+    let (mut json, mut text) = (0, 0);
     for range in headers::list(&accept) {
-        let name = range.split(|&b| b == b';').next().map(headers::trim).unwrap_or_default();
-        if name.eq_ignore_ascii_case(b"text/html") || name.eq_ignore_ascii_case(b"text/plain") {
-            return false;
+        let mut parts = range.split(|&b| b == b';').map(headers::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| weight(part.strip_prefix(b"q=").or(part.strip_prefix(b"Q="))?)).unwrap_or(1000);
+        if name == b"application/json" || name.ends_with(b"+json") {
+            json = json.max(if weight > text { weight } else { 0 });
+        } else if name == b"text/html" || name == b"text/plain" || name == b"text/*" {
+            text = text.max(if weight > json { weight } else { 0 });
         }
-        let is_json = name.eq_ignore_ascii_case(b"application/json") || name.to_ascii_lowercase().ends_with(b"+json");
-        json |= is_json;
     }
-    json
+    json > text
+}
+
+/// RFC 9110 12.4.2: `qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`, in thousandths.
+fn weight(text: &[u8]) -> Option<u32> {
+    let weight: f32 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (0.0..=1.0).contains(&weight).then_some((weight * 1000.0) as u32)
 }
 
 fn error_json(code: u16, why: &Error) -> String {

@@ -55,6 +55,8 @@ pub struct Head {
     pub keep_alive: bool,
     /// Does the client wait for a 100 before it sends the body?
     pub expects_continue: bool,
+    /// Does it expect anything else? Nobody can meet that.
+    pub expects_else: bool,
 }
 
 /// What became of the bytes.
@@ -376,9 +378,7 @@ impl Seen {
         // RFC 9112 9.3: close wins; 1.1 persists by default, 1.0 where it asks for it.
         head.keep_alive = !self.close && (head.minor > 0 || self.keep_alive);
         // RFC 9110 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
-        if self.expects_else && head.minor > 0 {
-            return Err(Refusal::Expectation);
-        }
+        head.expects_else = self.expects_else && head.minor > 0;
         head.expects_continue = self.expects_continue && head.minor > 0 && head.framing != Framing::Absent;
         Ok(())
     }
@@ -637,6 +637,7 @@ mod tests {
         assert!(head(&with("1.1", "Content-Length: 1\r\nExpect: 100-Continue\r\n")).expects_continue);
         assert!(!head(&with("1.1", "Expect: 100-continue\r\n")).expects_continue, "there is no body to wait for");
         assert!(!head(&with("1.0", "Content-Length: 1\r\nExpect: 100-continue\r\n")).expects_continue);
-        assert_eq!(refused(&with("1.1", "Expect: miracles\r\n")), Refusal::Expectation);
+        assert!(head(&with("1.1", "Expect: miracles\r\n")).expects_else);
+        assert!(!head(&with("1.0", "Expect: miracles\r\n")).expects_else);
     }
 }

@@ -405,7 +405,8 @@ impl Connection {
         let skip = Skip::new(framing, service);
         let all_here = matches!(framing, Framing::Absent) || matches!(framing, Framing::Length(length) if length <= here);
         // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only the end of the connection leaves no doubt.
-        let too_much = skip.left > SKIPPED_BYTES || desk.request.head().expects_continue;
+        let head = desk.request.head();
+        let too_much = skip.left > SKIPPED_BYTES || head.expects_continue || head.expects_else;
         let last = !all_here && too_much;
         self.finish(desk, service, last);
         desk.used = body_at;
