@@ -508,7 +508,9 @@ impl Case {
                 return Err(format!("the request afterwards was answered {probe:?}"));
             }
         }
-        client.try_end()
+        // RFC 9112 9.6: a client that said close "MUST NOT send further requests on that connection". The bytes of one that
+        // does may meet a closed socket, when it has its answers; a refused client has broken no such promise.
+        if last.is_some_and(|answer| answer.status < 400) { client.try_end_or_reset() } else { client.try_end() }
     }
 
     /// Where a phase is cut in two: everywhere, or in long ones at both ends and at places that do not change from run to run.

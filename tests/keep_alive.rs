@@ -186,6 +186,25 @@ fn bytes_behind_the_last_request_do_not_cost_its_answer() {
     }
 }
 
+/// RFC 9112 9.6: "If a server performs an immediate close of a TCP connection, there is a significant risk that the client
+/// will not be able to read the last HTTP response." This client may pipeline: it cannot know that its last request was that.
+#[test]
+fn a_request_that_crosses_the_close_does_not_cost_the_answer_before() {
+    let server = Server::start(&[("max_requests_per_connection", "1")], |app| {
+        app.get("/large", |_: &Request, response: &mut Response| response.send(pattern(1 << 20))).expect("new");
+    });
+    for _ in 0..5 {
+        let mut client = server.connect_narrow();
+        client.send(get("/large"));
+        // The answer has begun, and all of it is with the kernel when the server is through with it.
+        let begin = client.take(1000);
+        server.expect_alive();
+        client.send(get("/"));
+        server.expect_alive();
+        assert!(client.answer_after(begin).body == pattern(1 << 20));
+    }
+}
+
 #[test]
 fn an_answer_to_head_may_be_of_any_length() {
     let server = Server::start(&[], |app| {

@@ -226,6 +226,15 @@ impl Client {
 
     /// The server closes, and sends nothing before.
     pub fn try_end(&mut self) -> Result<(), String> {
+        self.read_end(false)
+    }
+
+    /// The same, or the server resets: for clients that go on although they said that they would not.
+    pub fn try_end_or_reset(&mut self) -> Result<(), String> {
+        self.read_end(true)
+    }
+
+    fn read_end(&mut self, or_reset: bool) -> Result<(), String> {
         let what = "the end of the connection";
         while !self.ended {
             match self.receive() {
@@ -234,6 +243,7 @@ impl Client {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return Err(format!("nothing came in time where {what} was expected"));
                 }
+                Err(error) if error.kind() == ErrorKind::ConnectionReset && or_reset => self.ended = true,
                 Err(error) => return Err(format!("{error} where {what} was expected")),
             }
             if !self.unread.is_empty() {
