@@ -305,6 +305,36 @@ typedef hasty_status (*hasty_handler)(const struct hasty_request *req,
 typedef void (*hasty_drop)(void *user_data);
 
 /**
+ * How a folder of files is served. Zero-initialise it and set `size`.
+ */
+typedef struct hasty_static {
+    /**
+     * `sizeof(hasty_static)`.
+     */
+    size_t size;
+    /**
+     * The file that stands for a directory; NULL means "index.html", "" none.
+     */
+    const char *index;
+    /**
+     * The file, below the directory, that answers where there is none; NULL means 404.
+     */
+    const char *fallback;
+    /**
+     * The Cache-Control field; NULL means none.
+     */
+    const char *cache_control;
+    /**
+     * Not 0: directories without index are listed.
+     */
+    int32_t list;
+    /**
+     * Not 0: names that begin with a dot are served too.
+     */
+    int32_t dotfiles;
+} hasty_static;
+
+/**
  * Receives one log message; `level` is one of `HASTY_LOG_*`. Called on any thread, several at a time.
  */
 typedef void (*hasty_log_fn)(int32_t level, const struct hasty_str *message, void *user_data);
@@ -494,36 +524,6 @@ typedef struct hasty_cors {
      */
     uint32_t reserved;
 } hasty_cors;
-
-/**
- * How a folder of files is served.
- */
-typedef struct hasty_static {
-    /**
-     * `sizeof(hasty_static)`.
-     */
-    size_t size;
-    /**
-     * The file that stands for a directory; NULL means "index.html".
-     */
-    const char *index;
-    /**
-     * The file that answers where there is none; NULL means 404.
-     */
-    const char *fallback;
-    /**
-     * The Cache-Control field; NULL means none.
-     */
-    const char *cache_control;
-    /**
-     * Not 0: directories without index are listed.
-     */
-    int32_t list;
-    /**
-     * Not 0: names that begin with a dot are served too.
-     */
-    int32_t dotfiles;
-} hasty_static;
 
 /**
  * One file of a multipart body. Its views are borrowed from the request.
@@ -766,7 +766,7 @@ void hasty_app_free(struct hasty_app *app);
  * Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
  *
  * Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
- * second, after 5 s of grace), `max_buffered_bytes` (268435456) and `defer_accept_s` (1).
+ * second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1) and `cache_ms` (1000).
  *
  * Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
  * for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -915,6 +915,30 @@ hasty_status hasty_app_any(struct hasty_app *app,
                            const char *pattern,
                            hasty_handler handler,
                            void *user_data);
+
+/**
+ * Serves the files below `directory` for GET and HEAD, at `prefix` and every path below it. `options` may be NULL.
+ *
+ * A directory without slash is redirected to the one with it, and is answered with its index. Names that begin
+ * with a dot, and whatever leads out of the directory, are 404; so is all that is no regular file. A link may lead
+ * to another place below the directory, by a relative path. ETag, Last-Modified, conditional requests and ranges
+ * are looked after. Where "page.html.br" or "page.html.gz" lie beside "page.html", clients that take them get those.
+ *
+ * The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
+ * served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
+ *
+ * Errors: `HASTY_ERR_IO` if the directory cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
+ * prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
+ * `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `prefix` and `directory` are NULL or NUL-terminated; `options` is NULL or a struct of
+ * `options->size` bytes, whose strings are NULL or NUL-terminated.
+ */
+hasty_status hasty_app_static(struct hasty_app *app,
+                              const char *prefix,
+                              const char *directory,
+                              const struct hasty_static *options);
 
 /**
  * Lets `handler` shape every answer from 400 to 599 that the library itself makes.
@@ -1789,6 +1813,39 @@ hasty_status hasty_response_send_status(struct hasty_response *res, int32_t code
 hasty_status hasty_response_send_redirect(struct hasty_response *res,
                                           int32_t code,
                                           const char *location);
+
+/**
+ * Sends a file, with the type that its name tells unless one was set.
+ *
+ * With status 200 it has an ETag and Last-Modified, and conditional requests and ranges are honoured: the client
+ * may get a 304, 206, 412 or 416 instead. The file is opened now and sent when the handler has returned; large ones
+ * never pass through memory.
+ *
+ * `path` is the program's own. Never build it from what a client sends: `hasty_app_static()` is for that.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` if there is no such file; `HASTY_ERR_IO` if it cannot be opened;
+ * `HASTY_ERR_INVALID` if it is no regular file; `HASTY_ERR_NULL`. To answer something else then, call
+ * `hasty_response_reset()` first.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `path` is NULL or NUL-terminated.
+ */
+hasty_status hasty_response_send_file(struct hasty_response *res,
+                                      const char *path);
+
+/**
+ * Sends a file for the client to save as `filename`; NULL means the name that it has.
+ *
+ * `filename` is UTF-8; slashes and controls in it become "_". Its extension tells the type, unless one was set.
+ *
+ * Errors: as `hasty_response_send_file()`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `path` and `filename` are NULL or NUL-terminated.
+ */
+hasty_status hasty_response_send_download(struct hasty_response *res,
+                                          const char *path,
+                                          const char *filename);
 
 /**
  * Makes the response what it was at first: an empty 200. A setter that failed is forgotten.

@@ -8,9 +8,11 @@ use crate::response::Response;
 use crate::router::Router;
 use crate::server::{Control, Engine, Listener, Watch};
 use crate::service::{Route, Service};
+use crate::static_files::{Memory, Mount, StaticFiles, StaticOptions};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -51,6 +53,8 @@ struct Setup {
     on_error: Option<Box<dyn ErrorHandler>>,
     on_log: Option<Box<dyn Log>>,
     listeners: Vec<Listener>,
+    /// What files of folders are kept in.
+    memory: Arc<Memory>,
 }
 
 /// The most listeners of an app.
@@ -60,7 +64,14 @@ impl App {
     /// An app without routes.
     pub fn new(options: Options) -> Result<App> {
         let control = Control::new().map_err(|error| Error::io("make an app", &error))?;
-        let setup = Setup { router: Router::new(), routes: Vec::new(), on_error: None, on_log: None, listeners: Vec::new() };
+        let setup = Setup {
+            router: Router::new(),
+            routes: Vec::new(),
+            on_error: None,
+            on_log: None,
+            listeners: Vec::new(),
+            memory: Arc::new(Memory::new()),
+        };
         Ok(App {
             setup: Mutex::new(Some(setup)),
             options: Mutex::new(options),
@@ -107,6 +118,30 @@ impl App {
         F: Fn(&Request, &mut Response) -> Result<()> + Send + Sync + 'static,
     {
         self.route("POST", pattern, Box::new(handler))
+    }
+
+    /// Serves the files below `directory` for GET and HEAD, at `prefix` and all paths below it.
+    pub fn static_files(&self, prefix: &str, directory: impl AsRef<Path>, options: &StaticOptions) -> Result<()> {
+        self.with_setup(|setup| {
+            if !prefix.starts_with('/') {
+                return Err(Error::invalid(format!("prefix \"{}\": it does not begin with '/'", Shown(prefix.as_bytes()))));
+            }
+            let prefix = prefix.trim_end_matches('/');
+            let rest = format!("{prefix}/*");
+            // The rest of "/" matches "/" itself, and leaves it to whoever registers that.
+            let patterns = if prefix.is_empty() { vec![&*rest] } else { vec![prefix, &*rest] };
+            for pattern in &patterns {
+                setup.router.check("GET", pattern)?;
+            }
+            let files = Arc::new(StaticFiles::new(directory.as_ref(), options, &setup.memory)?);
+            for pattern in patterns {
+                let index = setup.router.add("GET", pattern)?;
+                let param_names = setup.router.route(index).param_names().to_vec();
+                let mount = Mount { files: Arc::clone(&files), below: pattern == rest };
+                setup.routes.push(Route::new(pattern, param_names, Box::new(mount)));
+            }
+            Ok(())
+        })
     }
 
     /// Sets an option of one route, named by the words it was registered with: `max_body_bytes`.
@@ -213,6 +248,7 @@ impl App {
         };
         let Some(setup) = place.take() else { return Ok(()) };
         let options = self.options.lock().clone();
+        setup.memory.set_fresh_ms(options.get(Key::CacheMs));
         let mut service = Service::new(&options, setup.router, setup.routes, Arc::clone(&self.control));
         service.on_error = setup.on_error;
         service.on_log = setup.on_log;

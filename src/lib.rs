@@ -21,6 +21,7 @@
 mod app;
 mod buffered;
 mod error;
+mod file;
 #[allow(unsafe_code, reason = "the border to C")]
 mod ffi;
 mod handler;
@@ -32,6 +33,7 @@ mod response;
 pub mod router;
 mod server;
 mod service;
+mod static_files;
 mod text;
 
 pub use app::App;
@@ -40,4 +42,5 @@ pub use handler::{ErrorHandler, Handler, Level, Log};
 pub use options::{Key, Options};
 pub use request::{Peer, Request};
 pub use response::{Cookie, FileSlice, OwnedBytes, Piece, Response};
+pub use static_files::StaticOptions;
 pub use text::Text;

@@ -62,6 +62,8 @@ options! {
     MinRateBytes "min_rate_bytes" = 240, at most MOST_U32;
     /// Bytes held for clients in all: unfinished requests, unsent answers; beyond it 503. 256 MiB.
     MaxBufferedBytes "max_buffered_bytes" = 256 << 20, at most i64::MAX as u64;
+    /// Milliseconds for which a small file is served from memory before it is looked at again. 1 s; 0 keeps none.
+    CacheMs "cache_ms" = 1000, at most MOST_MS;
     /// Seconds for which the kernel keeps a new connection back until its first bytes are there. 1.
     DeferAcceptS "defer_accept_s" = 1, at most 3600;
 }

@@ -336,6 +336,16 @@ impl Request {
         }
     }
 
+    /// The part of the path that a final `*` stands for, as sent.
+    pub(crate) fn raw_rest(&self) -> &[u8] {
+        self.registered().map_or(&[], |route| self.raw_param(route.param_names.len().saturating_sub(1)))
+    }
+
+    /// What the request is served by.
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn raw_param(&self, index: usize) -> &[u8] {
         let path = self.route_path();
         self.params.range(index).map_or(&[], |range| &path[range])

@@ -1,13 +1,21 @@
 //! The answer being prepared.
 
 use crate::error::{Error, Result, Shown};
+use crate::file::{self, FileAnswer, FileRefusal, Servable, Share};
+use crate::http::coding::Coding;
+use crate::http::disposition;
 use crate::http::headers::{self, is_token, is_value};
+use crate::http::method::Method;
 use crate::http::{encoder, status};
 use crate::json;
+use crate::request::Request;
 use crate::text::Text;
 use once_cell::unsync::OnceCell;
 use std::borrow::Cow;
 use std::fs::File;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes that somebody else owns, given without copying; dropped when they are written or given up, on any thread.
@@ -56,6 +64,8 @@ pub(crate) enum Body {
     Copied,
     /// With their owner.
     Owned(OwnedBytes),
+    /// With the file that they were read from.
+    Kept(Arc<Servable>, Range<u64>),
     /// In several places, files among them.
     Pieces(Vec<Piece>),
 }
@@ -68,6 +78,8 @@ enum Type {
     Unset,
     /// Assumed by the call that gave the body.
     Assumed(&'static Known),
+    /// That of the file which is sent.
+    File(Arc<Servable>),
     /// Set by the handler, in `Response::kind_text`.
     Set,
 }
@@ -112,6 +124,8 @@ pub struct Response {
     headers: Vec<Header>,
     text: Vec<u8>,
     body: Body,
+    /// A file that was given, until the request decides what of it is sent. There is no other body meanwhile.
+    file: Option<FileAnswer>,
     /// The copied body, followed by a NUL; memory is kept from answer to answer.
     bytes: Vec<u8>,
     /// An owned body, copied and ended with a NUL because somebody asked to see it.
@@ -131,6 +145,7 @@ impl Response {
             headers: Vec::new(),
             text: Vec::new(),
             body: Body::Absent,
+            file: None,
             bytes: Vec::new(),
             seen: OnceCell::new(),
             length: None,
@@ -198,6 +213,7 @@ impl Response {
             return match &self.kind {
                 Type::Unset => None,
                 Type::Assumed(known) => Some(Text::new(known.text)),
+                Type::File(file) => Some(Text::new(file.kind())),
                 Type::Set => Some(Text::new(&self.kind_text)),
             };
         }
@@ -209,7 +225,7 @@ impl Response {
     /// The body given so far; None where there is none, and for files.
     pub fn body(&self) -> Option<Text<'_>> {
         match &self.body {
-            Body::Absent | Body::Pieces(_) => None,
+            Body::Absent | Body::Kept(..) | Body::Pieces(_) => None,
             Body::Copied => Some(Text::new(&self.bytes)),
             Body::Owned(owned) => Some(Text::new(self.seen.get_or_init(|| {
                 let mut seen = (**owned).as_ref().to_vec();
@@ -291,6 +307,28 @@ impl Response {
         self.clear_body();
         self.body = Body::Pieces(pieces);
         self.assume(&OCTETS);
+        Ok(())
+    }
+
+    /// Sends a file, with the type that its name tells. Conditional requests and ranges are honoured where the status is 200.
+    ///
+    /// The file is opened now: what is no regular file, or cannot be read, is an error. The path is the program's own;
+    /// for paths that clients choose there is [`crate::App::static_files`].
+    pub fn send_file(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.open_file(path.as_ref(), None)
+    }
+
+    /// Sends a file for the client to save under a name: the file's own unless one is given, which also tells the type.
+    pub fn send_download(&mut self, path: impl AsRef<Path>, filename: Option<&[u8]>) -> Result<()> {
+        let path = path.as_ref();
+        self.open_file(path, Some(filename.unwrap_or_else(|| file::base_name(path.as_os_str().as_bytes()))))
+    }
+
+    fn open_file(&mut self, path: &Path, download: Option<&[u8]>) -> Result<()> {
+        // A spooled file may be called anything; what the client will call it tells more.
+        let named = download.filter(|name| !file::extension(name).is_empty());
+        let file = file::open(path, named.unwrap_or(path.as_os_str().as_bytes())).inspect_err(|error| self.note_failure(error))?;
+        self.give_file(FileAnswer { file: Arc::new(file), varies: false, disposition: download.map(disposition::attachment) });
         Ok(())
     }
 
@@ -414,6 +452,7 @@ impl Response {
 
     fn clear_body(&mut self) {
         self.body = Body::Absent;
+        self.file = None;
         self.bytes.clear();
         // The room of an uncommonly large body is not kept.
         self.bytes.shrink_to(KEPT_BYTES);
@@ -450,8 +489,98 @@ impl Response {
 impl Response {
     /// Is it as `reset` leaves it?
     pub(crate) fn is_blank(&self) -> bool {
-        let unset = matches!((&self.kind, &self.body), (Type::Unset, Body::Absent));
+        let unset = matches!((&self.kind, &self.body, &self.file), (Type::Unset, Body::Absent, None));
         unset && self.status == 200 && self.headers.is_empty() && self.length.is_none() && !self.close && self.failure.is_none()
+    }
+
+    /// Sends a file; what of it, `settle` decides.
+    pub(crate) fn give_file(&mut self, answer: FileAnswer) {
+        self.clear_body();
+        if !matches!(self.kind, Type::Set) {
+            self.kind = Type::File(Arc::clone(&answer.file));
+        }
+        self.file = Some(answer);
+    }
+
+    /// Makes a body of the file that was given, if one was: what the request asks of it. Some: it gets an error instead.
+    ///
+    /// Conditions and ranges are about what would have been a 200; `plain` leaves them out of account, as for errors.
+    pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<FileRefusal>> {
+        let Some(FileAnswer { file, varies, disposition }) = self.file.take() else { return Ok(None) };
+        let current = self.status == 200 && !plain;
+        let share = match current {
+            true => file::share(&file, self.header(b"etag").as_deref().unwrap_or(file.etag()), request),
+            false => Share::Whole,
+        };
+        if let Share::Refusal(refusal) = share {
+            return Ok(Some(refusal));
+        }
+        if varies {
+            self.push_header(b"Vary", b"Accept-Encoding");
+        }
+        if current {
+            self.set_absent(b"ETag", file.etag());
+        }
+        if matches!(share, Share::Nothing) {
+            // RFC 9110 15.4.5: of what describes the file a 304 repeats the tag, and the date only where there is no tag.
+            self.status = 304;
+            self.remove_header(b"content-length")?;
+            return Ok(None);
+        }
+        if current {
+            if let Some(date) = file.last_modified() {
+                self.set_absent(b"Last-Modified", date);
+            }
+            self.set_absent(b"Accept-Ranges", b"bytes");
+        }
+        if file.coding() != Coding::Identity {
+            self.push_header(b"Content-Encoding", file.coding().name().as_bytes());
+        }
+        if let Some(disposition) = disposition {
+            self.set_absent(b"Content-Disposition", &disposition);
+        }
+        let unread = request.known_method() == Method::Head;
+        match share {
+            Share::Ranges(ranges) => self.send_ranges(&file, &ranges),
+            _ => self.send_part(file, None, unread),
+        }
+        .map_err(|error| Error::io("read a file", &error))?;
+        Ok(None)
+    }
+
+    /// RFC 9110 15.3.7: one range is the body, several are parts of it.
+    fn send_ranges(&mut self, file: &Arc<Servable>, ranges: &[Range<u64>]) -> std::io::Result<()> {
+        self.status = 206;
+        // Whoever set a length had all of the file in mind.
+        self.remove_header(b"content-length").unwrap_or_default();
+        if let [range] = ranges {
+            self.push_header(b"Content-Range", file::content_range(range, file.len()).as_bytes());
+            return self.send_part(Arc::clone(file), Some(range.clone()), false);
+        }
+        let kind = self.header(b"content-type").map_or_else(Vec::new, |kind| kind.to_vec());
+        let (pieces, boundary) = file::parts(file, &kind, ranges)?;
+        self.keep_type(format!("multipart/byteranges; boundary={boundary}").as_bytes());
+        self.body = Body::Pieces(pieces);
+        Ok(())
+    }
+
+    fn send_part(&mut self, file: Arc<Servable>, range: Option<Range<u64>>, unread: bool) -> std::io::Result<()> {
+        let range = range.unwrap_or(0..file.len());
+        self.body = match file.is_in_memory() {
+            true => Body::Kept(file, range),
+            false => match file.piece(range, unread)? {
+                Piece::Bytes(bytes) => Body::Owned(bytes),
+                piece => Body::Pieces(vec![piece]),
+            },
+        };
+        Ok(())
+    }
+
+    /// Sets a header that the handler has not set.
+    fn set_absent(&mut self, name: &[u8], value: &[u8]) {
+        if self.header(name).is_none() {
+            self.push_header(name, value);
+        }
     }
 
     /// Why a setter failed, if one did.
@@ -470,6 +599,7 @@ impl Response {
             Body::Absent => 0,
             Body::Copied => self.bytes.len() as u64 - 1,
             Body::Owned(owned) => (**owned).as_ref().len() as u64,
+            Body::Kept(_, range) => range.end - range.start,
             Body::Pieces(pieces) => pieces.iter().map(Piece::len).sum(),
         }
     }
@@ -485,6 +615,7 @@ impl Response {
             Body::Absent => Some(&[]),
             Body::Copied => Some(&self.bytes[..self.bytes.len() - 1]),
             Body::Owned(owned) => Some((**owned).as_ref()),
+            Body::Kept(file, range) => file.bytes(range.clone()),
             Body::Pieces(_) => None,
         }
     }
@@ -494,6 +625,7 @@ impl Response {
         match std::mem::take(&mut self.body) {
             Body::Absent => Vec::new(),
             Body::Owned(owned) => vec![Piece::Bytes(owned)],
+            Body::Kept(file, range) => vec![Piece::Bytes(file::kept(file, range))],
             Body::Pieces(pieces) => pieces,
             Body::Copied => {
                 let mut bytes = std::mem::take(&mut self.bytes);
@@ -514,6 +646,7 @@ impl Response {
     pub(crate) fn write_fields(&self, with_type: bool, out: &mut Vec<u8>) {
         match &self.kind {
             Type::Assumed(known) if with_type => out.extend_from_slice(known.line),
+            Type::File(file) if with_type => encoder::field(b"Content-Type", &file.kind()[..file.kind().len() - 1], out),
             Type::Set if with_type => encoder::field(b"Content-Type", &self.kind_text[..self.kind_text.len() - 1], out),
             _ => {}
         }
@@ -602,10 +735,14 @@ fn is_cookie_byte(b: u8) -> bool {
 }
 
 /// The media type of files with an extension; text types are UTF-8.
-fn type_of_extension(name: &[u8]) -> String {
+pub(crate) fn type_of_extension(name: &[u8]) -> String {
     let name = name.strip_prefix(b".").unwrap_or(name);
     let known = std::str::from_utf8(name).ok().and_then(|name| mime_guess::from_ext(name).first_raw());
-    let known = known.unwrap_or("application/octet-stream");
+    let known = match known.unwrap_or("application/octet-stream") {
+        // RFC 9239 6: obsolete names of what browsers load as a module under any of them.
+        "application/javascript" | "application/x-javascript" => "text/javascript",
+        known => known,
+    };
     let is_text = known.starts_with("text/") && !known.contains("charset");
     if is_text { format!("{known}; charset=utf-8") } else { known.to_owned() }
 }

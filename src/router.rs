@@ -260,6 +260,25 @@ impl Router {
     /// `method` is a token such as "GET", kept as given and compared with case, or "*" for any. Fails, and changes
     /// nothing, if the method or the pattern breaks a rule or conflicts with an earlier route; the words name both.
     pub fn add(&mut self, method: &str, pattern: &str) -> Result<usize> {
+        let (steps, param_names) = self.parse_new(method, pattern)?;
+
+        let route = self.routes.len();
+        self.routes.push(Route { method: method.to_string(), pattern: pattern.to_string(), param_names });
+        let end = self.grow(&steps);
+        self.ends[end].insert(method, route);
+        if let Some(path) = plain_path(&steps) {
+            self.exact.insert(path, end);
+        }
+        self.methods.insert(method.to_string());
+        Ok(route)
+    }
+
+    /// Fails as `add` would, and changes nothing.
+    pub fn check(&self, method: &str, pattern: &str) -> Result<()> {
+        self.parse_new(method, pattern).map(drop)
+    }
+
+    fn parse_new(&self, method: &str, pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
         if !is_token(method.as_bytes()) {
             let shown = Shown(method.as_bytes());
             return Err(Error::invalid(format!("method \"{shown}\" is not a token: letters, digits and !#$%&'*+-.^_`|~ only")));
@@ -275,16 +294,7 @@ impl Router {
                 Shown(earlier.pattern().as_bytes())
             )));
         }
-
-        let route = self.routes.len();
-        self.routes.push(Route { method: method.to_string(), pattern: pattern.to_string(), param_names });
-        let end = self.grow(&steps);
-        self.ends[end].insert(method, route);
-        if let Some(path) = plain_path(&steps) {
-            self.exact.insert(path, end);
-        }
-        self.methods.insert(method.to_string());
-        Ok(route)
+        Ok((steps, param_names))
     }
 
     /// Finds the route that answers `method` on `path`, the raw path without query, and where its parameters lie.

@@ -2,6 +2,7 @@
 
 use crate::buffered::Buffered;
 use crate::error::{Error, Kind, Result};
+use crate::file::FileRefusal;
 use crate::handler::{ErrorHandler, Handler, Level, Log};
 use crate::http::headers;
 use crate::http::parser::{Framing, Limits};
@@ -164,7 +165,7 @@ impl Service {
     pub(crate) fn handle(&self, request: &Request, response: &mut Response) {
         let Some(route) = request.registered() else { return };
         debug_assert!(response.is_blank(), "nothing of another request's answer is here");
-        let outcome = caught(|| route.handler.handle(request, response)).and_then(|()| self.check(request, response));
+        let outcome = caught(|| route.handler.handle(request, response)).and_then(|()| self.settle(request, response));
         if let Err(error) = outcome {
             if error.kind() != Kind::Closed {
                 self.log(Level::Error, || format!("{request:?}: the handler failed: {error}"));
@@ -172,6 +173,19 @@ impl Service {
             let why = Error::fixed(Kind::Invalid, "the handler of this route failed");
             self.fail(500, why, None, request, response);
         }
+    }
+
+    /// Decides what of a file is sent; the client may have asked for what there is not.
+    fn settle(&self, request: &Request, response: &mut Response) -> Result<()> {
+        if let Some(FileRefusal { code, words, content_range }) = response.settle(request, false)? {
+            self.check(request, response)?;
+            self.fail(code, Error::fixed(Kind::Invalid, words), None, request, response);
+            if let Some(range) = content_range {
+                // RFC 9110 15.5.17: it "SHOULD generate a Content-Range header field" with the current length.
+                response.set_header(b"Content-Range", range.as_bytes())?;
+            }
+        }
+        self.check(request, response)
     }
 
     /// A handler may return OK and yet have left an answer that cannot be sent.
@@ -191,7 +205,9 @@ impl Service {
     pub(crate) fn fail(&self, code: u16, why: Error, allow: Option<&str>, request: &Request, response: &mut Response) {
         self.own_answer(code, &why, allow, request, response);
         let Some(on_error) = &self.on_error else { return };
-        let outcome = caught(|| on_error.shape(&why, request, response)).and_then(|()| self.check(request, response));
+        let outcome = caught(|| on_error.shape(&why, request, response))
+            .and_then(|()| response.settle(request, true))
+            .and_then(|_| self.check(request, response));
         if let Err(error) = outcome {
             self.log(Level::Error, || format!("{request:?}: on_error failed: {error}"));
             self.own_answer(code, &why, allow, request, response);

@@ -7,9 +7,11 @@ use super::types::*;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::options::{Key, Options};
+use crate::static_files::StaticOptions;
 use parking_lot::Mutex;
-use std::ffi::{c_char, c_void};
+use std::ffi::{OsStr, c_char, c_void};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 /// An app, and the texts of its options that were handed out.
@@ -108,7 +110,7 @@ pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
 /// Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
 ///
 /// Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
-/// second, after 5 s of grace), `max_buffered_bytes` (268435456) and `defer_accept_s` (1).
+/// second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1) and `cache_ms` (1000).
 ///
 /// Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
 /// for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -353,6 +355,69 @@ pub unsafe extern "C" fn hasty_app_any(
 ) -> hasty_status {
     // SAFETY: the caller vouches for `app` and `pattern`.
     guard(|| unsafe { add_route(app, "*", pattern, handler, UserData::new(user_data, None)) })
+}
+
+/// Serves the files below `directory` for GET and HEAD, at `prefix` and every path below it. `options` may be NULL.
+///
+/// A directory without slash is redirected to the one with it, and is answered with its index. Names that begin
+/// with a dot, and whatever leads out of the directory, are 404; so is all that is no regular file. A link may lead
+/// to another place below the directory, by a relative path. ETag, Last-Modified, conditional requests and ranges
+/// are looked after. Where "page.html.br" or "page.html.gz" lie beside "page.html", clients that take them get those.
+///
+/// The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
+/// served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
+///
+/// Errors: `HASTY_ERR_IO` if the directory cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
+/// prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
+/// `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `prefix` and `directory` are NULL or NUL-terminated; `options` is NULL or a struct of
+/// `options->size` bytes, whose strings are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_static(
+    app: *mut hasty_app,
+    prefix: *const c_char,
+    directory: *const c_char,
+    options: *const hasty_static,
+) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `prefix`.
+        let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `directory`.
+        let directory = unsafe { handle::text(directory, "directory") }?;
+        let mut settings = StaticOptions::default();
+        // SAFETY: the caller vouches for `options`.
+        if let Some(given) = unsafe { handle::options(options, "hasty_static") }? {
+            // SAFETY: as above, and its strings are NULL or NUL-terminated.
+            unsafe { apply_static(&given, &mut settings) }?;
+        }
+        app.app.static_files(prefix, OsStr::from_bytes(directory), &settings)
+    })
+}
+
+/// Sets what a struct says; NULL is the default.
+///
+/// # Safety
+/// The strings of `given` are NULL or NUL-terminated.
+unsafe fn apply_static(given: &hasty_static, settings: &mut StaticOptions) -> Result<()> {
+    if !given.index.is_null() {
+        // SAFETY: as the caller vouches.
+        unsafe { handle::utf8(given.index, "index") }?.clone_into(&mut settings.index);
+    }
+    if !given.fallback.is_null() {
+        // SAFETY: as the caller vouches.
+        settings.fallback = Some(unsafe { handle::utf8(given.fallback, "fallback") }?.to_owned());
+    }
+    if !given.cache_control.is_null() {
+        // SAFETY: as the caller vouches.
+        settings.cache_control = Some(unsafe { handle::utf8(given.cache_control, "cache_control") }?.to_owned());
+    }
+    settings.list = given.list != 0;
+    settings.dotfiles = given.dotfiles != 0;
+    Ok(())
 }
 
 /// Lets `handler` shape every answer from 400 to 599 that the library itself makes.

@@ -162,6 +162,8 @@ pub(super) unsafe trait Options: Copy {}
 unsafe impl Options for hasty_options {}
 // SAFETY: as above.
 unsafe impl Options for hasty_cookie {}
+// SAFETY: as above.
+unsafe impl Options for hasty_static {}
 
 /// No struct of ours comes near it; a size beyond is a sign of memory that was not initialised.
 const MAX_OPTIONS_SIZE: usize = 4096;

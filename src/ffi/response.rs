@@ -7,7 +7,8 @@ use super::types::*;
 use crate::error::Result;
 use crate::json::Value;
 use crate::response::{Cookie, Response};
-use std::ffi::{c_char, c_void};
+use std::ffi::{OsStr, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
 
 impl Handle for hasty_response {
     type Inner = Response;
@@ -465,6 +466,56 @@ pub unsafe extern "C" fn hasty_response_send_redirect(res: *mut hasty_response, 
         // SAFETY: the caller vouches for a NUL-terminated `location`.
         let location = unsafe { handle::text(location, "location") }?;
         res.send_redirect(code, &res.apart(location))
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
+}
+
+/// Sends a file, with the type that its name tells unless one was set.
+///
+/// With status 200 it has an ETag and Last-Modified, and conditional requests and ranges are honoured: the client
+/// may get a 304, 206, 412 or 416 instead. The file is opened now and sent when the handler has returned; large ones
+/// never pass through memory.
+///
+/// `path` is the program's own. Never build it from what a client sends: `hasty_app_static()` is for that.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` if there is no such file; `HASTY_ERR_IO` if it cannot be opened;
+/// `HASTY_ERR_INVALID` if it is no regular file; `HASTY_ERR_NULL`. To answer something else then, call
+/// `hasty_response_reset()` first.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `path` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_file(res: *mut hasty_response, path: *const c_char) -> hasty_status {
+    let change = |res: &mut Response| {
+        // SAFETY: the caller vouches for a NUL-terminated `path`.
+        let path = unsafe { handle::text(path, "path") }?;
+        res.send_file(OsStr::from_bytes(&res.apart(path)))
+    };
+    // SAFETY: the caller vouches for a live `res`.
+    unsafe { changed(res, change) }
+}
+
+/// Sends a file for the client to save as `filename`; NULL means the name that it has.
+///
+/// `filename` is UTF-8; slashes and controls in it become "_". Its extension tells the type, unless one was set.
+///
+/// Errors: as `hasty_response_send_file()`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `path` and `filename` are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_send_download(
+    res: *mut hasty_response,
+    path: *const c_char,
+    filename: *const c_char,
+) -> hasty_status {
+    let change = |res: &mut Response| {
+        // SAFETY: the caller vouches for a NUL-terminated `path`.
+        let path = unsafe { handle::text(path, "path") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `filename`.
+        let filename = unsafe { handle::optional_text(filename) }.map(|filename| res.apart(filename));
+        res.send_download(OsStr::from_bytes(&res.apart(path)), filename.as_deref())
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }

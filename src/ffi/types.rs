@@ -212,15 +212,15 @@ pub struct hasty_cors {
     pub reserved: u32,
 }
 
-/// How a folder of files is served.
+/// How a folder of files is served. Zero-initialise it and set `size`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hasty_static {
     /// `sizeof(hasty_static)`.
     pub size: usize,
-    /// The file that stands for a directory; NULL means "index.html".
+    /// The file that stands for a directory; NULL means "index.html", "" none.
     pub index: *const c_char,
-    /// The file that answers where there is none; NULL means 404.
+    /// The file, below the directory, that answers where there is none; NULL means 404.
     pub fallback: *const c_char,
     /// The Cache-Control field; NULL means none.
     pub cache_control: *const c_char,

@@ -1,0 +1,434 @@
+//! A folder of files, served: names to files, files to answers.
+
+mod listing;
+mod memory;
+mod root;
+
+pub(crate) use memory::Memory;
+
+use crate::error::{Error, Kind, Result, Shown};
+use crate::file::{self, FileAnswer, Identity, SMALL, Servable};
+use crate::handler::Handler;
+use crate::http::coding::{self, Coding};
+use crate::http::headers::is_value;
+use crate::http::pairs::percent_decode_into;
+use crate::request::Request;
+use crate::response::Response;
+use listing::Item;
+use memory::{Entry, Freshness, Variant};
+use root::{Found, Root};
+use rustix::io::Errno;
+use std::borrow::Cow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// How a folder of files is served.
+#[derive(Clone, Debug)]
+pub struct StaticOptions {
+    /// The file that stands for its folder: "index.html". "" is none.
+    pub index: String,
+    /// A file below the folder that is sent where there is none: for applications whose pages are made in the browser.
+    pub fallback: Option<String>,
+    /// The value of Cache-Control.
+    pub cache_control: Option<String>,
+    /// Folders without index are listed.
+    pub list: bool,
+    /// Names that begin with a dot are served, too.
+    pub dotfiles: bool,
+    /// Paths are resolved without the kernel's help even where it would give it. For tests.
+    #[doc(hidden)]
+    pub walk: bool,
+}
+
+impl Default for StaticOptions {
+    fn default() -> StaticOptions {
+        StaticOptions { index: "index.html".to_owned(), fallback: None, cache_control: None, list: false, dotfiles: false, walk: false }
+    }
+}
+
+/// The codings that a file may have beside it, by the endings of their names; the first is the file itself.
+const CODINGS: [(&[u8], Coding); 3] = [(b"", Coding::Identity), (b".br", Coding::Brotli), (b".gz", Coding::Gzip)];
+
+/// A file and its codings, as they are sent.
+type Choices = [Option<Arc<Servable>>; 3];
+
+/// One folder and the prefix it is served under.
+pub(crate) struct StaticFiles {
+    root: Root,
+    options: StaticOptions,
+    memory: Arc<Memory>,
+    /// This folder's number there.
+    number: usize,
+}
+
+/// What became of a path.
+enum Outcome {
+    Sent,
+    /// Nothing is there: the fallback's turn.
+    Missing,
+    /// It is nobody's to ask for: 404, whatever the fallback.
+    Refused,
+    /// The process itself may not read it.
+    Forbidden,
+    /// A folder, asked for without its slash.
+    Folder,
+}
+
+impl StaticFiles {
+    /// Opens the folder, and checks the options.
+    pub(crate) fn new(directory: &Path, options: &StaticOptions, memory: &Arc<Memory>) -> Result<StaticFiles> {
+        let shown = |text: &str| Shown(text.as_bytes()).to_string();
+        if options.index.contains(['/', '\0']) || matches!(&*options.index, "." | "..") {
+            return Err(Error::invalid(format!("index \"{}\" is not the name of a file", shown(&options.index))));
+        }
+        let mut options = options.clone();
+        if let Some(fallback) = &mut options.fallback {
+            let path = fallback.trim_start_matches('/');
+            if path.contains('\0') || path.split('/').any(|name| matches!(name, "" | "." | "..")) {
+                return Err(Error::invalid(format!("fallback \"{}\" is not the path of a file below the folder", shown(fallback))));
+            }
+            *fallback = path.to_owned();
+        }
+        if let Some(value) = options.cache_control.as_ref().filter(|value| !is_value(value.as_bytes())) {
+            return Err(Error::invalid(format!("cache_control \"{}\": a value must not hold control characters", shown(value))));
+        }
+        // Absolute from now on: where the process goes later, the folder stays.
+        let opened = std::path::absolute(directory).and_then(|path| Root::new(path, options.walk));
+        let root = opened.map_err(|error| Error::io(format_args!("directory \"{}\"", Shown(directory.as_os_str().as_bytes())), &error))?;
+        Ok(StaticFiles { root, options, memory: Arc::clone(memory), number: memory.add_folder() })
+    }
+
+    fn answer(&self, raw: &[u8], request: &Request, response: &mut Response) -> Result<()> {
+        let outcome = match self.path_of(raw) {
+            Some(path) => self.send(&path, request, response)?,
+            None => Outcome::Refused,
+        };
+        let outcome = match (outcome, &self.options.fallback) {
+            (Outcome::Missing, Some(fallback)) => self.send(fallback.as_bytes(), request, response)?,
+            (outcome, _) => outcome,
+        };
+        let service = request.service();
+        match outcome {
+            Outcome::Sent => {}
+            Outcome::Folder => redirect_to_folder(request, response)?,
+            Outcome::Forbidden => service.fail(403, Error::fixed(Kind::Io, "the server may not read this file"), None, request, response),
+            Outcome::Missing | Outcome::Refused => {
+                service.fail(404, Error::fixed(Kind::NotFound, "there is no such file"), None, request, response);
+            }
+        }
+        Ok(())
+    }
+
+    /// The path below the folder that the rest of a target names, decoded; None where it names nothing that may be served.
+    fn path_of<'a>(&self, raw: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let mut names = raw.split(|&b| b == b'/').peekable();
+        while let Some(name) = names.next() {
+            // Only the last may be empty: the name of a folder ends with a slash.
+            if name.is_empty() && names.peek().is_some() {
+                return None;
+            }
+            if name.first() == Some(&b'.') && !self.serves_dot(name) {
+                return None;
+            }
+        }
+        if !raw.contains(&b'%') {
+            return Some(Cow::Borrowed(raw));
+        }
+        let mut path = Vec::with_capacity(raw.len());
+        for (number, name) in raw.split(|&b| b == b'/').enumerate() {
+            if number > 0 {
+                path.push(b'/');
+            }
+            let start = path.len();
+            // No name of a file holds a slash; and what was decoded once is not decoded again.
+            let decoded = percent_decode_into(name, &mut path);
+            let name = &path[start..];
+            if !decoded || name.contains(&b'/') || name.contains(&0) || (name.first() == Some(&b'.') && !self.serves_dot(name)) {
+                return None;
+            }
+        }
+        Some(Cow::Owned(path))
+    }
+
+    fn serves_dot(&self, name: &[u8]) -> bool {
+        self.options.dotfiles && !matches!(name, b"." | b"..")
+    }
+
+    /// Sends what is at a path, if something is.
+    fn send(&self, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
+        let wanted = Wanted::of(request);
+        if let Some(entry) = self.remembered(path) {
+            if let Some(file) = self.pick(&entry, path, &wanted) {
+                return self.give(file, entry.variants[1..].iter().any(Option::is_some), response);
+            }
+        }
+        let found = match self.root.open(&self.file_path(path), self.memory.fresh()) {
+            Ok(found) => found,
+            Err(error) => return self.without_file(error, path, request, response),
+        };
+        if file::is_folder(&found.stat) {
+            // A folder that is called like an index has none of its own.
+            return if path.is_empty() || path.ends_with(b"/") { Ok(Outcome::Missing) } else { Ok(Outcome::Folder) };
+        }
+        if !file::is_regular(&found.stat) {
+            return Ok(Outcome::Missing);
+        }
+        let mut choices = self.load(path, found)?;
+        let varies = choices[1..].iter().any(Option::is_some);
+        match choices[wanted.choose(choices.each_ref().map(Option::is_some))].take() {
+            Some(file) => self.give(file, varies, response),
+            None => Ok(Outcome::Missing),
+        }
+    }
+
+    fn give(&self, file: Arc<Servable>, varies: bool, response: &mut Response) -> Result<Outcome> {
+        if let Some(value) = &self.options.cache_control {
+            response.set_header(b"Cache-Control", value.as_bytes())?;
+        }
+        response.give_file(FileAnswer { file, varies, disposition: None });
+        Ok(Outcome::Sent)
+    }
+
+    /// The file that a path stands for.
+    fn file_path<'a>(&self, path: &'a [u8]) -> Cow<'a, [u8]> {
+        if path.is_empty() || path.ends_with(b"/") {
+            Cow::Owned([path, self.options.index.as_bytes()].concat())
+        } else {
+            Cow::Borrowed(path)
+        }
+    }
+
+    /// What memory says about a path, if that holds.
+    fn remembered(&self, path: &[u8]) -> Option<Arc<Entry>> {
+        if self.memory.fresh().is_zero() {
+            return None;
+        }
+        let entry = self.memory.get(self.number, path)?;
+        match self.memory.freshness(&entry) {
+            Freshness::Fresh => Some(entry),
+            Freshness::Old => None,
+            Freshness::Check => {
+                let now = self.memory.now_ms();
+                if self.still_holds(&entry, path) {
+                    self.memory.confirm(&entry, now);
+                    return Some(entry);
+                }
+                self.memory.forget(self.number, path, &entry);
+                None
+            }
+        }
+    }
+
+    /// Looks at the files of an entry again.
+    fn still_holds(&self, entry: &Entry, path: &[u8]) -> bool {
+        let mut name = self.file_path(path).into_owned();
+        let len = name.len();
+        entry.variants.iter().zip(CODINGS).all(|(variant, (ending, _))| {
+            name.truncate(len);
+            name.extend_from_slice(ending);
+            match (self.root.open(&name, self.memory.fresh()), variant) {
+                (Ok(found), Some(variant)) => file::is_regular(&found.stat) && Identity::of(&found.stat) == variant.identity,
+                (Ok(found), None) => !file::is_regular(&found.stat),
+                (Err(error), None) => is_missing(error),
+                (Err(_), Some(_)) => false,
+            }
+        })
+    }
+
+    /// The file of an entry that is wanted; opened, if it is too large to be kept. None where it is gone.
+    fn pick(&self, entry: &Entry, path: &[u8], wanted: &Wanted<'_>) -> Option<Arc<Servable>> {
+        let place = wanted.choose(entry.variants.each_ref().map(Option::is_some));
+        if let Some(kept) = &entry.variants[place].as_ref()?.kept {
+            return Some(Arc::clone(kept));
+        }
+        let name = self.file_path(path);
+        let (ending, coding) = CODINGS[place];
+        let found = self.root.open(&[&name, ending].concat(), self.memory.fresh()).ok()?;
+        let identity = Identity::of(&found.stat);
+        file::is_regular(&found.stat).then(|| Arc::new(Servable::of_file(found.file, &identity, &name, coding, SystemTime::now())))
+    }
+
+    /// Opens a file's codings, and keeps what may be kept.
+    fn load(&self, path: &[u8], plain: Found) -> Result<Choices> {
+        let now_ms = self.memory.now_ms();
+        let now = SystemTime::now();
+        let fresh = self.memory.fresh();
+        let name = self.file_path(path);
+        let is_coded = CODINGS[1..].iter().any(|(ending, _)| name.ends_with(ending));
+        let mut found = [Some(plain), None, None];
+        for (place, (ending, _)) in CODINGS.iter().enumerate().skip(1).filter(|_| !is_coded) {
+            match self.root.open(&[&name, *ending].concat(), fresh) {
+                Ok(coded) if file::is_regular(&coded.stat) => found[place] = Some(coded),
+                Err(error) if is_shortage(error) => return Err(io_error(error)),
+                _ => {}
+            }
+        }
+        let mut keeps = !fresh.is_zero();
+        let mut variants = [None, None, None];
+        let mut choices: Choices = [None, None, None];
+        for (place, found) in found.into_iter().enumerate() {
+            let Some(Found { file, stat }) = found else { continue };
+            let (identity, coding) = (Identity::of(&stat), CODINGS[place].1);
+            let small = identity.size() <= SMALL;
+            // What may change unseen is not kept.
+            let (servable, kept) = match small && keeps && identity.is_settled(now) {
+                true => match Servable::in_memory(file, &identity, &name, coding, now) {
+                    Ok(servable) => (servable, true),
+                    Err(file) => (Servable::of_file(file, &identity, &name, coding, now), false),
+                },
+                false => (Servable::of_file(file, &identity, &name, coding, now), false),
+            };
+            keeps &= kept || !small;
+            let servable = Arc::new(servable);
+            variants[place] = Some(Variant { identity, kept: kept.then(|| Arc::clone(&servable)) });
+            choices[place] = Some(servable);
+        }
+        if keeps {
+            self.memory.put(self.number, path, variants, now_ms);
+        }
+        Ok(choices)
+    }
+
+    /// What to do where there is no file.
+    fn without_file(&self, error: Errno, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
+        if is_missing(error) {
+            let is_folder = path.is_empty() || path.ends_with(b"/");
+            if is_folder && self.options.list {
+                return self.list(path, request, response);
+            }
+            return Ok(Outcome::Missing);
+        }
+        match error {
+            Errno::XDEV => Ok(Outcome::Refused),
+            Errno::ACCESS | Errno::PERM => Ok(Outcome::Forbidden),
+            error => Err(io_error(error)),
+        }
+    }
+
+    /// Shows what is in a folder: its regular files and folders, and links to such that stay inside.
+    fn list(&self, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
+        let folder_path: &[u8] = if path.is_empty() { b"." } else { path };
+        let folder = match self.root.open(folder_path, self.memory.fresh()) {
+            Ok(found) if file::is_folder(&found.stat) => found.file,
+            Ok(_) => return Ok(Outcome::Missing),
+            Err(error) if is_missing(error) => return Ok(Outcome::Missing),
+            Err(Errno::XDEV) => return Ok(Outcome::Refused),
+            Err(Errno::ACCESS | Errno::PERM) => return Ok(Outcome::Forbidden),
+            Err(error) => return Err(io_error(error)),
+        };
+        let mut items = Vec::new();
+        let mut beyond = 0;
+        for name in rustix::fs::Dir::read_from(&folder).map_err(io_error)? {
+            let name = name.map_err(io_error)?;
+            let bytes = name.file_name().to_bytes();
+            if matches!(bytes, b"." | b"..") || (bytes.starts_with(b".") && !self.options.dotfiles) {
+                continue;
+            }
+            if items.len() == listing::MOST_NAMES {
+                beyond += 1;
+                continue;
+            }
+            let Ok(mut stat) = root::look_at(&folder, name.file_name()) else { continue };
+            if !file::is_regular(&stat) && !file::is_folder(&stat) {
+                // A link is shown as what it leads to.
+                let Ok(found) = self.root.open(&[path, bytes].concat(), self.memory.fresh()) else { continue };
+                stat = found.stat;
+                if !file::is_regular(&stat) && !file::is_folder(&stat) {
+                    continue;
+                }
+            }
+            #[allow(clippy::unnecessary_cast, reason = "not on every machine")]
+            items.push(Item {
+                name: bytes.to_vec(),
+                is_folder: file::is_folder(&stat),
+                size: u64::try_from(stat.st_size).unwrap_or(0),
+                modified: stat.st_mtime as i64,
+            });
+        }
+        response.send_html(listing::page(&request.path(), !path.is_empty(), items, beyond).as_bytes())?;
+        Ok(Outcome::Sent)
+    }
+}
+
+/// What a request says about codings and ranges.
+struct Wanted<'a> {
+    accept: Cow<'a, [u8]>,
+    /// Ranges are of the file as it is: they are asked for by those that have a part of it.
+    ranged: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(request: &'a Request) -> Wanted<'a> {
+        let mut wanted = Wanted { accept: Cow::Borrowed(b""), ranged: false };
+        for index in 0..request.header_count() {
+            let Some((name, value)) = request.header_at(index) else { continue };
+            match name.len() {
+                5 if name.eq_ignore_ascii_case(b"range") => wanted.ranged = true,
+                15 if name.eq_ignore_ascii_case(b"accept-encoding") => {
+                    wanted.accept = if wanted.accept.is_empty() {
+                        Cow::Borrowed(value.bytes())
+                    } else {
+                        Cow::Owned([&wanted.accept, &b","[..], &value].concat())
+                    };
+                }
+                _ => {}
+            }
+        }
+        wanted
+    }
+
+    /// The place in `CODINGS` of the one to send.
+    fn choose(&self, there: [bool; 3]) -> usize {
+        if self.ranged || self.accept.is_empty() || !(there[1] || there[2]) {
+            return 0;
+        }
+        match coding::choose(&self.accept, there[2], there[1]) {
+            Coding::Identity => 0,
+            Coding::Brotli => 1,
+            Coding::Gzip => 2,
+        }
+    }
+}
+
+/// There is nothing of that name that could be a file.
+fn is_missing(error: Errno) -> bool {
+    // A socket cannot be opened, nor can some devices: NXIO, NODEV.
+    matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::INVAL | Errno::NXIO | Errno::NODEV)
+}
+
+/// The process has run out of something, and cannot say what is there.
+fn is_shortage(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+}
+
+fn io_error(error: Errno) -> Error {
+    Error::io("open a file", &std::io::Error::from(error))
+}
+
+/// The same path with a slash, and the same query. RFC 9110 10.2.2 lets a location be relative to the target.
+fn redirect_to_folder(request: &Request, response: &mut Response) -> Result<()> {
+    let path = request.raw_path();
+    // One slash at the start: two would name a host.
+    let start = path.iter().position(|&b| b != b'/').unwrap_or(path.len());
+    let mut location = [b"/", &path[start..], b"/"].concat();
+    if let Some(query) = request.query_string() {
+        location.push(b'?');
+        location.extend_from_slice(&query);
+    }
+    response.send_redirect(301, &location)
+}
+
+/// The route of a folder: for its prefix alone, or for all below it.
+pub(crate) struct Mount {
+    pub(crate) files: Arc<StaticFiles>,
+    /// Its pattern ends with `*`.
+    pub(crate) below: bool,
+}
+
+impl Handler for Mount {
+    fn handle(&self, request: &Request, response: &mut Response) -> Result<()> {
+        if self.below { self.files.answer(request.raw_rest(), request, response) } else { redirect_to_folder(request, response) }
+    }
+}
