@@ -3,6 +3,8 @@
 mod support;
 
 use hasty::{App, Error, Kind, Request, Response};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
@@ -128,6 +130,8 @@ struct Case {
     title: String,
     phases: Vec<Phase>,
     end: End,
+    /// The statuses with which it was first answered, by phase and number; none where the end came instead.
+    seen: Mutex<HashMap<(usize, usize), Option<u16>>>,
 }
 
 /// What is sent, and then awaited before more is sent.
@@ -186,7 +190,7 @@ fn parse(name: &str, text: &str) -> Result<Vec<Case>, String> {
                 return Err(wrong("the case above has no keep, close or either"));
             }
             complete = false;
-            cases.push(Case { place, title: title.to_owned(), phases: vec![Phase::default()], end: End::Either });
+            cases.push(Case { place, title: title.to_owned(), phases: vec![Phase::default()], end: End::Either, seen: Mutex::default() });
             continue;
         }
         if complete {
@@ -457,26 +461,36 @@ impl Case {
         Ok(last)
     }
 
+    /// What the protocol leaves open is the same however the bytes are cut.
+    fn is_as_before(&self, phase: usize, number: usize, status: Option<u16>) -> Result<(), String> {
+        let before = *self.seen.lock().entry((phase, number)).or_insert(status);
+        if before == status { Ok(()) } else { Err(format!("answered {status:?} now and {before:?} before, cut in another way")) }
+    }
+
     /// Reads what is expected after the bytes of a phase were sent. Returns the last final answer.
-    fn converse_in(&self, client: &mut Client, phase: usize) -> Result<Option<Answer>, String> {
-        let phase = &self.phases[phase];
+    fn converse_in(&self, client: &mut Client, which: usize) -> Result<Option<Answer>, String> {
+        let phase = &self.phases[which];
         if phase.half_close {
             client.half_close();
         }
         let mut last = None;
-        for expected in &phase.expected {
+        for (number, expected) in phase.expected.iter().enumerate() {
             if expected.statuses.is_empty() {
                 // Nothing: the end comes next.
                 break;
             }
             let read = if expected.without_body { Client::try_answer_to_head } else { Client::try_answer };
             let answer = match read(client) {
-                Err(_) if expected.or_nothing && client.try_end().is_ok() => break,
+                Err(_) if expected.or_nothing && client.try_end().is_ok() => {
+                    self.is_as_before(which, number, None)?;
+                    break;
+                }
                 other => other?,
             };
             if !expected.statuses.contains(&answer.status) {
                 return Err(format!("{:?} was expected: {answer:?}", expected.statuses));
             }
+            self.is_as_before(which, number, Some(answer.status))?;
             if answer.status == expected.statuses[0] {
                 expected.checks.iter().try_for_each(|check| check.holds_for(&answer))?;
             }

@@ -71,6 +71,19 @@ fn a_head_that_comes_byte_by_byte_has_no_more_time() {
     expect_too_late(&mut client, begin, ms(400));
 }
 
+/// Empty lines before a request line are ignored (RFC 9112 2.2), but they do not hold a connection for ever.
+#[test]
+fn empty_lines_do_not_prolong_the_time_of_a_head() {
+    let server = Server::start(&[("header_timeout_ms", "400"), ("idle_timeout_ms", "400")], routes);
+    let mut client = server.connect();
+    let begin = Instant::now();
+    while client.take_what_came() {
+        assert!(begin.elapsed() < ms(5000), "the connection is held by empty lines");
+        let _ = client.try_send("\r\n");
+        std::thread::sleep(ms(40));
+    }
+}
+
 #[test]
 fn the_second_head_has_its_own_time() {
     let server = Server::start(&[("header_timeout_ms", "400")], routes);
