@@ -110,7 +110,9 @@ fn work(arguments: &Arguments, number: u64, seeds: &[Vec<u8>], wire: &Wire, star
             promises::check(&input, &mut random, &mut tally)?;
             if tally.inputs % WIRE_EVERY == 0 {
                 tally.exchanges += 1;
+                let begin = Instant::now();
                 wire.check(&input, &mut random)?;
+                tally.slowest = tally.slowest.max(begin.elapsed());
             }
             Ok(())
         }));

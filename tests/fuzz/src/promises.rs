@@ -7,6 +7,7 @@ use hasty::http::parser::{Framing, Head, Limits, Outcome, head_end, parse};
 use hasty::http::refusal::Refusal;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Small, so that inputs of a few hundred bytes reach each of them.
 pub const LIMITS: Limits = Limits { head_bytes: 600, fields: 8, target_bytes: 80 };
@@ -20,6 +21,8 @@ pub struct Tally {
     pub inputs: u64,
     /// Those that a server was asked, too.
     pub exchanges: u64,
+    /// How long the longest of these took.
+    pub slowest: Duration,
     partial: u64,
     complete: [u64; 3],
     bodies: u64,
@@ -30,6 +33,7 @@ impl Tally {
     pub fn add(mut self, other: Tally) -> Tally {
         self.inputs += other.inputs;
         self.exchanges += other.exchanges;
+        self.slowest = self.slowest.max(other.slowest);
         self.partial += other.partial;
         self.bodies += other.bodies;
         self.complete.iter_mut().zip(other.complete).for_each(|(a, b)| *a += b);
@@ -54,9 +58,10 @@ impl fmt::Display for Tally {
         let refused: u64 = self.refused.values().sum();
         write!(
             f,
-            "{} inputs ({} over the wire): {} heads ({} with a length, {} chunked), {} chunked bodies, {} partial, {refused} refused for {} reasons",
+            "{} inputs ({} over the wire, in at most {:?}): {} heads ({} with a length, {} chunked), {} chunked bodies, {} partial, {refused} refused for {} reasons",
             self.inputs,
             self.exchanges,
+            self.slowest,
             self.complete.iter().sum::<u64>(),
             self.complete[1],
             self.complete[2],
@@ -332,7 +337,7 @@ fn promise_same(whole: &Body, other: &Body, how: &str) -> Promise {
 
 /// Decodes as a connection does: new bytes are put after the data so far.
 fn decode(input: &[u8], mut piece: impl FnMut() -> usize) -> Result<Body, String> {
-    let mut decoder = Chunked::new(LIMITS.head_bytes, LIMITS.fields);
+    let mut decoder = Chunked::new(u64::MAX, LIMITS.head_bytes, LIMITS.fields);
     let (mut bytes, mut came) = (Vec::new(), 0);
     while came < input.len() {
         let end = came.saturating_add(piece()).min(input.len());
