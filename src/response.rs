@@ -557,7 +557,7 @@ impl Response {
             self.push_header(b"Content-Range", file::content_range(range, file.len()).as_bytes());
             return self.send_part(Arc::clone(file), Some(range.clone()), false);
         }
-        let kind = self.header(b"content-type").map_or_else(Vec::new, |kind| kind.to_vec());
+        let kind = self.header(b"content-type").unwrap_or(Text::new(file.kind())).to_vec();
         let (pieces, boundary) = file::parts(file, &kind, ranges)?;
         self.keep_type(format!("multipart/byteranges; boundary={boundary}").as_bytes());
         self.body = Body::Pieces(pieces);

@@ -786,6 +786,7 @@ fn coded_files_go_to_those_who_take_them() {
         site.folder.file("site/app.js", "plain");
         site.folder.file("site/app.js.br", "brotli");
         site.folder.file("site/app.js.gz", "gzip");
+        site.folder.file("site/docs/index.html.gz", "gzip");
         site.folder.file("site/big.css", pattern(200_000));
         site.folder.file("site/big.css.gz", "gzip");
         for (target, accept, coding, body) in [
@@ -810,6 +811,8 @@ fn coded_files_go_to_those_who_take_them() {
                 assert_eq!(answer.field("content-type"), Some(kind), "{accept:?}");
             }
         }
+        let index = site.ask("GET", "/s/docs/", &[("Accept-Encoding", "gzip")]);
+        assert_eq!((index.text().as_str(), index.field("content-type")), ("gzip", Some("text/html; charset=utf-8")));
         let tags: Vec<_> = ["br", "gzip", "identity"]
             .map(|accept| site.ask("GET", "/s/app.js", &[("Accept-Encoding", accept)]).field("etag").unwrap().to_owned())
             .into();
@@ -1178,6 +1181,27 @@ fn a_file_that_cannot_be_sent_is_the_handlers_error() {
     let errors = logs.expect("a log").errors();
     assert_eq!(errors.len(), 3, "{errors:?}");
     assert!(errors[0].contains("none\": No such file"), "{errors:?}");
+}
+
+#[test]
+fn a_page_for_errors_can_be_a_file() {
+    let folder = Folder::new();
+    let page = folder.file("404.html", "<p>there is nothing here</p>");
+    let app = App::new(hasty::Options::new()).unwrap();
+    app.static_files("/", &folder.0, &StaticOptions::default()).unwrap();
+    app.on_error(Box::new(move |_: &Error, _: &Request, response: &mut Response| response.send_file(&page))).unwrap();
+    app.listen(None, 0).unwrap();
+    let server = Server::of(app);
+    for fields in [&[][..], &[("Range", "bytes=0-0")], &[("If-None-Match", "*")], &[("If-Match", "\"x\"")]] {
+        // The rules for error answers of these tests want text.
+        let mut client = server.connect();
+        client.send(request("HEAD", "/none", fields));
+        let head = client.answer_to_head();
+        assert_eq!((head.status, head.field("content-length"), head.field("etag")), (404, Some("28"), None), "{fields:?}");
+        assert_eq!(head.field("content-type"), Some("text/html; charset=utf-8"));
+        client.send(request("GET", "/404.html", &[("Range", "bytes=3-7")]));
+        assert_eq!(client.answer().text(), "there");
+    }
 }
 
 // ---- large files
