@@ -21,6 +21,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Files up to this size are read and sent with their heads; larger ones go from the kernel's memory to the socket.
 pub(crate) const SMALL: u64 = 64 * 1024;
 
+/// How often a small file is read anew that changes meanwhile.
+const TRIES: usize = 8;
+
 /// For so long after a change the next one may leave the same time behind: file systems' clocks are coarse.
 const UNSETTLED_NS: i128 = 2_000_000_000;
 
@@ -94,24 +97,20 @@ enum Content {
 }
 
 impl Servable {
-    /// What an open file is. `name` tells its type.
-    pub(crate) fn of_file(file: File, identity: &Identity, name: &[u8], coding: Coding, now: SystemTime) -> Servable {
-        Servable::new(Content::File(Arc::new(file)), identity, name, coding, now)
-    }
-
-    /// The same, read to be kept. The file comes back where it changed meanwhile.
-    pub(crate) fn in_memory(
-        file: File,
-        identity: &Identity,
-        name: &[u8],
-        coding: Coding,
-        now: SystemTime,
-    ) -> std::result::Result<Servable, File> {
-        let Some(bytes) = read(&file, 0..identity.size).ok() else { return Err(file) };
-        match rustix::fs::fstat(&file) {
-            Ok(stat) if Identity::of(&stat) == *identity => Ok(Servable::new(Content::Memory(bytes), identity, name, coding, now)),
-            _ => Err(file),
+    /// What an open file is; `name` tells its type. A small one is read: whole, and in one state, if it rests long enough.
+    pub(crate) fn load(file: File, identity: &mut Identity, name: &[u8], coding: Coding, now: SystemTime) -> Servable {
+        for _ in 0..TRIES {
+            if identity.size > SMALL {
+                break;
+            }
+            let bytes = read(&file, 0..identity.size);
+            let Ok(stat) = rustix::fs::fstat(&file) else { break };
+            let before = std::mem::replace(identity, Identity::of(&stat));
+            if let (Ok(bytes), true) = (bytes, before == *identity) {
+                return Servable::new(Content::Memory(bytes), identity, name, coding, now);
+            }
         }
+        Servable::new(Content::File(Arc::new(file)), identity, name, coding, now)
     }
 
     fn new(content: Content, identity: &Identity, name: &[u8], coding: Coding, now: SystemTime) -> Servable {
@@ -299,7 +298,7 @@ pub(crate) fn open(path: &Path, name: &[u8]) -> Result<Servable> {
     if !is_regular(&stat) {
         return Err(Error::invalid(format!("file \"{}\" is a directory or a device; only regular files are sent", Shown(shown))));
     }
-    Ok(Servable::of_file(File::from(opened), &Identity::of(&stat), name, Coding::Identity, SystemTime::now()))
+    Ok(Servable::load(File::from(opened), &mut Identity::of(&stat), name, Coding::Identity, SystemTime::now()))
 }
 
 pub(crate) fn is_regular(stat: &Stat) -> bool {

@@ -246,8 +246,8 @@ impl StaticFiles {
         let name = self.file_path(path);
         let (ending, coding) = CODINGS[place];
         let found = self.root.open(&[&name, ending].concat(), self.memory.fresh()).ok()?;
-        let identity = Identity::of(&found.stat);
-        file::is_regular(&found.stat).then(|| Arc::new(Servable::of_file(found.file, &identity, &name, coding, SystemTime::now())))
+        let mut identity = Identity::of(&found.stat);
+        file::is_regular(&found.stat).then(|| Arc::new(Servable::load(found.file, &mut identity, &name, coding, SystemTime::now())))
     }
 
     /// Opens a file's codings, and keeps what may be kept.
@@ -270,18 +270,12 @@ impl StaticFiles {
         let mut choices: Choices = [None, None, None];
         for (place, found) in found.into_iter().enumerate() {
             let Some(Found { file, stat }) = found else { continue };
-            let (identity, coding) = (Identity::of(&stat), CODINGS[place].1);
+            let mut identity = Identity::of(&stat);
+            let servable = Arc::new(Servable::load(file, &mut identity, &name, CODINGS[place].1, now));
             let small = identity.size() <= SMALL;
             // What may change unseen is not kept.
-            let (servable, kept) = match small && keeps && identity.is_settled(now) {
-                true => match Servable::in_memory(file, &identity, &name, coding, now) {
-                    Ok(servable) => (servable, true),
-                    Err(file) => (Servable::of_file(file, &identity, &name, coding, now), false),
-                },
-                false => (Servable::of_file(file, &identity, &name, coding, now), false),
-            };
+            let kept = small && servable.is_in_memory() && identity.is_settled(now);
             keeps &= kept || !small;
-            let servable = Arc::new(servable);
             variants[place] = Some(Variant { identity, kept: kept.then(|| Arc::clone(&servable)) });
             choices[place] = Some(servable);
         }

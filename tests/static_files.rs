@@ -958,6 +958,30 @@ fn many_clients_see_whole_states_of_a_file_that_changes() {
 }
 
 #[test]
+fn a_file_that_is_written_anew_in_place_is_never_an_error() {
+    for cache_ms in ["0", "1"] {
+        let site = Site::app(&[("cache_ms", cache_ms)], &StaticOptions::default(), |_| {});
+        let path = site.folder.new_file("site/log.txt", "0");
+        let address = site.server.address();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                let mut client = Client::connect(address);
+                for _ in 0..2000 {
+                    client.send(get("/s/log.txt"));
+                    client.expect(200);
+                }
+            });
+            let mut number = 0;
+            while !reader.is_finished() {
+                number += 1;
+                // Cut to nothing first, and then written: readers see any length.
+                fs::write(&path, "x".repeat(number % 5000)).unwrap();
+            }
+        });
+    }
+}
+
+#[test]
 fn more_files_than_memory_holds_are_all_served() {
     let site = Site::new();
     for number in 0..400_u32 {
