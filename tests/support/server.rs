@@ -52,7 +52,7 @@ impl Server {
     /// A new connection that holds little on the client's side, so that a slow reader shows.
     pub fn connect_narrow(&self) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.set_recv_buffer_size(32 * 1024).expect("SO_RCVBUF");
+        socket.set_recv_buffer_size(128 * 1024).expect("SO_RCVBUF");
         socket.set_send_buffer_size(32 * 1024).expect("SO_SNDBUF");
         socket.connect(&self.address().into()).expect("the server accepts a connection");
         Client::of(socket.into())
