@@ -56,6 +56,8 @@ pub struct Chunked {
     trailers: usize,
     max_trailer_bytes: usize,
     max_trailers: usize,
+    /// How much data there may still be.
+    room: u64,
 }
 
 /// How far a decoder came.
@@ -70,8 +72,8 @@ pub struct Decoded {
 }
 
 impl Chunked {
-    /// A decoder at the start of a body. Trailers are held to the limits of a head.
-    pub fn new(max_trailer_bytes: usize, max_trailers: usize) -> Chunked {
+    /// A decoder at the start of a body of at most `max_bytes`. Trailers are held to the limits of a head.
+    pub fn new(max_bytes: u64, max_trailer_bytes: usize, max_trailers: usize) -> Chunked {
         Chunked {
             state: State::Size,
             left: 0,
@@ -81,6 +83,7 @@ impl Chunked {
             trailers: 0,
             max_trailer_bytes,
             max_trailers,
+            room: max_bytes,
         }
     }
 
@@ -96,6 +99,7 @@ impl Chunked {
                 data_end += len;
                 at += len;
                 self.left -= len as u64;
+                self.room -= len as u64;
                 if self.left == 0 {
                     self.state = State::DataCr;
                 }
@@ -105,11 +109,6 @@ impl Chunked {
             }
         }
         Ok(Decoded { data_end, consumed: at, done: self.state == State::Done })
-    }
-
-    /// The bytes of the current chunk that are still to come.
-    pub fn left_in_chunk(&self) -> u64 {
-        self.left
     }
 
     fn step(&mut self, b: u8) -> Result<(), Refusal> {
@@ -153,12 +152,16 @@ impl Chunked {
 
     fn size(&mut self, b: u8) -> Result<(), Refusal> {
         if let Some(digit) = char::from(b).to_digit(16) {
-            self.digits += 1;
-            if self.digits > MAX_SIZE_DIGITS {
-                return Err(Refusal::ChunkSize);
+            // Judged digit by digit, so that it makes no difference how the size is cut.
+            if self.left > self.room >> 4 {
+                return Err(Refusal::BodyLength);
             }
             self.left = self.left << 4 | u64::from(digit);
-            return Ok(());
+            if self.left > self.room {
+                return Err(Refusal::BodyLength);
+            }
+            self.digits = self.digits.saturating_add(1);
+            return if self.digits > MAX_SIZE_DIGITS { Err(Refusal::ChunkSize) } else { Ok(()) };
         }
         if self.digits == 0 {
             return Err(Refusal::ChunkSize);
@@ -216,7 +219,7 @@ mod tests {
 
     /// Decodes in pieces of `step` bytes, as a connection does; gives the data and what was not looked at.
     fn decode(text: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), Refusal> {
-        let mut chunked = Chunked::new(64, 3);
+        let mut chunked = Chunked::new(1 << 20, 64, 3);
         let mut bytes = Vec::new();
         let mut came = 0;
         for piece in text.chunks(step) {
@@ -261,7 +264,10 @@ mod tests {
             (b"1 \r\n", Refusal::ChunkSize),
             (b"1\n", Refusal::ChunkSize),
             (b"1\rx", Refusal::ChunkSize),
-            (b"11112222333344445\r\n", Refusal::ChunkSize),
+            (b"00000000000000001\r\n", Refusal::ChunkSize),
+            (b"11112222333344445\r\n", Refusal::BodyLength),
+            (b"100001\r\n", Refusal::BodyLength),
+            (b"1\r\na\r\n100000\r\n", Refusal::BodyLength),
             (b"1;\n", Refusal::ChunkExtension),
             (b"1;a\0\r\n", Refusal::ChunkExtension),
             (b"1;a=\"\r\n", Refusal::ChunkExtension),

@@ -23,6 +23,10 @@ impl Target {
     /// Finds the parts of the target at `whole` of `head`; its bytes were checked by the parser.
     pub fn split(head: &[u8], whole: Span, method: Method) -> Result<Target, Refusal> {
         let text = whole.of(head);
+        // RFC 9112 3.2.3: CONNECT has authority-form, and only CONNECT has it.
+        if method == Method::Connect {
+            return Err(if authority_is_valid(text) && text.contains(&b':') { Refusal::Connect } else { Refusal::Target });
+        }
         if text.first() == Some(&b'/') {
             return Ok(Target::with_path(text, whole, 0));
         }
@@ -32,10 +36,6 @@ impl Target {
                 Method::Options => Ok(Target { whole, asterisk: true, ..Target::default() }),
                 _ => Err(Refusal::Target),
             };
-        }
-        // RFC 9112 3.2.3: authority-form "is only used for CONNECT requests".
-        if method == Method::Connect {
-            return Err(if authority_is_valid(text) && text.contains(&b':') { Refusal::Connect } else { Refusal::Target });
         }
         Target::absolute(text, whole)
     }
@@ -181,6 +181,7 @@ mod tests {
         assert_eq!(split("example.org:443", Method::Connect), Err(Refusal::Connect));
         assert_eq!(split("example.org:port", Method::Connect), Err(Refusal::Target));
         assert_eq!(split("example.org", Method::Connect), Err(Refusal::Target));
+        assert_eq!(split("/path", Method::Connect), Err(Refusal::Target));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
 
 use super::desk::Desk;
-use super::incoming::{Incoming, SKIPPED_BYTES, Skip, TakeError};
+use super::incoming::{Incoming, SKIPPED_BYTES, Skip};
 use super::output::Output;
 use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier};
 use crate::error::{Error, Kind};
@@ -33,6 +33,8 @@ pub(super) struct Connection {
     saved: Option<Box<Request>>,
     /// How much of a partial head was searched for its end; 0 if it was never looked at.
     scanned: usize,
+    /// Bytes of empty lines since the last request.
+    empty: usize,
     /// Is there more in `saved` than a partial request?
     unfed: bool,
     /// When the present head or idle time began, or the last byte of a body or an answer moved; in milliseconds.
@@ -72,7 +74,18 @@ impl Default for Connection {
 impl Connection {
     /// A connection accepted at `now`.
     pub(super) fn new(peer: Peer, now: u32) -> Connection {
-        Connection { peer, phase: Phase::Reading, saved: None, scanned: 0, unfed: false, since: now, slow: 0, served: 0, unsent: None }
+        Connection {
+            peer,
+            phase: Phase::Reading,
+            saved: None,
+            scanned: 0,
+            empty: 0,
+            unfed: false,
+            since: now,
+            slow: 0,
+            served: 0,
+            unsent: None,
+        }
     }
 
     pub(super) fn peer(&self) -> Peer {
@@ -287,14 +300,19 @@ impl Connection {
 /// From bytes to answers. Each step tells whether there may be more to do.
 impl Connection {
     fn feed_head(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
+        // RFC 9112 2.2: empty lines before a request line are ignored; some clients send one after a body. They begin
+        // nothing, so they only use up the idle time, and the length of a head.
+        while desk.input().starts_with(b"\r\n") {
+            desk.used += 2;
+            self.scanned = 0;
+            self.empty += 2;
+            if self.empty > service.limits.head_bytes {
+                self.refuse(Refusal::HeadLength, desk, service);
+                return false;
+            }
+        }
         let input = desk.input();
         if input.is_empty() {
-            return false;
-        }
-        if input == b"\r\n" {
-            // Some clients send an empty line after a body; it begins nothing.
-            self.scanned = 0;
-            desk.use_up();
             return false;
         }
         if self.scanned > 0 && input.len() <= service.limits.head_bytes {
@@ -320,6 +338,7 @@ impl Connection {
             }
             Outcome::Complete(len) => {
                 self.scanned = 0;
+                self.empty = 0;
                 desk.request.begin(self.peer);
                 self.admit(desk, service, desk.used + len)
             }
@@ -336,7 +355,7 @@ impl Connection {
         match framing {
             Framing::Absent => self.answer(desk, service, body_at..body_at, body_at),
             Framing::Length(_) | Framing::Chunked => {
-                let body = Incoming::new(framing, body_at, service);
+                let body = Incoming::new(framing, body_at, service.body_limit(&desk.request), service);
                 self.receive(body, desk, service)
             }
         }
@@ -355,8 +374,7 @@ impl Connection {
     /// Takes in what is there of a body. When it is complete the request is answered.
     fn receive(&mut self, mut body: Incoming, desk: &mut Desk, service: &Arc<Service>) -> bool {
         let nothing_came = desk.request.bytes().len() == body.start;
-        let limit = service.body_limit(&desk.request);
-        match body.take_in(desk.request.bytes_mut(), limit) {
+        match body.take_in(desk.request.bytes_mut()) {
             Ok(Some(next)) => self.answer(desk, service, body.start..body.end, next),
             Ok(None) => {
                 if body.is_new {
@@ -371,13 +389,13 @@ impl Connection {
                 self.phase = Phase::Uploading(Box::new(body));
                 false
             }
-            Err(TakeError::TooLong) => {
+            Err(Refusal::BodyLength) => {
                 service.refuse_body(&desk.request, &mut desk.response);
                 self.finish(desk, service, true);
                 self.phase = Phase::Ending { linger: true };
                 true
             }
-            Err(TakeError::Refused(refusal)) => {
+            Err(refusal) => {
                 self.phase = Phase::Uploading(Box::new(body));
                 self.refuse(refusal, desk, service);
                 false
@@ -665,9 +683,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_line_begins_nothing() {
+    fn empty_lines_begin_nothing() {
         let mut talk = talk();
-        talk.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+        talk.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r");
+        talk.say(b"\n\r\n");
         assert!(talk.connection.is_idle());
         assert_eq!(talk.end(), "");
     }

@@ -23,17 +23,12 @@ pub(super) struct Incoming {
     pub(super) is_new: bool,
 }
 
-pub(super) enum TakeError {
-    TooLong,
-    Refused(Refusal),
-}
-
 impl Incoming {
-    pub(super) fn new(framing: Framing, start: usize, service: &Service) -> Incoming {
+    pub(super) fn new(framing: Framing, start: usize, limit: u64, service: &Service) -> Incoming {
         let (length, chunked) = match framing {
             Framing::Absent => (Some(0), None),
             Framing::Length(length) => (Some(length), None),
-            Framing::Chunked => (None, Some(Chunked::new(service.limits.head_bytes, service.limits.fields))),
+            Framing::Chunked => (None, Some(Chunked::new(limit, service.limits.head_bytes, service.limits.fields))),
         };
         Incoming { start, end: start, length, chunked, is_new: true }
     }
@@ -54,19 +49,15 @@ impl Incoming {
     }
 
     /// Takes in what was added to `bytes`. Some: it is complete, and what follows it begins there.
-    pub(super) fn take_in(&mut self, bytes: &mut Vec<u8>, limit: u64) -> Result<Option<usize>, TakeError> {
+    pub(super) fn take_in(&mut self, bytes: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
         let Some(chunked) = &mut self.chunked else {
             let length = self.length.unwrap_or(0);
             let here = (bytes.len() - self.start) as u64;
             self.end = self.start + here.min(length) as usize;
             return Ok((here >= length).then_some(self.end));
         };
-        let decoded = chunked.decode(bytes, self.end, self.end).map_err(TakeError::Refused)?;
+        let decoded = chunked.decode(bytes, self.end, self.end)?;
         self.end = decoded.data_end;
-        let promised = chunked.left_in_chunk();
-        if self.received().saturating_add(promised) > limit {
-            return Err(TakeError::TooLong);
-        }
         if decoded.done {
             return Ok(Some(decoded.consumed));
         }
@@ -87,7 +78,7 @@ impl Skip {
         let (left, chunked) = match framing {
             Framing::Absent => (0, None),
             Framing::Length(length) => (length, None),
-            Framing::Chunked => (SKIPPED_BYTES, Some(Chunked::new(service.limits.head_bytes, service.limits.fields))),
+            Framing::Chunked => (SKIPPED_BYTES, Some(Chunked::new(SKIPPED_BYTES, service.limits.head_bytes, service.limits.fields))),
         };
         Skip { left, chunked }
     }
