@@ -214,7 +214,13 @@ impl Connection {
     pub(super) fn end_of_input(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         match self.phase {
             Phase::Reading if desk.input().is_empty() => self.phase = Phase::Closed,
-            Phase::Reading | Phase::Uploading(_) => self.refuse(Refusal::Incomplete, desk, service),
+            Phase::Reading => {
+                // What came in pieces was not parsed since the first; it may be worse than incomplete.
+                let (input, head) = desk.request.parts_from(desk.used);
+                let outcome = parser::parse(input, &service.limits, head);
+                self.refuse(if let Outcome::Refused(refusal) = outcome { refusal } else { Refusal::Incomplete }, desk, service);
+            }
+            Phase::Uploading(_) => self.refuse(Refusal::Incomplete, desk, service),
             Phase::Skipping(_) | Phase::Lingering => self.phase = Phase::Closed,
             Phase::Ending { .. } | Phase::Closed => {}
         }
@@ -635,6 +641,10 @@ mod tests {
             talk.say(begun);
             assert!(talk.end().starts_with("HTTP/1.1 400"));
         }
+        let mut slow = talk();
+        slow.say(b"GET / HT");
+        slow.say(b"TP/3.0\r\n");
+        assert!(slow.end().starts_with("HTTP/1.1 505"), "what is wrong is said also when it came in pieces");
         let mut talk = talk();
         assert_eq!(talk.end(), "", "nothing was begun");
         assert!(talk.connection.is_closed());
