@@ -246,11 +246,12 @@ fn a_client_that_reads_below_the_least_rate_is_let_go() {
     assert!(length < 8 * MIB, "all {length} bytes were sent in {:?}", begin.elapsed());
 }
 
-/// Reads nothing until the server has let go of the connection. How many bytes it had sent by then.
+/// Reads one byte, and nothing more until the server has let go of the connection. How many bytes it had sent by then.
 fn received_of_large(server: &Server) -> (usize, Duration) {
     let mut client = server.connect_narrow();
-    client.send(get("/large"));
     let begin = Instant::now();
+    client.send(get("/large"));
+    assert_eq!(client.take(1).len(), 1, "it is the first to be served");
     // Only one connection is allowed: when another is served, the first is gone.
     while {
         let mut other = server.connect();
