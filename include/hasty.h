@@ -36,12 +36,12 @@
 /**
  * In a 32-bit option: literally zero, none or off, where 0 means the default.
  */
-#define HASTY_NONE 4294967295
+#define HASTY_NONE UINT32_MAX
 
 /**
  * In a 64-bit option: literally zero, none or off, where 0 means the default.
  */
-#define HASTY_NONE64 18446744073709551615ull
+#define HASTY_NONE64 UINT64_MAX
 
 /**
  * What the reply in a slot is: UTF-8 text.

@@ -34,9 +34,9 @@ pub const HASTY_ERR_UNSUPPORTED: hasty_status = 10;
 pub const HASTY_NEXT: hasty_status = 100;
 
 /// In a 32-bit option: literally zero, none or off, where 0 means the default.
-pub const HASTY_NONE: u32 = 4_294_967_295;
+pub const HASTY_NONE: u32 = u32::MAX;
 /// In a 64-bit option: literally zero, none or off, where 0 means the default.
-pub const HASTY_NONE64: u64 = 18_446_744_073_709_551_615;
+pub const HASTY_NONE64: u64 = u64::MAX;
 
 /// What the reply in a slot is: UTF-8 text.
 pub const HASTY_KIND_TEXT: i32 = 0;
