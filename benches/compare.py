@@ -35,7 +35,6 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parent / "target").resol
 SERVERS = ["floor", "hasty", "microhttpd", "evhttp", "h2o", "hyper"]
 PATIENCE = 20.0  # seconds for anything that should take none
 CROWDED = 0.10  # of one CPU: a slice in which others took more is done again, and the calmest is kept
-TRIES = 3
 BLOCKING_SLICE = 4  # times as long as others: there are few answers to time
 
 BROWSER = """\
@@ -220,6 +219,7 @@ def load(port: int, work: Workload, seconds: int, answer: bytes, opt: argparse.N
     requests = opt.folder / "requests"
     requests.write_bytes(work.request * work.pipelined)
     command = ["wrk", "-t", str(len(opt.client_cpus)), "-c", str(work.connections), "-d", str(seconds), "--timeout", "5"]
+    began = time.perf_counter()
     done = subprocess.run(
         [*command, "--latency", "-s", str(HERE / "load.lua"), f"http://127.0.0.1:{port}/"],
         capture_output=True, text=True, check=False, timeout=seconds + PATIENCE, env=os.environ | {"REQUEST_FILE": str(requests)},
@@ -229,6 +229,7 @@ def load(port: int, work: Workload, seconds: int, answer: bytes, opt: argparse.N
     if done.returncode or not lines or not lines[-1].startswith("{"):
         raise Wrong(f"wrk: {(done.stderr or done.stdout).strip()[-300:]}")
     run: dict[str, Any] = json.loads(lines[-1])
+    run |= {"began": began, "ended": time.perf_counter()}
     on_the_way = work.connections * work.pipelined * len(answer)
     surplus = run["bytes"] - run["requests"] * len(answer)
     if run["bad_status"] or run["bad_socket"] or run["requests"] < 10:
@@ -243,11 +244,22 @@ def disturbance(run: dict[str, Any]) -> float:
     return float(run["others"] + run["stolen"])
 
 
+def quiet_moment(patience: float) -> None:
+    """Waits until others leave the CPUs alone, or patience ends."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        before = sum(machine())
+        time.sleep(0.3)
+        if sum(machine()) - before <= 0.3 * CROWDED:
+            return
+
+
 def slice_of(server: Server, work: Workload, opt: argparse.Namespace, times: int = 1) -> dict[str, Any]:
     """CPU time and rate of one server in one slice of time."""
     answer = ask(server.port, work)
     tries: list[dict[str, Any]] = []
-    while len(tries) < TRIES and not any(disturbance(run) <= CROWDED for run in tries):
+    while len(tries) < opt.tries and not any(disturbance(run) <= CROWDED for run in tries):
+        quiet_moment(opt.patience)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         used, stolen = machine()
         cpu, (user, system), began = server.cpu(), server.split(), time.monotonic()
@@ -270,17 +282,17 @@ def slice_of(server: Server, work: Workload, opt: argparse.Namespace, times: int
     return min(tries, key=disturbance)
 
 
-def idle_growth(server: Server, work: Workload, held: list[socket.socket], opt: argparse.Namespace) -> float:
+def idle_growth(server: Server, work: Workload, held: list[socket.socket], idle: int) -> float:
     """Bytes by which one more idle connection enlarges the server; each has been answered once."""
     sizes: list[int] = []
-    for wanted in (opt.idle // 5, opt.idle):
+    for wanted in (idle // 5, idle):
         while len(held) < wanted:
             connection = connect(server.port)
             held.append(connection)
             connection.sendall(work.request)
             take(connection, bytearray(), work)
         sizes.append(server.memory())
-    return (sizes[1] - sizes[0]) / (opt.idle - opt.idle // 5)
+    return (sizes[1] - sizes[0]) / (idle - idle // 5)
 
 
 def idle(server: Server, work: Workload, first: bool, opt: argparse.Namespace) -> dict[str, Any]:
@@ -288,7 +300,7 @@ def idle(server: Server, work: Workload, first: bool, opt: argparse.Namespace) -
         load(server.port, work, 1, ask(server.port, work), opt)  # what it keeps for good it has now
     held: list[socket.socket] = []
     try:
-        growth = idle_growth(server, work, held, opt)
+        growth = idle_growth(server, work, held, opt.idle)
         run = slice_of(server, work, opt)
         poll = select.poll()
         for connection in held:
@@ -303,7 +315,7 @@ def idle(server: Server, work: Workload, first: bool, opt: argparse.Namespace) -
 
 def blocking(server: Server, work: Workload, opt: argparse.Namespace) -> dict[str, Any]:
     """How long others wait for GET / while 64 connections ask for what blocks."""
-    waits: list[float] = []
+    asked: list[tuple[float, float]] = []  # when, and how long it took
     failures: list[Exception] = []
     over = threading.Event()
 
@@ -317,7 +329,7 @@ def blocking(server: Server, work: Workload, opt: argparse.Namespace) -> dict[st
                     began = time.perf_counter()
                     connections[0].sendall(quick.request)
                     take(connections[0], bytearray(), quick)
-                    waits.append(time.perf_counter() - began)
+                    asked.append((began, time.perf_counter() - began))
                     connections.append(connections.pop(0))
         except (OSError, Wrong) as failure:
             failures.append(failure)
@@ -329,9 +341,10 @@ def blocking(server: Server, work: Workload, opt: argparse.Namespace) -> dict[st
     finally:
         over.set()
         prober.join(PATIENCE)
+    # The load takes a moment to be there, and this thread asks before and after it too.
+    waits = sorted(took for began, took in asked if run["began"] + 0.2 <= began <= run["ended"])
     if failures or not waits:
         raise Wrong(f"GET / beside it: {failures or 'no answer'}")
-    waits.sort()
     at = {"probe_p50_us": 0.5, "probe_p99_us": 0.99, "probe_max_us": 1.0}
     return run | {key: waits[min(len(waits) - 1, int(len(waits) * part))] * 1e6 for key, part in at.items()}
 
@@ -543,6 +556,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="slices of time for each server (5)")
     parser.add_argument("--seconds", type=int, default=1, help="of a slice (1)")
     parser.add_argument("--idle", type=int, default=5000, help="idle connections (5000)")
+    parser.add_argument("--tries", type=int, default=3, help="for a slice that others disturb (3)")
+    parser.add_argument("--patience", type=float, default=0, help="seconds to wait for a quiet moment before each slice (0)")
     parser.add_argument("--cpus", type=numbers, default=allowed[:1], help="of the servers (the first)")
     parser.add_argument("--client-cpus", type=numbers, default=allowed[1:2] or allowed, help="of wrk (the second)")
     parser.add_argument("--instructions", action="store_true", help="count instructions instead")
