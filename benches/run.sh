@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the servers and measures: benches/run.sh [--quick] [--micro] [options of compare.py]
 #
-# Without options: everything, some ten minutes. --quick: hasty and the floor, three rounds, one minute or two.
+# Without options: everything, a quarter of an hour. --quick: hasty and the floor, three rounds, two minutes.
 # --micro: the parser and the router alone. Needs a built library: `make bench` sees to that first.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
