@@ -147,12 +147,13 @@ fn expected(input: &[u8]) -> Vec<Turn> {
 
 /// What the first request of the input must be answered with, and where it ends.
 fn one_expected(input: &[u8]) -> Option<(Expected, usize)> {
+    // Ignored, or too many of them for the limit of a head.
+    if input.starts_with(b"\r\n\r\n") {
+        return Some((Expected::Open, 0));
+    }
     if input.iter().all(|b| b"\r\n".contains(b)) {
         // One empty line is no request (RFC 9112 2.2); other line ends may be none, or a broken one.
         return (!matches!(input, b"" | b"\r\n")).then_some((Expected::Incomplete, 0));
-    }
-    if input.starts_with(b"\r\n\r\n") {
-        return Some((Expected::Open, 0));
     }
     let mut head = Head::default();
     let end = match parse(input, &LIMITS, &mut head) {
