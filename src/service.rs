@@ -7,6 +7,7 @@ use crate::handler::{ErrorHandler, Handler, Level, Log};
 use crate::http::headers;
 use crate::http::parser::{Framing, Limits};
 use crate::http::status;
+use crate::json::Value;
 use crate::options::{Key, Options};
 use crate::request::Request;
 use crate::response::Response;
@@ -14,7 +15,6 @@ use crate::router::{Found, Router};
 use crate::server::{Control, Pace};
 use crate::text::Text;
 use std::any::Any;
-use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -225,7 +225,7 @@ impl Service {
                 response.set_header(b"Retry-After", b"1")?;
             }
             if prefers_json(request) {
-                response.send_json(error_json(code, why).as_bytes())
+                response.send_json(error_json(code, why)?.as_bytes())
             } else {
                 response.send_text(format!("{code} {}: {why}\n", status::phrase(code)).as_bytes())
             }
@@ -265,10 +265,8 @@ pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> &str {
 fn prefers_json(request: &Request) -> bool {
     let Some(accept) = request.header(b"accept") else { return false };
     let (mut json, mut text) = (0, 0);
-    for range in headers::list(&accept) {
-        let mut parts = range.split(|&b| b == b';').map(headers::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts.find_map(|part| weight(part.strip_prefix(b"q=").or(part.strip_prefix(b"Q="))?)).unwrap_or(1000);
+    for (name, weight) in headers::weighted(&accept) {
+        let name = name.to_ascii_lowercase();
         if name == b"application/json" || name.ends_with(b"+json") {
             json = json.max(if weight > text { weight } else { 0 });
         } else if name == b"text/html" || name == b"text/plain" || name == b"text/*" {
@@ -278,22 +276,12 @@ fn prefers_json(request: &Request) -> bool {
     json > text
 }
 
-/// RFC 9110 12.4.2: `qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`, in thousandths.
-fn weight(text: &[u8]) -> Option<u32> {
-    let weight: f32 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    (0.0..=1.0).contains(&weight).then_some((weight * 1000.0) as u32)
-}
-
-fn error_json(code: u16, why: &Error) -> String {
-    let mut text = format!("{{\"error\":{{\"status\":{code},\"reason\":\"{}\",\"message\":\"", status::phrase(code));
-    for c in why.to_string().chars() {
-        match c {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            c if c.is_control() => write!(text, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
-            c => text.push(c),
-        }
-    }
-    text.push_str("\"}}\n");
-    text
+fn error_json(code: u16, why: &Error) -> Result<String> {
+    let mut error = Value::object();
+    error.set("status", Value::int(i64::from(code)))?;
+    error.set("reason", Value::string(status::phrase(code)))?;
+    error.set("message", Value::string(&why.to_string()))?;
+    let mut body = Value::object();
+    body.set("error", error)?;
+    Ok(body.to_text() + "\n")
 }

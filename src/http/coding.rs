@@ -29,14 +29,8 @@ impl Coding {
 /// a server answer so.
 pub fn choose(accept: &[u8], gzip: bool, brotli: bool) -> Coding {
     let mut wanted = Wanted::default();
-    for member in headers::list(accept) {
-        let mut parts = member.split(|&b| b == b';').map(headers::trim);
-        let name = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|part| match part {
-            [b'q' | b'Q', b'=', number @ ..] => Some(thousandths(number)),
-            _ => None,
-        });
-        wanted.note(name, weight.unwrap_or(1000));
+    for (name, weight) in headers::weighted(accept) {
+        wanted.note(name, weight);
     }
     // RFC 9110 12.5.3: "*" matches what is not listed. What is not listed at all is not sent, but for identity.
     let mut best = (wanted.identity.or(wanted.any).unwrap_or(0), Coding::Identity);
@@ -70,24 +64,6 @@ impl Wanted {
             _ => return,
         };
         place.get_or_insert(weight);
-    }
-}
-
-/// RFC 9110 12.4.2: `qvalue`, "0" to "1" with at most three decimals. What is none is taken for a refusal.
-fn thousandths(text: &[u8]) -> u16 {
-    let (whole, decimals) = match text {
-        [whole] | [whole, b'.'] => (*whole, &[][..]),
-        [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (*whole, decimals),
-        _ => return 0,
-    };
-    if !decimals.iter().all(u8::is_ascii_digit) {
-        return 0;
-    }
-    let value = (0..3).fold(0, |value, place| 10 * value + decimals.get(place).map_or(0, |digit| u16::from(digit - b'0')));
-    match whole {
-        b'0' => value,
-        b'1' if value == 0 => 1000,
-        _ => 0,
     }
 }
 

@@ -66,6 +66,38 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&b| b == b',').map(trim).filter(|member| !member.is_empty())
 }
 
+/// The members of a list with their weights in thousandths, as in Accept and Accept-Encoding: RFC 9110 12.4.2. Without a
+/// weight it is 1000.
+pub fn weighted(value: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
+    list(value).map(|member| {
+        let mut parts = member.split(|&b| b == b';').map(trim);
+        let name = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| match part {
+            [b'q' | b'Q', b'=', number @ ..] => Some(thousandths(number)),
+            _ => None,
+        });
+        (name, weight.unwrap_or(1000))
+    })
+}
+
+/// RFC 9110 12.4.2: `qvalue`, "0" to "1" with at most three decimals. What is none is taken for a refusal.
+fn thousandths(text: &[u8]) -> u16 {
+    let (whole, decimals) = match text {
+        [whole] | [whole, b'.'] => (*whole, &[][..]),
+        [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (*whole, decimals),
+        _ => return 0,
+    };
+    if !decimals.iter().all(u8::is_ascii_digit) {
+        return 0;
+    }
+    let value = (0..3).fold(0, |value, place| 10 * value + decimals.get(place).map_or(0, |digit| u16::from(digit - b'0')));
+    match whole {
+        b'0' => value,
+        b'1' if value == 0 => 1000,
+        _ => 0,
+    }
+}
+
 /// Without the spaces and tabs at both ends.
 pub fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {

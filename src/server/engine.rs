@@ -160,10 +160,15 @@ impl Engine {
 
     fn resume_accepting(&self) {
         if self.accept_paused.load(Ordering::SeqCst) && self.accept_paused.swap(false, Ordering::SeqCst) {
-            let count = self.listeners.read().len();
-            for number in 0..count {
-                self.resume_listener(number);
-            }
+            self.resume_listeners();
+        }
+    }
+
+    /// Puts all listeners back into the queue.
+    pub(super) fn resume_listeners(&self) {
+        let count = self.listeners.read().len();
+        for number in 0..count {
+            self.resume_listener(number);
         }
     }
 

@@ -64,10 +64,7 @@ impl Engine {
     /// all are put back into the queue, where the other finds them.
     fn share(&self) {
         self.slab.requeue_all(&self.epoll);
-        let count = self.listeners.read().len();
-        for number in 0..count {
-            self.resume_listener(number);
-        }
+        self.resume_listeners();
     }
 
     fn serve(self: Arc<Engine>) {
