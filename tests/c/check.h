@@ -251,6 +251,47 @@ static CHECK_UNUSED void check_pause_ms(int ms)
         (condition) ? 1 : 0;                                                                                           \
     })
 
+/* A thing with a drop: dropped 1 is given up once, 2 is the error. */
+typedef struct thing {
+    _Atomic int dropped;
+} thing;
+
+static CHECK_UNUSED void drop_thing(void *user_data)
+{
+    ((thing *)user_data)->dropped++;
+}
+
+#define NOT_DROPPED(t) CHECK_INT((t).dropped, 0)
+#define DROPPED_ONCE(t) (AWAIT((t).dropped > 0), CHECK_INT((t).dropped, 1))
+
+/* What happened, word by word, in order; callbacks add to it. */
+static char check_trail[4096]; /* guarded by check_lock */
+
+static CHECK_UNUSED void trail_clear(void)
+{
+    pthread_mutex_lock(&check_lock);
+    check_trail[0] = '\0';
+    pthread_mutex_unlock(&check_lock);
+}
+
+static CHECK_UNUSED void trail_add(const char *word)
+{
+    pthread_mutex_lock(&check_lock);
+    size_t used = strlen(check_trail);
+    snprintf(check_trail + used, sizeof check_trail - used, "%s%s", used ? " " : "", word);
+    pthread_mutex_unlock(&check_lock);
+}
+
+/* What there is so far; the next begins anew. */
+static CHECK_UNUSED char *trail_take(void)
+{
+    pthread_mutex_lock(&check_lock);
+    char *text = strdup(check_trail);
+    check_trail[0] = '\0';
+    pthread_mutex_unlock(&check_lock);
+    return check_keep(text);
+}
+
 /* A callback's signature in one word; its arguments need not all be used. */
 #define HANDLER(name)                                                                                                  \
     static hasty_status name(CHECK_UNUSED const hasty_request *req, CHECK_UNUSED hasty_response *res,                  \

@@ -65,6 +65,23 @@ static CHECK_UNUSED client client_open(int port)
     return client_connect(AF_INET, &address, sizeof address);
 }
 
+/* From one of the many addresses of the loopback: another client, to the server. */
+static CHECK_UNUSED client client_open_from(const char *from, int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    inet_pton(AF_INET, from, &address.sin_addr);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+        address.sin_port = htons((uint16_t)port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+            return client_take(fd);
+    }
+    close(fd);
+    return client_take(-1);
+}
+
 static CHECK_UNUSED client client_open_v6(int port)
 {
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
@@ -144,6 +161,22 @@ static CHECK_UNUSED int client_send_pieces(client *c, const char *text, size_t p
         sched_yield();
     }
     return 1;
+}
+
+/* Sends until nothing more is taken for `ms`; how much it was, at most `most`. */
+static CHECK_UNUSED size_t client_fill(client *c, size_t most, int ms)
+{
+    static const char filler[65536];
+    size_t sent = 0;
+    while (sent < most && client_wait(c, POLLOUT, check_now_ms() + ms)) {
+        size_t len = most - sent < sizeof filler ? most - sent : sizeof filler;
+        ssize_t now = send(c->fd, filler, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (now > 0)
+            sent += (size_t)now;
+        else if (errno != EAGAIN && errno != EINTR)
+            break;
+    }
+    return sent;
 }
 
 /* "I have said all I had to say": a FIN, while answers can still come. */
@@ -248,6 +281,8 @@ static CHECK_UNUSED int reply_lists(const reply *r, const char *name, const char
 
 static CHECK_UNUSED void client_skip(client *c, size_t len)
 {
+    if (len == 0)
+        return;
     c->len -= len;
     memmove(c->input, c->input + len, c->len);
     c->input[c->len] = '\0';
@@ -262,9 +297,10 @@ static CHECK_UNUSED reply client_no_reply(client *c, const char *problem)
     return (reply){.problem = problem, .body = seen, .body_len = c->len};
 }
 
-/* The chunks at `at`, put together into the reply; 0 when more input is needed, -1 when they are wrong. */
-static CHECK_UNUSED int client_chunks(client *c, size_t at, reply *r, size_t *end)
+/* The chunks of the input, put together into the reply; 0 when more input is needed, -1 when they are wrong. */
+static CHECK_UNUSED int client_chunks(client *c, reply *r, size_t *end)
 {
+    size_t at = 0;
     r->body = check_keep(malloc(c->len + 1));
     r->body_len = 0;
     for (;;) {
@@ -301,8 +337,8 @@ static CHECK_UNUSED int client_chunks(client *c, size_t at, reply *r, size_t *en
     return 1;
 }
 
-/* Reads one answer. `method` is that of its request: an answer to HEAD has no body, whatever its head says. */
-static CHECK_UNUSED reply client_read_for(client *c, const char *method)
+/* Reads the head of an answer; what follows it stays in the input. */
+static CHECK_UNUSED reply client_read_head(client *c)
 {
     int64_t deadline = check_now_ms() + CLIENT_WAIT_MS;
     char *blank;
@@ -316,19 +352,46 @@ static CHECK_UNUSED reply client_read_for(client *c, const char *method)
     r.head = check_keep(strndup(c->input, head_len));
     if (sscanf(r.head, "HTTP/1.%1d %3d", &r.minor, &r.status) != 2)
         return client_no_reply(c, "the status line is malformed");
-    size_t at = head_len + 4;
-    const char *length = reply_header(&r, "Content-Length");
-    r.sized = length != NULL;
+    r.sized = reply_header(&r, "Content-Length") != NULL;
     r.chunked = reply_lists(&r, "Transfer-Encoding", "chunked");
-    if (strcmp(method, "HEAD") == 0 || r.status < 200 || r.status == 204 || r.status == 304) {
-        r.body = check_keep(calloc(1, 1));
-        client_skip(c, at);
-        return r;
+    r.body = check_keep(calloc(1, 1));
+    client_skip(c, head_len + 4);
+    return r;
+}
+
+/* Reads the next chunk as text, "" for the last one; NULL when it is cut short or malformed. */
+static CHECK_UNUSED char *client_read_chunk(client *c)
+{
+    int64_t deadline = check_now_ms() + CLIENT_WAIT_MS;
+    for (;;) {
+        char *stop = c->len > 0 ? memmem(c->input, c->len, "\r\n", 2) : NULL, *after;
+        if (stop != NULL) {
+            size_t size = strtoul(c->input, &after, 16), at = (size_t)(stop + 2 - c->input);
+            if (after == c->input)
+                return NULL;
+            if (c->len - at >= size + 2) {
+                char *text = check_keep(strndup(c->input + at, size));
+                int whole = memcmp(c->input + at + size, "\r\n", 2) == 0;
+                client_skip(c, at + size + 2);
+                return whole ? text : NULL;
+            }
+        }
+        if (!client_more(c, deadline))
+            return NULL;
     }
+}
+
+/* Reads one answer. `method` is that of its request: an answer to HEAD has no body, whatever its head says. */
+static CHECK_UNUSED reply client_read_for(client *c, const char *method)
+{
+    reply r = client_read_head(c);
+    int64_t deadline = check_now_ms() + CLIENT_WAIT_MS;
+    if (r.status == 0 || strcmp(method, "HEAD") == 0 || r.status < 200 || r.status == 204 || r.status == 304)
+        return r;
     if (r.chunked) {
         int whole;
         size_t end = 0;
-        while ((whole = client_chunks(c, at, &r, &end)) == 0)
+        while ((whole = client_chunks(c, &r, &end)) == 0)
             if (!client_more(c, deadline))
                 return client_no_reply(c, "the last chunk did not come");
         if (whole < 0)
@@ -337,8 +400,8 @@ static CHECK_UNUSED reply client_read_for(client *c, const char *method)
         return r;
     }
     if (r.sized) {
-        r.body_len = strtoul(length, NULL, 10);
-        while (c->len - at < r.body_len)
+        r.body_len = strtoul(reply_header(&r, "Content-Length"), NULL, 10);
+        while (c->len < r.body_len)
             if (!client_more(c, deadline))
                 return client_no_reply(c, "the body is shorter than its Content-Length");
     } else {
@@ -346,12 +409,13 @@ static CHECK_UNUSED reply client_read_for(client *c, const char *method)
         }
         if (!c->ended)
             return client_no_reply(c, "no length, and the connection stayed open");
-        r.body_len = c->len - at;
+        r.body_len = c->len;
     }
     r.body = check_keep(malloc(r.body_len + 1));
-    memcpy(r.body, c->input + at, r.body_len);
+    if (r.body_len > 0)
+        memcpy(r.body, c->input, r.body_len);
     r.body[r.body_len] = '\0';
-    client_skip(c, at + r.body_len);
+    client_skip(c, r.body_len);
     return r;
 }
 

@@ -1,19 +1,6 @@
 /* user_data is given up exactly once, on every path. */
 #include "client.h"
 
-/* A thing with a drop: 1 means dropped once, 2 is the error that all this is about. */
-typedef struct thing {
-    _Atomic int dropped;
-} thing;
-
-static void drop_thing(void *user_data)
-{
-    ((thing *)user_data)->dropped++;
-}
-
-#define NOT_DROPPED(t) CHECK_INT((t).dropped, 0)
-#define DROPPED_ONCE(t) (AWAIT((t).dropped > 0), CHECK_INT((t).dropped, 1))
-
 HANDLER(fine)
 {
     return hasty_response_send_text(res, "fine");
