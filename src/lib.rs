@@ -24,6 +24,8 @@ mod error;
 mod file;
 #[allow(unsafe_code, reason = "the border to C")]
 mod ffi;
+#[allow(dead_code, reason = "requests will read forms with it")]
+mod form;
 mod handler;
 pub mod http;
 pub mod json;

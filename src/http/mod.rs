@@ -8,6 +8,7 @@ pub mod disposition;
 pub mod encoder;
 pub mod headers;
 pub mod method;
+pub mod multipart;
 pub mod pairs;
 pub mod parser;
 pub mod ranges;
