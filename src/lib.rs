@@ -18,8 +18,12 @@
 
 #![deny(unsafe_code)]
 
+#[allow(dead_code, reason = "the server writes records next")]
+mod access;
 mod app;
 mod buffered;
+#[allow(dead_code, reason = "the server compresses answers next")]
+mod compression;
 mod error;
 mod file;
 #[allow(unsafe_code, reason = "the border to C")]
@@ -38,6 +42,7 @@ mod service;
 mod static_files;
 mod text;
 
+pub use access::{AccessFormat, AccessLog, AccessRecord};
 pub use app::App;
 pub use error::{Error, Kind, Result};
 pub use handler::{ErrorHandler, Handler, Level, Log};
