@@ -291,7 +291,8 @@ typedef struct hasty_options {
  *
  * Called once per request, on a thread that serves; different requests run at the same time, so shared
  * state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
- * `HASTY_OK` to send `res`; anything else is logged and answers 500.
+ * `HASTY_OK` to send `res`, or after `hasty_response_defer()`; anything else is logged and answers 500.
+ * Middleware returns `HASTY_NEXT` to go on.
  *
  * It may block: that holds one thread. Let no exception and no `longjmp` leave the function.
  */
@@ -335,9 +336,162 @@ typedef struct hasty_static {
 } hasty_static;
 
 /**
+ * Who may read answers from scripts of other origins. Lists are separated by commas; NULL means the default.
+ */
+typedef struct hasty_cors {
+    /**
+     * `sizeof(hasty_cors)`.
+     */
+    size_t size;
+    /**
+     * Origins such as `https://example.org`; a host of "*." and a domain is all its subdomains. NULL means any.
+     */
+    const char *origins;
+    /**
+     * Methods; NULL means those that the path has.
+     */
+    const char *methods;
+    /**
+     * Request headers; NULL means those that are asked for.
+     */
+    const char *headers;
+    /**
+     * Response headers that scripts may read besides the common ones; NULL means none.
+     */
+    const char *expose;
+    /**
+     * Seconds for which a preflight's answer may be kept; 0 means 86400.
+     */
+    uint32_t max_age_s;
+    /**
+     * Not 0: with cookies and credentials.
+     */
+    int32_t credentials;
+    /**
+     * Not 0: from public pages to this private network.
+     */
+    int32_t private_network;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hasty_cors;
+
+/**
+ * Decides whether one more request of `key` is allowed: 1 allows, 0 refuses. Called on any thread, several at a time.
+ */
+typedef int32_t (*hasty_allow_fn)(const struct hasty_str *key, void *user_data);
+
+/**
  * Receives one log message; `level` is one of `HASTY_LOG_*`. Called on any thread, several at a time.
  */
 typedef void (*hasty_log_fn)(int32_t level, const struct hasty_str *message, void *user_data);
+
+/**
+ * One finished request, for an access log. Its views are borrowed until the callback returns.
+ */
+typedef struct hasty_access {
+    /**
+     * How much of the struct the library has filled.
+     */
+    size_t size;
+    /**
+     * The method as sent.
+     */
+    struct hasty_str method;
+    /**
+     * The target as sent.
+     */
+    struct hasty_str target;
+    /**
+     * The route's pattern; absent where none answered.
+     */
+    struct hasty_str route;
+    /**
+     * The client's address.
+     */
+    struct hasty_str remote_address;
+    /**
+     * The User-Agent field.
+     */
+    struct hasty_str user_agent;
+    /**
+     * The Referer field.
+     */
+    struct hasty_str referer;
+    /**
+     * The request's id.
+     */
+    struct hasty_str id;
+    /**
+     * Bytes of the request, head and body.
+     */
+    uint64_t bytes_in;
+    /**
+     * Bytes of the answer's body.
+     */
+    uint64_t bytes_out;
+    /**
+     * From the end of the request's head to the end of the answer as it was made, in microseconds.
+     */
+    uint64_t duration_us;
+    /**
+     * When the answer was complete, in microseconds since 1970.
+     */
+    int64_t time_us;
+    /**
+     * The answer's status.
+     */
+    int32_t status;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hasty_access;
+
+/**
+ * Receives the record of one finished request. Called on any thread, several at a time.
+ */
+typedef void (*hasty_access_fn)(const struct hasty_access *record, void *user_data);
+
+/**
+ * Hears that something has happened.
+ */
+typedef void (*hasty_notify_fn)(void *user_data);
+
+/**
+ * One file of a multipart body. Its views are borrowed from the request.
+ */
+typedef struct hasty_file {
+    /**
+     * `sizeof(hasty_file)`, set by you.
+     */
+    size_t size;
+    /**
+     * The form field's name.
+     */
+    struct hasty_str name;
+    /**
+     * The file's name, as the client gives it.
+     */
+    struct hasty_str filename;
+    /**
+     * The file's type, as the client gives it.
+     */
+    struct hasty_str content_type;
+    /**
+     * The file; absent when it was spooled.
+     */
+    struct hasty_str data;
+    /**
+     * The spool file, gone with the request; NULL when the file is in memory.
+     */
+    const char *path;
+    /**
+     * Bytes of the file.
+     */
+    uint64_t length;
+} hasty_file;
 
 /**
  * How a cookie is set. Zero-initialise it and set `size`.
@@ -484,159 +638,6 @@ typedef struct hasty_slot {
 } hasty_slot;
 
 /**
- * Who may read answers from scripts of other origins. Lists are separated by commas; NULL means the default.
- */
-typedef struct hasty_cors {
-    /**
-     * `sizeof(hasty_cors)`.
-     */
-    size_t size;
-    /**
-     * Origins such as "https://example.org"; a host of "*." and a domain is all its subdomains. NULL means any.
-     */
-    const char *origins;
-    /**
-     * Methods; NULL means those that the path has.
-     */
-    const char *methods;
-    /**
-     * Request headers; NULL means those that are asked for.
-     */
-    const char *headers;
-    /**
-     * Response headers that scripts may read besides the common ones; NULL means none.
-     */
-    const char *expose;
-    /**
-     * Seconds for which a preflight's answer may be kept; 0 means 86400.
-     */
-    uint32_t max_age_s;
-    /**
-     * Not 0: with cookies and credentials.
-     */
-    int32_t credentials;
-    /**
-     * Not 0: from public pages to this private network.
-     */
-    int32_t private_network;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
-} hasty_cors;
-
-/**
- * One file of a multipart body. Its views are borrowed from the request.
- */
-typedef struct hasty_file {
-    /**
-     * `sizeof(hasty_file)`, set by you.
-     */
-    size_t size;
-    /**
-     * The form field's name.
-     */
-    struct hasty_str name;
-    /**
-     * The file's name, as the client gives it.
-     */
-    struct hasty_str filename;
-    /**
-     * The file's type, as the client gives it.
-     */
-    struct hasty_str content_type;
-    /**
-     * The file; absent when it was spooled.
-     */
-    struct hasty_str data;
-    /**
-     * The spool file, gone with the request; NULL when the file is in memory.
-     */
-    const char *path;
-    /**
-     * Bytes of the file.
-     */
-    uint64_t length;
-} hasty_file;
-
-/**
- * One finished request, for an access log. Its views are borrowed until the callback returns.
- */
-typedef struct hasty_access {
-    /**
-     * How much of the struct the library has filled.
-     */
-    size_t size;
-    /**
-     * The method as sent.
-     */
-    struct hasty_str method;
-    /**
-     * The target as sent.
-     */
-    struct hasty_str target;
-    /**
-     * The route's pattern; absent where none answered.
-     */
-    struct hasty_str route;
-    /**
-     * The client's address.
-     */
-    struct hasty_str remote_address;
-    /**
-     * The User-Agent field.
-     */
-    struct hasty_str user_agent;
-    /**
-     * The Referer field.
-     */
-    struct hasty_str referer;
-    /**
-     * The request's id.
-     */
-    struct hasty_str id;
-    /**
-     * Bytes of the request, head and body.
-     */
-    uint64_t bytes_in;
-    /**
-     * Bytes of the answer's body.
-     */
-    uint64_t bytes_out;
-    /**
-     * From the first byte of the request to the last of the answer, in microseconds.
-     */
-    uint64_t duration_us;
-    /**
-     * When the answer was finished, in microseconds since 1970.
-     */
-    int64_t time_us;
-    /**
-     * The answer's status.
-     */
-    int32_t status;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
-} hasty_access;
-
-/**
- * Hears that something has happened.
- */
-typedef void (*hasty_notify_fn)(void *user_data);
-
-/**
- * Receives the record of one finished request. Called on any thread, several at a time.
- */
-typedef void (*hasty_access_fn)(const struct hasty_access *record, void *user_data);
-
-/**
- * Decides whether one more request of `key` is allowed: 1 allows, 0 refuses. Called on any thread, several at a time.
- */
-typedef int32_t (*hasty_allow_fn)(const struct hasty_str *key, void *user_data);
-
-/**
  * Done.
  */
 #define HASTY_OK 0
@@ -766,7 +767,9 @@ void hasty_app_free(struct hasty_app *app);
  * Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
  *
  * Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
- * second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1) and `cache_ms` (1000).
+ * second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1), `cache_ms` (1000), `compress` (1),
+ * `spool_bytes` (262144), `spool_directory` (the system's for temporary files), `max_parts` (1000) and
+ * `stream_buffer_bytes` (262144).
  *
  * Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
  * for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -781,7 +784,8 @@ hasty_status hasty_app_set_option(struct hasty_app *app,
 /**
  * Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
  *
- * There is: `max_body_bytes`, in place of the app's.
+ * There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's, and `body`: with "buffer", the default, the
+ * handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
  *
  * Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
  * `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -941,6 +945,122 @@ hasty_status hasty_app_static(struct hasty_app *app,
                               const struct hasty_static *options);
 
 /**
+ * Runs `handler` before those of the routes, for every request at `prefix` and below, in the order of registration.
+ *
+ * It returns `HASTY_NEXT` to go on to the next one, and then to the route; or `HASTY_OK` when it has answered, or deferred.
+ * What it has set in `res` stays. It runs before the body is read, which is absent to it, and also before static files and
+ * the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.
+ * `prefix` counts by whole decoded segments, a slash at its end is ignored, "/" is everything.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * Threads: `handler` runs on many at a time.
+ *
+ * # Safety
+ * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_use(struct hasty_app *app,
+                           const char *prefix,
+                           hasty_handler handler,
+                           void *user_data,
+                           hasty_drop drop);
+
+/**
+ * Runs `handler` after those of the routes, for every answer at `prefix` and below, in the reverse order of registration.
+ *
+ * It may change status, headers and, unless the answer is written piece by piece, the body; also of static files, redirects
+ * and the library's own errors, but not where the request could not be parsed, or is in the hands of an exchange. Of an answer that
+ * is written piece by piece it runs when the first piece is. Anything but `HASTY_OK` is logged and answers 500.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * Threads: `handler` runs on many at a time, for a deferred answer on the one that finishes it.
+ *
+ * # Safety
+ * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+ */
+hasty_status hasty_app_after(struct hasty_app *app,
+                             const char *prefix,
+                             hasty_handler handler,
+                             void *user_data,
+                             hasty_drop drop);
+
+/**
+ * Lets pages of other origins read what is at `prefix` and below.
+ *
+ * `policy` may be NULL: any origin, without credentials, with the methods that the path has and the headers that are asked
+ * for. Preflights are answered 204, unless a handler for OPTIONS is registered on that path. Errors have the headers too.
+ * Of several policies the one of the longest prefix applies, alone.
+ *
+ * Errors: `HASTY_ERR_INVALID` for a prefix that is malformed or has a policy already, for a malformed origin, method or
+ * header, and for "*" together with credentials; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `policy` is NULL or a struct of `policy->size` bytes, whose
+ * strings are NULL or NUL-terminated.
+ */
+hasty_status hasty_app_cors(struct hasty_app *app,
+                            const char *prefix,
+                            const struct hasty_cors *policy);
+
+/**
+ * Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
+ *
+ * A client is an address; of IPv6 the first 64 bits of it. `per_minute` is what it may ask in the long run, `burst` at once; 0
+ * is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`). Behind a
+ * proxy all clients have its address: let the proxy limit them, or `allow` decide.
+ *
+ * `allow` (may be NULL) decides instead, so that several processes can share a count: it is called for each request with
+ * the client's address, and returns 1 to allow it and 0 to refuse it.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_INVALID` for a malformed prefix or 0 per minute; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * Threads: `allow` runs on many at a time.
+ *
+ * # Safety
+ * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `allow` bears several threads.
+ */
+hasty_status hasty_app_rate_limit(struct hasty_app *app,
+                                  const char *prefix,
+                                  uint32_t per_minute,
+                                  uint32_t burst,
+                                  hasty_allow_fn allow,
+                                  void *user_data,
+                                  hasty_drop drop);
+
+/**
+ * Adds a header to every answer that has none of that name; both strings are copied. May be repeated.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds a control character, or if the server itself sets
+ * that header; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `name` and `value` are NULL or NUL-terminated.
+ */
+hasty_status hasty_app_add_header(struct hasty_app *app,
+                                  const char *name,
+                                  const char *value);
+
+/**
+ * Adds to every answer the headers that keep pages of other sites from doing harm, unless it has one of that name.
+ *
+ * `X-Content-Type-Options: nosniff`, `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy: strict-origin-when-cross-origin`,
+ * `Cross-Origin-Opener-Policy: same-origin`, `X-Permitted-Cross-Domain-Policies: none`.
+ *
+ * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+hasty_status hasty_app_secure_headers(struct hasty_app *app);
+
+/**
  * Lets `handler` shape every answer from 400 to 599 that the library itself makes.
  *
  * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
@@ -974,6 +1094,45 @@ hasty_status hasty_app_on_error(struct hasty_app *app,
  * `app` is NULL or live; `log` bears several threads.
  */
 hasty_status hasty_app_on_log(struct hasty_app *app, hasty_log_fn log, void *user_data, hasty_drop drop);
+
+/**
+ * Gives `access` the record of each request that was answered, also of those that could not be parsed.
+ *
+ * A second call replaces the first. It is called when the answer is complete, before it leaves; for one written piece by piece, at its end. The record is valid
+ * until it returns; `hasty_access_to_text()` makes a line of it. An exchange whose client left has status 499.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * Threads: `access` runs on many at a time.
+ *
+ * # Safety
+ * `app` is NULL or live; `access` bears several threads.
+ */
+hasty_status hasty_app_on_access(struct hasty_app *app,
+                                 hasty_access_fn access,
+                                 void *user_data,
+                                 hasty_drop drop);
+
+/**
+ * Calls `start` on each thread of the app's pool before it serves, and `stop` before it ends.
+ *
+ * Either may be NULL. A second call replaces the first. It is for what a thread must do before it may run handlers, such as attaching to another language's runtime. Threads that call
+ * `hasty_app_run()` are the host's own and not told of.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `app` is NULL or live; `start` and `stop` bear several threads.
+ */
+hasty_status hasty_app_on_thread(struct hasty_app *app,
+                                 hasty_notify_fn start,
+                                 hasty_notify_fn stop,
+                                 void *user_data,
+                                 hasty_drop drop);
 
 /**
  * Listens on a TCP port, at once; connections are accepted from start on. May be repeated.
@@ -1085,6 +1244,26 @@ void hasty_app_stop(struct hasty_app *app);
  */
 hasty_status hasty_app_wait(struct hasty_app *app,
                             int32_t timeout_ms);
+
+/**
+ * Writes a record as one line of an access log, without line end.
+ *
+ * `format` is "common" or "combined", as Apache writes them, or "json": an object with the fields of the record. What a
+ * client has chosen is escaped, so that nobody can forge a line. At most `cap` bytes go to `buf`, with a NUL at the end;
+ * `*needed` (may be NULL) is what it takes, with the NUL.
+ *
+ * Errors: `HASTY_ERR_LIMIT` if `cap` is too small (`*needed` is written all the same, `buf` is not); `HASTY_ERR_INVALID` for
+ * another format; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `record` is NULL or one that a callback was given and has not returned from; `format` is NULL or NUL-terminated; `buf` is
+ * NULL with `cap` 0, or has room for `cap` bytes; `needed` is NULL or writable.
+ */
+hasty_status hasty_access_to_text(const struct hasty_access *record,
+                                  const char *format,
+                                  char *buf,
+                                  size_t cap,
+                                  size_t *needed);
 
 /**
  * Returns the method as sent, such as "GET".
@@ -1509,15 +1688,90 @@ hasty_status hasty_request_form_at(const struct hasty_request *req,
                                    struct hasty_str *value);
 
 /**
- * Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when it is malformed.
+ * Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when a multipart form is malformed.
  *
- * `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in
- * urlencoded forms, so these are never malformed.
+ * `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in urlencoded forms, so
+ * these are never malformed. A handler that reads fields or files of a form that could not be read, and has not asked this,
+ * is answered for with a 400 or 413.
+ *
+ * Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
+ * `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_NULL`.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
  */
 hasty_status hasty_request_form_status(const struct hasty_request *req);
+
+/**
+ * Returns how many files a multipart form has; 0 for other bodies.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call.
+ */
+size_t hasty_request_file_count(const struct hasty_request *req);
+
+/**
+ * Describes a file of a multipart form, in the order of the form.
+ *
+ * Set `out->size = sizeof *out` first. A file of a form of at most `spool_bytes` is in memory (`data`), others may be in a
+ * file of their own (`path`) that goes with the request. `filename` is what the client says: never use it as a path.
+ *
+ * Ownership: the views are borrowed, until the handler returns or the exchange ends.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_file_count()`; `HASTY_ERR_INVALID` for a wrong
+ * size; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `out` is NULL or has `out->size` writable bytes.
+ */
+hasty_status hasty_request_file_at(const struct hasty_request *req,
+                                   size_t index,
+                                   struct hasty_file *out);
+
+/**
+ * Describes the first file of a multipart form whose field is called `name`.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` if there is none; otherwise as `hasty_request_file_at()`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or has `out->size`
+ * writable bytes.
+ */
+hasty_status hasty_request_file(const struct hasty_request *req,
+                                const char *name,
+                                struct hasty_file *out);
+
+/**
+ * Writes a copy of a file of a multipart form to `path`, in place of any file there.
+ *
+ * Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_file_count()`; `HASTY_ERR_IO` if it cannot be
+ * written; `HASTY_ERR_INVALID` if `path` is a folder or a device; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `path` is NULL or NUL-terminated.
+ */
+hasty_status hasty_request_save_file(const struct hasty_request *req,
+                                     size_t index,
+                                     const char *path);
+
+/**
+ * Reads some bytes of the body, waiting for them: for routes with `body = stream`, whose handler runs before it is received.
+ *
+ * `*got` is how many were read, at most `len`; 0 is the end. The client is slowed to the speed at which it is read. The
+ * first call tells a client that asked for it (`Expect: 100-continue`) to go on.
+ *
+ * Errors: `HASTY_ERR_CLOSED` if the client has left before the end; `HASTY_ERR_TIMEOUT` if nothing came for
+ * `body_timeout_ms`; `HASTY_ERR_LIMIT` beyond `max_body_bytes`; `HASTY_ERR_INVALID` if the body is malformed;
+ * `HASTY_ERR_STATE` on other routes and after `hasty_response_defer()`; `HASTY_ERR_NULL`. A handler that then fails is
+ * answered for with 400, 408 or 413.
+ *
+ * # Safety
+ * `req` is NULL or the request of the current call; `buf` has room for `len` bytes; `got` is NULL or writable.
+ */
+hasty_status hasty_request_read(const struct hasty_request *req,
+                                void *buf,
+                                size_t len,
+                                size_t *got);
 
 /**
  * Parses the body as JSON, whatever its type says; once, however often it is called.
@@ -1848,6 +2102,44 @@ hasty_status hasty_response_send_download(struct hasty_response *res,
                                           const char *filename);
 
 /**
+ * Writes a piece of the body, which is copied, and sends it. The first call sends the head.
+ *
+ * The body is chunked, or has the Content-Length that was set; for HTTP/1.0 clients it ends with the connection. From
+ * the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
+ * sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
+ *
+ * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`. On a deferred response it never
+ * blocks: what the client has not taken waits, up to `stream_buffer_bytes`.
+ *
+ * Errors: `HASTY_ERR_CLOSED` once the client has left, and after the head where there is no body (HEAD, 204, 304);
+ * `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken;
+ * `hasty_exchange_on_ready()` tells when there is room); `HASTY_ERR_INVALID` for more than the Content-Length that was
+ * set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `data` has `len` bytes.
+ */
+hasty_status hasty_response_write(struct hasty_response *res,
+                                  const void *data,
+                                  size_t len);
+
+/**
+ * Writes a server-sent event as a piece of the body: `text/event-stream`, not kept by caches nor held back by proxies.
+ *
+ * `event` is its name and `id` its id, both optional; each line of `data` becomes a line of the event. With `data` NULL
+ * it is a comment, which keeps the connection alive. All are UTF-8.
+ *
+ * Errors: as `hasty_response_write()`; `HASTY_ERR_INVALID` if `event` or `id` holds a line end.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated.
+ */
+hasty_status hasty_response_write_event(struct hasty_response *res,
+                                        const char *event,
+                                        const char *data,
+                                        const char *id);
+
+/**
  * Makes the response what it was at first: an empty 200. A setter that failed is forgotten.
  *
  * Errors: `HASTY_ERR_NULL`.
@@ -1856,6 +2148,111 @@ hasty_status hasty_response_send_download(struct hasty_response *res,
  * `res` is NULL or the response of the current call.
  */
 hasty_status hasty_response_reset(struct hasty_response *res);
+
+/**
+ * Takes the answer out of the handler's hands: it may be given later, by any thread.
+ *
+ * The handler then returns `HASTY_OK` and touches neither `req` nor `res` any more: the exchange has copies of both.
+ * Views taken of `req` before end with the handler; take them anew from `hasty_exchange_request()`. In middleware it ends
+ * the chain. An open exchange costs no thread. If it has sent nothing within `exchange_timeout_ms`, the client gets a 504.
+ *
+ * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
+ *
+ * Errors: `HASTY_ERR_STATE` if it was deferred before, and outside of handlers and middleware; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `res` is NULL or the response of the current call; `out` is NULL or writable.
+ */
+hasty_status hasty_response_defer(struct hasty_response *res,
+                                  struct hasty_exchange **out);
+
+/**
+ * Returns the request, as it was when it was deferred. Borrowed: valid until finish or free.
+ *
+ * # Safety
+ * `exchange` is NULL or live.
+ */
+const struct hasty_request *hasty_exchange_request(const struct hasty_exchange *exchange);
+
+/**
+ * Returns the answer, to be filled or written. Borrowed: valid until finish or free.
+ *
+ * # Safety
+ * `exchange` is NULL or live.
+ */
+struct hasty_response *hasty_exchange_response(struct hasty_exchange *exchange);
+
+/**
+ * Sends the answer, or the end of what was written, and ends the exchange.
+ *
+ * It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no other handler.
+ *
+ * Ownership: takes `exchange`, also on failure.
+ *
+ * Errors: `HASTY_ERR_CLOSED` if nobody waits any more: the client has left, was answered by a time-out, or the app has
+ * stopped. `HASTY_ERR_NULL`.
+ *
+ * Threads: any, also the handler's own before it returns, and after `hasty_app_free()`.
+ *
+ * # Safety
+ * `exchange` is NULL or live, and nobody else uses it.
+ */
+hasty_status hasty_exchange_finish(struct hasty_exchange *exchange);
+
+/**
+ * Tells whether the client still waits: 0 once it has ended its side, was answered by a time-out, or the app has stopped.
+ *
+ * # Safety
+ * `exchange` is NULL or live.
+ */
+int32_t hasty_exchange_alive(const struct hasty_exchange *exchange);
+
+/**
+ * Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
+ *
+ * It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
+ * another thread. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `exchange` is NULL or live.
+ */
+hasty_status hasty_exchange_on_close(const struct hasty_exchange *exchange,
+                                     hasty_notify_fn gone,
+                                     void *user_data,
+                                     hasty_drop drop);
+
+/**
+ * Calls `ready` once when there is room for more after `hasty_response_write()` returned `HASTY_ERR_LIMIT`: on one of the
+ * app's threads, or here and now if there is. Also when nobody waits any more.
+ *
+ * It never runs after finish or free has returned. A second registration replaces the first.
+ *
+ * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+ *
+ * Errors: `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `exchange` is NULL or live.
+ */
+hasty_status hasty_exchange_on_ready(const struct hasty_exchange *exchange,
+                                     hasty_notify_fn ready,
+                                     void *user_data,
+                                     hasty_drop drop);
+
+/**
+ * Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing. Nothing happens
+ * for NULL.
+ *
+ * Threads: any, also after `hasty_app_free()`.
+ *
+ * # Safety
+ * `exchange` is NULL or live, and nobody else uses it.
+ */
+void hasty_exchange_free(struct hasty_exchange *exchange);
 
 /**
  * Reads `len` bytes of JSON: one value with nothing after it but spaces.

@@ -1,13 +1,18 @@
 //! An app: routes and options first, then listening, then serving.
 
+use crate::access::AccessLog;
+use crate::cors::{Cors, CorsOptions};
 use crate::error::{Error, Kind, Result, Shown};
-use crate::handler::{ErrorHandler, Handler, Log};
+use crate::handler::{Allow, ErrorHandler, Handler, Log, Middleware, Notify};
+use crate::hooks::Hooks;
 use crate::options::{Key, Options, parse_number};
+use crate::prefix::Prefix;
 use crate::request::Request;
 use crate::response::Response;
+use crate::route::Route;
 use crate::router::Router;
 use crate::server::{Control, Engine, Listener, Watch};
-use crate::service::{Route, Service};
+use crate::service::Service;
 use crate::static_files::{Memory, Mount, StaticFiles, StaticOptions};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
@@ -50,11 +55,21 @@ pub struct App {
 struct Setup {
     router: Router,
     routes: Vec<Route>,
-    on_error: Option<Box<dyn ErrorHandler>>,
-    on_log: Option<Box<dyn Log>>,
+    /// Under the same numbers.
+    handlers: Vec<Box<dyn Handler>>,
+    hooks: Hooks,
     listeners: Vec<Listener>,
     /// What files of folders are kept in.
     memory: Arc<Memory>,
+}
+
+impl Setup {
+    /// Keeps what the router knows by a number.
+    fn add(&mut self, index: usize, pattern: &str, handler: Box<dyn Handler>) {
+        let param_names = self.router.route(index).param_names().to_vec();
+        self.routes.push(Route::new(pattern, param_names, handler.user_data()));
+        self.handlers.push(handler);
+    }
 }
 
 /// The most listeners of an app.
@@ -67,8 +82,8 @@ impl App {
         let setup = Setup {
             router: Router::new(),
             routes: Vec::new(),
-            on_error: None,
-            on_log: None,
+            handlers: Vec::new(),
+            hooks: Hooks::default(),
             listeners: Vec::new(),
             memory: Arc::new(Memory::new()),
         };
@@ -98,8 +113,9 @@ impl App {
         let mut handler = Some(handler);
         self.with_setup(|setup| {
             let index = setup.router.add(method, pattern)?;
-            let param_names = setup.router.route(index).param_names().to_vec();
-            setup.routes.extend(handler.take().map(|handler| Route::new(pattern, param_names, handler)));
+            if let Some(handler) = handler.take() {
+                setup.add(index, pattern, handler);
+            }
             Ok(())
         })
     }
@@ -136,30 +152,103 @@ impl App {
             let files = Arc::new(StaticFiles::new(directory.as_ref(), options, &setup.memory)?);
             for pattern in patterns {
                 let index = setup.router.add("GET", pattern)?;
-                let param_names = setup.router.route(index).param_names().to_vec();
                 let mount = Mount { files: Arc::clone(&files), below: pattern == rest };
-                setup.routes.push(Route::new(pattern, param_names, Box::new(mount)));
+                setup.add(index, pattern, Box::new(mount));
             }
             Ok(())
         })
     }
 
-    /// Sets an option of one route, named by the words it was registered with: `max_body_bytes`.
+    /// Sets an option of one route, named by the words it was registered with: `body` (`buffer`, or `stream`: the handler reads
+    /// it itself), `max_body_bytes`, `exchange_timeout_ms`.
     pub fn set_route_option(&self, method: &str, pattern: &str, name: &str, value: &str) -> Result<()> {
         self.with_setup(|setup| {
             let Some(index) = setup.router.lookup(method, pattern) else {
                 let words = format!("there is no route {} \"{}\"", Shown(method.as_bytes()), Shown(pattern.as_bytes()));
                 return Err(Error::new(Kind::NotFound, words));
             };
+            let route = &mut setup.routes[index];
             match name {
-                "max_body_bytes" => {
-                    setup.routes[index].max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(name, value)?)?)
+                "body" => route.streams_body = parse_body(value)?,
+                "max_body_bytes" => route.max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(name, value)?)?),
+                "exchange_timeout_ms" => {
+                    let ms = Options::checked(Key::ExchangeTimeoutMs, parse_number(name, value)?)?;
+                    route.exchange_timeout_ms = Some(u32::try_from(ms).unwrap_or(u32::MAX));
                 }
                 _ => {
-                    let words = format!("there is no route option \"{}\"; there is max_body_bytes", Shown(name.as_bytes()));
+                    let words = format!(
+                        "there is no route option \"{}\"; there are body, max_body_bytes, exchange_timeout_ms",
+                        Shown(name.as_bytes())
+                    );
                     return Err(Error::new(Kind::NotFound, words));
                 }
             }
+            Ok(())
+        })
+    }
+
+    /// Runs `middleware` before the handlers of all paths below `prefix`, in the order of registration; also before static
+    /// files and the library's own 404 and 405, but not for preflights.
+    pub fn middleware(&self, prefix: &str, middleware: Box<dyn Middleware>) -> Result<()> {
+        let mut given = Some(middleware);
+        self.with_setup(|setup| {
+            let prefix = Prefix::new(prefix)?;
+            setup.hooks.middleware.extend(given.take().map(|given| (prefix, given)));
+            Ok(())
+        })
+    }
+
+    /// Runs `handler` after those of all paths below `prefix`, in the reverse order of registration, for every answer to a request
+    /// that could be parsed. It may change headers and, of an answer that is not written piece by piece, the body.
+    pub fn after(&self, prefix: &str, handler: Box<dyn Handler>) -> Result<()> {
+        let mut given = Some(handler);
+        self.with_setup(|setup| {
+            let prefix = Prefix::new(prefix)?;
+            setup.hooks.after.extend(given.take().map(|given| (prefix, given)));
+            Ok(())
+        })
+    }
+
+    /// Lets pages of other origins read the answers below `prefix`. Of several policies the one of the longest prefix applies.
+    pub fn cors(&self, prefix: &str, policy: &CorsOptions) -> Result<()> {
+        self.with_setup(|setup| setup.hooks.add_cors(Prefix::new(prefix)?, Cors::new(policy)?))
+    }
+
+    /// Lets each address ask `per_minute` times a minute below `prefix`, `burst` times at once (0: as many); more is 429. With
+    /// `allow`, that decides instead.
+    pub fn rate_limit(&self, prefix: &str, per_minute: u32, burst: u32, allow: Option<Box<dyn Allow>>) -> Result<()> {
+        let mut given = allow;
+        self.with_setup(|setup| {
+            let prefix = Prefix::new(prefix)?;
+            setup.hooks.add_limit(prefix, per_minute, burst, &mut given)
+        })
+    }
+
+    /// Adds a header to every answer that has none of that name.
+    pub fn add_header(&self, name: &[u8], value: &[u8]) -> Result<()> {
+        self.with_setup(|setup| setup.hooks.add_field(name, value))
+    }
+
+    /// Adds the headers that keep pages of other sites from doing harm: `X-Content-Type-Options`, `X-Frame-Options`,
+    /// `Referrer-Policy`, `Cross-Origin-Opener-Policy`, `X-Permitted-Cross-Domain-Policies`.
+    pub fn secure_headers(&self) -> Result<()> {
+        self.with_setup(|setup| setup.hooks.add_secure_fields())
+    }
+
+    /// Gives a record of each finished request to `log`, in place of any before.
+    pub fn on_access(&self, log: Box<dyn AccessLog>) -> Result<()> {
+        let mut given = Some(log);
+        self.with_setup(|setup| {
+            std::mem::swap(&mut setup.hooks.on_access, &mut given);
+            Ok(())
+        })
+    }
+
+    /// Tells `hook` of the threads of the pool, on each of them, in place of any before.
+    pub fn on_thread(&self, hook: Box<dyn Notify>) -> Result<()> {
+        let mut given = Some(hook);
+        self.with_setup(|setup| {
+            std::mem::swap(&mut setup.hooks.on_thread, &mut given);
             Ok(())
         })
     }
@@ -169,7 +258,7 @@ impl App {
         // What is left in it ends after the lock, as in `route`.
         let mut given = Some(handler);
         self.with_setup(|setup| {
-            std::mem::swap(&mut setup.on_error, &mut given);
+            std::mem::swap(&mut setup.hooks.on_error, &mut given);
             Ok(())
         })
     }
@@ -178,7 +267,7 @@ impl App {
     pub fn on_log(&self, log: Box<dyn Log>) -> Result<()> {
         let mut given = Some(log);
         self.with_setup(|setup| {
-            std::mem::swap(&mut setup.on_log, &mut given);
+            std::mem::swap(&mut setup.hooks.on_log, &mut given);
             Ok(())
         })
     }
@@ -249,9 +338,7 @@ impl App {
         let Some(setup) = place.take() else { return Ok(()) };
         let options = self.options.lock().clone();
         setup.memory.set_fresh_ms(options.get(Key::CacheMs));
-        let mut service = Service::new(&options, setup.router, setup.routes, Arc::clone(&self.control));
-        service.on_error = setup.on_error;
-        service.on_log = setup.on_log;
+        let service = Service::new(&options, setup.router, setup.routes, setup.handlers, setup.hooks, Arc::clone(&self.control));
         let engine = Arc::new(Engine::new(watch, service, &options, setup.listeners));
         let count = usize::try_from(options.get(Key::Threads)).unwrap_or(usize::MAX);
         let engine = self.engine.get_or_init(|| engine);
@@ -333,6 +420,15 @@ impl Drop for App {
         for thread in self.threads.get_mut().drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+/// Does the handler read the body itself?
+fn parse_body(value: &str) -> Result<bool> {
+    match value {
+        "stream" => Ok(true),
+        "buffer" => Ok(false),
+        _ => Err(Error::invalid(format!("route option body = \"{}\" is neither buffer nor stream", Shown(value.as_bytes())))),
     }
 }
 

@@ -83,6 +83,14 @@ impl Error {
         Error::new(Kind::Io, format!("{doing}: {error}"))
     }
 
+    /// The same once more, for whoever asks again.
+    pub(crate) fn copy(&self) -> Error {
+        match &self.message {
+            Message::Fixed(words) => Error::fixed(self.kind, words),
+            Message::Text(_) | Message::Late(_) => Error::new(self.kind, self.to_string()),
+        }
+    }
+
     /// The kind of this failure.
     pub fn kind(&self) -> Kind {
         self.kind

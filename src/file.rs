@@ -6,7 +6,7 @@ use crate::http::conditions::{self, Conditions, Validators, Verdict};
 use crate::http::method::Method;
 use crate::http::ranges::{self, Ranges};
 use crate::request::Request;
-use crate::response::{FileSlice, OwnedBytes, Piece, type_of_extension};
+use crate::response::{FileSlice, OwnedBytes, Piece, Refusal, type_of_extension};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -219,14 +219,7 @@ pub(crate) enum Share {
     /// 304.
     Nothing,
     /// An error instead.
-    Refusal(FileRefusal),
-}
-
-/// Why a request gets nothing of a file.
-pub(crate) struct FileRefusal {
-    pub(crate) code: u16,
-    pub(crate) words: &'static str,
-    pub(crate) content_range: Option<String>,
+    Refusal(Refusal),
 }
 
 /// Judges the conditions and ranges of a request. The tag may be another than the file's.
@@ -246,7 +239,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
         Verdict::NotModified => Share::Nothing,
         Verdict::Failed => {
             let words = "the file is not in the state that If-Match or If-Unmodified-Since ask for";
-            Share::Refusal(FileRefusal { code: 412, words, content_range: None })
+            Share::Refusal(Refusal { code: 412, why: Error::fixed(Kind::Invalid, words), field: None })
         }
         // RFC 9110 14.2: a server "MUST ignore a Range header field" with methods other than GET.
         Verdict::Ranged if method == Method::Get => match ranges::select(conditions.range().unwrap_or_default(), file.len) {
@@ -254,7 +247,9 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
             Ranges::Parts(parts) => Share::Ranges(parts),
             Ranges::Unsatisfiable => {
                 let words = "none of the ranges lies within the file; Content-Range tells its length";
-                Share::Refusal(FileRefusal { code: 416, words, content_range: Some(format!("bytes */{}", file.len)) })
+                // RFC 9110 15.5.17: it "SHOULD generate a Content-Range header field" with the current length.
+                let field = Some((&b"Content-Range"[..], format!("bytes */{}", file.len)));
+                Share::Refusal(Refusal { code: 416, why: Error::fixed(Kind::Invalid, words), field })
             }
         },
         Verdict::Ranged | Verdict::Whole => Share::Whole,

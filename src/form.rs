@@ -45,7 +45,7 @@ pub(crate) struct Form {
 
 /// One file of a form.
 #[derive(Debug)]
-pub(crate) struct FilePart {
+pub struct FilePart {
     /// Each ends with a NUL.
     name: Vec<u8>,
     filename: Vec<u8>,
@@ -296,22 +296,22 @@ impl Form {
 
 impl FilePart {
     /// The name of the form's field.
-    pub(crate) fn name(&self) -> Text<'_> {
+    pub fn name(&self) -> Text<'_> {
         Text::new(&self.name)
     }
 
     /// The file's name as the client gave it: never a path to write to.
-    pub(crate) fn filename(&self) -> Text<'_> {
+    pub fn filename(&self) -> Text<'_> {
         Text::new(&self.filename)
     }
 
     /// The type that the client gave, if it did.
-    pub(crate) fn content_type(&self) -> Option<Text<'_>> {
+    pub fn content_type(&self) -> Option<Text<'_>> {
         self.content_type.as_deref().map(Text::new)
     }
 
     /// The content; None where it is in a file.
-    pub(crate) fn data(&self) -> Option<Text<'_>> {
+    pub fn data(&self) -> Option<Text<'_>> {
         match &self.content {
             Content::Memory(bytes) => Some(Text::new(bytes)),
             Content::Spooled(..) => None,
@@ -319,7 +319,7 @@ impl FilePart {
     }
 
     /// The file that has the content, as long as this lives; None where it is in memory.
-    pub(crate) fn path(&self) -> Option<&CStr> {
+    pub fn path(&self) -> Option<&CStr> {
         match &self.content {
             Content::Memory(_) => None,
             Content::Spooled(_, path) => Some(path),
@@ -327,7 +327,7 @@ impl FilePart {
     }
 
     /// The content's length in bytes.
-    pub(crate) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.length
     }
 
@@ -336,7 +336,7 @@ impl FilePart {
     /// The copy has the permissions of any new file, those that the umask leaves. A symbolic link is replaced, not followed.
     ///
     /// Errors: `Invalid` if the path names no file or something there is none; `Io` with the system's words.
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+    pub fn save(&self, path: &Path) -> Result<()> {
         let shown = || Shown(path.as_os_str().as_bytes()).to_string();
         if path.file_name().is_none() || path.as_os_str().as_bytes().ends_with(b"/") {
             return Err(Error::invalid(format!("\"{}\" is not the path of a file", shown())));

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::request::Request;
 use crate::response::Response;
+use crate::text::Text;
 use std::ffi::c_void;
 
 /// Answers requests. Runs on many threads at a time, and may block: that holds one thread.
@@ -25,6 +26,56 @@ where
     fn handle(&self, request: &Request, response: &mut Response) -> Result<()> {
         self(request, response)
     }
+}
+
+/// What middleware has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on to the next step.
+    Next,
+    /// The response is the answer, or was deferred.
+    Done,
+}
+
+/// Runs before handlers, for all requests below a prefix; the body has not been read yet, so an upload can be refused.
+///
+/// An error is logged and answers 500, a panic as well.
+pub trait Middleware: Send + Sync + 'static {
+    /// Looks at one request. What it sets in the response stays for those that come after it.
+    fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow>;
+}
+
+impl<F> Middleware for F
+where
+    F: Fn(&Request, &mut Response) -> Result<Flow> + Send + Sync + 'static,
+{
+    fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow> {
+        self(request, response)
+    }
+}
+
+/// Decides in place of the library's own buckets whether one more request of an address is allowed.
+pub trait Allow: Send + Sync + 'static {
+    /// Is it?
+    fn allow(&self, key: Text<'_>) -> bool;
+}
+
+impl<F> Allow for F
+where
+    F: Fn(Text<'_>) -> bool + Send + Sync + 'static,
+{
+    fn allow(&self, key: Text<'_>) -> bool {
+        self(key)
+    }
+}
+
+/// Hears of the library's own threads.
+pub trait Notify: Send + Sync + 'static {
+    /// This thread is going to serve.
+    fn start(&self);
+
+    /// This thread has served.
+    fn stop(&self);
 }
 
 /// Shapes the answers that the library itself makes, 400 to 599. The response has its status and words set.

@@ -18,34 +18,45 @@
 
 #![deny(unsafe_code)]
 
-#[allow(dead_code, reason = "the server writes records next")]
 mod access;
 mod app;
 mod buffered;
-#[allow(dead_code, reason = "the server compresses answers next")]
+mod call;
 mod compression;
+mod cors;
 mod error;
+mod exchange;
 mod file;
 #[allow(unsafe_code, reason = "the border to C")]
 mod ffi;
-#[allow(dead_code, reason = "requests will read forms with it")]
 mod form;
 mod handler;
+mod hooks;
 pub mod http;
 pub mod json;
+mod line;
 mod options;
+mod output;
+mod prefix;
+mod rate_limit;
 mod request;
 mod response;
+mod route;
 pub mod router;
 mod server;
 mod service;
 mod static_files;
+mod stream;
 mod text;
+mod upload;
 
 pub use access::{AccessFormat, AccessLog, AccessRecord};
 pub use app::App;
+pub use cors::CorsOptions;
 pub use error::{Error, Kind, Result};
-pub use handler::{ErrorHandler, Handler, Level, Log};
+pub use exchange::{Exchange, Notice};
+pub use form::FilePart;
+pub use handler::{Allow, ErrorHandler, Flow, Handler, Level, Log, Middleware, Notify};
 pub use options::{Key, Options};
 pub use request::{Peer, Request};
 pub use response::{Cookie, FileSlice, OwnedBytes, Piece, Response};

@@ -64,6 +64,14 @@ options! {
     MaxBufferedBytes "max_buffered_bytes" = 256 << 20, at most i64::MAX as u64;
     /// Milliseconds for which a small file is served from memory before it is looked at again. 1 s; 0 keeps none.
     CacheMs "cache_ms" = 1000, at most MOST_MS;
+    /// Bytes of a multipart form that stay in memory; what is more goes to files. 256 KiB.
+    SpoolBytes "spool_bytes" = 256 << 10, at most 1 << 40;
+    /// Parts of a multipart form; more is 413. 1000.
+    MaxParts "max_parts" = 1000, at most MOST_U32;
+    /// 1: answers are compressed for clients that want it. On.
+    Compress "compress" = 1, at most 1;
+    /// Bytes of a deferred stream that may wait for its client; more is refused until there is room. 256 KiB.
+    StreamBufferBytes "stream_buffer_bytes" = 256 << 10, at most i64::MAX as u64;
     /// Seconds for which the kernel keeps a new connection back until its first bytes are there. 1.
     DeferAcceptS "defer_accept_s" = 1, at most 3600;
 }
@@ -73,12 +81,14 @@ options! {
 pub struct Options {
     numbers: Vec<u64>,
     server_header: String,
+    spool_directory: String,
 }
 
 impl Options {
     /// All defaults.
     pub fn new() -> Options {
-        let mut options = Options { numbers: RULES.iter().map(|rule| rule.default).collect(), server_header: "hasty".to_owned() };
+        let numbers = RULES.iter().map(|rule| rule.default).collect();
+        let mut options = Options { numbers, server_header: "hasty".to_owned(), spool_directory: String::new() };
         options.numbers[Key::Threads as usize] = default_threads();
         options.numbers[Key::MaxConnections as usize] = default_connections();
         options
@@ -126,18 +136,34 @@ impl Options {
         Ok(())
     }
 
+    /// The folder that large parts of forms are put aside in; "" is the system's for temporary files.
+    pub fn spool_directory(&self) -> &str {
+        &self.spool_directory
+    }
+
+    /// Sets the folder that large parts of forms are put aside in, which must be there; "" is the system's for temporary files.
+    pub fn set_spool_directory(&mut self, path: &str) -> Result<()> {
+        if !path.is_empty() && !std::path::Path::new(path).is_dir() {
+            return Err(Error::invalid(format!("option spool_directory = \"{}\" is not a folder", Shown(path.as_bytes()))));
+        }
+        path.clone_into(&mut self.spool_directory);
+        Ok(())
+    }
+
     /// Sets an option by name and text, literally: "0" is zero, none or off.
     pub fn set_by_name(&mut self, name: &str, value: &str) -> Result<()> {
-        if name == "server_header" {
-            return self.set_server_header(value);
+        match name {
+            "server_header" => self.set_server_header(value),
+            "spool_directory" => self.set_spool_directory(value),
+            _ => self.set(find(name)?, parse_number(name, value)?),
         }
-        self.set(find(name)?, parse_number(name, value)?)
     }
 
     /// An option's value as text.
     pub fn get_by_name(&self, name: &str) -> Result<String> {
         match name {
             "server_header" => Ok(self.server_header.clone()),
+            "spool_directory" => Ok(self.spool_directory.clone()),
             _ => Ok(self.get(find(name)?).to_string()),
         }
     }
@@ -155,7 +181,7 @@ fn find(name: &str) -> Result<Key> {
         let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
         Error::new(
             Kind::NotFound,
-            format!("there is no option \"{}\"; there are server_header, {}", Shown(name.as_bytes()), names.join(", ")),
+            format!("there is no option \"{}\"; there are server_header, spool_directory, {}", Shown(name.as_bytes()), names.join(", ")),
         )
     })
 }

@@ -22,6 +22,7 @@ const SETS: usize = 4096;
 /// 65,536 clients that a limit remembers, 2 MiB for each limit in an app. A client is remembered only until its bucket is
 /// full again, a minute if the burst is as large as the rate; more of them at the same time have so many addresses that no
 /// limit for each would hold them.
+#[cfg(test)]
 pub(crate) const MOST_BUCKETS: usize = SETS * BUCKETS_OF_A_SET;
 
 /// A token is 60,000 parts, so that each millisecond adds a whole number of them: `per_minute`.

@@ -1,14 +1,18 @@
 //! One request: its bytes, and views of them made when somebody looks.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::form::{FilePart, Form, FormReader};
 use crate::http::headers::Span;
 use crate::http::method::Method;
 use crate::http::pairs::{Pairs, percent_decode_into};
 use crate::http::parser::Head;
 use crate::json;
+use crate::line::Line;
+use crate::rate_limit::Verdict;
+use crate::route::{Route, Routes};
 use crate::router::{Found, Params, Router};
-use crate::service::{Route, Service};
 use crate::text::Text;
+use crate::upload::Upload;
 use once_cell::unsync::OnceCell;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -17,6 +21,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +30,18 @@ pub enum Peer {
     Ip(IpAddr),
     /// A process of this machine, by a Unix socket.
     Unix,
+}
+
+/// What a connection says about itself to each of its requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) peer: Peer,
+    /// What it is called on its line.
+    pub(crate) ticket: u64,
+    /// Does it end with this request's answer, whatever that says?
+    pub(crate) is_last: bool,
+    /// The time, where somebody wants to know.
+    pub(crate) now: Option<Instant>,
 }
 
 /// One request, read only.
@@ -37,15 +54,36 @@ pub struct Request {
     bytes: Vec<u8>,
     base: usize,
     head: Head,
+    /// How many bytes that has.
+    head_len: usize,
     body: Range<usize>,
     /// The byte that stood after the body before a NUL was put there; None where there was none.
     after_body: Option<u8>,
     params: Params,
     route: Option<usize>,
     peer: Peer,
-    service: Arc<Service>,
+    routes: Arc<Routes>,
+    /// The connection it came by, for handlers that stream, read or defer; None where nobody is served by one.
+    line: Option<Arc<dyn Line>>,
+    /// What its connection is called there.
+    ticket: u64,
+    /// Is it known already that the connection ends with its answer?
+    is_last: bool,
+    /// When it came, where somebody wants to know.
+    began: Option<Instant>,
+    /// What its address may still ask for.
+    quota: Option<Verdict>,
+    /// Was it a preflight that the library has answered?
+    is_preflight: bool,
     views: Views,
     locals: RefCell<Vec<Local>>,
+    /// The multipart form that the body is: what became of reading it.
+    form: OnceCell<Arc<Result<Form>>>,
+    /// Has the handler asked whether the form could be read? If not, it has taken one that could not for an empty one.
+    form_status_seen: Cell<bool>,
+    form_read: Cell<bool>,
+    /// The body, where the handler reads it itself.
+    upload: RefCell<Option<Box<Upload>>>,
 }
 
 /// Memory of one view that is kept from request to request; that of an uncommonly large one is not.
@@ -240,8 +278,12 @@ impl Request {
         })
     }
 
-    /// All fields of an `application/x-www-form-urlencoded` body, decoded; none for other bodies.
+    /// All fields of a form, `application/x-www-form-urlencoded` (decoded) or `multipart/form-data`; none for other bodies, and for
+    /// forms that [`form_status`](Request::form_status) says cannot be read.
     pub fn form(&self) -> &Pairs {
+        if let Some(form) = self.multipart() {
+            return &form.fields;
+        }
         self.views.pairs(&self.views.form, |pairs| {
             if self.has_media_type(b"application/x-www-form-urlencoded") {
                 pairs.query(&self.body());
@@ -249,9 +291,81 @@ impl Request {
         })
     }
 
+    /// The files of a multipart form, in order; none for other bodies, and for forms that cannot be read.
+    pub fn files(&self) -> &[FilePart] {
+        self.multipart().map_or(&[], |form| &form.files)
+    }
+
+    /// Could the form be read? `Invalid` where it is malformed, `Limit` where it has more than is allowed; `Ok` for bodies of
+    /// other types. Whoever reads a form that could not be read and does not ask this is answered for with a 400 or 413.
+    pub fn form_status(&self) -> Result<()> {
+        self.form_status_seen.set(true);
+        match self.form_outcome() {
+            Some(Err(error)) => Err(error.copy()),
+            _ => Ok(()),
+        }
+    }
+
+    fn multipart(&self) -> Option<&Form> {
+        self.form_read.set(true);
+        self.form_outcome()?.as_ref().ok()
+    }
+
+    /// What became of reading the multipart form; None for other bodies.
+    fn form_outcome(&self) -> Option<&Result<Form>> {
+        if self.form.get().is_none() {
+            let kind = self.header(b"content-type").filter(|_| self.has_media_type(b"multipart/form-data"))?;
+            let read = || {
+                let Some(mut reader) = FormReader::new(&kind, &self.routes.forms)? else { return Ok(Form::default()) };
+                reader.feed(&self.body())?;
+                reader.finish()
+            };
+            let _ = self.form.set(Arc::new(read()));
+        }
+        self.form.get().map(|outcome| &**outcome)
+    }
+
+    /// Why the handler cannot have meant what it did with the form, if that is so.
+    pub(crate) fn misread_form(&self) -> Option<Error> {
+        let misread = self.form_read.get() && !self.form_status_seen.get();
+        misread.then(|| self.form.get()?.as_ref().as_ref().err().map(Error::copy)).flatten()
+    }
+
+    /// The form was read while it came; there is no other body.
+    pub(crate) fn set_form(&mut self, form: Form) {
+        self.form = OnceCell::with_value(Arc::new(Ok(form)));
+    }
+
+    /// What reads the form that is to come, if it is one whose parts can be put aside.
+    pub(crate) fn form_reader(&self) -> Result<Option<FormReader>> {
+        match self.header(b"content-type") {
+            Some(kind) => FormReader::new(&kind, &self.routes.forms),
+            None => Ok(None),
+        }
+    }
+
+    /// Is the body to be a multipart form?
+    pub(crate) fn brings_form(&self) -> bool {
+        self.has_media_type(b"multipart/form-data")
+    }
+
+    /// How many bytes of a form are kept in memory.
+    pub(crate) fn form_bytes(&self) -> usize {
+        self.routes.forms.spool_bytes
+    }
+
     /// The body; empty where there is none.
     pub fn body(&self) -> Text<'_> {
         if self.body.is_empty() { Text::EMPTY } else { Text::new(&self.bytes[self.body.start..=self.body.end]) }
+    }
+
+    /// Reads some bytes of the body, waiting for them; none is the end. For routes with `body = stream`, whose body is not
+    /// received before the handler runs.
+    pub fn read(&self, into: &mut [u8]) -> Result<usize> {
+        match &mut *self.upload.borrow_mut() {
+            Some(upload) => upload.read(self, into),
+            None => Err(Error::state("there is nothing to read: only routes with body = stream read, before they defer")),
+        }
     }
 
     /// The body as JSON, whatever its type says; parsed once.
@@ -312,7 +426,7 @@ impl Request {
 
     /// The route that answers, as registered.
     pub(crate) fn registered(&self) -> Option<&Route> {
-        self.service.route(self.route?)
+        self.routes.get(self.route?)
     }
 
     fn bytes_at(&self, span: Span) -> &[u8] {
@@ -341,9 +455,67 @@ impl Request {
         self.registered().map_or(&[], |route| self.raw_param(route.param_names.len().saturating_sub(1)))
     }
 
-    /// What the request is served by.
-    pub(crate) fn service(&self) -> &Service {
-        &self.service
+    /// Was there a head that could be understood?
+    pub(crate) fn is_parsed(&self) -> bool {
+        self.head_len > 0
+    }
+
+    /// Bytes of head and body.
+    pub(crate) fn len(&self) -> u64 {
+        (self.head_len + self.body.len()) as u64
+    }
+
+    /// How long ago it came, where somebody wanted to know.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        Some(self.began?.elapsed())
+    }
+
+    /// What its address may still ask for.
+    pub(crate) fn quota(&self) -> Option<Verdict> {
+        self.quota
+    }
+
+    pub(crate) fn set_quota(&mut self, quota: Option<Verdict>) {
+        self.quota = quota;
+    }
+
+    /// Was it a preflight that the library has answered?
+    pub(crate) fn is_preflight(&self) -> bool {
+        self.is_preflight
+    }
+
+    pub(crate) fn set_preflight(&mut self) {
+        self.is_preflight = true;
+    }
+
+    /// Does the handler read the body itself?
+    pub(crate) fn reads_body(&self) -> bool {
+        self.registered().is_some_and(|route| route.streams_body)
+    }
+
+    /// Whose version it is, of a request that is in other hands.
+    pub(crate) fn set_minor_version(&mut self, minor: u8) {
+        self.head.minor = minor;
+    }
+
+    /// The number of the route that answers.
+    pub(crate) fn route_number(&self) -> Option<usize> {
+        self.route
+    }
+
+    /// The path that is routed and that prefixes are compared with, as sent.
+    pub(crate) fn routed_path(&self) -> &[u8] {
+        self.route_path()
+    }
+
+    /// The connection it came by, and what that is called there.
+    pub(crate) fn line(&self) -> Option<(&Arc<dyn Line>, u64)> {
+        Some((self.line.as_ref()?, self.ticket))
+    }
+
+    /// Is it known already that the connection ends with the answer?
+    pub(crate) fn is_last(&self) -> bool {
+        self.is_last || !self.head.keep_alive
     }
 
     fn raw_param(&self, index: usize) -> &[u8] {
@@ -369,20 +541,88 @@ impl Request {
 
 /// What the engine does with a request.
 impl Request {
-    pub(crate) fn new(service: Arc<Service>) -> Request {
+    pub(crate) fn new(routes: Arc<Routes>, line: Option<Arc<dyn Line>>) -> Request {
         Request {
             bytes: Vec::new(),
             base: 0,
             head: Head::default(),
+            head_len: 0,
             body: 0..0,
             after_body: None,
             params: Params::default(),
             route: None,
             peer: Peer::Unix,
-            service,
+            routes,
+            line,
+            ticket: 0,
+            is_last: false,
+            began: None,
+            quota: None,
+            is_preflight: false,
             views: Views::default(),
             locals: RefCell::default(),
+            form: OnceCell::new(),
+            form_status_seen: Cell::new(false),
+            form_read: Cell::new(false),
+            upload: RefCell::default(),
         }
+    }
+
+    /// A copy that lives as long as it is wanted, on a line of its own. Locals and what was not read of the body stay behind
+    /// for nobody: they move.
+    pub(crate) fn detach(&self, line: Arc<dyn Line>) -> Request {
+        let end = if self.body.is_empty() { self.base + self.head_len } else { self.body.end };
+        let mut bytes = Vec::with_capacity(end - self.base + 1);
+        bytes.extend_from_slice(&self.bytes[self.base..end]);
+        let body = if self.body.is_empty() { 0..0 } else { self.body.start - self.base..self.body.end - self.base };
+        if !body.is_empty() {
+            bytes.push(0);
+        }
+        let views = Views::default();
+        if let Some(id) = self.views.id.get() {
+            views.used.set(true);
+            // Another than this one would not be the request's.
+            let _ = views.id.set(id.clone());
+        }
+        Request {
+            bytes,
+            base: 0,
+            head: self.head.clone(),
+            head_len: self.head_len,
+            body,
+            after_body: None,
+            params: self.params.copy(),
+            route: self.route,
+            peer: self.peer,
+            routes: Arc::clone(&self.routes),
+            line: Some(line),
+            ticket: self.ticket,
+            is_last: self.is_last,
+            began: self.began,
+            quota: self.quota,
+            is_preflight: self.is_preflight,
+            views,
+            locals: RefCell::new(self.locals.take()),
+            form: self.form.clone(),
+            form_status_seen: self.form_status_seen.clone(),
+            form_read: self.form_read.clone(),
+            upload: RefCell::default(),
+        }
+    }
+
+    /// The handler is going to read the body itself.
+    pub(crate) fn set_upload(&mut self, upload: Upload) {
+        *self.upload.get_mut() = Some(Box::new(upload));
+    }
+
+    /// What the handler has left of the body that it could read itself.
+    pub(crate) fn take_upload(&mut self) -> Option<Box<Upload>> {
+        self.upload.get_mut().take()
+    }
+
+    /// Why the handler could not read the body to its end, if that is so.
+    pub(crate) fn upload_failure(&self) -> Option<crate::upload::Failure> {
+        self.upload.borrow().as_ref()?.failure()
     }
 
     /// All bytes that came, those before and after this request as well.
@@ -405,10 +645,9 @@ impl Request {
     }
 
     /// Makes the parsed head at `base` this request: a NUL goes after each view that C may read.
-    pub(crate) fn begin(&mut self, peer: Peer) {
-        self.peer = peer;
-        self.route = None;
-        self.body = 0..0;
+    pub(crate) fn begin(&mut self, from: Caller, head_len: usize) {
+        self.called_by(from);
+        self.head_len = head_len;
         let base = self.base;
         self.bytes[base + self.head.method_span.end()] = 0;
         self.bytes[base + self.head.target.whole.end()] = 0;
@@ -420,13 +659,23 @@ impl Request {
 
     /// Forgets a head that was refused, so that nobody reads half of it; only the method still decides whether
     /// the answer has a body.
-    pub(crate) fn blank(&mut self, peer: Peer, method: Method) {
+    pub(crate) fn blank(&mut self, from: Caller, method: Method) {
         self.head = Head { method, ..Head::default() };
+        self.head_len = 0;
         self.base = 0;
+        self.called_by(from);
+        self.views.clear();
+    }
+
+    fn called_by(&mut self, Caller { peer, ticket, is_last, now }: Caller) {
+        self.began = now;
+        self.quota = None;
+        self.is_preflight = false;
         self.peer = peer;
+        self.ticket = ticket;
+        self.is_last = is_last;
         self.route = None;
         self.body = 0..0;
-        self.views.clear();
     }
 
     /// Finds this request's route.
@@ -469,6 +718,11 @@ impl Request {
             self.body = 0..0;
         }
         self.views.clear();
+        if self.form.take().is_some() || self.form_read.get() || self.form_status_seen.get() {
+            self.form_read.set(false);
+            self.form_status_seen.set(false);
+        }
+        self.upload.get_mut().take();
         // A drop may be a user's function; it finds the list empty, not borrowed.
         if !self.locals.get_mut().is_empty() {
             drop(self.locals.take());

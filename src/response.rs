@@ -1,16 +1,21 @@
 //! The answer being prepared.
 
-use crate::error::{Error, Result, Shown};
-use crate::file::{self, FileAnswer, FileRefusal, Servable, Share};
+use crate::compression::{self, Encoder};
+use crate::error::{Error, Kind, Result, Shown};
+use crate::exchange::Exchange;
+use crate::file::{self, FileAnswer, Servable, Share};
 use crate::http::coding::Coding;
 use crate::http::disposition;
 use crate::http::headers::{self, is_token, is_value};
 use crate::http::method::Method;
 use crate::http::{encoder, status};
 use crate::json;
+use crate::output::Output;
 use crate::request::Request;
+use crate::stream::{self, Stream};
 use crate::text::Text;
 use once_cell::unsync::OnceCell;
+use std::any::Any;
 use std::borrow::Cow;
 use std::fs::File;
 use std::ops::Range;
@@ -84,6 +89,9 @@ enum Type {
     Set,
 }
 
+/// The library's own errors, and what runs after the handlers, answer at once.
+const NOT_HERE: Error = Error::fixed(Kind::State, "this answer is given whole; only handlers of routes and middleware stream or defer");
+
 /// Memory that a thread keeps from answer to answer.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -126,6 +134,8 @@ pub struct Response {
     body: Body,
     /// A file that was given, until the request decides what of it is sent. There is no other body meanwhile.
     file: Option<FileAnswer>,
+    /// The error that is to be answered instead.
+    refusal: Option<Refusal>,
     /// The copied body, followed by a NUL; memory is kept from answer to answer.
     bytes: Vec<u8>,
     /// An owned body, copied and ended with a NUL because somebody asked to see it.
@@ -134,11 +144,39 @@ pub struct Response {
     length: Option<u64>,
     close: bool,
     failure: Option<String>,
+    stage: Stage,
+    /// What leaves by a stream. While a handler runs it is the thread's, with the answers before this one.
+    pub(crate) out: Box<Output>,
+}
+
+/// Who decides about the answer.
+#[derive(Default)]
+enum Stage {
+    /// Whoever has the response.
+    #[default]
+    Composing,
+    /// The same; but it can only be given whole, at once.
+    Whole,
+    /// The head is fixed, the body comes piece by piece.
+    Streaming(Box<Stream>),
+    /// The exchange that it was deferred to.
+    Deferred(Box<dyn Any + Send>),
+}
+
+/// An error that a handler of our own asks for.
+pub(crate) struct Refusal {
+    pub(crate) code: u16,
+    pub(crate) why: Error,
+    /// A field that belongs to it.
+    pub(crate) field: Option<(&'static [u8], String)>,
 }
 
 impl Response {
     pub(crate) fn new() -> Response {
         Response {
+            stage: Stage::Composing,
+            out: Box::default(),
+            refusal: None,
             status: 200,
             kind: Type::Unset,
             kind_text: Vec::new(),
@@ -156,19 +194,14 @@ impl Response {
 
     /// Back to an empty 200; a failed setter is forgotten.
     pub fn reset(&mut self) -> Result<()> {
-        self.status = 200;
-        self.kind = Type::Unset;
-        self.headers.clear();
-        self.text.clear();
-        self.clear_body();
-        self.length = None;
-        self.close = false;
-        self.failure = None;
+        self.need_composing()?;
+        self.clear();
         Ok(())
     }
 
     /// Sets the status code: 200 to 599.
     pub fn set_status(&mut self, code: i32) -> Result<()> {
+        self.need_composing()?;
         match u16::try_from(code) {
             Ok(code @ 200..=599) => {
                 self.status = code;
@@ -195,6 +228,7 @@ impl Response {
 
     /// Takes away all headers called `name`; none need be there.
     pub fn remove_header(&mut self, name: &[u8]) -> Result<()> {
+        self.need_composing()?;
         if name.eq_ignore_ascii_case(b"content-type") {
             self.kind = Type::Unset;
         } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -202,8 +236,7 @@ impl Response {
         } else if name.eq_ignore_ascii_case(b"connection") {
             self.close = false;
         }
-        let text = &self.text;
-        self.headers.retain(|header| !text[header.name.0..header.name.1].eq_ignore_ascii_case(name));
+        self.remove_named(name);
         Ok(())
     }
 
@@ -237,6 +270,7 @@ impl Response {
 
     /// Sets the body's type: a media type, or an extension such as "json" or ".png"; an unknown one is `application/octet-stream`.
     pub fn set_type(&mut self, name: &[u8]) -> Result<()> {
+        self.need_composing()?;
         if !is_value(name) || headers::trim(name).is_empty() {
             return self.refuse(format!("type \"{}\" is neither a media type nor an extension", Shown(name)));
         }
@@ -286,6 +320,7 @@ impl Response {
 
     /// Sends a JSON value.
     pub fn send_json_value(&mut self, value: &json::Value) -> Result<()> {
+        self.need_composing()?;
         self.clear_body();
         value.write_to(&mut self.bytes);
         self.bytes.push(0);
@@ -296,6 +331,7 @@ impl Response {
 
     /// Sends bytes without copying them.
     pub fn send_owned(&mut self, data: OwnedBytes) -> Result<()> {
+        self.need_composing()?;
         self.clear_body();
         self.body = Body::Owned(data);
         self.assume(&OCTETS);
@@ -304,6 +340,7 @@ impl Response {
 
     /// Sends what lies in several places, one after the other; without a type it is `application/octet-stream`.
     pub fn send_pieces(&mut self, pieces: Vec<Piece>) -> Result<()> {
+        self.need_composing()?;
         self.clear_body();
         self.body = Body::Pieces(pieces);
         self.assume(&OCTETS);
@@ -324,7 +361,59 @@ impl Response {
         self.open_file(path, Some(filename.unwrap_or_else(|| file::base_name(path.as_os_str().as_bytes()))))
     }
 
+    /// Writes a piece of the body, and sends it. The first one sends the head, in which nothing can be changed from then on:
+    /// chunked, or with the Content-Length that was set.
+    ///
+    /// In a handler it waits for a slow client, at most `write_timeout_ms` without progress: `Timeout`. On a deferred answer it
+    /// never waits: `Limit`, with nothing taken, where more than `stream_buffer_bytes` would wait. `Closed` once the client has
+    /// gone, and after the head where there is no body, as for HEAD.
+    pub fn write(&mut self, request: &Request, data: &[u8]) -> Result<()> {
+        if !self.is_streaming() {
+            self.begin_stream(request)?;
+        }
+        let Response { stage: Stage::Streaming(stream), out, .. } = self else { return Err(Error::state("this is no stream")) };
+        stream.write(data, out)
+    }
+
+    /// Writes a server-sent event as a piece of the body: `text/event-stream`, not to be kept or held back by anybody between.
+    /// Without data it is a comment that keeps the connection alive.
+    pub fn write_event(&mut self, request: &Request, event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&[u8]>) -> Result<()> {
+        let text = stream::event_text(event, data, id)?;
+        if !self.is_streaming() {
+            self.need_composing()?;
+            if !matches!(self.kind, Type::Set) {
+                self.keep_type(b"text/event-stream");
+            }
+            self.set_absent(b"Cache-Control", b"no-cache");
+            // Reverse proxies would collect a bufferful before they pass anything on.
+            self.set_absent(b"X-Accel-Buffering", b"no");
+        }
+        self.write(request, &text)
+    }
+
+    fn begin_stream(&mut self, request: &Request) -> Result<()> {
+        self.need_composing()?;
+        let (line, _) = request.line().filter(|_| matches!(self.stage, Stage::Composing)).ok_or(NOT_HERE)?;
+        if let Some(words) = &self.failure {
+            return Err(Error::invalid(words.clone()));
+        }
+        self.clear_body();
+        self.assume(&OCTETS);
+        Arc::clone(line).begin_stream(request, self)
+    }
+
+    /// Takes the answer out of the handler's hands: it is given later, by any thread, to the exchange that is returned.
+    /// The handler returns `Ok` and touches neither request nor response any more.
+    pub fn defer(&mut self, request: &Request) -> Result<Exchange> {
+        if matches!(self.stage, Stage::Deferred(_)) {
+            self.need_composing()?;
+        }
+        let (line, _) = request.line().filter(|_| !matches!(self.stage, Stage::Whole)).ok_or(NOT_HERE)?;
+        Arc::clone(line).defer(request, self)
+    }
+
     fn open_file(&mut self, path: &Path, download: Option<&[u8]>) -> Result<()> {
+        self.need_composing()?;
         // A spooled file may be called anything; what the client will call it tells more.
         let named = download.filter(|name| !file::extension(name).is_empty());
         let file = file::open(path, named.unwrap_or(path.as_os_str().as_bytes())).inspect_err(|error| self.note_failure(error))?;
@@ -354,6 +443,7 @@ impl Response {
     }
 
     fn header_checked(&mut self, name: &[u8], value: &[u8], replace: bool) -> Result<()> {
+        self.need_composing()?;
         // RFC 9112 11.1: a line end in a value would let whoever chose it write headers, or answers, of their own.
         if !is_token(name) {
             return self.refuse(format!("header name \"{}\" is not a token: letters, digits and !#$%&'*+-.^_`|~", Shown(name)));
@@ -425,9 +515,13 @@ impl Response {
 
     /// Keeps a managed header for `header` to find; `write_fields` leaves it out.
     fn remember_managed(&mut self, name: &[u8], value: &[u8]) {
+        self.remove_named(name);
+        self.push_header(name, value);
+    }
+
+    fn remove_named(&mut self, name: &[u8]) {
         let text = &self.text;
         self.headers.retain(|header| !text[header.name.0..header.name.1].eq_ignore_ascii_case(name));
-        self.push_header(name, value);
     }
 
     fn push_header(&mut self, name: &[u8], value: &[u8]) {
@@ -442,6 +536,7 @@ impl Response {
     }
 
     fn copy_body(&mut self, data: &[u8], kind: &'static Known) -> Result<()> {
+        self.need_composing()?;
         self.clear_body();
         self.bytes.extend_from_slice(data);
         self.bytes.push(0);
@@ -453,6 +548,7 @@ impl Response {
     fn clear_body(&mut self) {
         self.body = Body::Absent;
         self.file = None;
+        self.refusal = None;
         self.bytes.clear();
         // The room of an uncommonly large body is not kept.
         self.bytes.shrink_to(KEPT_BYTES);
@@ -479,18 +575,105 @@ impl Response {
         Err(error)
     }
 
-    /// Remembers why a call failed, if none failed before.
+    /// What was sent, or is somebody else's, cannot be changed.
+    fn need_composing(&self) -> Result<()> {
+        match self.stage {
+            Stage::Composing | Stage::Whole => Ok(()),
+            Stage::Streaming(_) => Err(Error::state("the head of this answer has been sent; only its body can be added to")),
+            Stage::Deferred(_) => Err(Error::state("this answer was deferred; it belongs to its exchange")),
+        }
+    }
+
+    /// Remembers why a call failed, if none failed before. What comes too late to matter is not remembered.
     pub(crate) fn note_failure(&mut self, error: &Error) {
+        if self.need_composing().is_err() {
+            return;
+        }
         self.failure.get_or_insert_with(|| error.to_string());
     }
 }
 
 /// What the engine does with a response.
 impl Response {
-    /// Is it as `reset` leaves it?
+    /// Nothing of an answer is left.
+    pub(crate) fn clear(&mut self) {
+        self.stage = Stage::Composing;
+        self.status = 200;
+        self.kind = Type::Unset;
+        self.headers.clear();
+        self.text.clear();
+        self.clear_body();
+        self.length = None;
+        self.close = false;
+        self.failure = None;
+    }
+
+    /// Is it as `clear` leaves it?
     pub(crate) fn is_blank(&self) -> bool {
-        let unset = matches!((&self.kind, &self.body, &self.file), (Type::Unset, Body::Absent, None));
+        let unset = matches!((&self.kind, &self.body, &self.file, &self.stage), (Type::Unset, Body::Absent, None, Stage::Composing));
         unset && self.status == 200 && self.headers.is_empty() && self.length.is_none() && !self.close && self.failure.is_none()
+    }
+
+    /// Asks for an error answer in place of one of its own.
+    pub(crate) fn refuse_with(&mut self, code: u16, why: Error) {
+        self.clear_body();
+        self.refusal = Some(Refusal { code, why, field: None });
+    }
+
+    /// From now on it can only be given whole.
+    pub(crate) fn be_whole(&mut self) {
+        if matches!(self.stage, Stage::Composing) {
+            self.stage = Stage::Whole;
+        }
+    }
+
+    /// It may be written piece by piece again.
+    pub(crate) fn be_composed(&mut self) {
+        if matches!(self.stage, Stage::Whole) {
+            self.stage = Stage::Composing;
+        }
+    }
+
+    /// Has its head been sent?
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self.stage, Stage::Streaming(_))
+    }
+
+    /// Was it deferred?
+    pub(crate) fn is_deferred(&self) -> bool {
+        matches!(self.stage, Stage::Deferred(_))
+    }
+
+    /// Its head is fixed; what is written goes to `stream`.
+    pub(crate) fn start(&mut self, stream: Stream) {
+        self.stage = Stage::Streaming(Box::new(stream));
+    }
+
+    /// The stream that it has become, and what leaves by that.
+    pub(crate) fn stream_mut(&mut self) -> Option<(&mut Stream, &mut Output)> {
+        match &mut self.stage {
+            Stage::Streaming(stream) => Some((stream, &mut self.out)),
+            _ => None,
+        }
+    }
+
+    /// Takes all of it, for the exchange that it is deferred to; `known_as` is what the connection knows that by.
+    pub(crate) fn hand_over(&mut self, known_as: Box<dyn Any + Send>) -> Response {
+        let mut taken = std::mem::replace(self, Response::new());
+        std::mem::swap(&mut self.out, &mut taken.out);
+        self.stage = Stage::Deferred(known_as);
+        taken
+    }
+
+    /// What the connection knows its exchange by, if it was deferred.
+    pub(crate) fn take_deferred(&mut self) -> Option<Box<dyn Any + Send>> {
+        match std::mem::take(&mut self.stage) {
+            Stage::Deferred(known_as) => Some(known_as),
+            other => {
+                self.stage = other;
+                None
+            }
+        }
     }
 
     /// Sends a file; what of it, `settle` decides.
@@ -505,7 +688,10 @@ impl Response {
     /// Makes a body of the file that was given, if one was: what the request asks of it. Some: it gets an error instead.
     ///
     /// Conditions and ranges are about what would have been a 200; `plain` leaves them out of account, as for errors.
-    pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<FileRefusal>> {
+    pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<Refusal>> {
+        if self.refusal.is_some() {
+            return Ok(self.refusal.take());
+        }
         let Some(FileAnswer { file, varies, disposition }) = self.file.take() else { return Ok(None) };
         let current = self.status == 200 && !plain;
         let share = match current {
@@ -632,6 +818,67 @@ impl Response {
                 bytes.pop();
                 vec![Piece::Bytes(Box::new(bytes))]
             }
+        }
+    }
+
+    /// Codes the body for a client that wants it so, where that makes it shorter.
+    pub(crate) fn compress(&mut self, request: &Request) {
+        // Files have siblings for that, and a tag that says which bytes are meant; what is not in memory is no answer of a handler.
+        if !matches!(self.body, Body::Copied | Body::Owned(_)) || !self.may_be_coded() {
+            return;
+        }
+        let coding = self.negotiate_coding(request);
+        let Some(body) = self.body_bytes().filter(|_| coding != Coding::Identity) else { return };
+        let coded = compression::compress(coding, body);
+        if coded.len() >= body.len() {
+            return;
+        }
+        self.be_coded(coding);
+        self.seen.take();
+        self.bytes = coded;
+        self.bytes.push(0);
+        self.body = Body::Copied;
+    }
+
+    /// What codes the pieces of the body for a client that wants it so.
+    pub(crate) fn encoder(&mut self, request: &Request) -> Option<Encoder> {
+        if self.length.is_some() || request.known_method() == Method::Head || !self.may_be_coded() {
+            return None;
+        }
+        let coding = self.negotiate_coding(request);
+        if coding == Coding::Identity {
+            return None;
+        }
+        self.be_coded(coding);
+        Some(Encoder::new(coding))
+    }
+
+    /// Nothing is coded twice, nor where the handler forbids it, nor a part of something.
+    fn may_be_coded(&self) -> bool {
+        let is_part = self.status == 206 || self.header(b"content-range").is_some() || self.header(b"accept-ranges").is_some();
+        let has_body = status::body_rule(self.status) == status::BodyRule::Sent;
+        let forbidden = self.header(b"cache-control").is_some_and(|value| compression::is_forbidden(&value));
+        let kind = self.header(b"content-type");
+        has_body
+            && !is_part
+            && !forbidden
+            && self.header(b"content-encoding").is_none()
+            && kind.is_some_and(|kind| compression::is_compressible(&kind))
+    }
+
+    /// The answer depends on what the client accepts, also where that comes to nothing.
+    fn negotiate_coding(&mut self, request: &Request) -> Coding {
+        self.push_header(b"Vary", b"Accept-Encoding");
+        compression::choose(request.header(b"accept-encoding").as_deref())
+    }
+
+    fn be_coded(&mut self, coding: Coding) {
+        self.push_header(b"Content-Encoding", coding.name().as_bytes());
+        self.length = None;
+        // RFC 9110 8.8.3.3: other bytes are another representation, and need another strong tag; a weak one may stay.
+        if let Some(tag) = self.header(b"etag").filter(|tag| tag.starts_with(b"\"")).map(|tag| [b"W/", tag.bytes()].concat()) {
+            self.remove_named(b"etag");
+            self.push_header(b"ETag", &tag);
         }
     }
 

@@ -529,6 +529,11 @@ impl Params {
         self.spans.is_empty()
     }
 
+    /// The spans alone, without the scratch memory.
+    pub(crate) fn copy(&self) -> Params {
+        Params { spans: self.spans.clone(), ..Params::default() }
+    }
+
     /// Where parameter `i` lies in the raw path.
     pub fn range(&self, i: usize) -> Option<Range<usize>> {
         self.spans.get(i).map(|span| span.start()..span.end())

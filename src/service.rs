@@ -1,53 +1,44 @@
 //! What a started app does with a request: find the route, run the handler, shape the errors.
 
+use crate::access::AccessRecord;
 use crate::buffered::Buffered;
+use crate::compression::{self, Encoder};
 use crate::error::{Error, Kind, Result};
-use crate::file::FileRefusal;
-use crate::handler::{ErrorHandler, Handler, Level, Log};
+use crate::form::FormRules;
+use crate::handler::{Flow, Handler, Level};
+use crate::hooks::{Hooks, TOO_MANY};
 use crate::http::headers;
+use crate::http::method::Method;
 use crate::http::parser::{Framing, Limits};
-use crate::http::status;
+use crate::http::status::{self, BodyRule};
 use crate::json::Value;
 use crate::options::{Key, Options};
+use crate::output::Output;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{Refusal, Response};
+use crate::route::{Route, Routes};
 use crate::router::{Found, Router};
-use crate::server::{Control, Pace};
-use crate::text::Text;
+use crate::server::{Control, Pace, monotonic_ms};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-/// A registered route.
-pub(crate) struct Route {
-    /// Ends with a NUL, for C.
-    pattern: Vec<u8>,
-    /// The names of its params, in the order of the pattern.
-    pub(crate) param_names: Vec<String>,
-    pub(crate) handler: Box<dyn Handler>,
-    pub(crate) max_body_bytes: Option<u64>,
-}
-
-impl Route {
-    pub(crate) fn new(pattern: &str, param_names: Vec<String>, handler: Box<dyn Handler>) -> Route {
-        Route { pattern: [pattern.as_bytes(), b"\0"].concat(), param_names, handler, max_body_bytes: None }
-    }
-
-    pub(crate) fn pattern(&self) -> Text<'_> {
-        Text::new(&self.pattern)
-    }
-}
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Everything registered before start. Read only from then on, and shared by all threads.
 pub(crate) struct Service {
     pub(crate) router: Router,
-    pub(crate) routes: Vec<Route>,
-    pub(crate) on_error: Option<Box<dyn ErrorHandler>>,
-    pub(crate) on_log: Option<Box<dyn Log>>,
+    pub(crate) routes: Arc<Routes>,
+    /// Those of the routes, under the same numbers.
+    pub(crate) handlers: Vec<Box<dyn Handler>>,
+    pub(crate) hooks: Hooks,
     pub(crate) limits: Limits,
     pub(crate) max_body_bytes: u64,
     /// Zero is off.
     pub(crate) max_requests: u64,
+    /// Are answers compressed for clients that want it?
+    compresses: bool,
+    /// How much of a deferred stream may wait for its client.
+    pub(crate) stream_buffer_bytes: usize,
     /// The whole field line, or nothing.
     pub(crate) server_line: Vec<u8>,
     /// The time-outs.
@@ -59,17 +50,31 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(options: &Options, router: Router, routes: Vec<Route>, control: Arc<Control>) -> Service {
+    pub(crate) fn new(
+        options: &Options,
+        router: Router,
+        routes: Vec<Route>,
+        handlers: Vec<Box<dyn Handler>>,
+        hooks: Hooks,
+        control: Arc<Control>,
+    ) -> Service {
         let size = |key| usize::try_from(options.get(key)).unwrap_or(usize::MAX);
         let server_line = match options.server_header() {
             "" => Vec::new(),
             name => format!("Server: {name}\r\n").into_bytes(),
         };
+        let forms = FormRules {
+            spool_bytes: size(Key::SpoolBytes),
+            spool_directory: (!options.spool_directory().is_empty()).then(|| options.spool_directory().into()),
+            max_parts: size(Key::MaxParts),
+        };
         Service {
             router,
-            routes,
-            on_error: None,
-            on_log: None,
+            compresses: options.get(Key::Compress) != 0,
+            pace: Pace::new(options, &routes),
+            routes: Arc::new(Routes::new(routes, forms)),
+            handlers,
+            hooks,
             limits: Limits {
                 head_bytes: size(Key::MaxHeaderBytes),
                 fields: size(Key::MaxHeaders),
@@ -77,15 +82,11 @@ impl Service {
             },
             max_body_bytes: options.get(Key::MaxBodyBytes),
             max_requests: options.get(Key::MaxRequestsPerConnection),
+            stream_buffer_bytes: size(Key::StreamBufferBytes),
             server_line,
-            pace: Pace::new(options),
             buffered: Buffered::new(size(Key::MaxBufferedBytes)),
             control,
         }
-    }
-
-    pub(crate) fn route(&self, index: usize) -> Option<&Route> {
-        self.routes.get(index)
     }
 
     /// Decides by the head alone. False: `response` holds the answer, and the body, if any, is not wanted.
@@ -100,7 +101,16 @@ impl Service {
             self.fail(417, why, None, request, response);
             return false;
         }
-        match request.route_by(&self.router) {
+        let found = request.route_by(&self.router);
+        if matches!(found, Found::BadPath) {
+            let why = Error::fixed(Kind::Invalid, "the path holds a percent sign without two hexadecimal digits, or a NUL");
+            self.fail(400, why, None, request, response);
+            return false;
+        }
+        if !self.hooks.is_empty() && !self.pass_hooks(&found, request, response) {
+            return false;
+        }
+        match found {
             Found::Route(_) => match request.head().framing {
                 Framing::Length(length) if length > self.body_limit(request) => {
                     self.refuse_body(request, response);
@@ -117,17 +127,39 @@ impl Service {
                 self.answer_unregistered(&self.router.all_methods(), request, response);
                 false
             }
-            Found::NotFound => {
+            Found::NotFound | Found::BadPath => {
                 let why = Error::fixed(Kind::NotFound, "there is no route for this path");
                 self.fail(404, why, None, request, response);
                 false
             }
-            Found::BadPath => {
-                let why = Error::fixed(Kind::Invalid, "the path holds a percent sign without two hexadecimal digits, or a NUL");
-                self.fail(400, why, None, request, response);
-                false
-            }
         }
+    }
+
+    /// Preflights, rate limits and middleware, which may answer, refuse or defer before the route has its turn.
+    fn pass_hooks(&self, found: &Found<'_>, request: &mut Request, response: &mut Response) -> bool {
+        let method = match found {
+            Found::Route(index) => self.router.route(*index).method(),
+            _ => "",
+        };
+        if self.hooks.answer_preflight(found, method, request, response) {
+            return false;
+        }
+        let verdict = caught(|| Ok(self.hooks.take_token(request, monotonic_ms))).unwrap_or_default();
+        request.set_quota(verdict);
+        if verdict.is_some_and(|verdict| !verdict.allowed) {
+            self.fail(429, TOO_MANY, None, request, response);
+            return false;
+        }
+        let mut flow = Flow::Next;
+        let outcome = caught(|| {
+            flow = self.hooks.pass(request, response)?;
+            Ok(())
+        });
+        if outcome.is_ok() && flow == Flow::Next && !response.is_streaming() && !response.is_deferred() {
+            return true;
+        }
+        self.settle(outcome, request, response);
+        false
     }
 
     /// How many bytes the body may have.
@@ -149,6 +181,19 @@ impl Service {
         self.fail(413, why, None, request, response);
     }
 
+    /// The answer to a form that cannot be read, or is more than is allowed.
+    pub(crate) fn refuse_form(&self, why: Error, request: &Request, response: &mut Response) {
+        let code = match why.kind() {
+            Kind::Invalid => 400,
+            Kind::Limit => 413,
+            _ => {
+                self.log_failure(request, &why, "an upload could not be put aside");
+                return self.fail(500, Error::fixed(Kind::Io, "the server could not put the upload aside"), None, request, response);
+            }
+        };
+        self.fail(code, why, None, request, response);
+    }
+
     /// OPTIONS is answered from the routes; other methods are refused with those there are.
     fn answer_unregistered(&self, allow: &str, request: &Request, response: &mut Response) {
         if request.method() == "OPTIONS" {
@@ -163,29 +208,167 @@ impl Service {
 
     /// Runs the route's handler. Whatever it does, `response` can be sent afterwards.
     pub(crate) fn handle(&self, request: &Request, response: &mut Response) {
-        let Some(route) = request.registered() else { return };
-        debug_assert!(response.is_blank(), "nothing of another request's answer is here");
-        let outcome = caught(|| route.handler.handle(request, response)).and_then(|()| self.settle(request, response));
-        if let Err(error) = outcome {
-            if error.kind() != Kind::Closed {
-                self.log(Level::Error, || format!("{request:?}: the handler failed: {error}"));
+        let Some(handler) = request.route_number().and_then(|number| self.handlers.get(number)) else { return };
+        let outcome = caught(|| handler.handle(request, response));
+        self.settle(outcome, request, response);
+    }
+
+    /// Makes what a handler has left an answer that can be sent.
+    fn settle(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
+        if response.is_deferred() {
+            // Whoever has the exchange decides; here is nothing left to fail.
+            if let Err(error) = outcome {
+                self.log(Level::Error, || format!("{request:?}: the handler failed after it had deferred: {error}"));
             }
+            return;
+        }
+        if let Some((stream, _)) = response.stream_mut() {
+            if let Err(error) = outcome {
+                stream.break_off();
+                self.log_failure(request, &error, "the handler failed after the head was sent, the connection is cut");
+            }
+            return;
+        }
+        if let Some(why) = request.misread_form() {
+            // It has seen an empty form where there was none.
+            return self.refuse_form(why, request, response);
+        }
+        if let Err(error) = outcome.and_then(|()| self.settle_file(request, response)) {
+            if let Some(failure) = request.upload_failure() {
+                // The client's fault, not the handler's, which could only give up.
+                return self.fail(failure.code, Error::fixed(failure.kind, failure.words), None, request, response);
+            }
+            self.log_failure(request, &error, "the handler failed");
             let why = Error::fixed(Kind::Invalid, "the handler of this route failed");
             self.fail(500, why, None, request, response);
         }
     }
 
+    fn log_failure(&self, request: &Request, error: &Error, what: &str) {
+        if error.kind() != Kind::Closed {
+            self.log(Level::Error, || format!("{request:?}: {what}: {error}"));
+        }
+    }
+
+    /// What `settle` does for the handler's answer, for one that was deferred.
+    pub(crate) fn settle_deferred(&self, request: &Request, response: &mut Response) {
+        self.settle(Ok(()), request, response);
+    }
+
     /// Decides what of a file is sent; the client may have asked for what there is not.
-    fn settle(&self, request: &Request, response: &mut Response) -> Result<()> {
-        if let Some(FileRefusal { code, words, content_range }) = response.settle(request, false)? {
+    fn settle_file(&self, request: &Request, response: &mut Response) -> Result<()> {
+        if let Some(Refusal { code, why, field }) = response.settle(request, false)? {
             self.check(request, response)?;
-            self.fail(code, Error::fixed(Kind::Invalid, words), None, request, response);
-            if let Some(range) = content_range {
-                // RFC 9110 15.5.17: it "SHOULD generate a Content-Range header field" with the current length.
-                response.set_header(b"Content-Range", range.as_bytes())?;
+            self.fail(code, why, None, request, response);
+            if let Some((name, value)) = field {
+                response.set_header(name, value.as_bytes())?;
             }
         }
         self.check(request, response)
+    }
+
+    /// Completes an answer that is given whole: what goes with it is added, and it is recorded.
+    pub(crate) fn conclude(&self, request: &Request, response: &mut Response) {
+        if self.hooks.follow() {
+            self.dress(request, response);
+        }
+        if self.compresses && response.body_len() >= compression::LEAST && request.is_parsed() {
+            response.compress(request);
+        }
+        if self.hooks.on_access.is_some() {
+            let sent = status::body_rule(response.status()) == BodyRule::Sent && request.known_method() != Method::Head;
+            let bytes = if sent { response.body_len() } else { 0 };
+            self.record(request, response.status(), bytes);
+        }
+    }
+
+    /// Adds what policies and `after` have to say. A failure there is the answer's.
+    fn dress(&self, request: &Request, response: &mut Response) {
+        self.add_policy_fields(request, response);
+        if !request.is_parsed() || self.hooks.after.is_empty() {
+            return;
+        }
+        response.be_whole();
+        let outcome = caught(|| self.hooks.run_after(request, response))
+            .and_then(|()| response.settle(request, true))
+            .and_then(|_| self.check(request, response));
+        if let Err(error) = outcome {
+            self.log_failure(request, &error, "what runs after the handler failed");
+            self.fail(500, Error::fixed(Kind::Invalid, "what runs after the handler failed"), None, request, response);
+            self.add_policy_fields(request, response);
+        }
+    }
+
+    fn add_policy_fields(&self, request: &Request, response: &mut Response) {
+        if let Some(quota) = request.quota() {
+            for (name, value) in [
+                (&b"RateLimit-Limit"[..], u64::from(quota.limit)),
+                (b"RateLimit-Remaining", u64::from(quota.remaining)),
+                (b"RateLimit-Reset", quota.reset_s),
+            ] {
+                response.set_header(name, value.to_string().as_bytes()).unwrap_or_default();
+            }
+            if !quota.allowed {
+                response.set_header(b"Retry-After", quota.retry_after_s.to_string().as_bytes()).unwrap_or_default();
+            }
+        }
+        if request.is_parsed() {
+            self.hooks.add_cors_fields(request, response);
+        }
+    }
+
+    /// Completes the head of an answer that is written piece by piece.
+    ///
+    /// Some: what is written is to be coded by it.
+    pub(crate) fn dress_stream(&self, request: &Request, response: &mut Response) -> Result<Option<Encoder>> {
+        self.add_policy_fields(request, response);
+        if !self.hooks.after.is_empty() {
+            response.be_whole();
+            let outcome = caught(|| self.hooks.run_after(request, response));
+            response.be_composed();
+            outcome?;
+        }
+        Ok(if self.compresses { response.encoder(request) } else { None })
+    }
+
+    /// Writes the end of an answer that was written piece by piece, and records it.
+    pub(crate) fn conclude_stream(&self, request: &Request, response: &mut Response, out: &mut Output) {
+        let code = response.status();
+        let Some((stream, _)) = response.stream_mut() else { return };
+        let outcome = stream.finish(out);
+        let written = stream.written();
+        if let Err(error) = outcome {
+            self.log_failure(request, &error, "the connection is cut");
+        }
+        if self.hooks.on_access.is_some() {
+            self.record(request, code, written);
+        }
+    }
+
+    /// Tells whoever keeps the access log of an answer.
+    pub(crate) fn record(&self, request: &Request, status: u16, bytes_out: u64) {
+        let Some(on_access) = &self.hooks.on_access else { return };
+        let record = AccessRecord {
+            method: request.method(),
+            target: request.target(),
+            route: request.route(),
+            remote_address: request.remote_address(),
+            user_agent: request.header(b"user-agent"),
+            referer: request.header(b"referer"),
+            id: request.id(),
+            bytes_in: request.len(),
+            bytes_out,
+            duration_us: request.age().map_or(0, |age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
+            time_us: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
+            status,
+        };
+        // A log that panics has nobody to tell.
+        let _ = catch_unwind(AssertUnwindSafe(|| on_access.record(&record)));
+    }
+
+    /// Appends the fields of every answer.
+    pub(crate) fn write_default_fields(&self, response: &Response, out: &mut Vec<u8>) {
+        self.hooks.write_fields(response, out);
     }
 
     /// A handler may return OK and yet have left an answer that cannot be sent.
@@ -204,7 +387,8 @@ impl Service {
     /// Makes `response` the library's own answer for a failure; `on_error` may shape it.
     pub(crate) fn fail(&self, code: u16, why: Error, allow: Option<&str>, request: &Request, response: &mut Response) {
         self.own_answer(code, &why, allow, request, response);
-        let Some(on_error) = &self.on_error else { return };
+        let Some(on_error) = &self.hooks.on_error else { return };
+        response.be_whole();
         let outcome = caught(|| on_error.shape(&why, request, response))
             .and_then(|()| response.settle(request, true))
             .and_then(|_| self.check(request, response));
@@ -216,7 +400,7 @@ impl Service {
 
     fn own_answer(&self, code: u16, why: &Error, allow: Option<&str>, request: &Request, response: &mut Response) {
         let fill = |response: &mut Response| -> Result<()> {
-            response.reset()?;
+            response.clear();
             response.set_status(i32::from(code))?;
             if let Some(allow) = allow {
                 response.set_header(b"Allow", allow.as_bytes())?;
@@ -235,7 +419,7 @@ impl Service {
 
     /// Gives a message to the host's log; the words are made only where there is one.
     pub(crate) fn log(&self, level: Level, words: impl FnOnce() -> String) {
-        if let Some(log) = &self.on_log {
+        if let Some(log) = &self.hooks.on_log {
             // A log that panics has nobody to tell.
             let _ = catch_unwind(AssertUnwindSafe(|| log.log(level, &words())));
         }
@@ -251,7 +435,7 @@ impl std::fmt::Display for BodyWords {
 }
 
 /// Runs a user's function; a panic is an error like others.
-fn caught(run: impl FnOnce() -> Result<()>) -> Result<()> {
+fn caught<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(Error::new(Kind::Panic, format!("it panicked: {}", panic_words(&*panic)))))
 }

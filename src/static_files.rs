@@ -74,6 +74,8 @@ enum Outcome {
     Forbidden,
     /// A folder, asked for without its slash.
     Folder,
+    /// Descriptors or memory are short for the moment.
+    Short,
 }
 
 impl StaticFiles {
@@ -109,14 +111,12 @@ impl StaticFiles {
             (Outcome::Missing, Some(fallback)) => self.send(fallback.as_bytes(), request, response)?,
             (outcome, _) => outcome,
         };
-        let service = request.service();
         match outcome {
             Outcome::Sent => {}
             Outcome::Folder => redirect_to_folder(request, response)?,
-            Outcome::Forbidden => service.fail(403, Error::fixed(Kind::Io, "the server may not read this file"), None, request, response),
-            Outcome::Missing | Outcome::Refused => {
-                service.fail(404, Error::fixed(Kind::NotFound, "there is no such file"), None, request, response);
-            }
+            Outcome::Short => response.refuse_with(503, Error::fixed(Kind::Io, "the server cannot open more files for the moment")),
+            Outcome::Forbidden => response.refuse_with(403, Error::fixed(Kind::Io, "the server may not read this file")),
+            Outcome::Missing | Outcome::Refused => response.refuse_with(404, Error::fixed(Kind::NotFound, "there is no such file")),
         }
         Ok(())
     }
@@ -297,6 +297,7 @@ impl StaticFiles {
         match error {
             Errno::XDEV => Ok(Outcome::Refused),
             Errno::ACCESS | Errno::PERM => Ok(Outcome::Forbidden),
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Ok(Outcome::Short),
             error => Err(io_error(error)),
         }
     }

@@ -1,11 +1,13 @@
 //! `hasty_app_*`: options, routes, listening, running, stopping.
 
-use super::callback::{CHandler, CLog, UserData};
+use super::callback::{CAccessLog, CAllow, CHandler, CLog, CNotify, UserData};
 use super::guard::guard;
 use super::handle::{self, Handle};
 use super::types::*;
 use crate::app::App;
+use crate::cors::CorsOptions;
 use crate::error::{Error, Result};
+use crate::handler::Allow;
 use crate::options::{Key, Options};
 use crate::static_files::StaticOptions;
 use parking_lot::Mutex;
@@ -110,7 +112,9 @@ pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
 /// Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
 ///
 /// Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
-/// second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1) and `cache_ms` (1000).
+/// second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1), `cache_ms` (1000), `compress` (1),
+/// `spool_bytes` (262144), `spool_directory` (the system's for temporary files), `max_parts` (1000) and
+/// `stream_buffer_bytes` (262144).
 ///
 /// Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
 /// for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -132,7 +136,8 @@ pub unsafe extern "C" fn hasty_app_set_option(app: *mut hasty_app, key: *const c
 
 /// Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
 ///
-/// There is: `max_body_bytes`, in place of the app's.
+/// There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's, and `body`: with "buffer", the default, the
+/// handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
 ///
 /// Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
 /// `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -420,6 +425,207 @@ unsafe fn apply_static(given: &hasty_static, settings: &mut StaticOptions) -> Re
     Ok(())
 }
 
+/// Runs `handler` before those of the routes, for every request at `prefix` and below, in the order of registration.
+///
+/// It returns `HASTY_NEXT` to go on to the next one, and then to the route; or `HASTY_OK` when it has answered, or deferred.
+/// What it has set in `res` stays. It runs before the body is read, which is absent to it, and also before static files and
+/// the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.
+/// `prefix` counts by whole decoded segments, a slash at its end is ignored, "/" is everything.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// Threads: `handler` runs on many at a time.
+///
+/// # Safety
+/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_use(
+    app: *mut hasty_app,
+    prefix: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `prefix`.
+        let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
+        let function = handler.ok_or_else(|| handle::null("handler"))?;
+        app.app.middleware(prefix, Box::new(CHandler { function, user_data }))
+    })
+}
+
+/// Runs `handler` after those of the routes, for every answer at `prefix` and below, in the reverse order of registration.
+///
+/// It may change status, headers and, unless the answer is written piece by piece, the body; also of static files, redirects
+/// and the library's own errors, but not where the request could not be parsed, or is in the hands of an exchange. Of an answer that
+/// is written piece by piece it runs when the first piece is. Anything but `HASTY_OK` is logged and answers 500.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// Threads: `handler` runs on many at a time, for a deferred answer on the one that finishes it.
+///
+/// # Safety
+/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_after(
+    app: *mut hasty_app,
+    prefix: *const c_char,
+    handler: hasty_handler,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `prefix`.
+        let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
+        let function = handler.ok_or_else(|| handle::null("handler"))?;
+        app.app.after(prefix, Box::new(CHandler { function, user_data }))
+    })
+}
+
+/// Lets pages of other origins read what is at `prefix` and below.
+///
+/// `policy` may be NULL: any origin, without credentials, with the methods that the path has and the headers that are asked
+/// for. Preflights are answered 204, unless a handler for OPTIONS is registered on that path. Errors have the headers too.
+/// Of several policies the one of the longest prefix applies, alone.
+///
+/// Errors: `HASTY_ERR_INVALID` for a prefix that is malformed or has a policy already, for a malformed origin, method or
+/// header, and for "*" together with credentials; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `policy` is NULL or a struct of `policy->size` bytes, whose
+/// strings are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_cors(app: *mut hasty_app, prefix: *const c_char, policy: *const hasty_cors) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `prefix`.
+        let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
+        // SAFETY: the caller vouches for `policy`.
+        let settings = match unsafe { handle::options(policy, "hasty_cors") }? {
+            None => CorsOptions::default(),
+            // SAFETY: the strings of `policy` are NULL or NUL-terminated, says the caller.
+            Some(given) => unsafe { cors_options(&given) }?,
+        };
+        app.app.cors(prefix, &settings)
+    })
+}
+
+/// Reads what a struct says.
+///
+/// # Safety
+/// The strings of `given` are NULL or NUL-terminated.
+unsafe fn cors_options(given: &hasty_cors) -> Result<CorsOptions> {
+    if given.reserved != 0 {
+        return Err(Error::invalid(format!("hasty_cors.reserved = {}: it must be 0", given.reserved)));
+    }
+    let list = |text: *const c_char, name: &'static str| match text.is_null() {
+        true => Ok(None),
+        // SAFETY: not NULL, so NUL-terminated, says the caller.
+        false => unsafe { handle::utf8(text, name) }.map(Some),
+    };
+    let (origins, methods) = (list(given.origins, "origins")?, list(given.methods, "methods")?);
+    let (headers, expose) = (list(given.headers, "headers")?, list(given.expose, "expose")?);
+    let mut settings = CorsOptions::from_lists(origins, methods, headers, expose);
+    match given.max_age_s {
+        0 => {}
+        HASTY_NONE => settings.max_age_s = 0,
+        seconds => settings.max_age_s = seconds,
+    }
+    settings.credentials = given.credentials != 0;
+    settings.private_network = given.private_network != 0;
+    Ok(settings)
+}
+
+/// Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
+///
+/// A client is an address; of IPv6 the first 64 bits of it. `per_minute` is what it may ask in the long run, `burst` at once; 0
+/// is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`). Behind a
+/// proxy all clients have its address: let the proxy limit them, or `allow` decide.
+///
+/// `allow` (may be NULL) decides instead, so that several processes can share a count: it is called for each request with
+/// the client's address, and returns 1 to allow it and 0 to refuse it.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_INVALID` for a malformed prefix or 0 per minute; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// Threads: `allow` runs on many at a time.
+///
+/// # Safety
+/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `allow` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_rate_limit(
+    app: *mut hasty_app,
+    prefix: *const c_char,
+    per_minute: u32,
+    burst: u32,
+    allow: hasty_allow_fn,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `prefix`.
+        let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
+        let allow = match allow {
+            Some(function) => Some(Box::new(CAllow { function, user_data }) as Box<dyn Allow>),
+            None => None,
+        };
+        app.app.rate_limit(prefix, per_minute, burst, allow)
+    })
+}
+
+/// Adds a header to every answer that has none of that name; both strings are copied. May be repeated.
+///
+/// Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds a control character, or if the server itself sets
+/// that header; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `name` and `value` are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_add_header(app: *mut hasty_app, name: *const c_char, value: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for a NUL-terminated `value`.
+        let value = unsafe { handle::text(value, "value") }?;
+        app.app.add_header(name, value)
+    })
+}
+
+/// Adds to every answer the headers that keep pages of other sites from doing harm, unless it has one of that name.
+///
+/// `X-Content-Type-Options: nosniff`, `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy: strict-origin-when-cross-origin`,
+/// `Cross-Origin-Opener-Policy: same-origin`, `X-Permitted-Cross-Domain-Policies: none`.
+///
+/// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_secure_headers(app: *mut hasty_app) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        app.app.secure_headers()
+    })
+}
+
 /// Lets `handler` shape every answer from 400 to 599 that the library itself makes.
 ///
 /// `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
@@ -473,6 +679,62 @@ pub unsafe extern "C" fn hasty_app_on_log(
         let app = unsafe { handle::borrow(app.cast_const()) }?;
         let function = log.ok_or_else(|| handle::null("log"))?;
         app.app.on_log(Box::new(CLog { function, user_data }))
+    })
+}
+
+/// Gives `access` the record of each request that was answered, also of those that could not be parsed.
+///
+/// A second call replaces the first. It is called when the answer is complete, before it leaves; for one written piece by piece, at its end. The record is valid
+/// until it returns; `hasty_access_to_text()` makes a line of it. An exchange whose client left has status 499.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// Threads: `access` runs on many at a time.
+///
+/// # Safety
+/// `app` is NULL or live; `access` bears several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_on_access(
+    app: *mut hasty_app,
+    access: hasty_access_fn,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        let function = access.ok_or_else(|| handle::null("access"))?;
+        app.app.on_access(Box::new(CAccessLog { function, user_data }))
+    })
+}
+
+/// Calls `start` on each thread of the app's pool before it serves, and `stop` before it ends.
+///
+/// Either may be NULL. A second call replaces the first. It is for what a thread must do before it may run handlers, such as attaching to another language's runtime. Threads that call
+/// `hasty_app_run()` are the host's own and not told of.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `app` is NULL or live; `start` and `stop` bear several threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_on_thread(
+    app: *mut hasty_app,
+    start: hasty_notify_fn,
+    stop: hasty_notify_fn,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        app.app.on_thread(Box::new(CNotify { start, stop, user_data }))
     })
 }
 

@@ -2,11 +2,14 @@
 
 use super::guard::remember;
 use super::library::status_name;
+use super::response::Answer;
 use super::types::*;
+use crate::access::{AccessLog, AccessRecord};
 use crate::error::{Error, Kind, Result};
-use crate::handler::{ErrorHandler, Handler, Level, Log};
+use crate::handler::{Allow, ErrorHandler, Flow, Handler, Level, Log, Middleware, Notify};
 use crate::request::Request;
 use crate::response::Response;
+use crate::text::Text;
 use std::ffi::c_void;
 use std::ptr;
 
@@ -51,22 +54,39 @@ pub(super) struct CHandler {
 }
 
 impl CHandler {
-    fn call(&self, request: &Request, response: &mut Response) -> Result<()> {
-        let request = ptr::from_ref(request).cast::<hasty_request>();
-        let response = ptr::from_mut(response).cast::<hasty_response>();
+    fn call(&self, request: &Request, response: &mut Response) -> hasty_status {
+        let mut answer = Answer::new(request, response);
+        let response = ptr::from_mut(&mut answer).cast::<hasty_response>();
         // SAFETY: both live during the call and are this thread's alone; the function came with this user_data.
-        let status = unsafe { (self.function)(request, response, self.user_data.pointer()) };
-        match status {
-            HASTY_OK => Ok(()),
-            HASTY_ERR_CLOSED => Err(Error::fixed(Kind::Closed, "the client has left")),
-            status => Err(Error::new(Kind::Invalid, format!("it returned {status} ({})", status_name(status).to_string_lossy()))),
+        unsafe { (self.function)(answer.request(), response, self.user_data.pointer()) }
+    }
+
+    fn run(&self, request: &Request, response: &mut Response) -> Result<()> {
+        outcome(self.call(request, response))
+    }
+}
+
+/// What a callback's status means.
+fn outcome(status: hasty_status) -> Result<()> {
+    match status {
+        HASTY_OK => Ok(()),
+        HASTY_ERR_CLOSED => Err(Error::fixed(Kind::Closed, "the client has left")),
+        status => Err(Error::new(Kind::Invalid, format!("it returned {status} ({})", status_name(status).to_string_lossy()))),
+    }
+}
+
+impl Middleware for CHandler {
+    fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow> {
+        match self.call(request, response) {
+            HASTY_NEXT => Ok(Flow::Next),
+            status => outcome(status).map(|()| Flow::Done),
         }
     }
 }
 
 impl Handler for CHandler {
     fn handle(&self, request: &Request, response: &mut Response) -> Result<()> {
-        self.call(request, response)
+        self.run(request, response)
     }
 
     fn user_data(&self) -> *mut c_void {
@@ -78,7 +98,7 @@ impl ErrorHandler for CHandler {
     fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()> {
         // What `hasty_last_error()` says inside the callback.
         remember(Error::new(why.kind(), why.to_string()));
-        self.call(request, response)
+        self.run(request, response)
     }
 }
 
@@ -94,5 +114,69 @@ impl Log for CLog {
         let view = hasty_str::terminated(&text);
         // SAFETY: `view` and the text behind it live during the call; the function came with this user_data.
         unsafe { (self.function)(level as i32, &raw const view, self.user_data.pointer()) };
+    }
+}
+
+/// A notice of something that happens once, written in C.
+pub(super) fn notice(function: unsafe extern "C" fn(*mut c_void), user_data: UserData) -> impl FnOnce() + Send + 'static {
+    move || {
+        // All of it is moved here, so that its drop runs after the call.
+        let user_data = user_data;
+        // SAFETY: the function came with this user_data.
+        unsafe { function(user_data.pointer()) };
+    }
+}
+
+/// An access log written in C.
+pub(super) struct CAccessLog {
+    pub(super) function: unsafe extern "C" fn(*const hasty_access, *mut c_void),
+    pub(super) user_data: UserData,
+}
+
+impl AccessLog for CAccessLog {
+    fn record(&self, record: &AccessRecord<'_>) {
+        let record = hasty_access::of(record);
+        // SAFETY: `record` and its views live during the call; the function came with this user_data.
+        unsafe { (self.function)(&raw const record, self.user_data.pointer()) };
+    }
+}
+
+/// Functions of C that hear of the pool's threads. Either may be absent.
+pub(super) struct CNotify {
+    pub(super) start: hasty_notify_fn,
+    pub(super) stop: hasty_notify_fn,
+    pub(super) user_data: UserData,
+}
+
+impl CNotify {
+    fn call(&self, function: hasty_notify_fn) {
+        if let Some(function) = function {
+            // SAFETY: the function came with this user_data.
+            unsafe { function(self.user_data.pointer()) };
+        }
+    }
+}
+
+impl Notify for CNotify {
+    fn start(&self) {
+        self.call(self.start);
+    }
+
+    fn stop(&self) {
+        self.call(self.stop);
+    }
+}
+
+/// A function of C that decides about one more request.
+pub(super) struct CAllow {
+    pub(super) function: unsafe extern "C" fn(*const hasty_str, *mut c_void) -> i32,
+    pub(super) user_data: UserData,
+}
+
+impl Allow for CAllow {
+    fn allow(&self, key: Text<'_>) -> bool {
+        let key = hasty_str::from(key);
+        // SAFETY: `key` and the text behind it live during the call; the function came with this user_data.
+        unsafe { (self.function)(&raw const key, self.user_data.pointer()) != 0 }
     }
 }

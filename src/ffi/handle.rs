@@ -106,6 +106,20 @@ pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize, name: &'static s
     }
 }
 
+/// Room given as pointer and length: `(NULL, 0)` is none, `(NULL, n)` is refused.
+///
+/// # Safety
+/// `data` is NULL or has `len` writable bytes, and nobody else uses them during `'a`.
+pub(super) unsafe fn room<'a>(data: *mut c_void, len: usize, name: &'static str) -> Result<&'a mut [u8]> {
+    match (data.is_null(), len) {
+        (_, 0) => Ok(&mut []),
+        (true, _) => Err(null(name)),
+        (false, len) if len > isize::MAX as usize => Err(Error::invalid(format!("{name}: a length of {len} exceeds the address space"))),
+        // SAFETY: not NULL and `len` bytes long, says the caller; the length fits, as the arm above proves.
+        (false, len) => Ok(unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), len) }),
+    }
+}
+
 /// Writes an output of a call that succeeded.
 ///
 /// # Safety
@@ -164,6 +178,10 @@ unsafe impl Options for hasty_options {}
 unsafe impl Options for hasty_cookie {}
 // SAFETY: as above.
 unsafe impl Options for hasty_static {}
+// SAFETY: as above.
+unsafe impl Options for hasty_cors {}
+// SAFETY: as above; it holds no pointers of its own to be followed, but for views that the library has made.
+unsafe impl Options for hasty_access {}
 
 /// No struct of ours comes near it; a size beyond is a sign of memory that was not initialised.
 const MAX_OPTIONS_SIZE: usize = 4096;

@@ -8,9 +8,13 @@ mod library;
 
 mod app;
 
+mod access;
+
 mod request;
 
 mod response;
+
+mod exchange;
 
 mod json;
 

@@ -7,10 +7,13 @@ use super::callback::UserData;
 use super::guard::guard;
 use super::handle::{self, Handle};
 use super::types::*;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
+use crate::form::FilePart;
 use crate::http::pairs::Pairs;
 use crate::request::Request;
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 
 impl Handle for hasty_request {
@@ -24,7 +27,7 @@ fn pair(value: Option<&[u8]>) -> hasty_str {
 }
 
 /// The pair at `index`, or an error that names how many there are.
-fn pair_at(pairs: &Pairs, index: usize) -> crate::Result<(hasty_str, hasty_str)> {
+fn pair_at(pairs: &Pairs, index: usize) -> Result<(hasty_str, hasty_str)> {
     match (pairs.name_terminated(index), pairs.value_terminated(index)) {
         (Some(name), Some(value)) => Ok((hasty_str::terminated(name), hasty_str::terminated(value))),
         _ => Err(no_index(index, pairs.len())),
@@ -717,10 +720,14 @@ pub unsafe extern "C" fn hasty_request_form_at(
     })
 }
 
-/// Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when it is malformed.
+/// Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when a multipart form is malformed.
 ///
-/// `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in
-/// urlencoded forms, so these are never malformed.
+/// `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in urlencoded forms, so
+/// these are never malformed. A handler that reads fields or files of a form that could not be read, and has not asked this,
+/// is answered for with a 400 or 413.
+///
+/// Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
+/// `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -728,7 +735,154 @@ pub unsafe extern "C" fn hasty_request_form_at(
 pub unsafe extern "C" fn hasty_request_form_status(req: *const hasty_request) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
-        unsafe { handle::borrow(req) }.map(|_| ())
+        let req = unsafe { handle::borrow(req) }?;
+        req.form_status()
+    })
+}
+
+/// Returns how many files a multipart form has; 0 for other bodies.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_file_count(req: *const hasty_request) -> usize {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        Ok(req.files().len())
+    })
+}
+
+/// Describes a file of a multipart form, in the order of the form.
+///
+/// Set `out->size = sizeof *out` first. A file of a form of at most `spool_bytes` is in memory (`data`), others may be in a
+/// file of their own (`path`) that goes with the request. `filename` is what the client says: never use it as a path.
+///
+/// Ownership: the views are borrowed, until the handler returns or the exchange ends.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_file_count()`; `HASTY_ERR_INVALID` for a wrong
+/// size; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `out` is NULL or has `out->size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_file_at(req: *const hasty_request, index: usize, out: *mut hasty_file) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for `out`.
+        unsafe { need_file(out) }?;
+        let file = file_at(req, index)?;
+        // SAFETY: as above.
+        unsafe { write_file(out, file) }
+    })
+}
+
+/// Describes the first file of a multipart form whose field is called `name`.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` if there is none; otherwise as `hasty_request_file_at()`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated; `out` is NULL or has `out->size`
+/// writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_file(req: *const hasty_request, name: *const c_char, out: *mut hasty_file) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `name`.
+        let name = unsafe { handle::text(name, "name") }?;
+        // SAFETY: the caller vouches for `out`.
+        unsafe { need_file(out) }?;
+        let file = req.files().iter().find(|file| file.name().bytes() == name);
+        let file = file.ok_or(Error::fixed(Kind::NotFound, "the form has no file of that name"))?;
+        // SAFETY: as above.
+        unsafe { write_file(out, file) }
+    })
+}
+
+/// Writes a copy of a file of a multipart form to `path`, in place of any file there.
+///
+/// Errors: `HASTY_ERR_NOT_FOUND` for an index that is not below `hasty_request_file_count()`; `HASTY_ERR_IO` if it cannot be
+/// written; `HASTY_ERR_INVALID` if `path` is a folder or a device; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `path` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_save_file(req: *const hasty_request, index: usize, path: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `path`.
+        let path = unsafe { handle::text(path, "path") }?;
+        file_at(req, index)?.save(Path::new(OsStr::from_bytes(path)))
+    })
+}
+
+fn file_at(req: &Request, index: usize) -> Result<&FilePart> {
+    req.files()
+        .get(index)
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no file {index}; the form has {}", req.files().len())))
+}
+
+/// Refuses an output that is not what this library writes.
+///
+/// # Safety
+/// `out` is NULL or begins with its size.
+unsafe fn need_file(out: *mut hasty_file) -> Result<()> {
+    handle::need_out(out)?;
+    // SAFETY: not NULL, and it begins with its size, says the caller.
+    let size = unsafe { out.cast::<usize>().read() };
+    let known = size_of::<hasty_file>();
+    if size < known {
+        return Err(Error::invalid(format!("hasty_file.size = {size}: it must be sizeof(hasty_file), {known} here")));
+    }
+    Ok(())
+}
+
+/// Describes a file; what a newer program knows beyond this library stays as it is.
+///
+/// # Safety
+/// `out` has passed `need_file`, and is writable.
+unsafe fn write_file(out: *mut hasty_file, file: &FilePart) -> Result<()> {
+    // SAFETY: it begins with its size.
+    let size = unsafe { out.cast::<usize>().read() };
+    let described = hasty_file {
+        size,
+        name: file.name().into(),
+        filename: file.filename().into(),
+        content_type: file.content_type().into(),
+        data: file.data().into(),
+        path: file.path().map_or(ptr::null(), CStr::as_ptr),
+        length: file.length(),
+    };
+    // SAFETY: `out` is as large as this library's struct at least, says the caller.
+    unsafe { handle::write(out, described) }
+}
+
+/// Reads some bytes of the body, waiting for them: for routes with `body = stream`, whose handler runs before it is received.
+///
+/// `*got` is how many were read, at most `len`; 0 is the end. The client is slowed to the speed at which it is read. The
+/// first call tells a client that asked for it (`Expect: 100-continue`) to go on.
+///
+/// Errors: `HASTY_ERR_CLOSED` if the client has left before the end; `HASTY_ERR_TIMEOUT` if nothing came for
+/// `body_timeout_ms`; `HASTY_ERR_LIMIT` beyond `max_body_bytes`; `HASTY_ERR_INVALID` if the body is malformed;
+/// `HASTY_ERR_STATE` on other routes and after `hasty_response_defer()`; `HASTY_ERR_NULL`. A handler that then fails is
+/// answered for with 400, 408 or 413.
+///
+/// # Safety
+/// `req` is NULL or the request of the current call; `buf` has room for `len` bytes; `got` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_request_read(req: *const hasty_request, buf: *mut c_void, len: usize, got: *mut usize) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `req`.
+        let req = unsafe { handle::borrow(req) }?;
+        handle::need(got, "got")?;
+        // SAFETY: the caller vouches for room for `len` bytes.
+        let into = unsafe { handle::room(buf, len, "buf") }?;
+        let count = req.read(into)?;
+        // SAFETY: the caller vouches for a writable `got`.
+        unsafe { handle::write(got, count) }
     })
 }
 
@@ -763,7 +917,7 @@ pub unsafe extern "C" fn hasty_request_user_data(req: *const hasty_request) -> *
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
-        Ok(req.registered().map_or(ptr::null_mut(), |route| route.handler.user_data()))
+        Ok(req.registered().map_or(ptr::null_mut(), |route| route.user_data()))
     })
 }
 

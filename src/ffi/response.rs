@@ -6,13 +6,56 @@ use super::handle::{self, Handle};
 use super::types::*;
 use crate::error::Result;
 use crate::json::Value;
+use crate::request::Request;
 use crate::response::{Cookie, Response};
 use std::ffi::{OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+
+/// What a `hasty_response *` points to: the response, and the request that it answers.
+pub(super) struct Answer {
+    request: *const Request,
+    response: *mut Response,
+}
+
+impl Answer {
+    pub(super) fn new(request: &Request, response: &mut Response) -> Answer {
+        Answer { request: ptr::from_ref(request), response: ptr::from_mut(response) }
+    }
+
+    pub(super) fn request(&self) -> *const hasty_request {
+        self.request.cast()
+    }
+}
 
 impl Handle for hasty_response {
-    type Inner = Response;
+    type Inner = Answer;
     const NAME: &'static str = "res";
+}
+
+/// The response, and the request that it answers.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call, which nobody else uses during `'a`.
+pub(super) unsafe fn parts<'a>(res: *mut hasty_response) -> Result<(&'a Request, &'a mut Response)> {
+    // SAFETY: as the caller vouches.
+    let answer = unsafe { handle::borrow(res.cast_const()) }?;
+    // SAFETY: both live as long as the answer, and the caller vouches for sole use.
+    let response = unsafe { answer.response.as_mut() };
+    // SAFETY: as above.
+    let request = unsafe { answer.request.as_ref() };
+    request.zip(response).ok_or_else(|| handle::null("res"))
+}
+
+/// The response, to be read.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call, which nobody changes during `'a`.
+unsafe fn response<'a>(res: *const hasty_response) -> Result<&'a Response> {
+    // SAFETY: as the caller vouches.
+    let answer = unsafe { handle::borrow(res) }?;
+    // SAFETY: it lives as long as the answer, and the caller vouches that nobody changes it.
+    unsafe { answer.response.cast_const().as_ref() }.ok_or_else(|| handle::null("res"))
 }
 
 /// Changes a response. What fails is remembered there, so that the answer becomes a 500 whatever the handler returns.
@@ -22,7 +65,7 @@ impl Handle for hasty_response {
 unsafe fn changed(res: *mut hasty_response, change: impl FnOnce(&mut Response) -> Result<()>) -> hasty_status {
     guard(|| {
         // SAFETY: as the caller vouches.
-        let res = unsafe { handle::borrow_mut(res) }?;
+        let (_, res) = unsafe { parts(res) }?;
         change(res).inspect_err(|error| res.note_failure(error))
     })
 }
@@ -48,7 +91,7 @@ pub unsafe extern "C" fn hasty_response_set_status(res: *mut hasty_response, cod
 pub unsafe extern "C" fn hasty_response_status(res: *const hasty_response) -> i32 {
     guard(|| {
         // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow(res) }?;
+        let res = unsafe { response(res) }?;
         Ok(i32::from(res.status()))
     })
 }
@@ -164,7 +207,7 @@ pub unsafe extern "C" fn hasty_response_remove_header(res: *mut hasty_response, 
 pub unsafe extern "C" fn hasty_response_header(res: *const hasty_response, name: *const c_char) -> hasty_str {
     guard(|| {
         // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow(res) }?;
+        let res = unsafe { response(res) }?;
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         Ok(hasty_str::from(res.header(name)))
@@ -181,7 +224,7 @@ pub unsafe extern "C" fn hasty_response_header(res: *const hasty_response, name:
 pub unsafe extern "C" fn hasty_response_header_to(res: *const hasty_response, name: *const c_char, out: *mut hasty_str) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow(res) }?;
+        let res = unsafe { response(res) }?;
         // SAFETY: the caller vouches for a NUL-terminated `name`.
         let name = unsafe { handle::text(name, "name") }?;
         // SAFETY: the caller vouches for a writable `out`.
@@ -199,7 +242,7 @@ pub unsafe extern "C" fn hasty_response_header_to(res: *const hasty_response, na
 pub unsafe extern "C" fn hasty_response_body(res: *const hasty_response) -> hasty_str {
     guard(|| {
         // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow(res) }?;
+        let res = unsafe { response(res) }?;
         Ok(hasty_str::from(res.body()))
     })
 }
@@ -214,7 +257,7 @@ pub unsafe extern "C" fn hasty_response_body(res: *const hasty_response) -> hast
 pub unsafe extern "C" fn hasty_response_body_to(res: *const hasty_response, out: *mut hasty_str) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for a live `res`.
-        let res = unsafe { handle::borrow(res) }?;
+        let res = unsafe { response(res) }?;
         // SAFETY: the caller vouches for a writable `out`.
         unsafe { handle::write(out, hasty_str::from(res.body())) }
     })
@@ -519,6 +562,64 @@ pub unsafe extern "C" fn hasty_response_send_download(
     };
     // SAFETY: the caller vouches for a live `res`.
     unsafe { changed(res, change) }
+}
+
+/// Writes a piece of the body, which is copied, and sends it. The first call sends the head.
+///
+/// The body is chunked, or has the Content-Length that was set; for HTTP/1.0 clients it ends with the connection. From
+/// the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
+/// sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
+///
+/// In a handler it blocks while the client takes nothing, at most `write_timeout_ms`. On a deferred response it never
+/// blocks: what the client has not taken waits, up to `stream_buffer_bytes`.
+///
+/// Errors: `HASTY_ERR_CLOSED` once the client has left, and after the head where there is no body (HEAD, 204, 304);
+/// `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken;
+/// `hasty_exchange_on_ready()` tells when there is room); `HASTY_ERR_INVALID` for more than the Content-Length that was
+/// set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `data` has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_write(res: *mut hasty_response, data: *const c_void, len: usize) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let (request, res) = unsafe { parts(res) }?;
+        // SAFETY: the caller vouches for `len` bytes.
+        let data = unsafe { handle::bytes(data, len, "data") }?;
+        let data = res.apart(data);
+        res.write(request, &data)
+    })
+}
+
+/// Writes a server-sent event as a piece of the body: `text/event-stream`, not kept by caches nor held back by proxies.
+///
+/// `event` is its name and `id` its id, both optional; each line of `data` becomes a line of the event. With `data` NULL
+/// it is a comment, which keeps the connection alive. All are UTF-8.
+///
+/// Errors: as `hasty_response_write()`; `HASTY_ERR_INVALID` if `event` or `id` holds a line end.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_write_event(
+    res: *mut hasty_response,
+    event: *const c_char,
+    data: *const c_char,
+    id: *const c_char,
+) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `res`.
+        let (request, res) = unsafe { parts(res) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `event`.
+        let event = unsafe { handle::optional_text(event) };
+        // SAFETY: the caller vouches for a NUL-terminated `data`.
+        let data = unsafe { handle::optional_text(data) };
+        // SAFETY: the caller vouches for a NUL-terminated `id`.
+        let id = unsafe { handle::optional_text(id) };
+        let [event, data, id] = [event, data, id].map(|text| text.map(|text| res.apart(text).into_owned()));
+        res.write_event(request, event.as_deref(), data.as_deref(), id.as_deref())
+    })
 }
 
 /// Makes the response what it was at first: an empty 200. A setter that failed is forgotten.

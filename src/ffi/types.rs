@@ -194,7 +194,7 @@ pub struct hasty_cookie {
 pub struct hasty_cors {
     /// `sizeof(hasty_cors)`.
     pub size: usize,
-    /// Origins such as "https://example.org"; a host of "*." and a domain is all its subdomains. NULL means any.
+    /// Origins such as `https://example.org`; a host of "*." and a domain is all its subdomains. NULL means any.
     pub origins: *const c_char,
     /// Methods; NULL means those that the path has.
     pub methods: *const c_char,
@@ -274,9 +274,9 @@ pub struct hasty_access {
     pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
-    /// From the first byte of the request to the last of the answer, in microseconds.
+    /// From the end of the request's head to the end of the answer as it was made, in microseconds.
     pub duration_us: u64,
-    /// When the answer was finished, in microseconds since 1970.
+    /// When the answer was complete, in microseconds since 1970.
     pub time_us: i64,
     /// The answer's status.
     pub status: i32,
@@ -346,7 +346,8 @@ pub struct hasty_slot {
 ///
 /// Called once per request, on a thread that serves; different requests run at the same time, so shared
 /// state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
-/// `HASTY_OK` to send `res`; anything else is logged and answers 500.
+/// `HASTY_OK` to send `res`, or after `hasty_response_defer()`; anything else is logged and answers 500.
+/// Middleware returns `HASTY_NEXT` to go on.
 ///
 /// It may block: that holds one thread. Let no exception and no `longjmp` leave the function.
 pub type hasty_handler =

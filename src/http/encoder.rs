@@ -10,8 +10,19 @@ pub struct Frame<'a> {
     pub lines: Lines<'a>,
     /// The Connection field, where one is needed.
     pub connection: Connection,
-    /// The length of the body. For HEAD, of the one that GET would have sent; None where nobody knows it.
-    pub length: Option<u64>,
+    /// The length of the body. For HEAD, of the one that GET would have sent.
+    pub length: Length,
+}
+
+/// What a head says about the length of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// So many bytes.
+    Known(u64),
+    /// The last chunk will tell.
+    Chunked,
+    /// The end of the connection will tell.
+    Unknown,
 }
 
 /// How a head begins.
@@ -66,9 +77,10 @@ pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 /// Appends the length, where the status has one, and the blank line.
 pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
     match (status::body_rule(frame.status), frame.length) {
-        (BodyRule::Sent, Some(length)) => content_length(length, out),
+        (BodyRule::Sent, Length::Known(length)) => content_length(length, out),
+        (BodyRule::Sent, Length::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         (BodyRule::Empty, _) => content_length(0, out),
-        (BodyRule::Never | BodyRule::NotModified, _) | (BodyRule::Sent, None) => {}
+        (BodyRule::Never | BodyRule::NotModified, _) | (BodyRule::Sent, Length::Unknown) => {}
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -98,7 +110,7 @@ pub fn decimal(mut number: u64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn head(status: u16, connection: Connection, length: Option<u64>) -> String {
+    fn head(status: u16, connection: Connection, length: Length) -> String {
         let frame = Frame { status, lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" }, connection, length };
         let mut out = Vec::new();
         begin(&frame, &mut out);
@@ -110,17 +122,19 @@ mod tests {
     #[test]
     fn a_head_is_complete() {
         assert_eq!(
-            head(200, Connection::Close, Some(13)),
+            head(200, Connection::Close, Length::Known(13)),
             "HTTP/1.1 200 OK\r\nServer: hasty\r\nDate: D\r\nConnection: close\r\nX: y\r\nContent-Length: 13\r\n\r\n"
         );
     }
 
     #[test]
     fn the_length_follows_the_status() {
-        assert!(!head(204, Connection::Implied, Some(5)).contains("Content-Length"));
-        assert!(!head(304, Connection::Implied, Some(5)).contains("Content-Length"));
-        assert!(head(205, Connection::Implied, Some(5)).contains("Content-Length: 0\r\n"));
-        assert!(!head(200, Connection::Implied, None).contains("Content-Length"));
+        assert!(!head(204, Connection::Implied, Length::Known(5)).contains("Content-Length"));
+        assert!(!head(304, Connection::Implied, Length::Known(5)).contains("Content-Length"));
+        assert!(head(205, Connection::Implied, Length::Known(5)).contains("Content-Length: 0\r\n"));
+        assert!(!head(200, Connection::Implied, Length::Unknown).contains("Content-Length"));
+        assert!(head(200, Connection::Implied, Length::Chunked).contains("Transfer-Encoding: chunked\r\n"));
+        assert!(!head(304, Connection::Implied, Length::Chunked).contains("Transfer-Encoding"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum Framing {
 }
 
 /// A parsed head: places in the bytes it was parsed from, and what they mean for the connection.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The method.
     pub method: Method,

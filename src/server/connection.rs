@@ -4,18 +4,22 @@
 //! A thread seats it at its desk, adds what came to `desk.request`'s bytes, lets it feed on them, sends
 //! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
 
+use super::deferred::{Collected, Deferred};
 use super::desk::Desk;
-use super::incoming::{Incoming, SKIPPED_BYTES, Skip};
-use super::output::Output;
+use super::incoming::{Fault, Incoming, SKIPPED_BYTES, Skip};
 use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier};
+use crate::call::Call;
 use crate::error::{Error, Kind};
 use crate::http::method::Method;
 use crate::http::parser::{self, Framing, Outcome, head_end};
 use crate::http::refusal::Refusal;
-use crate::request::{Peer, Request};
+use crate::output::Output;
+use crate::request::{Caller, Peer};
 use crate::service::Service;
+use crate::upload::{self, Unread, Upload};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What is smaller is with the client at once.
 const LARGE_ANSWER: u64 = 16 * 1024;
@@ -30,7 +34,7 @@ pub(super) struct Connection {
     phase: Phase,
     /// Input that is not done with: part of a head, a request that waits for its body, or requests that
     /// must wait until answers before them are sent.
-    saved: Option<Box<Request>>,
+    saved: Option<Box<Call>>,
     /// How much of a partial head was searched for its end; 0 if it was never looked at.
     scanned: usize,
     /// Bytes of empty lines since the last request.
@@ -45,6 +49,8 @@ pub(super) struct Connection {
     served: u64,
     /// Answers that the socket did not take.
     unsent: Option<Box<Output>>,
+    /// What its driver calls it.
+    ticket: u64,
 }
 
 /// What a connection is doing.
@@ -55,18 +61,52 @@ enum Phase {
     Uploading(Box<Incoming>),
     /// A request was answered before its body was there; the body is thrown away.
     Skipping(Box<Skip>),
+    /// A request was deferred. Nothing is read until its exchange has answered.
+    Waiting(Box<Wait>),
     /// Nothing more is read. It ends when all is sent; with `linger` the client is given time to read it.
     Ending { linger: bool },
     /// Our side has ended; what still comes is thrown away until the client's side ends too.
     Lingering,
-    /// It is over.
-    Closed,
+    /// It is over. With `reset` the client is told that what it has is not all.
+    Closed { reset: bool },
 }
+
+/// Waiting for an exchange.
+struct Wait {
+    exchange: Arc<Deferred>,
+    /// Has it begun to answer?
+    begun: bool,
+    /// How long it may take until it has; in milliseconds, 0 is for ever.
+    time_ms: u32,
+    method: Method,
+    keep_alive: bool,
+    minor_version: u8,
+    then: Then,
+}
+
+/// What comes after an answer.
+struct Then {
+    /// How much of the input is done with.
+    used: usize,
+    /// A body that nobody reads.
+    skip: Option<Box<Skip>>,
+    /// Is that more than is worth receiving?
+    last: bool,
+}
+
+impl Then {
+    /// The next request, which begins at `used`.
+    fn next(used: usize) -> Then {
+        Then { used, skip: None, last: false }
+    }
+}
+
+const CLOSED: Phase = Phase::Closed { reset: false };
 
 impl Default for Connection {
     /// The one in a place where nobody lives.
     fn default() -> Connection {
-        Connection { phase: Phase::Closed, ..Connection::new(Peer::Unix, 0) }
+        Connection { phase: CLOSED, ..Connection::new(Peer::Unix, 0) }
     }
 }
 
@@ -85,7 +125,13 @@ impl Connection {
             slow: 0,
             served: 0,
             unsent: None,
+            ticket: 0,
         }
+    }
+
+    /// What its driver calls it; its requests say so when they ask for something.
+    pub(super) fn set_ticket(&mut self, ticket: u64) {
+        self.ticket = ticket;
     }
 
     pub(super) fn peer(&self) -> Peer {
@@ -94,7 +140,17 @@ impl Connection {
 
     /// Is it over? Then the socket is to be closed.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed)
+        matches!(self.phase, Phase::Closed { .. })
+    }
+
+    /// Is the client to be told that what it has is not all?
+    pub(super) fn wants_reset(&self) -> bool {
+        matches!(self.phase, Phase::Closed { reset: true })
+    }
+
+    /// Does it wait for an exchange?
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(_))
     }
 
     /// Is our side to be ended, so that the client sees the end and can read what was sent?
@@ -109,7 +165,7 @@ impl Connection {
 
     /// Is there input that can be fed on without receiving any?
     pub(super) fn is_unfed(&self) -> bool {
-        self.unfed && self.unsent.is_none()
+        self.unfed && self.unsent.is_none() && !self.is_waiting()
     }
 
     /// Is it receiving a body that is kept?
@@ -124,7 +180,9 @@ impl Connection {
 
     /// Bytes of memory held for the client while it is waited for.
     pub(super) fn held_bytes(&self) -> usize {
-        self.saved.as_ref().map_or(0, |saved| saved.held_bytes()) + self.unsent.as_ref().map_or(0, |unsent| unsent.held_bytes())
+        let form = if let Phase::Uploading(body) = &self.phase { body.form_bytes() } else { 0 };
+        form + self.saved.as_ref().map_or(0, |saved| saved.request.held_bytes())
+            + self.unsent.as_ref().map_or(0, |unsent| unsent.held_bytes())
     }
 
     /// When to look at it again if nothing happens; 0 is never.
@@ -136,7 +194,8 @@ impl Connection {
             Phase::Reading => after(self.since, pace.header_ms),
             Phase::Uploading(_) | Phase::Skipping(_) => earlier(after(self.since, pace.body_ms), self.slow),
             Phase::Lingering => earlier(after(self.since, LINGER_MS), self.slow),
-            Phase::Ending { .. } | Phase::Closed => 0,
+            Phase::Waiting(wait) if !wait.begun => after(self.since, wait.time_ms),
+            Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => 0,
         }
     }
 
@@ -160,7 +219,7 @@ impl Connection {
     pub(super) fn stand_up(&mut self, desk: &mut Desk) {
         if self.unfed {
             // Whatever comes first of what is left had to wait for us.
-            self.since = desk.now;
+            self.since = desk.now();
         }
         if desk.input().is_empty() {
             return desk.clean();
@@ -173,7 +232,7 @@ impl Connection {
 
     /// Makes room for input; gives how many bytes to receive at most.
     pub(super) fn make_room(&self, desk: &mut Desk) -> usize {
-        let bytes = desk.request.bytes_mut();
+        let bytes = desk.bytes_mut();
         let left = match &self.phase {
             Phase::Uploading(body) => body.left(),
             _ => usize::MAX,
@@ -195,7 +254,9 @@ impl Connection {
                 Phase::Reading => self.feed_head(desk, service),
                 Phase::Uploading(_) => self.feed_upload(desk, service),
                 Phase::Skipping(_) => self.feed_skip(desk),
-                Phase::Ending { .. } | Phase::Lingering | Phase::Closed => {
+                // What was received behind it waits as well.
+                Phase::Waiting(_) => false,
+                Phase::Ending { .. } | Phase::Lingering | Phase::Closed { .. } => {
                     desk.use_up();
                     false
                 }
@@ -213,16 +274,16 @@ impl Connection {
     /// The client has ended its side, and all its bytes were fed.
     pub(super) fn end_of_input(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         match self.phase {
-            Phase::Reading if desk.input().is_empty() => self.phase = Phase::Closed,
+            Phase::Reading if desk.input().is_empty() => self.phase = CLOSED,
             Phase::Reading => {
                 // What came in pieces was not parsed since the first; it may be worse than incomplete.
-                let (input, head) = desk.request.parts_from(desk.used);
+                let (input, head) = desk.call.request.parts_from(desk.used);
                 let outcome = parser::parse(input, &service.limits, head);
                 self.refuse(if let Outcome::Refused(refusal) = outcome { refusal } else { Refusal::Incomplete }, desk, service);
             }
             Phase::Uploading(_) => self.refuse(Refusal::Incomplete, desk, service),
-            Phase::Skipping(_) | Phase::Lingering => self.phase = Phase::Closed,
-            Phase::Ending { .. } | Phase::Closed => {}
+            Phase::Skipping(_) | Phase::Lingering => self.phase = CLOSED,
+            Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
         }
     }
 
@@ -231,6 +292,9 @@ impl Connection {
         let words = match &self.phase {
             Phase::Reading if !desk.input().is_empty() => "the head did not come within header_timeout_ms",
             Phase::Uploading(_) => "the body came more slowly than body_timeout_ms or min_rate_bytes allow",
+            Phase::Waiting(_) => {
+                return self.answer_waiting(504, "the handler did not answer within exchange_timeout_ms", desk.now(), service);
+            }
             _ => return self.break_off(),
         };
         self.refuse_and_end(408, Error::fixed(Kind::Timeout, words), desk, service);
@@ -239,10 +303,12 @@ impl Connection {
     /// Answers with an error of the library's own, and ends the connection.
     pub(super) fn refuse_and_end(&mut self, code: u16, why: Error, desk: &mut Desk, service: &Arc<Service>) {
         if !self.is_uploading() {
-            let method = if desk.input().is_empty() { Method::Other } else { desk.request.known_method() };
-            desk.request.blank(self.peer, method);
+            let method = if desk.input().is_empty() { Method::Other } else { desk.call.request.known_method() };
+            let caller = self.caller(service);
+            desk.call.request.blank(caller, method);
         }
-        service.fail(code, why, None, &desk.request, &mut desk.response);
+        let Call { request, response } = &mut *desk.call;
+        service.fail(code, why, None, request, response);
         self.finish(desk, service, true);
         self.phase = Phase::Ending { linger: true };
         desk.use_up();
@@ -256,7 +322,7 @@ impl Connection {
                 self.slow = pace.moved(self.slow, pace.body_ms, count, now);
             }
             Phase::Lingering => self.since = now,
-            Phase::Reading | Phase::Ending { .. } | Phase::Closed => {}
+            Phase::Reading | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
         }
     }
 
@@ -270,9 +336,9 @@ impl Connection {
 
     /// More is held for clients than the app allows, and this body is a part of it.
     pub(super) fn refuse_upload(&mut self, desk: &mut Desk, service: &Arc<Service>) {
-        service.refuse_overfull(&desk.request, &mut desk.response);
-        self.finish(desk, service, true);
-        self.phase = Phase::Ending { linger: true };
+        let Call { request, response } = &mut *desk.call;
+        service.refuse_overfull(request, response);
+        self.finish_early(desk, service);
         desk.use_up();
     }
 
@@ -282,14 +348,14 @@ impl Connection {
         if let Phase::Ending { linger } = self.phase {
             self.since = now;
             self.slow = after(now, LINGER_MOST_MS);
-            self.phase = if linger { Phase::Lingering } else { Phase::Closed };
+            self.phase = if linger { Phase::Lingering } else { CLOSED };
         }
     }
 
     /// The socket took only some of `desk.out`; the rest waits here.
     pub(super) fn keep_unsent(&mut self, desk: &mut Desk, pace: &Pace) {
-        self.since = desk.now;
-        self.slow = pace.moved(pace.begin(desk.now), pace.write_ms, desk.out.sent(), desk.now);
+        self.since = desk.now();
+        self.slow = pace.moved(pace.begin(desk.now()), pace.write_ms, desk.out.sent(), desk.now());
         if let Phase::Ending { linger } = &mut self.phase {
             *linger = true;
         }
@@ -298,8 +364,99 @@ impl Connection {
 
     /// The connection is broken, or not worth more of our time.
     pub(super) fn break_off(&mut self) {
+        self.end_with(CLOSED);
+    }
+
+    fn end_with(&mut self, end: Phase) {
         self.unsent = None;
-        self.phase = Phase::Closed;
+        if let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, end) {
+            wait.exchange.close();
+        }
+    }
+
+    fn caller(&self, service: &Service) -> Caller {
+        let is_last = service.max_requests > 0 && self.served + 1 >= service.max_requests;
+        let now = service.hooks.on_access.is_some().then(Instant::now);
+        Caller { peer: self.peer, ticket: self.ticket, is_last, now }
+    }
+}
+
+/// What an exchange does to the connection that waits for it.
+impl Connection {
+    /// Takes what the exchange has answered so far, to be sent.
+    pub(super) fn collect(&mut self, service: &Service, now: u32) {
+        let Phase::Waiting(wait) = &mut self.phase else { return };
+        let Collected { bytes, end } = wait.exchange.collect();
+        if let Some(bytes) = bytes {
+            wait.begun = true;
+            self.take_bytes(bytes, service, now);
+        }
+        if let Some(end) = end {
+            self.end_wait(end.last, end.cut, end.reset, now, service);
+        }
+    }
+
+    fn take_bytes(&mut self, bytes: Output, service: &Service, now: u32) {
+        match &mut self.unsent {
+            Some(unsent) => unsent.append(bytes),
+            None => {
+                self.since = now;
+                self.slow = service.pace.begin(now);
+                self.unsent = Some(Box::new(bytes));
+            }
+        }
+    }
+
+    /// The exchange has answered; the connection goes on to what follows, or ends.
+    fn end_wait(&mut self, last: bool, cut: bool, reset: bool, now: u32, service: &Service) {
+        let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
+        self.served += 1;
+        if cut {
+            // What is not sent of a stream that failed would only make it look better than it is.
+            return self.end_with(Phase::Closed { reset });
+        }
+        if self.unsent.is_none() {
+            self.since = now;
+        }
+        if last || wait.then.last || !wait.keep_alive {
+            self.phase = Phase::Ending { linger: true };
+            self.saved = None;
+            self.unfed = false;
+            return;
+        }
+        self.unfed = self.saved.is_some();
+        if let Some(skip) = wait.then.skip {
+            self.slow = service.pace.begin(now);
+            self.phase = Phase::Skipping(skip);
+        }
+    }
+
+    /// Answers in place of the exchange, whose request is in other hands. It ends the connection.
+    pub(super) fn answer_waiting(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
+        let Phase::Waiting(wait) = &mut self.phase else { return };
+        if !wait.exchange.close() {
+            // It has begun an answer, or has answered this moment.
+            return self.break_off();
+        }
+        let mut bytes = Output::default();
+        let caller = Caller { peer: self.peer, ticket: self.ticket, is_last: true, now: None };
+        wait.exchange.answer_for(code, words, wait.method, wait.minor_version, caller, service, &mut bytes);
+        self.take_bytes(bytes, service, now);
+        self.end_wait(true, false, false, now, service);
+    }
+
+    /// The client has ended its side. Its exchange hears of it; an answer is still tried.
+    pub(super) fn note_gone(&mut self) {
+        if let Phase::Waiting(wait) = &self.phase {
+            wait.exchange.note_gone();
+        }
+    }
+
+    /// So much of a stream waits for the client.
+    pub(super) fn note_unsent(&mut self) {
+        if let Phase::Waiting(wait) = &self.phase {
+            wait.exchange.note_unsent(self.unsent.as_ref().map_or(0, |unsent| unsent.len()));
+        }
     }
 }
 
@@ -329,11 +486,11 @@ impl Connection {
                 return false;
             }
         }
-        let (input, head) = desk.request.parts_from(desk.used);
+        let (input, head) = desk.call.request.parts_from(desk.used);
         match parser::parse(input, &service.limits, head) {
             Outcome::Partial => {
                 if self.scanned == 0 {
-                    self.since = desk.now;
+                    self.since = desk.clock.now;
                 }
                 self.scanned = head_end(input, 0).1;
                 false
@@ -345,7 +502,9 @@ impl Connection {
             Outcome::Complete(len) => {
                 self.scanned = 0;
                 self.empty = 0;
-                desk.request.begin(self.peer);
+                let caller = self.caller(service);
+                debug_assert!(desk.call.response.is_blank(), "nothing of another request's answer is here");
+                desk.call.request.begin(caller, len);
                 self.admit(desk, service, desk.used + len)
             }
         }
@@ -353,15 +512,16 @@ impl Connection {
 
     /// Decides by the head, and goes on to the body, which begins at `body_at`.
     fn admit(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize) -> bool {
-        let admitted = service.admit(&mut desk.request, &mut desk.response);
-        let framing = desk.request.head().framing;
+        let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
+        let framing = desk.call.request.head().framing;
         if !admitted {
             return self.answer_early(desk, service, body_at, framing);
         }
         match framing {
             Framing::Absent => self.answer(desk, service, body_at..body_at, body_at),
+            Framing::Length(_) | Framing::Chunked if desk.call.request.reads_body() => self.lend_body(desk, service, body_at, framing),
             Framing::Length(_) | Framing::Chunked => {
-                let body = Incoming::new(framing, body_at, service.body_limit(&desk.request), service);
+                let body = Incoming::of(&desk.call.request, body_at, service);
                 self.receive(body, desk, service)
             }
         }
@@ -379,29 +539,33 @@ impl Connection {
 
     /// Takes in what is there of a body. When it is complete the request is answered.
     fn receive(&mut self, mut body: Incoming, desk: &mut Desk, service: &Arc<Service>) -> bool {
-        let nothing_came = desk.request.bytes().len() == body.start;
-        match body.take_in(desk.request.bytes_mut()) {
+        let nothing_came = desk.call.request.bytes().len() == body.start;
+        match body.take_in(&mut desk.call.request) {
             Ok(Some(next)) => self.answer(desk, service, body.start..body.end, next),
             Ok(None) => {
                 if body.is_new {
                     body.is_new = false;
-                    self.since = desk.now;
-                    self.slow = service.pace.begin(desk.now);
+                    self.since = desk.now();
+                    self.slow = service.pace.begin(desk.now());
                     // RFC 9110 10.1.1: "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the content".
-                    if nothing_came && desk.request.head().expects_continue {
+                    if nothing_came && desk.call.request.head().expects_continue {
                         desk.out.bytes_mut().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                     }
                 }
                 self.phase = Phase::Uploading(Box::new(body));
                 false
             }
-            Err(Refusal::BodyLength) => {
-                service.refuse_body(&desk.request, &mut desk.response);
-                self.finish(desk, service, true);
-                self.phase = Phase::Ending { linger: true };
-                true
+            Err(Fault::Refusal(Refusal::BodyLength)) => {
+                let Call { request, response } = &mut *desk.call;
+                service.refuse_body(request, response);
+                self.finish_early(desk, service)
             }
-            Err(refusal) => {
+            Err(Fault::Form(why)) => {
+                let Call { request, response } = &mut *desk.call;
+                service.refuse_form(why, request, response);
+                self.finish_early(desk, service)
+            }
+            Err(Fault::Refusal(refusal)) => {
                 self.phase = Phase::Uploading(Box::new(body));
                 self.refuse(refusal, desk, service);
                 false
@@ -409,40 +573,114 @@ impl Connection {
         }
     }
 
+    /// Sends an answer that the rest of the body need not be waited for.
+    fn finish_early(&mut self, desk: &mut Desk, service: &Service) -> bool {
+        self.finish(desk, service, true);
+        self.phase = Phase::Ending { linger: true };
+        true
+    }
+
     /// Runs the handler on a complete request. What follows it begins at `next`.
     fn answer(&mut self, desk: &mut Desk, service: &Arc<Service>, body: Range<usize>, next: usize) -> bool {
-        desk.request.set_body(body);
-        service.handle(&desk.request, &mut desk.response);
+        desk.call.request.set_body(body);
+        self.handle(desk, service);
+        self.conclude(desk, service, Then::next(next))
+    }
+
+    fn handle(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        desk.with_output(|call| service.handle(&call.request, &mut call.response));
         // A handler takes its time; the answer's date and deadlines count from now.
-        desk.tick();
-        self.finish(desk, service, false);
-        desk.used = next;
-        if let Phase::Ending { linger } = &mut self.phase {
-            *linger |= !desk.input().is_empty();
+        desk.clock.tick();
+    }
+
+    /// Runs a handler that reads the body itself.
+    fn lend_body(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
+        // The answers before this one are not to wait for a client that may be waiting for them.
+        let ahead = if desk.out.is_empty() { Ok(()) } else { desk.send_ahead() };
+        if ahead.is_err() {
+            self.break_off();
+            return false;
         }
-        true
+        let request = &mut desk.call.request;
+        let received = request.bytes()[body_at..].to_vec();
+        request.bytes_mut().truncate(body_at);
+        let framing = match framing {
+            Framing::Chunked => {
+                let Incoming { chunked: Some(decoder), .. } = Incoming::new(framing, body_at, service.body_limit(request), service) else {
+                    return false;
+                };
+                upload::Framing::Chunked(decoder)
+            }
+            Framing::Length(length) => upload::Framing::Length(length),
+            Framing::Absent => upload::Framing::Length(0),
+        };
+        request.set_upload(Upload::new(framing, received, request.head().expects_continue));
+        self.handle(desk, service);
+        let Some(upload) = desk.call.request.take_upload() else { return false };
+        let Unread { bytes, framing, awaits_continue, failure } = upload.into_unread();
+        desk.bytes_mut().truncate(body_at);
+        desk.bytes_mut().extend_from_slice(&bytes);
+        let skip = framing.map(|framing| Box::new(Skip::rest_of(framing)));
+        let too_much = skip.as_ref().is_some_and(|skip| awaits_continue || skip.left > SKIPPED_BYTES + bytes.len() as u64);
+        let last = failure.is_some() || too_much;
+        self.conclude(desk, service, Then { used: body_at, skip, last })
     }
 
     /// Sends the answer that was given by the head alone; the body that follows is skipped, or ends the connection.
     fn answer_early(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
-        let here = (desk.request.bytes().len() - body_at) as u64;
+        let here = (desk.call.request.bytes().len() - body_at) as u64;
         let skip = Skip::new(framing, service);
         let all_here = matches!(framing, Framing::Absent) || matches!(framing, Framing::Length(length) if length <= here);
         // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only the end of the connection leaves no doubt.
-        let head = desk.request.head();
+        let head = desk.call.request.head();
         let too_much = skip.left > SKIPPED_BYTES || head.expects_continue || head.expects_else;
         let last = !all_here && too_much;
-        self.finish(desk, service, last);
-        desk.used = body_at;
-        match &mut self.phase {
-            Phase::Ending { linger } => *linger |= last || !desk.input().is_empty(),
-            phase if framing == Framing::Absent => *phase = Phase::Reading,
-            phase => {
-                self.slow = service.pace.begin(desk.now);
-                *phase = Phase::Skipping(Box::new(skip));
+        let skip = if framing == Framing::Absent { None } else { Some(Box::new(skip)) };
+        self.conclude(desk, service, Then { used: body_at, skip, last })
+    }
+
+    /// The handler has returned: its answer is written, or waited for.
+    fn conclude(&mut self, desk: &mut Desk, service: &Arc<Service>, then: Then) -> bool {
+        if let Some(known_as) = desk.call.response.take_deferred() {
+            let Ok(exchange) = known_as.downcast::<Arc<Deferred>>() else { return false };
+            self.wait(*exchange, desk, service, then);
+            return false;
+        }
+        self.finish(desk, service, then.last);
+        self.go_on(desk, service, then)
+    }
+
+    fn go_on(&mut self, desk: &mut Desk, service: &Service, then: Then) -> bool {
+        desk.used = then.used;
+        match (&mut self.phase, then.skip) {
+            (Phase::Ending { linger }, _) => *linger |= then.last || !desk.input().is_empty(),
+            (Phase::Closed { .. }, _) => return false,
+            (phase, Some(skip)) => {
+                self.slow = service.pace.begin(desk.now());
+                *phase = Phase::Skipping(skip);
             }
+            (phase, None) => *phase = Phase::Reading,
         }
         true
+    }
+
+    /// Waits for the exchange that the request was deferred to.
+    fn wait(&mut self, exchange: Arc<Deferred>, desk: &mut Desk, service: &Service, then: Then) {
+        let request = &mut desk.call.request;
+        let own_time = request.registered().and_then(|route| route.exchange_timeout_ms);
+        let wait = Wait {
+            exchange,
+            begun: false,
+            time_ms: own_time.unwrap_or(service.pace.exchange_ms),
+            method: request.known_method(),
+            keep_alive: request.head().keep_alive,
+            minor_version: request.minor_version(),
+            then: Then { used: 0, ..then },
+        };
+        request.end();
+        desk.used = then.used;
+        self.since = desk.now();
+        self.phase = Phase::Waiting(Box::new(wait));
     }
 
     fn feed_skip(&mut self, desk: &mut Desk) -> bool {
@@ -464,16 +702,39 @@ impl Connection {
     /// Writes the answer to the output, and ends the request. The connection ends with it if it must.
     fn finish(&mut self, desk: &mut Desk, service: &Service, last: bool) {
         self.served += 1;
-        let enough = service.max_requests > 0 && self.served >= service.max_requests;
-        let last = last || enough || service.control.is_ending() || desk.response.wants_close() || !desk.request.head().keep_alive;
-        let large = desk.response.body_len() > LARGE_ANSWER;
-        desk.write_answer(service, last);
-        desk.request.end();
-        self.since = desk.now;
+        let call = &mut *desk.call;
+        let last = last || call.request.is_last() || service.control.is_ending() || call.response.wants_close();
+        let keep_alive = call.request.head().keep_alive;
+        if call.response.is_streaming() {
+            return self.finish_stream(desk, service, last);
+        }
+        service.conclude(&call.request, &mut call.response);
+        let large = call.response.body_len() > LARGE_ANSWER;
+        let last = last || call.response.wants_close();
+        desk.write_answer(last);
+        desk.call.end();
+        self.since = desk.now();
         if last {
             // What the client sends after its last request would, unread, make the kernel reset the connection, and
             // the client lose what it has not received. So those that meant to go on are waited for, and large answers.
-            self.phase = Phase::Ending { linger: desk.request.head().keep_alive || large };
+            self.phase = Phase::Ending { linger: keep_alive || large };
+        }
+    }
+
+    /// Writes the end of a stream, or cuts the connection where that would be a lie.
+    fn finish_stream(&mut self, desk: &mut Desk, service: &Service, last: bool) {
+        let Desk { call, out, .. } = desk;
+        let Call { request, response } = &mut **call;
+        service.conclude_stream(request, response, out);
+        let Some((stream, _)) = response.stream_mut() else { return };
+        let (broken, last, reset) = (stream.is_broken(), last || stream.is_last(), stream.ends_by_close());
+        call.end();
+        self.since = desk.now();
+        if broken {
+            desk.out.clear();
+            self.end_with(Phase::Closed { reset });
+        } else if last {
+            self.phase = Phase::Ending { linger: true };
         }
     }
 }
@@ -481,24 +742,29 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handler::Handler;
+    use crate::hooks::Hooks;
     use crate::http::parser::work;
     use crate::options::Options;
+    use crate::request::Request;
     use crate::response::Response;
+    use crate::route::Route;
     use crate::router::Router;
     use crate::server::Control;
-    use crate::service::Route;
 
     fn service(set: impl FnOnce(&mut Options)) -> Arc<Service> {
         let mut options = Options::new();
         set(&mut options);
         let mut router = Router::new();
         let mut routes = Vec::new();
+        let mut handlers: Vec<Box<dyn Handler>> = Vec::new();
         for (method, pattern) in [("GET", "/"), ("POST", "/echo")] {
             router.add(method, pattern).unwrap();
             let echo = |request: &Request, response: &mut Response| response.send_text(&request.body());
-            routes.push(Route::new(pattern, Vec::new(), Box::new(echo)));
+            routes.push(Route::new(pattern, Vec::new(), std::ptr::null_mut()));
+            handlers.push(Box::new(echo));
         }
-        Arc::new(Service::new(&options, router, routes, Arc::new(Control::new().unwrap())))
+        Arc::new(Service::new(&options, router, routes, handlers, Hooks::default(), Arc::new(Control::new().unwrap())))
     }
 
     /// A client and a connection without a socket between them.
@@ -511,7 +777,7 @@ mod tests {
 
     impl Talk {
         fn new(service: Arc<Service>) -> Talk {
-            Talk { desk: Desk::new(&service), service, connection: Connection::new(Peer::Unix, 0), came: Vec::new() }
+            Talk { desk: Desk::new(&service, None), service, connection: Connection::new(Peer::Unix, 0), came: Vec::new() }
         }
 
         /// Sends one piece, and gives what is answered to it.
@@ -526,7 +792,7 @@ mod tests {
                 } else {
                     let count = connection.make_room(desk).min(rest.len());
                     assert!(count > 0, "there is always room");
-                    desk.request.bytes_mut().extend_from_slice(&rest[..count]);
+                    desk.bytes_mut().extend_from_slice(&rest[..count]);
                     rest = &rest[count..];
                     connection.feed(desk, service);
                 }
@@ -539,7 +805,7 @@ mod tests {
                     }
                 }
                 desk.out.clear();
-                connection.sent_all(desk.now);
+                connection.sent_all(desk.now());
                 connection.stand_up(desk);
             }
             String::from_utf8_lossy(&came[from..]).into_owned()
@@ -551,7 +817,7 @@ mod tests {
             connection.end_of_input(desk, service);
             let answer = String::from_utf8_lossy(desk.out.single().unwrap_or_default()).into_owned();
             desk.out.clear();
-            connection.sent_all(desk.now);
+            connection.sent_all(desk.now());
             connection.stand_up(desk);
             answer
         }
@@ -622,11 +888,11 @@ mod tests {
     #[test]
     fn answers_stop_until_they_are_sent_when_there_are_many() {
         let service = service(|_| {});
-        let mut desk = Desk::new(&service);
+        let mut desk = Desk::new(&service, None);
         let mut connection = Connection::new(Peer::Unix, 0);
         let one = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         connection.sit_down(&mut desk);
-        desk.request.bytes_mut().extend(one.repeat(2000));
+        desk.bytes_mut().extend(one.repeat(2000));
         connection.feed(&mut desk, &service);
         assert!(connection.is_unfed());
         assert!(desk.out.len() < 66_000, "{}", desk.out.len());
@@ -650,16 +916,24 @@ mod tests {
         assert!(talk.connection.is_closed());
     }
 
-    const PACE: Pace = Pace { header_ms: 10_000, body_ms: 30_000, idle_ms: 20_000, write_ms: 30_000, min_rate: 240 };
+    const PACE: Pace = Pace {
+        header_ms: 10_000,
+        body_ms: 30_000,
+        idle_ms: 20_000,
+        write_ms: 30_000,
+        exchange_ms: 60_000,
+        min_rate: 240,
+        shortest_ms: 2_000,
+    };
 
     #[test]
     fn deadlines_follow_what_is_waited_for() {
         let mut talk = talk();
         talk.connection = Connection::new(Peer::Unix, 1000);
-        talk.desk.now = 2000;
+        talk.desk.clock.now = 2000;
         assert_eq!(talk.connection.deadline(&PACE), 21_000, "idle since it was accepted");
         talk.say(b"POST /echo HTTP/1.1\r\n");
-        talk.desk.now = 5000;
+        talk.desk.clock.now = 5000;
         talk.say(b"Host: a\r\nContent-Length: 100000\r\n");
         assert_eq!(talk.connection.deadline(&PACE), 12_000, "a head counts from its first byte");
         talk.say(b"\r\n");
@@ -674,11 +948,11 @@ mod tests {
     #[test]
     fn a_response_never_outlives_its_request() {
         let service = service(|_| {});
-        let mut desk = Desk::new(&service);
+        let mut desk = Desk::new(&service, None);
         let mut waiting = Connection::new(Peer::Unix, 0);
         let mut say = |connection: &mut Connection, bytes: &[u8]| {
             connection.sit_down(&mut desk);
-            desk.request.bytes_mut().extend_from_slice(bytes);
+            desk.bytes_mut().extend_from_slice(bytes);
             connection.feed(&mut desk, &service);
             connection.stand_up(&mut desk);
             let answer = String::from_utf8_lossy(desk.out.single().unwrap()).into_owned();

@@ -25,6 +25,14 @@ impl Crew {
         Some(self.serving.fetch_add(count, Ordering::SeqCst))
     }
 
+    /// Somebody from outside has something to do, unless it is too late. He leaves like the others.
+    pub(super) fn visit(&self, is_too_late: impl FnOnce() -> bool) -> bool {
+        let mut present = self.present.lock();
+        let welcome = !is_too_late();
+        *present += usize::from(welcome);
+        welcome
+    }
+
     /// `count` threads have stopped serving. Were they the last?
     pub(super) fn stop_serving(&self, count: usize) -> bool {
         self.serving.fetch_sub(count, Ordering::SeqCst) == count

@@ -3,18 +3,21 @@
 use super::connection::Connection;
 use super::desk::Desk;
 use super::engine::{Accepted, Engine, LISTENER, MAX_LISTENERS, STOP, TIMER};
-use super::output::{Next, Output, SLICES};
+use super::sending::{Sent, send_output};
 use super::slab::{Id, Tenant};
+use super::sys::clock;
 use super::sys::epoll::{self, Event};
-use super::sys::owned::{Claim, Guard};
+use super::sys::owned::{Claim, FIN, GONE, Guard};
 use super::sys::socket;
+use super::wire::EngineLine;
 use crate::error::{Error, Kind};
 use crate::handler::Level;
 use crate::request::Peer;
 use crate::service::panic_words;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// Events that a thread takes at a time when it is the only one.
 const BATCH: usize = 64;
@@ -25,12 +28,9 @@ const INPUT_TURN: usize = 64 * 1024;
 /// Bytes of a body received in one turn.
 const BODY_TURN: usize = 256 * 1024;
 
-/// Bytes sent to one connection in one turn.
-const OUTPUT_TURN: usize = 1024 * 1024;
-
 /// One serving thread.
 pub(super) struct Worker<'e> {
-    engine: &'e Engine,
+    engine: &'e Arc<Engine>,
     desk: Desk,
 }
 
@@ -45,9 +45,8 @@ enum Turn {
 }
 
 impl<'e> Worker<'e> {
-    pub(super) fn new(engine: &'e Engine) -> Worker<'e> {
-        let desk = Desk::new(&engine.service);
-        Worker { engine, desk }
+    pub(super) fn new(engine: &'e Arc<Engine>) -> Worker<'e> {
+        Worker { engine, desk: desk(engine) }
     }
 
     /// Serves until the app stops.
@@ -64,7 +63,7 @@ impl<'e> Worker<'e> {
                     return;
                 }
             };
-            self.desk.tick();
+            self.desk.clock.tick();
             for event in &events[..ready] {
                 self.serve(*event);
             }
@@ -78,9 +77,10 @@ impl<'e> Worker<'e> {
             token if token > LISTENER - MAX_LISTENERS => self.accept((LISTENER - token) as usize),
             token => {
                 let id = Id::from_token(token);
-                let fin = event.ready() & (epoll::FIN | epoll::GONE) != 0;
+                let fin = if event.ready() & epoll::FIN != 0 { FIN } else { 0 };
+                let gone = if event.ready() & epoll::GONE != 0 { GONE } else { 0 };
                 let engine = self.engine;
-                if let Claim::Mine(guard) = engine.slab.claim(id, fin) {
+                if let Claim::Mine(guard) = engine.slab.claim(id, fin | gone) {
                     self.turns(id, guard, false);
                 }
             }
@@ -91,7 +91,7 @@ impl<'e> Worker<'e> {
     fn sweep(&mut self) {
         let engine = self.engine;
         engine.on_tick();
-        engine.slab.for_each_due(self.desk.now, |id, guard| {
+        engine.slab.for_each_due(self.desk.now(), |id, guard| {
             // Its last owner may have set a new one in the meantime, and what it waits for may have just come.
             self.turns(id, guard, true);
         });
@@ -134,7 +134,7 @@ impl<'e> Worker<'e> {
     /// Gives a new connection its place. With `at_once` its first bytes are there, and it may never need the epoll.
     fn welcome(&mut self, socket: OwnedFd, peer: Peer, at_once: bool) {
         let engine = self.engine;
-        let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now)) else {
+        let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now())) else {
             // Even the places for those that are told so are taken.
             return;
         };
@@ -155,7 +155,7 @@ impl<'e> Worker<'e> {
         guard.abandon();
         if let Err(error) = engine.slab.register(id, &engine.epoll) {
             self.engine.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection is closed"));
-            if let Claim::Mine(guard) = engine.slab.claim(id, false) {
+            if let Claim::Mine(guard) = engine.slab.claim(id, 0) {
                 engine.close(id, guard);
             }
         } else if engine.service.control.is_ending() {
@@ -178,6 +178,7 @@ impl<'e> Worker<'e> {
             // The other side's end, once announced, comes after all its bytes.
             let fin = guard.fin();
             let turn = self.turn_caught(&mut guard, fin, std::mem::take(&mut due));
+            let turn = self.note_gone(&mut guard, turn);
             let Tenant { connection, counted, .. } = &mut *guard;
             self.engine.count_held(connection, counted);
             match turn {
@@ -201,32 +202,32 @@ impl<'e> Worker<'e> {
         }
     }
 
+    /// An exchange hears that its client has left, unless it has answered. Where nobody can read it, it need not.
+    fn note_gone(&self, guard: &mut Guard<'_, Tenant>, turn: Turn) -> Turn {
+        let (fin, gone) = (guard.fin(), guard.is_gone());
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            if guard.connection.is_waiting() && gone {
+                guard.connection.break_off();
+            } else if guard.connection.is_waiting() && fin {
+                guard.connection.note_gone();
+            }
+        }));
+        if let Err(panic) = told {
+            self.engine.service.log(Level::Error, || format!("what hears of an exchange's end panicked: {}", panic_words(&*panic)));
+        }
+        if guard.connection.is_closed() { Turn::Close } else { turn }
+    }
+
     fn set_deadline(&self, id: Id, tenant: &Tenant) {
-        self.engine.slab.set_deadline(id.index, tenant.connection.deadline(&self.engine.service.pace));
+        self.engine.set_deadline(id, tenant);
     }
 
     fn requeue(&self, id: Id) {
-        if let Err(error) = self.engine.slab.requeue(id, &self.engine.epoll) {
-            self.engine.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection waits for its time-out"));
-        }
+        self.engine.requeue(id);
     }
 
-    /// Lets the epoll watch the socket: for input always, for output from the first time that some was left unsent.
     fn register(&self, id: Id, tenant: &mut Tenant) -> bool {
-        let output = tenant.watches_output || tenant.connection.unsent_mut().is_some();
-        let interest = if output { epoll::READ_WRITE } else { epoll::READ };
-        let Some(socket) = tenant.socket.as_ref() else { return false };
-        let done = match (tenant.registered, output != tenant.watches_output) {
-            (true, false) => return true,
-            (true, true) => self.engine.epoll.modify(socket.as_raw_fd(), interest, id.token()),
-            (false, _) => self.engine.epoll.add(socket.as_raw_fd(), interest, id.token()),
-        };
-        tenant.registered = true;
-        tenant.watches_output = output;
-        if let Err(error) = &done {
-            self.engine.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection is closed"));
-        }
-        done.is_ok()
+        self.engine.register(id, tenant)
     }
 
     /// A turn. A panic, which only a drop or a view of the host's can cause here, ends the connection and no more.
@@ -234,7 +235,7 @@ impl<'e> Worker<'e> {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.turn(tenant, fin, due)));
         outcome.unwrap_or_else(|panic| {
             self.engine.service.log(Level::Error, || format!("a connection is closed, serving it panicked: {}", panic_words(&*panic)));
-            self.desk = Desk::new(&self.engine.service);
+            self.desk = desk(self.engine);
             Turn::Close
         })
     }
@@ -244,7 +245,8 @@ impl<'e> Worker<'e> {
         let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk } = self;
         let socket = socket.as_fd();
-        let mut sent = send_kept(socket, connection, engine, desk.now);
+        connection.collect(&engine.service, desk.now());
+        let mut sent = send_kept(socket, connection, engine, desk.now());
         let mut received = 0;
         loop {
             if connection.is_closed() {
@@ -252,11 +254,20 @@ impl<'e> Worker<'e> {
             }
             if connection.unsent_mut().is_some() {
                 // An answer that is not taken in time is given up.
-                if due && connection.is_late(&engine.service.pace, desk.now) {
+                if due && connection.is_late(&engine.service.pace, desk.now()) {
                     connection.break_off();
                     return Turn::Close;
                 }
                 return if sent == Sent::Enough { Turn::Again } else { Turn::Wait };
+            }
+            // Nothing is read while an exchange is waited for.
+            if connection.is_waiting() {
+                if !(due && connection.is_late(&engine.service.pace, desk.now())) {
+                    return Turn::Wait;
+                }
+                connection.time_is_up(desk, &engine.service);
+                sent = send_kept(socket, connection, engine, desk.now());
+                continue;
             }
             if received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
                 return Turn::Again;
@@ -281,7 +292,7 @@ impl<'e> Worker<'e> {
                 continue;
             }
             // Nothing came to save it in the last moment.
-            if !(due && connection.is_late(&engine.service.pace, desk.now)) {
+            if !(due && connection.is_late(&engine.service.pace, desk.now())) {
                 return Turn::Wait;
             }
             connection.sit_down(desk);
@@ -295,14 +306,14 @@ impl<'e> Worker<'e> {
 /// Receives once, and feeds the connection. False: nothing more is there for now.
 fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine, fin: bool, received: &mut usize) -> bool {
     let most = connection.make_room(desk);
-    match socket::receive(socket, desk.request.bytes_mut(), most) {
+    match socket::receive(socket, desk.bytes_mut(), most) {
         Ok(0) => {
             connection.end_of_input(desk, &engine.service);
             true
         }
         Ok(count) => {
             *received += count;
-            connection.note_received(count, &engine.service.pace, desk.now);
+            connection.note_received(count, &engine.service.pace, desk.now());
             connection.feed(desk, &engine.service);
             // A short receive has emptied the socket: that is how TCP is.
             count == most || fin
@@ -316,24 +327,13 @@ fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk,
     }
 }
 
-/// What sending came to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sent {
-    /// All is sent.
-    All,
-    /// The socket takes no more.
-    Blocked,
-    /// The socket may take more, but it is somebody else's turn.
-    Enough,
-}
-
 /// Sends what was written at the desk; what the socket does not take, the connection keeps.
 fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine) -> Sent {
     let sent = send_output(socket, &mut desk.out);
     match sent {
         Ok(Sent::All) => {
             desk.out.clear();
-            end_side(socket, connection, desk.now);
+            end_side(socket, connection, desk.now());
         }
         Ok(_) => connection.keep_unsent(desk, &engine.service.pace),
         Err(_) => {
@@ -357,6 +357,7 @@ fn send_kept(socket: BorrowedFd<'_>, connection: &mut Connection, engine: &Engin
         }
         Err(_) => connection.break_off(),
     }
+    connection.note_unsent();
     sent.unwrap_or(Sent::All)
 }
 
@@ -369,35 +370,74 @@ fn end_side(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
     }
 }
 
-/// Sends until all is sent, the socket takes no more, or the turn is over.
-fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<Sent> {
-    let from = output.sent();
-    while !output.is_empty() {
-        if output.sent() - from >= OUTPUT_TURN {
-            return Ok(Sent::Enough);
-        }
-        match send_some(socket, output) {
-            Ok(count) => output.advance(count),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sent::Blocked),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Sent::All)
+fn desk(engine: &Arc<Engine>) -> Desk {
+    Desk::new(&engine.service, Some(Arc::new(EngineLine::new(engine))))
 }
 
-/// One call.
-fn send_some(socket: BorrowedFd<'_>, output: &Output) -> io::Result<usize> {
-    if let Some(bytes) = output.single() {
-        return socket::send(socket, bytes);
+/// What is done for connections by whoever owns one, workers and exchanges alike.
+impl Engine {
+    /// An exchange has something for the connection that waits for it: it is sent here and now, as far as the socket takes it.
+    /// What the client wants next is left to the threads that serve.
+    pub(super) fn attend(&self, id: Id) {
+        let Claim::Mine(mut guard) = self.slab.claim(id, 0) else { return };
+        loop {
+            let now = clock::milliseconds();
+            let Tenant { socket, connection, counted, .. } = &mut *guard;
+            let Some(socket) = socket else { return self.close(id, guard) };
+            connection.collect(&self.service, now);
+            let sent = send_kept(socket.as_fd(), connection, self, now);
+            self.count_held(connection, counted);
+            if connection.is_closed() || !self.register(id, &mut guard) {
+                return self.close(id, guard);
+            }
+            self.set_deadline(id, &guard);
+            let unsent = guard.connection.unsent_mut().is_some();
+            if sent == Sent::Enough || !unsent && !guard.connection.is_waiting() {
+                guard.abandon();
+                return self.requeue(id);
+            }
+            match guard.release() {
+                None => return,
+                Some(again) => guard = again,
+            }
+        }
     }
-    let mut slices = [IoSlice::new(&[]); SLICES];
-    match output.next(&mut slices) {
-        Next::Slices { count, more } => socket::send_slices(socket, &slices[..count], more),
-        Next::File { file, offset, len } => match socket::send_file(socket, file.as_fd(), offset, len.min(OUTPUT_TURN))? {
-            // It was longer when its length was promised. Nothing can be put in place of what is gone.
-            0 => Err(ErrorKind::UnexpectedEof.into()),
-            count => Ok(count),
-        },
+
+    /// The app has stopped: a client that waits for an exchange is told so, as far as the socket takes it.
+    pub(super) fn dismiss(&self, tenant: &mut Tenant) {
+        let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
+        if connection.is_waiting() {
+            let now = clock::milliseconds();
+            connection.answer_waiting(503, "the server has stopped", now, &self.service);
+            send_kept(socket.as_fd(), connection, self, now);
+        }
+    }
+
+    fn set_deadline(&self, id: Id, tenant: &Tenant) {
+        self.slab.set_deadline(id.index, tenant.connection.deadline(&self.service.pace));
+    }
+
+    fn requeue(&self, id: Id) {
+        if let Err(error) = self.slab.requeue(id, &self.epoll) {
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection waits for its time-out"));
+        }
+    }
+
+    /// Lets the epoll watch the socket: for input always, for output from the first time that some was left unsent.
+    fn register(&self, id: Id, tenant: &mut Tenant) -> bool {
+        let output = tenant.watches_output || tenant.connection.unsent_mut().is_some();
+        let interest = if output { epoll::READ_WRITE } else { epoll::READ };
+        let Some(socket) = tenant.socket.as_ref() else { return false };
+        let done = match (tenant.registered, output != tenant.watches_output) {
+            (true, false) => return true,
+            (true, true) => self.epoll.modify(socket.as_raw_fd(), interest, id.token()),
+            (false, _) => self.epoll.add(socket.as_raw_fd(), interest, id.token()),
+        };
+        tenant.registered = true;
+        tenant.watches_output = output;
+        if let Err(error) = &done {
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a connection is closed"));
+        }
+        done.is_ok()
     }
 }

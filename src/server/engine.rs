@@ -252,6 +252,9 @@ impl Engine {
 
     /// Ends a connection.
     pub(super) fn close(&self, id: Id, mut guard: Guard<'_, Tenant>) {
+        if let (true, Some(socket)) = (guard.connection.wants_reset(), &guard.socket) {
+            socket::reset_at_close(socket.as_fd());
+        }
         guard.connection.break_off();
         self.service.buffered.replace(guard.counted, 0);
         if guard.turned_away {

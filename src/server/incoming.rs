@@ -1,10 +1,14 @@
 //! A body on its way in: kept for its request, or thrown away.
 
 use super::desk::Desk;
+use crate::error::Error;
+use crate::form::FormReader;
 use crate::http::body::Chunked;
 use crate::http::parser::Framing;
 use crate::http::refusal::Refusal;
+use crate::request::Request;
 use crate::service::Service;
+use crate::upload;
 
 /// An unread body up to this size is received and thrown away, so that the connection can go on.
 pub(super) const SKIPPED_BYTES: u64 = 256 * 1024;
@@ -13,12 +17,18 @@ pub(super) const SKIPPED_BYTES: u64 = 256 * 1024;
 pub(super) struct Incoming {
     /// Where it begins.
     pub(super) start: usize,
-    /// Where the data received so far ends.
+    /// Where the data received so far ends, but for what a form has taken.
     pub(super) end: usize,
+    /// How much that has.
+    taken: u64,
+    /// Is it a form, whose parts are put aside when they become many?
+    brings_form: bool,
+    /// What takes the form from then on.
+    form: Option<Box<FormReader>>,
     /// How many bytes it will have; None when it comes in chunks.
     length: Option<u64>,
     /// The decoder, when it comes in chunks.
-    chunked: Option<Chunked>,
+    pub(super) chunked: Option<Chunked>,
     /// Was it not looked at before?
     pub(super) is_new: bool,
 }
@@ -30,11 +40,22 @@ impl Incoming {
             Framing::Length(length) => (Some(length), None),
             Framing::Chunked => (None, Some(Chunked::new(limit, service.limits.head_bytes, service.limits.fields))),
         };
-        Incoming { start, end: start, length, chunked, is_new: true }
+        Incoming { start, end: start, taken: 0, brings_form: false, form: None, length, chunked, is_new: true }
     }
 
-    pub(super) fn received(&self) -> u64 {
-        (self.end - self.start) as u64
+    /// The same, of a request that may bring a form.
+    pub(super) fn of(request: &Request, start: usize, service: &Service) -> Incoming {
+        let body = Incoming::new(request.head().framing, start, service.body_limit(request), service);
+        Incoming { brings_form: request.brings_form(), ..body }
+    }
+
+    fn received(&self) -> u64 {
+        self.taken + (self.end - self.start) as u64
+    }
+
+    /// Memory that the form has taken.
+    pub(super) fn form_bytes(&self) -> usize {
+        self.form.as_ref().map_or(0, |form| form.memory_bytes())
     }
 
     /// How many bytes to receive at most.
@@ -48,15 +69,28 @@ impl Incoming {
         self.end -= count;
     }
 
-    /// Takes in what was added to `bytes`. Some: it is complete, and what follows it begins there.
-    pub(super) fn take_in(&mut self, bytes: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
-        let Some(chunked) = &mut self.chunked else {
-            let length = self.length.unwrap_or(0);
-            let here = (bytes.len() - self.start) as u64;
-            self.end = self.start + here.min(length) as usize;
-            return Ok((here >= length).then_some(self.end));
+    /// Takes in what was added to the request's bytes. Some: it is complete, and what follows it begins there.
+    pub(super) fn take_in(&mut self, request: &mut Request) -> Result<Option<usize>, Fault> {
+        let Some(next) = self.delimit(request.bytes_mut())? else {
+            self.feed_form(request)?;
+            return Ok(None);
         };
-        let decoded = chunked.decode(bytes, self.end, self.end)?;
+        let left = self.feed_form(request)?;
+        if let Some(form) = self.form.take() {
+            request.set_form(form.finish().map_err(Fault::Form)?);
+        }
+        Ok(Some(next - left))
+    }
+
+    /// Finds out how much of it is here.
+    fn delimit(&mut self, bytes: &mut Vec<u8>) -> Result<Option<usize>, Fault> {
+        let Some(chunked) = &mut self.chunked else {
+            let left = self.length.unwrap_or(0) - self.taken;
+            let here = (bytes.len() - self.start) as u64;
+            self.end = self.start + here.min(left) as usize;
+            return Ok((here >= left).then_some(self.end));
+        };
+        let decoded = chunked.decode(bytes, self.end, self.end).map_err(Fault::Refusal)?;
         self.end = decoded.data_end;
         if decoded.done {
             return Ok(Some(decoded.consumed));
@@ -64,6 +98,32 @@ impl Incoming {
         bytes.truncate(self.end);
         Ok(None)
     }
+
+    /// Gives what is here to the form, once that is too much to be kept. Gives how many bytes have left.
+    fn feed_form(&mut self, request: &mut Request) -> Result<usize, Fault> {
+        if !self.brings_form || self.form.is_none() && self.end - self.start <= request.form_bytes() {
+            return Ok(0);
+        }
+        if self.form.is_none() {
+            self.form = request.form_reader().map_err(Fault::Form)?.map(Box::new);
+        }
+        let Some(form) = &mut self.form else { return Ok(0) };
+        let here = self.start..self.end;
+        form.feed(&request.bytes()[here.clone()]).map_err(Fault::Form)?;
+        let count = here.len();
+        request.bytes_mut().drain(here);
+        self.taken += count as u64;
+        self.end = self.start;
+        Ok(count)
+    }
+}
+
+/// Why a body cannot be taken in.
+pub(super) enum Fault {
+    /// It is not framed as it must be, or too long.
+    Refusal(Refusal),
+    /// The form in it is malformed, too much, or could not be put aside.
+    Form(Error),
 }
 
 /// A body being thrown away.
@@ -83,14 +143,22 @@ impl Skip {
         Skip { left, chunked }
     }
 
+    /// What a handler that could read it has left.
+    pub(super) fn rest_of(framing: upload::Framing) -> Skip {
+        match framing {
+            upload::Framing::Length(left) => Skip { left, chunked: None },
+            upload::Framing::Chunked(decoder) => Skip { left: SKIPPED_BYTES, chunked: Some(decoder) },
+        }
+    }
+
     /// Throws away what is there. Some(true): that was all of it. None: it is malformed, or too much.
     pub(super) fn take_in(&mut self, desk: &mut Desk) -> Option<bool> {
         let from = desk.used;
-        let here = (desk.request.bytes().len() - from) as u64;
+        let here = (desk.call.request.bytes().len() - from) as u64;
         let (consumed, done) = match &mut self.chunked {
             None => (here.min(self.left), here >= self.left),
             Some(chunked) => {
-                let decoded = chunked.decode(desk.request.bytes_mut(), from, from).ok()?;
+                let decoded = chunked.decode(desk.bytes_mut(), from, from).ok()?;
                 ((decoded.consumed - from) as u64, decoded.done)
             }
         };

@@ -9,29 +9,36 @@
 //! | `incoming.rs` | a body on its way in |
 //! | `pace.rs` | how long anything may take |
 //! | `control.rs` | whether the app is to end |
-//! | `desk.rs` | what a serving thread has at hand: one request, one response, buffers |
-//! | `output.rs` | bytes on their way out |
+//! | `desk.rs` | what a serving thread has at hand: one request with its answer, buffers |
+//! | `answer.rs` | an answer becomes bytes |
+//! | `sending.rs` | output into sockets |
+//! | `wire.rs` | a connection in the hands of its handler, which waits for it |
+//! | `deferred.rs` | what an exchange and its connection share |
 //! | `driver_epoll.rs` | carries bytes between sockets and connections |
 //! | `engine.rs` | what the serving threads share |
 //! | `crew.rs` | how many threads serve |
 //! | `pool.rs` | the threads, from start to end |
 
+mod answer;
 mod connection;
 mod control;
 mod crew;
+mod deferred;
 mod desk;
 mod driver_epoll;
 mod engine;
 mod incoming;
 mod listener;
-mod output;
 mod pace;
 mod pool;
+mod sending;
 mod slab;
 mod sys;
+mod wire;
 
 pub(crate) use control::Control;
 pub(crate) use engine::{Engine, Watch};
 pub(crate) use listener::Listener;
 pub(crate) use pace::Pace;
+pub(crate) use sys::clock::monotonic_ms;
 pub(crate) use sys::process::open_file_limit;

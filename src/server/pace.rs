@@ -3,6 +3,7 @@
 //! Times are milliseconds modulo 2^32; a deadline of 0 is never.
 
 use crate::options::{Key, Options};
+use crate::route::Route;
 
 /// After an answer that ends the connection: how long the client may send nothing before it ends its own side,
 pub(super) const LINGER_MS: u32 = 2_000;
@@ -20,29 +21,38 @@ pub(crate) struct Pace {
     pub(super) body_ms: u32,
     pub(super) idle_ms: u32,
     pub(super) write_ms: u32,
+    pub(super) exchange_ms: u32,
     pub(super) min_rate: u32,
+    /// The shortest of all.
+    pub(super) shortest_ms: u32,
 }
 
 impl Pace {
-    pub(crate) fn new(options: &Options) -> Pace {
+    pub(crate) fn new(options: &Options, routes: &[Route]) -> Pace {
         let number = |key| u32::try_from(options.get(key)).unwrap_or(u32::MAX);
         // The clock may be one step behind when a wait begins; nobody is cut off early for that.
         let time_out = |key| match number(key) {
             0 => 0,
             ms => ms.saturating_add(CLOCK_STEP_MS).min(i32::MAX as u32),
         };
-        Pace {
+        let pace = Pace {
             header_ms: time_out(Key::HeaderTimeoutMs),
             body_ms: time_out(Key::BodyTimeoutMs),
             idle_ms: time_out(Key::IdleTimeoutMs),
             write_ms: time_out(Key::WriteTimeoutMs),
+            exchange_ms: time_out(Key::ExchangeTimeoutMs),
             min_rate: number(Key::MinRateBytes),
-        }
+            shortest_ms: LINGER_MS,
+        };
+        let times = [pace.header_ms, pace.body_ms, pace.idle_ms, pace.write_ms, pace.exchange_ms, LINGER_MS];
+        let of_routes = routes.iter().filter_map(|route| route.exchange_timeout_ms);
+        let shortest_ms = times.into_iter().chain(of_routes).filter(|&ms| ms > 0).min().unwrap_or(LINGER_MS);
+        Pace { shortest_ms, ..pace }
     }
 
     /// The shortest time that anything has to be noticed in.
     pub(super) fn shortest_ms(&self) -> u32 {
-        [self.header_ms, self.body_ms, self.idle_ms, self.write_ms, LINGER_MS].into_iter().filter(|&ms| ms > 0).min().unwrap_or(LINGER_MS)
+        self.shortest_ms
     }
 
     /// When a body or an answer that begins now is too slow if nothing of it moves. 0 is never.
@@ -81,7 +91,15 @@ pub(super) fn after(from: u32, ms: u32) -> u32 {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { header_ms: 10_000, body_ms: 30_000, idle_ms: 20_000, write_ms: 30_000, min_rate: 240 };
+    const PACE: Pace = Pace {
+        header_ms: 10_000,
+        body_ms: 30_000,
+        idle_ms: 20_000,
+        write_ms: 30_000,
+        exchange_ms: 60_000,
+        min_rate: 240,
+        shortest_ms: 2_000,
+    };
 
     #[test]
     fn a_fast_start_is_no_licence_to_dawdle() {

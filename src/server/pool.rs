@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::sys::event::wait_readable;
 use super::sys::{clock, epoll, process, socket};
 use crate::error::{Error, Kind, Result};
-use crate::handler::Level;
+use crate::handler::{Level, Notify};
 use crate::service::panic_words;
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd};
@@ -35,7 +35,7 @@ impl Engine {
             match process::with_signals_blocked(|| {
                 thread.spawn(move || {
                     process::this_thread_is_ours();
-                    engine.serve();
+                    engine.serve(true);
                 })
             }) {
                 Ok(thread) => threads.push(thread),
@@ -57,7 +57,7 @@ impl Engine {
             Some(1) => self.share(),
             Some(_) => {}
         }
-        self.serve();
+        self.serve(false);
     }
 
     /// A thread that was alone is so no longer. The events it has in its hands would wait for its handler:
@@ -67,12 +67,25 @@ impl Engine {
         self.resume_listeners();
     }
 
-    fn serve(self: Arc<Engine>) {
+    /// Tells those who want to know of the pool's threads.
+    fn tell(&self, what: impl FnOnce(&dyn Notify)) {
+        // The thread serves whether or not somebody has trouble with it.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.service.hooks.on_thread.as_deref().map(what)));
+    }
+
+    /// `is_ours`: the thread is one of the pool.
+    fn serve(self: Arc<Engine>, is_ours: bool) {
         let name = Arc::as_ptr(&self).addr();
         SERVING.with_borrow_mut(|serving| serving.push(name));
+        if is_ours {
+            self.tell(Notify::start);
+        }
         let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(&self).run()));
         if let Err(panic) = outcome {
             self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
+        }
+        if is_ours {
+            self.tell(Notify::stop);
         }
         if self.crew.stop_serving(1) {
             self.close_all();
@@ -167,6 +180,9 @@ impl Engine {
     /// Closes doors and connections, after the last thread has left.
     fn close_all(&self) {
         self.listeners.write().clear();
-        self.slab.for_each_free(|id, guard| self.close(id, guard));
+        self.slab.for_each_free(|id, mut guard| {
+            self.dismiss(&mut guard);
+            self.close(id, guard);
+        });
     }
 }

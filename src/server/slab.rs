@@ -109,9 +109,11 @@ impl Slab {
             }
         };
         place.fd.store(socket.as_raw_fd(), Ordering::Relaxed);
+        let id = Id { index, generation: guard.generation() };
         *guard = Tenant { socket: Some(socket), connection, ..Tenant::default() };
+        guard.connection.set_ticket(id.token());
         self.tenants.fetch_add(1, Ordering::SeqCst);
-        Ok((Id { index, generation: guard.generation() }, guard))
+        Ok((id, guard))
     }
 
     /// Moves a connection out and closes its socket.
@@ -132,8 +134,13 @@ impl Slab {
     }
 
     /// Owns the connection that is meant, if it is still there and nobody else's.
-    pub(super) fn claim(&self, id: Id, fin: bool) -> Claim<'_, Tenant> {
-        self.place(id.index).cell.claim(id.generation, fin)
+    pub(super) fn claim(&self, id: Id, noted: u64) -> Claim<'_, Tenant> {
+        self.place(id.index).cell.claim(id.generation, noted)
+    }
+
+    /// Another descriptor for its socket; None if it is gone.
+    pub(super) fn duplicate(&self, id: Id) -> io::Result<Option<OwnedFd>> {
+        self.with_fd(id, |fd| socket::duplicate(fd).map(Some))
     }
 
     /// Lets the epoll watch a connection.
@@ -147,12 +154,12 @@ impl Slab {
     }
 
     /// Does something with the socket of a connection that need not be ours; nothing if it is gone.
-    fn with_fd(&self, id: Id, act: impl FnOnce(RawFd) -> io::Result<()>) -> io::Result<()> {
+    fn with_fd<R: Default>(&self, id: Id, act: impl FnOnce(RawFd) -> io::Result<R>) -> io::Result<R> {
         let place = self.place(id.index);
         let _stripe = self.stripe(id.index).lock();
         let fd = place.fd.load(Ordering::Relaxed);
         if fd == NO_FD || place.cell.generation() != id.generation {
-            return Ok(());
+            return Ok(R::default());
         }
         act(fd)
     }

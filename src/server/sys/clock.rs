@@ -11,6 +11,12 @@ pub(crate) fn milliseconds() -> u32 {
     (seconds as u32).wrapping_mul(1000).wrapping_add((nanoseconds / 1_000_000) as u32)
 }
 
+/// The same, without end.
+pub(crate) fn monotonic_ms() -> u64 {
+    let (seconds, nanoseconds) = read(libc::CLOCK_MONOTONIC_COARSE);
+    seconds as u64 * 1000 + nanoseconds as u64 / 1_000_000
+}
+
 fn read(clock: libc::clockid_t) -> (i64, i64) {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is writable; both clocks exist since Linux 2.6.32.

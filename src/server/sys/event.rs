@@ -70,19 +70,36 @@ impl AsFd for Timer {
     }
 }
 
+/// What a descriptor can be waited for.
+#[derive(Clone, Copy)]
+pub(crate) enum Readiness {
+    Input,
+    Output,
+}
+
 /// Waits until `fd` is readable; None is without end. False: the time is up.
 pub(crate) fn wait_readable(fd: BorrowedFd<'_>, end: Option<Instant>) -> bool {
+    wait_ready(fd, Readiness::Input, end.map(|end| end.saturating_duration_since(Instant::now())))
+}
+
+/// Waits until `fd` is ready or broken, at most so long; None is without end. False: it is not, yet.
+pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<Duration>) -> bool {
+    let events = match readiness {
+        Readiness::Input => libc::POLLIN,
+        Readiness::Output => libc::POLLOUT,
+    };
+    let end = time.map(|time| Instant::now() + time);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         // Rounded up, so that the last wait is not a spin of zeros.
         let ms = left.map_or(-1, |left| libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX));
-        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
         // SAFETY: `poll` is one entry, live during the call.
         let count = unsafe { libc::poll(&raw mut poll, 1, ms) };
         if count > 0 {
             return true;
         }
-        if count == 0 && left.is_some_and(|left| left.is_zero()) || end.is_some_and(|end| Instant::now() >= end) {
+        if left.is_some_and(|left| left.is_zero()) || count == 0 && end.is_some_and(|end| Instant::now() >= end) {
             return false;
         }
     }

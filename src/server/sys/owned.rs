@@ -13,7 +13,9 @@ const OWNED: u64 = 1;
 /// Something happened while it was owned.
 const PENDING: u64 = 2;
 /// The other side has ended its output.
-const FIN: u64 = 4;
+pub(crate) const FIN: u64 = 4;
+/// The connection is broken.
+pub(crate) const GONE: u64 = 8;
 const FLAGS: u64 = 0xffff_ffff;
 
 /// A value, and the word that says whose it is: `generation << 32 | flags`.
@@ -41,9 +43,8 @@ impl<T> Owned<T> {
         Owned { word: AtomicU64::new(0), value: UnsafeCell::new(value) }
     }
 
-    /// Owns it, if it is still of this generation. With `fin` the other side's end is noted in any case.
-    pub(crate) fn claim(&self, generation: u32, fin: bool) -> Claim<'_, T> {
-        let noted = if fin { FIN } else { 0 };
+    /// Owns it, if it is still of this generation. What is noted, FIN or GONE, is so in any case.
+    pub(crate) fn claim(&self, generation: u32, noted: u64) -> Claim<'_, T> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if (word >> 32) as u32 != generation {
@@ -123,7 +124,12 @@ impl<'a, T> Guard<'a, T> {
 
     /// Has the other side ended its output?
     pub(crate) fn fin(&self) -> bool {
-        self.owned.word.load(Ordering::Relaxed) & FIN != 0
+        self.owned.word.load(Ordering::Relaxed) & (FIN | GONE) != 0
+    }
+
+    /// Is the connection broken?
+    pub(crate) fn is_gone(&self) -> bool {
+        self.owned.word.load(Ordering::Relaxed) & GONE != 0
     }
 }
 
@@ -157,8 +163,8 @@ mod tests {
     #[test]
     fn who_comes_meanwhile_leaves_word() {
         let owned = Owned::new(1);
-        let guard = mine(owned.claim(0, false));
-        assert!(matches!(owned.claim(0, true), Claim::Busy));
+        let guard = mine(owned.claim(0, 0));
+        assert!(matches!(owned.claim(0, FIN), Claim::Busy));
         assert!(owned.claim_any().is_none());
         let guard = guard.release().expect("something happened");
         assert!(guard.fin());
@@ -169,18 +175,18 @@ mod tests {
     #[test]
     fn what_is_retired_is_stale() {
         let owned = Owned::new(1);
-        mine(owned.claim(0, true)).retire();
-        assert!(matches!(owned.claim(0, false), Claim::Stale));
-        assert!(!mine(owned.claim(1, false)).fin(), "flags do not outlive their generation");
+        mine(owned.claim(0, FIN)).retire();
+        assert!(matches!(owned.claim(0, 0), Claim::Stale));
+        assert!(!mine(owned.claim(1, 0)).fin(), "flags do not outlive their generation");
     }
 
     #[test]
     fn abandoned_is_free_for_the_next() {
         let owned = Owned::new(1);
-        let guard = mine(owned.claim(0, false));
-        assert!(matches!(owned.claim(0, false), Claim::Busy));
+        let guard = mine(owned.claim(0, 0));
+        assert!(matches!(owned.claim(0, 0), Claim::Busy));
         guard.abandon();
-        assert!(mine(owned.claim(0, false)).release().is_none());
+        assert!(mine(owned.claim(0, 0)).release().is_none());
     }
 
     #[test]
@@ -192,7 +198,7 @@ mod tests {
                 scope.spawn(|| {
                     let mut done = 0;
                     while done < ROUNDS {
-                        if let Claim::Mine(guard) = owned.claim(0, false) {
+                        if let Claim::Mine(guard) = owned.claim(0, 0) {
                             let mut held = Some(guard);
                             while let Some(mut guard) = held {
                                 *guard += 1;
@@ -204,6 +210,6 @@ mod tests {
                 });
             }
         });
-        assert!(*mine(owned.claim(0, false)) >= 3 * ROUNDS, "no increment was lost");
+        assert!(*mine(owned.claim(0, 0)) >= 3 * ROUNDS, "no increment was lost");
     }
 }

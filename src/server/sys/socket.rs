@@ -52,10 +52,24 @@ pub(crate) fn end_output(fd: BorrowedFd<'_>) {
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
 }
 
+/// The other side will see a reset where it would have seen a regular end.
+pub(crate) fn reset_at_close(fd: BorrowedFd<'_>) {
+    // It fails where the connection is broken already, which is as well.
+    let _ = socket2::SockRef::from(&fd).set_linger(Some(std::time::Duration::ZERO));
+}
+
 /// Ends both directions of a socket that somebody else works with; the caller has made sure that `fd` is meant.
 pub(crate) fn cut(fd: RawFd) {
     // SAFETY: takes no pointers; a number that is no socket is answered with an error.
     unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+}
+
+/// Another descriptor for a socket that is not the caller's, who has made sure that `fd` is meant.
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointers; a number that is not open is answered with EBADF.
+    let copy = checked(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })?;
+    // SAFETY: `copy` is open and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// Lets the kernel keep connections back until their first bytes are there, at most about so long.

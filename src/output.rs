@@ -1,4 +1,4 @@
-//! Bytes on their way out.
+//! Bytes on their way out: heads, bodies and files in the order in which they leave.
 
 use crate::response::Piece;
 use std::fs::File;
@@ -8,11 +8,11 @@ use std::io::IoSlice;
 const COPIED: usize = 16 * 1024;
 
 /// How many slices one call sends.
-pub(super) const SLICES: usize = 16;
+pub(crate) const SLICES: usize = 16;
 
 /// Answers in order: heads and small bodies in one buffer, large bodies and files where they lie.
 #[derive(Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     bytes: Vec<u8>,
     parts: Vec<Part>,
     /// Of all that is here, in order, the bytes already sent.
@@ -45,7 +45,7 @@ impl Part {
 }
 
 /// What is to be sent next.
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// So many slices. With `more`, a file follows.
     Slices { count: usize, more: bool },
     /// A part of a file.
@@ -53,22 +53,22 @@ pub(super) enum Next<'a> {
 }
 
 impl Output {
-    pub(super) fn with_capacity(capacity: usize) -> Output {
+    pub(crate) fn with_capacity(capacity: usize) -> Output {
         Output { bytes: Vec::with_capacity(capacity), ..Output::default() }
     }
 
     /// The buffer that heads and small bodies are written to.
-    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// Is a body of this size better copied than referred to?
-    pub(super) fn copies(len: usize) -> bool {
+    pub(crate) fn copies(len: usize) -> bool {
         len <= COPIED
     }
 
     /// Adds a body without copying it.
-    pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>) {
+    pub(crate) fn push_pieces(&mut self, pieces: Vec<Piece>) {
         for piece in pieces {
             let part = Part { at: self.bytes.len(), piece };
             self.part_bytes += part.len();
@@ -77,32 +77,42 @@ impl Output {
         }
     }
 
+    /// Adds all of another one, of which nothing was sent.
+    pub(crate) fn append(&mut self, other: Output) {
+        debug_assert_eq!(other.passed, 0, "what was begun goes on where it was begun");
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.part_bytes += other.part_bytes;
+        self.part_memory += other.part_memory;
+        self.parts.extend(other.parts.into_iter().map(|part| Part { at: part.at + shift, ..part }));
+    }
+
     /// The bytes not yet sent.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len() + self.part_bytes - self.passed
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many bytes were sent since it was empty.
-    pub(super) fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> usize {
         self.sent
     }
 
     /// How much memory it holds.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.bytes.capacity() + self.part_memory
     }
 
     /// All that is left, if it lies in the buffer.
-    pub(super) fn single(&self) -> Option<&[u8]> {
+    pub(crate) fn single(&self) -> Option<&[u8]> {
         self.parts.is_empty().then(|| &self.bytes[self.passed..])
     }
 
     /// What is to be sent next: slices, which are put `into` there, or a part of a file.
-    pub(super) fn next<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> Next<'a> {
+    pub(crate) fn next<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> Next<'a> {
         let mut skip = self.passed;
         let mut count = 0;
         let mut from = 0;
@@ -126,7 +136,7 @@ impl Output {
     }
 
     /// Notes that the next `count` bytes are sent. Bodies that are passed are dropped.
-    pub(super) fn advance(&mut self, count: usize) {
+    pub(crate) fn advance(&mut self, count: usize) {
         self.passed += count;
         self.sent += count;
         while let Some(part) = self.parts.first() {
@@ -146,7 +156,7 @@ impl Output {
     }
 
     /// Empty again, with its buffer; bodies are dropped.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.parts.clear();
         self.passed = 0;
@@ -156,7 +166,7 @@ impl Output {
     }
 
     /// What is left, for a connection to keep; this one is empty again, with its buffer.
-    pub(super) fn take_rest(&mut self) -> Output {
+    pub(crate) fn take_rest(&mut self) -> Output {
         if !self.parts.is_empty() {
             return std::mem::take(self);
         }

@@ -1,0 +1,117 @@
+//! A request whose answer is given later.
+
+use crate::call::Call;
+use crate::error::Result;
+use crate::request::Request;
+use crate::response::Response;
+
+/// Runs once, on any thread; or is dropped.
+pub type Notice = Box<dyn FnOnce() + Send>;
+
+/// Whoever owes an answer, as its exchange knows it.
+pub(crate) trait Debt: Send + Sync {
+    /// Sends the answer, or the end of the stream. Closed: nobody waits for it any more.
+    fn finish(&self, call: Box<Call>) -> Result<()>;
+
+    /// Nobody is going to answer.
+    fn abandon(&self, call: Box<Call>);
+
+    /// Does the client still wait?
+    fn is_alive(&self) -> bool;
+
+    /// Calls `notice` once the client has gone; at once if it has.
+    fn on_close(&self, notice: Notice);
+
+    /// Calls `notice` once there is room for more of a stream; at once if there is.
+    fn on_ready(&self, notice: Notice);
+}
+
+/// A request and the answer that is owed for it, kept from [`Response::defer`] until it is finished.
+///
+/// It may go to any thread, and costs none while it waits. It can outlive the app; then it is closed. Dropped without an
+/// answer, it answers 503.
+pub struct Exchange {
+    /// Some until it is finished.
+    call: Option<Box<Call>>,
+    debt: std::sync::Arc<dyn Debt>,
+}
+
+impl Exchange {
+    pub(crate) fn new(call: Box<Call>, debt: std::sync::Arc<dyn Debt>) -> Exchange {
+        Exchange { call: Some(call), debt }
+    }
+
+    fn call(&self) -> &Call {
+        self.call.as_ref().expect("it is there until the exchange is consumed")
+    }
+
+    fn call_mut(&mut self) -> &mut Call {
+        self.call.as_mut().expect("it is there until the exchange is consumed")
+    }
+
+    /// The request. Views that were taken of it before it was deferred are to be taken anew.
+    pub fn request(&self) -> &Request {
+        &self.call().request
+    }
+
+    /// The answer.
+    pub fn response(&self) -> &Response {
+        &self.call().response
+    }
+
+    /// The answer, to be changed.
+    pub fn response_mut(&mut self) -> &mut Response {
+        &mut self.call_mut().response
+    }
+
+    /// The request and the answer together.
+    pub fn parts(&mut self) -> (&Request, &mut Response) {
+        let Call { request, response } = self.call_mut();
+        (request, response)
+    }
+
+    /// Writes a piece of the body, without waiting: [`Response::write`].
+    pub fn write(&mut self, data: &[u8]) -> Result<()> {
+        let (request, response) = self.parts();
+        response.write(request, data)
+    }
+
+    /// Writes a server-sent event, without waiting: [`Response::write_event`].
+    pub fn write_event(&mut self, event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&[u8]>) -> Result<()> {
+        let (request, response) = self.parts();
+        response.write_event(request, event, data, id)
+    }
+
+    /// Sends the answer, or the end of what was written. It does not wait for the client. `Closed`: nobody waited for it any more.
+    pub fn finish(mut self) -> Result<()> {
+        match self.call.take() {
+            Some(call) => self.debt.finish(call),
+            None => Ok(()),
+        }
+    }
+
+    /// Does the client still wait? No longer once it has ended its side, was answered by a time-out, or the app has stopped.
+    pub fn is_alive(&self) -> bool {
+        self.debt.is_alive()
+    }
+
+    /// Calls `gone` once when the client has gone: on a serving thread, or here and now if it has gone already. It replaces any
+    /// before, and never runs after the exchange was finished or dropped.
+    pub fn on_close(&self, gone: impl FnOnce() + Send + 'static) {
+        self.debt.on_close(Box::new(gone));
+    }
+
+    /// Calls `ready` once when there is room for more after a `write` found none: on a serving thread, or here and now if there is.
+    /// It replaces any before.
+    pub fn on_ready(&self, ready: impl FnOnce() + Send + 'static) {
+        self.debt.on_ready(Box::new(ready));
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.debt.abandon(call);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `hasty_exchange_*`: a request and the answer that is owed for it.
+
+use super::callback::{UserData, notice};
+use super::guard::guard;
+use super::handle::{self, Handle};
+use super::response::{self, Answer};
+use super::types::*;
+use crate::exchange::Exchange;
+use std::ffi::c_void;
+use std::ptr;
+
+/// An exchange, and what its `hasty_response *` points to.
+pub(super) struct CExchange {
+    exchange: Exchange,
+    answer: Answer,
+}
+
+impl Handle for hasty_exchange {
+    type Inner = CExchange;
+    const NAME: &'static str = "exchange";
+}
+
+/// Takes the answer out of the handler's hands: it may be given later, by any thread.
+///
+/// The handler then returns `HASTY_OK` and touches neither `req` nor `res` any more: the exchange has copies of both.
+/// Views taken of `req` before end with the handler; take them anew from `hasty_exchange_request()`. In middleware it ends
+/// the chain. An open exchange costs no thread. If it has sent nothing within `exchange_timeout_ms`, the client gets a 504.
+///
+/// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
+///
+/// Errors: `HASTY_ERR_STATE` if it was deferred before, and outside of handlers and middleware; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `res` is NULL or the response of the current call; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_response_defer(res: *mut hasty_response, out: *mut *mut hasty_exchange) -> hasty_status {
+    guard(|| {
+        handle::need_out(out)?;
+        // SAFETY: the caller vouches for a live `res`.
+        let (request, res) = unsafe { response::parts(res) }?;
+        let mut exchange = res.defer(request)?;
+        let (request, res) = exchange.parts();
+        let answer = Answer::new(request, res);
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, handle::give(CExchange { exchange, answer })) }
+    })
+}
+
+/// Returns the request, as it was when it was deferred. Borrowed: valid until finish or free.
+///
+/// # Safety
+/// `exchange` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_exchange_request(exchange: *const hasty_exchange) -> *const hasty_request {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `exchange`.
+        let exchange = unsafe { handle::borrow(exchange) }?;
+        Ok(exchange.answer.request())
+    })
+}
+
+/// Returns the answer, to be filled or written. Borrowed: valid until finish or free.
+///
+/// # Safety
+/// `exchange` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_exchange_response(exchange: *mut hasty_exchange) -> *mut hasty_response {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `exchange`.
+        let exchange = unsafe { handle::borrow_mut(exchange) }?;
+        Ok(ptr::from_mut(&mut exchange.answer).cast::<hasty_response>())
+    })
+}
+
+/// Sends the answer, or the end of what was written, and ends the exchange.
+///
+/// It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no other handler.
+///
+/// Ownership: takes `exchange`, also on failure.
+///
+/// Errors: `HASTY_ERR_CLOSED` if nobody waits any more: the client has left, was answered by a time-out, or the app has
+/// stopped. `HASTY_ERR_NULL`.
+///
+/// Threads: any, also the handler's own before it returns, and after `hasty_app_free()`.
+///
+/// # Safety
+/// `exchange` is NULL or live, and nobody else uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_exchange_finish(exchange: *mut hasty_exchange) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for an exchange that was not ended.
+        let exchange = unsafe { handle::take(exchange) }.ok_or_else(|| handle::null("exchange"))?;
+        exchange.exchange.finish()
+    })
+}
+
+/// Tells whether the client still waits: 0 once it has ended its side, was answered by a time-out, or the app has stopped.
+///
+/// # Safety
+/// `exchange` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_exchange_alive(exchange: *const hasty_exchange) -> i32 {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `exchange`.
+        let exchange = unsafe { handle::borrow(exchange) }?;
+        Ok(i32::from(exchange.exchange.is_alive()))
+    })
+}
+
+/// Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
+///
+/// It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
+/// another thread. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `exchange` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_exchange_on_close(
+    exchange: *const hasty_exchange,
+    gone: hasty_notify_fn,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `exchange`.
+        let exchange = unsafe { handle::borrow(exchange) }?;
+        let function = gone.ok_or_else(|| handle::null("gone"))?;
+        exchange.exchange.on_close(notice(function, user_data));
+        Ok(())
+    })
+}
+
+/// Calls `ready` once when there is room for more after `hasty_response_write()` returned `HASTY_ERR_LIMIT`: on one of the
+/// app's threads, or here and now if there is. Also when nobody waits any more.
+///
+/// It never runs after finish or free has returned. A second registration replaces the first.
+///
+/// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
+///
+/// Errors: `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `exchange` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_exchange_on_ready(
+    exchange: *const hasty_exchange,
+    ready: hasty_notify_fn,
+    user_data: *mut c_void,
+    drop: hasty_drop,
+) -> hasty_status {
+    let user_data = UserData::new(user_data, drop);
+    guard(|| {
+        // SAFETY: the caller vouches for a live `exchange`.
+        let exchange = unsafe { handle::borrow(exchange) }?;
+        let function = ready.ok_or_else(|| handle::null("ready"))?;
+        exchange.exchange.on_ready(notice(function, user_data));
+        Ok(())
+    })
+}
+
+/// Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing. Nothing happens
+/// for NULL.
+///
+/// Threads: any, also after `hasty_app_free()`.
+///
+/// # Safety
+/// `exchange` is NULL or live, and nobody else uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_exchange_free(exchange: *mut hasty_exchange) {
+    guard(|| {
+        // SAFETY: the caller vouches for an exchange that was not ended.
+        drop(unsafe { handle::take(exchange) });
+        Ok(())
+    });
+}

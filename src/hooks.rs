@@ -1,0 +1,241 @@
+//! What surrounds the handlers: middleware, policies by prefix, fields of every answer, and who is told of what happens.
+
+use crate::access::AccessLog;
+use crate::cors::{Asked, Cors};
+use crate::error::{Error, Kind, Result, Shown};
+use crate::handler::{Allow, ErrorHandler, Flow, Handler, Log, Middleware, Notify};
+use crate::http::encoder;
+use crate::http::headers::{is_token, is_value, trim};
+use crate::prefix::Prefix;
+use crate::rate_limit::{RateLimit, Verdict};
+use crate::request::{Peer, Request};
+use crate::response::Response;
+use crate::router::Found;
+use crate::text::Text;
+
+/// Everything registered around the routes. Read only from start on.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) middleware: Vec<(Prefix, Box<dyn Middleware>)>,
+    pub(crate) after: Vec<(Prefix, Box<dyn Handler>)>,
+    cors: Vec<(Prefix, Cors)>,
+    limits: Vec<Limit>,
+    fields: Vec<Field>,
+    pub(crate) on_error: Option<Box<dyn ErrorHandler>>,
+    pub(crate) on_log: Option<Box<dyn Log>>,
+    pub(crate) on_access: Option<Box<dyn AccessLog>>,
+    pub(crate) on_thread: Option<Box<dyn Notify>>,
+}
+
+struct Limit {
+    prefix: Prefix,
+    buckets: RateLimit,
+    /// Decides instead.
+    allow: Option<Box<dyn Allow>>,
+    per_minute: u32,
+}
+
+/// A field of every answer.
+struct Field {
+    name: Vec<u8>,
+    line: Vec<u8>,
+}
+
+/// What keeps a page of another site from doing harm with an answer; each is what browsers of today still heed.
+const SECURE_FIELDS: [(&[u8], &[u8]); 5] = [
+    // The type that is said is the type that is meant.
+    (b"X-Content-Type-Options", b"nosniff"),
+    // No page of another origin shows this one in a frame and has its visitor click there.
+    (b"X-Frame-Options", b"SAMEORIGIN"),
+    // Other sites learn the origin that a visitor comes from, not the page.
+    (b"Referrer-Policy", b"strict-origin-when-cross-origin"),
+    // A window that a page of another origin has opened is out of its reach.
+    (b"Cross-Origin-Opener-Policy", b"same-origin"),
+    // Plug-ins ask for a policy file of their own; there is none.
+    (b"X-Permitted-Cross-Domain-Policies", b"none"),
+];
+
+/// What is registered before start.
+impl Hooks {
+    pub(crate) fn add_cors(&mut self, prefix: Prefix, cors: Cors) -> Result<()> {
+        if self.cors.iter().any(|(known, _)| *known == prefix) {
+            return Err(Error::invalid(format!("prefix \"{}\" has a CORS policy already", Shown(prefix.as_str().as_bytes()))));
+        }
+        self.cors.push((prefix, cors));
+        // The longest prefix alone applies, so it is to be found first.
+        self.cors.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.depth()));
+        Ok(())
+    }
+
+    /// Takes `allow` only where it succeeds.
+    pub(crate) fn add_limit(&mut self, prefix: Prefix, per_minute: u32, burst: u32, allow: &mut Option<Box<dyn Allow>>) -> Result<()> {
+        let buckets = RateLimit::new(per_minute, burst)?;
+        self.limits.push(Limit { prefix, buckets, allow: allow.take(), per_minute });
+        Ok(())
+    }
+
+    pub(crate) fn add_field(&mut self, name: &[u8], value: &[u8]) -> Result<()> {
+        if !is_token(name) {
+            return Err(Error::invalid(format!("header name \"{}\" is not a token: letters, digits and !#$%&'*+-.^_`|~", Shown(name))));
+        }
+        if !is_value(value) {
+            let words = format!("header {} = \"{}\": a value must not hold control characters", Shown(name), Shown(value));
+            return Err(Error::invalid(words));
+        }
+        for managed in ["Date", "Transfer-Encoding", "Content-Length", "Connection", "Server", "Content-Type"] {
+            if name.eq_ignore_ascii_case(managed.as_bytes()) {
+                return Err(Error::invalid(format!("header {managed} cannot be the same on every answer; the server itself sets it")));
+            }
+        }
+        let mut line = Vec::new();
+        encoder::field(name, trim(value), &mut line);
+        self.fields.push(Field { name: name.to_vec(), line });
+        Ok(())
+    }
+
+    pub(crate) fn add_secure_fields(&mut self) -> Result<()> {
+        for (name, value) in SECURE_FIELDS {
+            if !self.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name)) {
+                self.add_field(name, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is done for each request.
+impl Hooks {
+    /// Runs middleware, in the order of registration, until one has answered.
+    pub(crate) fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow> {
+        for (prefix, middleware) in &self.middleware {
+            if prefix.matches(request.routed_path()) && middleware.pass(request, response)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Runs what comes after the handlers, in the reverse order of registration.
+    pub(crate) fn run_after(&self, request: &Request, response: &mut Response) -> Result<()> {
+        for (prefix, after) in self.after.iter().rev() {
+            if prefix.matches(request.routed_path()) {
+                after.handle(request, response)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cors_of(&self, request: &Request) -> Option<&Cors> {
+        let path = request.routed_path();
+        self.cors.iter().find(|(prefix, _)| prefix.matches(path)).map(|(_, cors)| cors)
+    }
+
+    /// Answers a preflight. False: the request is none, or somebody has registered for it.
+    pub(crate) fn answer_preflight(&self, found: &Found<'_>, method: &str, request: &mut Request, response: &mut Response) -> bool {
+        if self.cors.is_empty() || request.method() != "OPTIONS" || method == "OPTIONS" {
+            return false;
+        }
+        let (Some(origin), Some(asked)) = (only_origin(request), request.header(b"access-control-request-method")) else {
+            return false;
+        };
+        let Some(cors) = self.cors_of(request) else { return false };
+        let text = |name: &[u8]| request.header(name).map_or(&b""[..], |text| text.bytes());
+        let asked = Asked {
+            origin: origin.bytes(),
+            method: asked.bytes(),
+            headers: text(b"access-control-request-headers"),
+            private_network: text(b"access-control-request-private-network"),
+        };
+        let methods = match found {
+            Found::Route(_) => "*".to_owned(),
+            Found::MethodNotAllowed(allow) => allow.to_string(),
+            Found::NotFound | Found::BadPath => String::new(),
+        };
+        let mut set = |name: &'static [u8], value: &[u8]| response.add_header(name, value).unwrap_or_default();
+        cors.preflight(&asked, &methods, &mut set);
+        response.set_status(204).unwrap_or_default();
+        request.set_preflight();
+        true
+    }
+
+    /// Adds what a page of another origin needs to read the answer, where its policy says so and the handler has not.
+    pub(crate) fn add_cors_fields(&self, request: &Request, response: &mut Response) {
+        if self.cors.is_empty() || request.is_preflight() {
+            return;
+        }
+        let Some(cors) = self.cors_of(request) else { return };
+        let origin = only_origin(request);
+        // Who sets one of them has decided; but what the answer depends on is said in any case.
+        let own = response.header(b"access-control-allow-origin").is_some();
+        cors.answer(origin.map(|origin| origin.bytes()), &mut |name, value| {
+            if !own || name == b"Vary" {
+                response.add_header(name, value).unwrap_or_default();
+            }
+        });
+    }
+
+    /// Takes a token of each limit that the request is below. The verdict is the tightest.
+    pub(crate) fn take_token(&self, request: &Request, now_ms: impl FnOnce() -> u64) -> Option<Verdict> {
+        if self.limits.is_empty() {
+            return None;
+        }
+        let now = now_ms();
+        let mut tightest: Option<Verdict> = None;
+        for limit in self.limits.iter().filter(|limit| limit.prefix.matches(request.routed_path())) {
+            let Some(verdict) = limit.take(request, now) else { continue };
+            if tightest.is_none_or(|known| (verdict.allowed, verdict.remaining) < (known.allowed, known.remaining)) {
+                tightest = Some(verdict);
+            }
+            if !verdict.allowed {
+                break;
+            }
+        }
+        tightest
+    }
+
+    /// Appends the fields of every answer, but for those that this one has its own of.
+    pub(crate) fn write_fields(&self, response: &Response, out: &mut Vec<u8>) {
+        for field in &self.fields {
+            if response.header(&field.name).is_none() {
+                out.extend_from_slice(&field.line);
+            }
+        }
+    }
+
+    /// Does nothing happen before a handler?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.middleware.is_empty() && self.cors.is_empty() && self.limits.is_empty()
+    }
+
+    /// Does anything happen after a handler?
+    pub(crate) fn follow(&self) -> bool {
+        !(self.after.is_empty() && self.cors.is_empty() && self.limits.is_empty())
+    }
+}
+
+/// The origin that asks; of several there is none that could be trusted.
+fn only_origin(request: &Request) -> Option<Text<'_>> {
+    let fields = (0..request.header_count()).filter_map(|index| request.header_at(index));
+    let mut origins = fields.filter(|(name, _)| name.eq_ignore_ascii_case(b"origin")).map(|(_, value)| value);
+    origins.next().filter(|_| origins.next().is_none())
+}
+
+impl Limit {
+    /// None: allowed, by somebody who says no more.
+    fn take(&self, request: &Request, now_ms: u64) -> Option<Verdict> {
+        let ip = match request.peer() {
+            Peer::Ip(ip) => Some(ip),
+            Peer::Unix => None,
+        };
+        let Some(allow) = &self.allow else { return Some(self.buckets.take(ip, now_ms)) };
+        if allow.allow(request.remote_address()) {
+            return None;
+        }
+        let next_s = u64::from(60u32.div_ceil(self.per_minute));
+        Some(Verdict { allowed: false, limit: self.per_minute, remaining: 0, reset_s: next_s, retry_after_s: next_s })
+    }
+}
+
+/// The answer to whoever has asked too often.
+pub(crate) const TOO_MANY: Error =
+    Error::fixed(Kind::Limit, "this address asks more often than the rate limit allows; Retry-After tells when to come again");

@@ -1,0 +1,98 @@
+//! An answer becomes bytes.
+
+use super::sys::clock;
+use crate::call::Call;
+use crate::http::date::DateLine;
+use crate::http::encoder::{self, Connection, Frame, Length, Lines};
+use crate::http::method::Method;
+use crate::http::status::{self, BodyRule};
+use crate::output::Output;
+use crate::request::Request;
+use crate::response::Response;
+use crate::service::Service;
+use crate::stream::Ending;
+
+/// What time it is: taken once for each batch of events, since asking costs more than most of what is asked for.
+pub(super) struct Clock {
+    /// Milliseconds, modulo 2^32.
+    pub(super) now: u32,
+    /// Seconds since 1970.
+    unix_seconds: u64,
+    date: DateLine,
+}
+
+impl Clock {
+    pub(super) fn new() -> Clock {
+        Clock { now: clock::milliseconds(), unix_seconds: clock::unix_seconds(), date: DateLine::new() }
+    }
+
+    /// Looks at the clock.
+    pub(super) fn tick(&mut self) {
+        self.now = clock::milliseconds();
+        self.unix_seconds = clock::unix_seconds();
+    }
+}
+
+/// Writes a whole answer to `out`. `last` ends the connection.
+pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock: &mut Clock, last: bool) {
+    let Call { request, response } = call;
+    let has_body = status::body_rule(response.status()) == BodyRule::Sent;
+    let head_only = request.known_method() == Method::Head;
+    let len = response.set_content_length().filter(|_| head_only).unwrap_or(response.body_len());
+    write_head(service, request, response, out, clock, last, Length::Known(len));
+    // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
+    if has_body && !head_only {
+        match response.body_bytes() {
+            Some(body) if Output::copies(body.len()) => out.bytes_mut().extend_from_slice(body),
+            _ => out.push_pieces(response.take_body()),
+        }
+    }
+}
+
+/// How the end of a streamed answer will be told.
+pub(super) fn ending(request: &Request, response: &Response) -> Ending {
+    let has_body = status::body_rule(response.status()) == BodyRule::Sent;
+    match response.set_content_length() {
+        _ if !has_body || request.known_method() == Method::Head => Ending::NoBody,
+        Some(length) => Ending::Length(length),
+        // RFC 9112 7: "A server MUST NOT send a response containing Transfer-Encoding unless the corresponding request
+        // indicates HTTP/1.1".
+        None if request.minor_version() == 0 => Ending::Close,
+        None => Ending::Chunked,
+    }
+}
+
+/// Writes the head of a streamed answer to `out`.
+pub(super) fn write_stream_head(service: &Service, request: &Request, response: &Response, out: &mut Output, last: bool) {
+    let length = match response.set_content_length() {
+        Some(length) => Length::Known(length),
+        None if request.minor_version() == 0 => Length::Unknown,
+        None => Length::Chunked,
+    };
+    write_head(service, request, response, out, &mut Clock::new(), last, length);
+}
+
+fn write_head(service: &Service, request: &Request, response: &Response, out: &mut Output, clock: &mut Clock, last: bool, length: Length) {
+    let code = response.status();
+    clock.date.set(clock.unix_seconds, &service.server_line);
+    // RFC 9110 5.3: a field that is no list must not be sent twice.
+    let own_server = response.header(b"server").is_some();
+    let frame = Frame {
+        status: code,
+        lines: match code {
+            200 if !own_server => Lines::Made(clock.date.ok_lines()),
+            _ => Lines::Parts { server: if own_server { &[] } else { &service.server_line }, date: clock.date.date() },
+        },
+        connection: match (last, request.minor_version()) {
+            (true, _) => Connection::Close,
+            (false, 0) => Connection::KeepAlive,
+            (false, _) => Connection::Implied,
+        },
+        length,
+    };
+    let bytes = out.bytes_mut();
+    encoder::begin(&frame, bytes);
+    response.write_fields(status::body_rule(code) == BodyRule::Sent, bytes);
+    service.write_default_fields(response, bytes);
+    encoder::finish(&frame, bytes);
+}

@@ -1,0 +1,394 @@
+//! What an exchange and the connection that waits for it share.
+//!
+//! The exchange may be finished by any thread at any time, while the client leaves, the time runs out or the app stops.
+//! One lock decides who was first. No function of a user's runs under it.
+
+use super::answer::{self, Clock};
+use super::control::Control;
+use super::crew::Crew;
+use super::engine::Engine;
+use super::slab::Id;
+use super::wire;
+use crate::call::Call;
+use crate::error::{Error, Kind, Result};
+use crate::exchange::{Debt, Exchange, Notice};
+use crate::http::method::Method;
+use crate::line::{Line, Wire};
+use crate::output::Output;
+use crate::request::{Caller, Request};
+use crate::response::Response;
+use crate::service::Service;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Weak};
+use std::thread::ThreadId;
+
+const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
+
+/// Not a status of HTTP, but of access logs: nobody was there to be answered.
+const LEFT: u16 = 499;
+
+/// A deferred answer.
+pub(super) struct Deferred {
+    engine: Weak<Engine>,
+    crew: Arc<Crew>,
+    control: Arc<Control>,
+    /// The connection that waits.
+    id: Id,
+    /// How much of a stream may wait for the client.
+    limit: usize,
+    /// Itself, for its request to know.
+    this: Weak<Deferred>,
+    state: Mutex<State>,
+    /// A notice has returned.
+    returned: Condvar,
+}
+
+struct State {
+    stage: Stage,
+    /// What the connection has not collected yet,
+    out: Output,
+    /// and how much of what it has collected is not sent.
+    unsent: usize,
+    /// What the last write that found no room had wanted.
+    wanted: usize,
+    end: Option<End>,
+    /// Has the client ended its side?
+    gone: bool,
+    /// What the connection has answered instead; `LEFT` where there was nobody to answer.
+    instead: u16,
+    on_close: Option<Notice>,
+    on_ready: Option<Notice>,
+    /// Threads in a notice.
+    calling: Vec<ThreadId>,
+}
+
+/// Who has decided.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nobody.
+    Open,
+    /// The exchange: it has begun a stream.
+    Streaming,
+    /// The exchange: it has answered.
+    Answered,
+    /// The connection: the client has left, the time was up, or the app has stopped.
+    Closed,
+}
+
+/// How an answer ends.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    /// The connection ends with it.
+    pub(super) last: bool,
+    /// It failed after its head: the connection is cut.
+    pub(super) cut: bool,
+    /// Only a reset tells that it was cut.
+    pub(super) reset: bool,
+}
+
+/// What the connection takes.
+pub(super) struct Collected {
+    pub(super) bytes: Option<Output>,
+    pub(super) end: Option<End>,
+}
+
+/// Somebody from outside at work in the engine: while he is, it does not go.
+struct Visit {
+    engine: Option<Arc<Engine>>,
+    crew: Arc<Crew>,
+}
+
+impl Visit {
+    fn engine(&self) -> Result<&Arc<Engine>> {
+        self.engine.as_ref().ok_or(CLOSED)
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        // Whoever waits for the crew may free the app next.
+        drop(self.engine.take());
+        self.crew.leave(1);
+    }
+}
+
+/// For handlers, and those that they give their exchange to.
+impl Deferred {
+    /// Takes a request and its answer over from their handler.
+    pub(super) fn begin(engine: &Arc<Engine>, id: Id, request: &Request, response: &mut Response) -> Exchange {
+        let this = Arc::new_cyclic(|this| Deferred {
+            engine: Arc::downgrade(engine),
+            crew: Arc::clone(&engine.crew),
+            control: Arc::clone(&engine.service.control),
+            id,
+            limit: engine.service.stream_buffer_bytes,
+            this: Weak::clone(this),
+            state: Mutex::new(State {
+                stage: Stage::Open,
+                out: Output::default(),
+                unsent: 0,
+                wanted: 0,
+                end: None,
+                gone: false,
+                instead: LEFT,
+                on_close: None,
+                on_ready: None,
+                calling: Vec::new(),
+            }),
+            returned: Condvar::new(),
+        });
+        let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
+        let request = request.detach(line);
+        let known_as: Arc<Deferred> = Arc::clone(&this);
+        let mut response = response.hand_over(Box::new(known_as));
+        if let Some((stream, _)) = response.stream_mut() {
+            stream.set_wire(Box::new(Queue(Arc::clone(&this))));
+            this.state.lock().stage = Stage::Streaming;
+        }
+        Exchange::new(Box::new(Call { request, response }), this)
+    }
+
+    fn visit(&self) -> Result<Visit> {
+        if !self.crew.visit(|| self.control.is_stopping()) {
+            return Err(CLOSED);
+        }
+        Ok(Visit { engine: self.engine.upgrade(), crew: Arc::clone(&self.crew) })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state.lock().stage == Stage::Closed
+    }
+
+    /// Lets the answer go; `end` is decided with it.
+    fn give(&self, out: Output, end: Option<End>) -> Result<()> {
+        let visit = self.visit()?;
+        {
+            let mut state = self.state.lock();
+            if matches!(state.stage, Stage::Closed | Stage::Answered) {
+                return Err(CLOSED);
+            }
+            state.out.append(out);
+            state.stage = if end.is_some() { Stage::Answered } else { Stage::Streaming };
+            state.end = end;
+        }
+        visit.engine()?.attend(self.id);
+        Ok(())
+    }
+
+    /// Makes bytes of the answer, and lets them go. `settle` makes it complete first.
+    fn answer(&self, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Result<()> {
+        let visit = self.visit()?;
+        let service = &visit.engine()?.service;
+        if self.is_closed() {
+            service.record(&call.request, self.state.lock().instead, 0);
+            return Err(CLOSED);
+        }
+        let Call { request, response } = call;
+        let is_last = request.is_last() || service.control.is_ending();
+        if let Some((stream, out)) = response.stream_mut() {
+            let mut out = std::mem::take(out);
+            let (last, reset) = (is_last || stream.is_last(), stream.ends_by_close());
+            settle(service, request, response);
+            service.conclude_stream(request, response, &mut out);
+            let cut = response.stream_mut().is_none_or(|(stream, _)| stream.is_broken());
+            return self.give(out, Some(End { last, cut, reset }));
+        }
+        settle(service, request, response);
+        service.conclude(request, response);
+        let last = is_last || response.wants_close();
+        let mut out = Output::default();
+        answer::write(service, call, &mut out, &mut Clock::new(), last);
+        self.give(out, Some(End { last, cut: false, reset: false }))
+    }
+
+    /// Nothing calls back from now on, and nothing is at it.
+    fn fall_silent(&self) {
+        let mut state = self.state.lock();
+        let notices = (state.on_close.take(), state.on_ready.take());
+        let here = std::thread::current().id();
+        while state.calling.iter().any(|&thread| thread != here) {
+            self.returned.wait(&mut state);
+        }
+        drop(state);
+        drop(notices);
+    }
+
+    /// Calls a notice, without the lock.
+    fn call<'s>(&'s self, mut state: MutexGuard<'s, State>, notice: Notice) {
+        let here = std::thread::current().id();
+        state.calling.push(here);
+        drop(state);
+        // What it owns is dropped before it counts as returned.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(notice));
+        let mut state = self.state.lock();
+        if let Some(place) = state.calling.iter().position(|&thread| thread == here) {
+            state.calling.swap_remove(place);
+        }
+        drop(state);
+        self.returned.notify_all();
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        let waiting = state.out.len() + state.unsent;
+        waiting == 0 || waiting + state.wanted <= self.limit
+    }
+
+    fn tell_ready(&self) {
+        let mut state = self.state.lock();
+        if !self.has_room(&state) {
+            return;
+        }
+        if let Some(notice) = state.on_ready.take() {
+            self.call(state, notice);
+        }
+    }
+
+    fn tell_gone(&self, mut state: MutexGuard<'_, State>) {
+        state.gone = true;
+        if let Some(notice) = state.on_close.take() {
+            self.call(state, notice);
+        }
+    }
+}
+
+impl Debt for Deferred {
+    fn finish(&self, mut call: Box<Call>) -> Result<()> {
+        let outcome = self.answer(&mut call, |service, request, response| service.settle_deferred(request, response));
+        self.fall_silent();
+        outcome
+    }
+
+    fn abandon(&self, mut call: Box<Call>) {
+        // Whoever waits has left, or is told: there is nothing else to do.
+        let _ = self.answer(&mut call, |service, request, response| match response.stream_mut() {
+            Some((stream, _)) => stream.break_off(),
+            None => service.fail(503, Error::fixed(Kind::Closed, "the handler gave this request up"), None, request, response),
+        });
+        self.fall_silent();
+    }
+
+    fn is_alive(&self) -> bool {
+        let state = self.state.lock();
+        !state.gone && matches!(state.stage, Stage::Open | Stage::Streaming)
+    }
+
+    fn on_close(&self, notice: Notice) {
+        let mut state = self.state.lock();
+        if state.gone || state.stage == Stage::Closed {
+            return self.call(state, notice);
+        }
+        let before = state.on_close.replace(notice);
+        drop(state);
+        drop(before);
+    }
+
+    fn on_ready(&self, notice: Notice) {
+        let mut state = self.state.lock();
+        if self.has_room(&state) || state.stage == Stage::Closed {
+            return self.call(state, notice);
+        }
+        let before = state.on_ready.replace(notice);
+        drop(state);
+        drop(before);
+    }
+}
+
+/// For the connection that waits.
+impl Deferred {
+    /// Takes what was answered so far.
+    pub(super) fn collect(&self) -> Collected {
+        let mut state = self.state.lock();
+        let bytes = if state.out.is_empty() { None } else { Some(std::mem::take(&mut state.out)) };
+        state.unsent += bytes.as_ref().map_or(0, Output::len);
+        Collected { bytes, end: state.end.take() }
+    }
+
+    /// So much of what was collected is not sent.
+    pub(super) fn note_unsent(&self, bytes: usize) {
+        self.state.lock().unsent = bytes;
+        self.tell_ready();
+    }
+
+    /// The client has ended its side; it may still read.
+    pub(super) fn note_gone(&self) {
+        self.tell_gone(self.state.lock());
+    }
+
+    /// The connection decides. False: the exchange had begun to.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state.lock();
+        let first = state.stage == Stage::Open;
+        if state.stage != Stage::Answered {
+            state.stage = Stage::Closed;
+            self.tell_gone(state);
+        }
+        first
+    }
+
+    /// Makes an answer of the library's own. The request is in other hands, so all that is known of it is given.
+    #[allow(clippy::too_many_arguments, reason = "they are what is left of a request that is elsewhere")]
+    pub(super) fn answer_for(
+        &self,
+        code: u16,
+        words: &'static str,
+        method: Method,
+        minor_version: u8,
+        caller: Caller,
+        service: &Service,
+        out: &mut Output,
+    ) {
+        let mut call = Call { request: Request::new(Arc::clone(&service.routes), None), response: Response::new() };
+        call.request.blank(caller, method);
+        call.request.set_minor_version(minor_version);
+        self.state.lock().instead = code;
+        service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
+        answer::write(service, &mut call, out, &mut Clock::new(), true);
+    }
+}
+
+/// What a deferred answer's own response writes to.
+struct Queue(Arc<Deferred>);
+
+impl Wire for Queue {
+    fn make_room(&mut self, bytes: usize) -> Result<()> {
+        let mut state = self.0.state.lock();
+        if state.stage == Stage::Closed {
+            return Err(CLOSED);
+        }
+        state.wanted = bytes;
+        if self.0.has_room(&state) {
+            return Ok(());
+        }
+        Err(Error::fixed(Kind::Limit, "more than stream_buffer_bytes waits for the client; on_ready tells when there is room"))
+    }
+
+    fn send(&mut self, out: &mut Output) -> Result<()> {
+        self.0.give(std::mem::take(out), None)
+    }
+
+    fn receive(&mut self, _into: &mut [u8]) -> Result<usize> {
+        Err(Error::state("a deferred request reads no more of its body"))
+    }
+}
+
+impl Line for Deferred {
+    fn begin_stream(&self, request: &Request, response: &mut Response) -> Result<()> {
+        let visit = self.visit()?;
+        let this = self.this.upgrade().ok_or(CLOSED)?;
+        if self.is_closed() {
+            return Err(CLOSED);
+        }
+        wire::begin(&visit.engine()?.service, request, response, Box::new(Queue(this)))
+    }
+
+    fn open(&self, _request: &Request) -> Result<Box<dyn Wire>> {
+        Err(Error::state("a deferred request reads no more of its body"))
+    }
+
+    fn defer(&self, _request: &Request, _response: &mut Response) -> Result<Exchange> {
+        Err(Error::state("this answer is deferred already"))
+    }
+}

@@ -1,0 +1,53 @@
+//! Output into sockets.
+
+use super::sys::socket;
+use crate::output::{Next, Output, SLICES};
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Bytes sent to one connection in one turn.
+const TURN: usize = 1024 * 1024;
+
+/// What sending came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// All is sent.
+    All,
+    /// The socket takes no more.
+    Blocked,
+    /// The socket may take more, but it is somebody else's turn.
+    Enough,
+}
+
+/// Sends until all is sent, the socket takes no more, or the turn is over.
+pub(super) fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<Sent> {
+    let from = output.sent();
+    while !output.is_empty() {
+        if output.sent() - from >= TURN {
+            return Ok(Sent::Enough);
+        }
+        match send_some(socket, output) {
+            Ok(count) => output.advance(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sent::Blocked),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Sent::All)
+}
+
+/// One call.
+fn send_some(socket: BorrowedFd<'_>, output: &Output) -> io::Result<usize> {
+    if let Some(bytes) = output.single() {
+        return socket::send(socket, bytes);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    match output.next(&mut slices) {
+        Next::Slices { count, more } => socket::send_slices(socket, &slices[..count], more),
+        Next::File { file, offset, len } => match socket::send_file(socket, file.as_fd(), offset, len.min(TURN))? {
+            // It was longer when its length was promised. Nothing can be put in place of what is gone.
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            count => Ok(count),
+        },
+    }
+}

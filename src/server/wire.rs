@@ -1,0 +1,151 @@
+//! A connection in the hands of its handler, which waits for it: streams and bodies that are read go this way.
+
+use super::answer;
+use super::deferred::Deferred;
+use super::engine::Engine;
+use super::pace::{Pace, after, earlier};
+use super::sending::{Sent, send_output};
+use super::slab::Id;
+use super::sys::clock;
+use super::sys::event::{Readiness, wait_ready};
+use crate::error::{Error, Kind, Result};
+use crate::exchange::Exchange;
+use crate::line::{Line, Wire};
+use crate::output::Output;
+use crate::request::Request;
+use crate::response::Response;
+use crate::service::Service;
+use crate::stream::Stream;
+use socket2::SockRef;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// A rate is judged after so much waiting.
+const RATE_GRACE: Duration = Duration::from_secs(5);
+
+const GONE: Error = Error::fixed(Kind::Closed, "the client has left");
+const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
+
+/// The engine, as its requests know it.
+pub(super) struct EngineLine(Weak<Engine>);
+
+impl EngineLine {
+    pub(super) fn new(engine: &Arc<Engine>) -> EngineLine {
+        EngineLine(Arc::downgrade(engine))
+    }
+
+    fn wire(&self, request: &Request) -> Result<(Arc<Engine>, DirectWire)> {
+        let engine = self.0.upgrade().ok_or(STOPPED)?;
+        let (_, ticket) = request.line().ok_or(STOPPED)?;
+        // A descriptor of its own, so that nobody can close it and have another connection in its place.
+        let socket = engine.slab.duplicate(Id::from_token(ticket)).map_err(|error| Error::io("dup", &error))?.ok_or(GONE)?;
+        let pace = engine.service.pace;
+        Ok((engine, DirectWire { socket, pace, waited: Duration::ZERO, received: 0 }))
+    }
+}
+
+impl Line for EngineLine {
+    fn begin_stream(&self, request: &Request, response: &mut Response) -> Result<()> {
+        let (engine, wire) = self.wire(request)?;
+        begin(&engine.service, request, response, Box::new(wire))
+    }
+
+    fn open(&self, request: &Request) -> Result<Box<dyn Wire>> {
+        Ok(Box::new(self.wire(request)?.1))
+    }
+
+    fn defer(&self, request: &Request, response: &mut Response) -> Result<Exchange> {
+        let engine = self.0.upgrade().ok_or(STOPPED)?;
+        let (_, ticket) = request.line().ok_or(STOPPED)?;
+        Ok(Deferred::begin(&engine, Id::from_token(ticket), request, response))
+    }
+}
+
+/// Fixes the head, and lets the body go by `wire`.
+pub(super) fn begin(service: &Service, request: &Request, response: &mut Response, wire: Box<dyn Wire>) -> Result<()> {
+    let encoder = service.dress_stream(request, response)?;
+    let ending = answer::ending(request, response);
+    let last = request.is_last() || service.control.is_ending() || response.wants_close();
+    let last = last || ending == crate::stream::Ending::Close;
+    let mut out = std::mem::take(&mut response.out);
+    answer::write_stream_head(service, request, response, &mut out, last);
+    response.out = out;
+    response.start(Stream::new(ending, last, wire, encoder));
+    Ok(())
+}
+
+/// The socket itself.
+struct DirectWire {
+    socket: OwnedFd,
+    pace: Pace,
+    /// How long was waited for a body, and what came of it.
+    waited: Duration,
+    received: u64,
+}
+
+impl DirectWire {
+    fn is_too_slow(&self) -> bool {
+        let bought = self.received.saturating_mul(1000).checked_div(u64::from(self.pace.min_rate));
+        bought.is_some_and(|ms| self.waited > RATE_GRACE + Duration::from_millis(ms))
+    }
+}
+
+impl Wire for DirectWire {
+    fn make_room(&mut self, _bytes: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn send(&mut self, out: &mut Output) -> Result<()> {
+        let mut since = clock::milliseconds();
+        let mut slow = self.pace.begin(since);
+        loop {
+            let before = out.sent();
+            let sent = send_output(self.socket.as_fd(), out).map_err(|_| GONE)?;
+            if sent == Sent::All {
+                out.clear();
+                return Ok(());
+            }
+            let now = clock::milliseconds();
+            let count = out.sent() - before;
+            if count > 0 {
+                since = now;
+                slow = self.pace.moved(slow, self.pace.write_ms, count, now);
+            }
+            if sent == Sent::Blocked {
+                let left = match earlier(after(since, self.pace.write_ms), slow) {
+                    0 => None,
+                    deadline => Some(Duration::from_millis(u64::try_from(deadline.wrapping_sub(now) as i32).unwrap_or(0))),
+                };
+                if !wait_ready(self.socket.as_fd(), Readiness::Output, left) {
+                    return Err(Error::fixed(Kind::Timeout, "the client took nothing for write_timeout_ms, or less than min_rate_bytes"));
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, into: &mut [u8]) -> Result<usize> {
+        const SLOW: Error = Error::fixed(Kind::Timeout, "the body came more slowly than body_timeout_ms or min_rate_bytes allow");
+        let mut socket = &*SockRef::from(&self.socket);
+        loop {
+            match socket.read(into) {
+                Ok(count) => {
+                    self.received += count as u64;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let pause = (self.pace.body_ms > 0).then(|| Duration::from_millis(u64::from(self.pace.body_ms)));
+                    let began = std::time::Instant::now();
+                    let ready = wait_ready(self.socket.as_fd(), Readiness::Input, pause);
+                    self.waited += began.elapsed();
+                    if !ready || self.is_too_slow() {
+                        return Err(SLOW);
+                    }
+                }
+                Err(_) => return Err(GONE),
+            }
+        }
+    }
+}

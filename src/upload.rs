@@ -1,0 +1,207 @@
+//! A body that its handler reads itself, while it comes.
+
+use crate::error::{Error, Kind, Result};
+use crate::http::body::Chunked;
+use crate::http::refusal::Refusal;
+use crate::line::Wire;
+use crate::output::Output;
+use crate::request::Request;
+
+/// Room for one receive of a chunked body.
+const INPUT_BYTES: usize = 64 * 1024;
+
+/// How the end of a body is told.
+pub(crate) enum Framing {
+    /// So many bytes have not been read yet.
+    Length(u64),
+    Chunked(Chunked),
+}
+
+/// The body of a route with `body = stream`.
+pub(crate) struct Upload {
+    framing: Framing,
+    /// What was received and not read yet.
+    bytes: Vec<u8>,
+    /// Data to be read lies in `bytes[at..data_end]`, what is not decoded yet from `raw` on.
+    at: usize,
+    data_end: usize,
+    raw: usize,
+    done: bool,
+    /// Does the client wait to be told to go on?
+    awaits_continue: bool,
+    wire: Option<Box<dyn Wire>>,
+    /// Why it cannot be read to its end: the status that says so to the client, and the words.
+    failure: Option<Failure>,
+}
+
+/// Why a body cannot be read to its end.
+#[derive(Clone, Copy)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) code: u16,
+    pub(crate) words: &'static str,
+}
+
+/// What is left of a body when its handler has returned.
+pub(crate) struct Unread {
+    /// What was received of it, and behind it.
+    pub(crate) bytes: Vec<u8>,
+    /// How its end is told; None where it was read to its end.
+    pub(crate) framing: Option<Framing>,
+    pub(crate) awaits_continue: bool,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Upload {
+    /// A body of which `received` is there already.
+    pub(crate) fn new(framing: Framing, received: Vec<u8>, expects_continue: bool) -> Upload {
+        Upload {
+            // RFC 9110 10.1.1: "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the
+            // content".
+            awaits_continue: expects_continue && received.is_empty(),
+            framing,
+            bytes: received,
+            at: 0,
+            data_end: 0,
+            raw: 0,
+            done: false,
+            wire: None,
+            failure: None,
+        }
+    }
+
+    /// Reads some bytes, waiting for them; none is the end.
+    pub(crate) fn read(&mut self, request: &Request, into: &mut [u8]) -> Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if let Some(Failure { kind, words, .. }) = self.failure {
+                return Err(Error::fixed(kind, words));
+            }
+            let count = self.take_in(into).or_else(|refusal| Err(self.refuse(refusal)))?;
+            if count > 0 || self.done {
+                return Ok(count);
+            }
+            let count = self.wait(request, into).map_err(|error| self.fail(error))?;
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Gives what was received.
+    fn take_in(&mut self, into: &mut [u8]) -> std::result::Result<usize, Refusal> {
+        match &mut self.framing {
+            Framing::Length(left) => {
+                let here = (self.bytes.len() - self.raw) as u64;
+                let count = here.min(*left).min(into.len() as u64) as usize;
+                into[..count].copy_from_slice(&self.bytes[self.raw..self.raw + count]);
+                self.raw += count;
+                *left -= count as u64;
+                self.done = *left == 0;
+                Ok(count)
+            }
+            Framing::Chunked(decoder) => {
+                if self.at == self.data_end && !self.done {
+                    let decoded = decoder.decode(&mut self.bytes, self.raw, self.raw)?;
+                    (self.at, self.data_end, self.raw, self.done) = (self.raw, decoded.data_end, decoded.consumed, decoded.done);
+                }
+                let count = (self.data_end - self.at).min(into.len());
+                into[..count].copy_from_slice(&self.bytes[self.at..self.at + count]);
+                self.at += count;
+                // The end is told when all was read.
+                if count > 0 || self.at < self.data_end { Ok(count) } else { Ok(0) }
+            }
+        }
+    }
+
+    /// Waits for more. Bytes of a body whose length is known go to where they are wanted at once.
+    fn wait(&mut self, request: &Request, into: &mut [u8]) -> Result<usize> {
+        let wire = match &mut self.wire {
+            Some(wire) => wire,
+            None => {
+                let (line, _) = request.line().ok_or(Error::state("there is no connection to read from"))?;
+                self.wire.insert(line.open(request)?)
+            }
+        };
+        if std::mem::take(&mut self.awaits_continue) {
+            let mut out = Output::default();
+            out.bytes_mut().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            wire.send(&mut out)?;
+        }
+        let count = match &mut self.framing {
+            Framing::Length(left) => {
+                let most = into.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let count = wire.receive(&mut into[..most])?;
+                *left -= count as u64;
+                self.done = *left == 0;
+                count
+            }
+            Framing::Chunked(_) => {
+                self.bytes.resize(INPUT_BYTES, 0);
+                let received = wire.receive(&mut self.bytes);
+                let count = *received.as_ref().unwrap_or(&0);
+                self.bytes.truncate(count);
+                (self.at, self.data_end, self.raw) = (0, 0, 0);
+                received?;
+                if count > 0 {
+                    return Ok(0);
+                }
+                count
+            }
+        };
+        if count == 0 {
+            return Err(self.refuse(Refusal::Incomplete));
+        }
+        Ok(count)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Error {
+        let (code, words) = refusal.explain();
+        let kind = match refusal {
+            Refusal::BodyLength | Refusal::TrailerLength => Kind::Limit,
+            Refusal::Incomplete => Kind::Closed,
+            _ => Kind::Invalid,
+        };
+        self.failure = Some(Failure { kind, code, words });
+        Error::fixed(kind, words)
+    }
+
+    /// Notes that waiting failed, unless it is known better.
+    fn fail(&mut self, error: Error) -> Error {
+        let (code, words) = match error.kind() {
+            Kind::Timeout => (408, "the body came more slowly than body_timeout_ms or min_rate_bytes allow"),
+            _ => (400, "the connection was broken before the request was complete"),
+        };
+        self.failure.get_or_insert(Failure { kind: error.kind(), code, words });
+        error
+    }
+
+    /// Why it cannot be read to its end, if that is so.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// What is left, when nobody reads any more.
+    pub(crate) fn into_unread(mut self) -> Unread {
+        // Decoding what is there may find the end.
+        if let (Framing::Chunked(decoder), false, None) = (&mut self.framing, self.done, self.failure) {
+            if let Ok(decoded) = decoder.decode(&mut self.bytes, self.raw, self.raw) {
+                (self.raw, self.done) = (decoded.consumed, decoded.done);
+            } else {
+                self.failure = Some(Failure { kind: Kind::Invalid, code: 400, words: "the rest of the body is malformed" });
+            }
+        }
+        if let Framing::Length(0) = self.framing {
+            self.done = true;
+        }
+        self.bytes.drain(..self.raw);
+        Unread {
+            bytes: self.bytes,
+            framing: if self.done { None } else { Some(self.framing) },
+            awaits_continue: self.awaits_continue,
+            failure: self.failure,
+        }
+    }
+}
