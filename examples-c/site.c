@@ -1,23 +1,34 @@
-/* The example site: one page that lists routes to try, and the routes. `make run` builds and starts it.
+/* The example site: one page to try everything on, and what is behind it. `make run` builds and starts it.
  *
- * The page is at the end of the handlers, in three parts: markup, style, script. Nothing is loaded from elsewhere.
+ *     ./site 8080 examples-c
+ *
+ * The second argument is the folder that has site/ (the page) and public/ (some files).
  */
 #include <hasty.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <threads.h>
+#include <time.h>
 
 #define HANDLER(name) static hasty_status name(const hasty_request *req, hasty_response *res, void *user_data)
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wunused-parameter" /* not every handler needs all of its arguments */
 #endif
 
+static hasty_app *app;
+
 static hasty_json *json_of(hasty_str text)
 {
     return text.data ? hasty_json_new_string(text.data, text.len) : hasty_json_new_null();
+}
+
+static hasty_json *json_text(const char *text)
+{
+    return hasty_json_new_string(text, strlen(text));
 }
 
 /* Sends `value` and frees it. */
@@ -28,7 +39,21 @@ static hasty_status send_value(hasty_response *res, hasty_json *value)
     return status;
 }
 
-/* ---- the routes ---- */
+static hasty_status send_error(hasty_response *res, int32_t code, hasty_str reason)
+{
+    hasty_json *answer = hasty_json_new_object();
+    hasty_json_set(answer, "error", json_of(reason));
+    hasty_response_set_status(res, code);
+    return send_value(res, answer);
+}
+
+static void pause_ms(int ms)
+{
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    thrd_sleep(&pause, NULL); /* a handler may block: it holds one thread and nobody's connection */
+}
+
+/* ---- routes ---- */
 
 HANDLER(hello)
 {
@@ -38,7 +63,7 @@ HANDLER(hello)
     return send_value(res, answer);
 }
 
-HANDLER(files)
+HANDLER(rest)
 {
     hasty_json *answer = hasty_json_new_object();
     hasty_json_set(answer, "rest", json_of(hasty_request_param(req, "rest")));
@@ -75,10 +100,7 @@ HANDLER(echo)
     const hasty_json *value; /* borrowed from the request */
     if (hasty_request_json(req, &value) == HASTY_OK)
         return hasty_response_send_json_value(res, value);
-    hasty_json *answer = hasty_json_new_object();
-    hasty_json_set(answer, "error", json_of(hasty_last_error()));
-    hasty_response_set_status(res, 400);
-    return send_value(res, answer);
+    return send_error(res, 400, hasty_last_error());
 }
 
 HANDLER(greet)
@@ -127,161 +149,246 @@ HANDLER(old)
     return hasty_response_send_redirect(res, 302, "/whoami");
 }
 
-HANDLER(slow)
-{
-    struct timespec second = {.tv_sec = 1};
-    thrd_sleep(&second, NULL); /* a handler may block: it holds one thread and nobody's connection */
-    return hasty_response_send_json(res, "{\"slept\":\"one second, and nobody else had to wait\"}");
-}
-
 HANDLER(fail)
 {
     return HASTY_ERR_IO; /* anything but OK is logged and answered with 500 */
 }
 
-/* ---- the page ---- */
-
-static const char page[] =
-    "<!doctype html>\n"
-    "<html lang=\"en\">\n"
-    "<meta charset=\"utf-8\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-    "<title>hasty</title>\n"
-    "<link rel=\"icon\" href=\"data:,\">\n"
-    "<link rel=\"stylesheet\" href=\"/site.css\">\n"
-    "<header>\n"
-    "  <h1>hasty<span>an HTTP server inside your program</span></h1>\n"
-    "  <p>This page and every route on it are one C file, <code>examples-c/site.c</code>.\n"
-    "  Change a target or a body, send it, and read what comes back.</p>\n"
-    "</header>\n"
-    "<main>\n"
-    "  <section id=\"routes\" aria-label=\"Routes to try\"></section>\n"
-    "  <aside aria-live=\"polite\">\n"
-    "    <h2>Answer</h2>\n"
-    "    <p id=\"line\">Nothing sent yet.</p>\n"
-    "    <pre id=\"head\"></pre>\n"
-    "    <pre id=\"body\"></pre>\n"
-    "  </aside>\n"
-    "</main>\n"
-    "<script src=\"/site.js\"></script>\n"
-    "</html>\n";
-
-static const char style[] =
-    ":root { color-scheme: light dark; --ink: #1c2430; --soft: #5d6b7c; --line: #dde3ea; --paper: #f6f8fa;\n"
-    "  --card: #fff; --accent: #c2410c; --good: #15803d; --warn: #b45309; --bad: #b91c1c; }\n"
-    "@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #93a1b3; --line: #2b3542;\n"
-    "  --paper: #12171e; --card: #1a212b; --accent: #fb923c; --good: #4ade80; --warn: #fbbf24; --bad: #f87171; } }\n"
-    "* { box-sizing: border-box; }\n"
-    "body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.25rem 3rem; background: var(--paper);\n"
-    "  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }\n"
-    "h1 { margin: 0; font-size: 2.25rem; letter-spacing: -.03em; color: var(--accent); }\n"
-    "h1 span { margin-left: .75rem; font-size: 1rem; font-weight: 400; letter-spacing: 0; color: var(--soft); }\n"
-    "h2 { margin: 0 0 .5rem; font-size: 1rem; }\n"
-    "header p { margin: .25rem 0 1.75rem; color: var(--soft); }\n"
-    "code, pre, input, textarea, .method { font: 14px/1.5 ui-monospace, monospace; }\n"
-    "main { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.25rem; align-items: start; }\n"
-    "form, aside { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;\n"
-    "  padding: .75rem .9rem; }\n"
-    "form { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr) auto; gap: .35rem .6rem;\n"
-    "  align-items: center; margin-bottom: .6rem; }\n"
-    "form p { grid-column: 2 / -1; margin: 0; font-size: .875rem; color: var(--soft); }\n"
-    ".method { font-weight: 700; color: var(--accent); }\n"
-    "input, textarea { width: 100%; padding: .3rem .5rem; color: inherit; background: var(--paper);\n"
-    "  border: 1px solid var(--line); border-radius: .35rem; }\n"
-    "textarea { grid-column: 2 / 3; resize: vertical; }\n"
-    "button { padding: .35rem .9rem; font: inherit; font-weight: 600; color: var(--card); cursor: pointer;\n"
-    "  background: var(--accent); border: 0; border-radius: .35rem; }\n"
-    "button:hover { filter: brightness(1.1); }\n"
-    ":focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }\n"
-    "aside { position: sticky; top: 1rem; }\n"
-    "#line { margin: 0 0 .75rem; font-weight: 600; }\n"
-    "#line.good { color: var(--good); } #line.warn { color: var(--warn); } #line.bad { color: var(--bad); }\n"
-    "pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }\n"
-    "#head { color: var(--soft); } #body:not(:empty) { margin-top: .75rem; padding-top: .75rem;\n"
-    "  border-top: 1px solid var(--line); max-height: 50vh; overflow: auto; }\n"
-    "@media (max-width: 52rem) { main { grid-template-columns: minmax(0, 1fr); }\n"
-    "  aside { order: -1; z-index: 1; } #body { max-height: 30vh !important; }\n"
-    "  h1 span { display: block; margin: 0; } }\n";
-
-static const char script[] =
-    "const form = 'application/x-www-form-urlencoded', json = 'application/json';\n"
-    "const routes = [\n"
-    "  ['GET', '/hello/Ada%20Lovelace', 'A parameter: its segment, decoded once.'],\n"
-    "  ['GET', '/files/docs/a%2Fb.txt', 'A rest of the path. An escaped slash stays inside its segment.'],\n"
-    "  ['GET', '/search?q=fast+http&tag=c&tag=python', 'A query: the first value by name, or all of them.'],\n"
-    "  ['POST', '/echo', 'JSON there and back; members keep their order.', json,\n"
-    "    '{\"name\": \"Ada\", \"languages\": [\"en\", \"fr\"]}'],\n"
-    "  ['POST', '/echo', 'JSON that is malformed: 400, with line and column.', json, '{\\n  \"name\": Ada\\n}'],\n"
-    "  ['POST', '/greet', 'A form, as a browser sends it.', form, 'name=Ada+Lovelace&city=London'],\n"
-    "  ['GET', '/visits', 'A cookie that counts. It is HttpOnly and SameSite=Lax unless you say otherwise.'],\n"
-    "  ['DELETE', '/visits', 'The cookie is deleted; 204 has no body.'],\n"
-    "  ['GET', '/old', 'A redirect, which your browser follows.'],\n"
-    "  ['GET', '/whoami', 'Your request as the handler sees it.'],\n"
-    "  ['GET', '/slow', 'A handler that sleeps for a second. Send others meanwhile.'],\n"
-    "  ['HEAD', '/whoami', 'Answered from GET, without the body.'],\n"
-    "  ['OPTIONS', '/visits', 'Answered from the routes.'],\n"
-    "  ['GET', '/nowhere', 'No route: 404.'],\n"
-    "  ['PUT', '/visits', 'A path known under other methods: 405, with Allow.'],\n"
-    "  ['GET', '/fail', 'A handler that fails: 500, and the connection lives on.'],\n"
-    "];\n"
-    "const $ = id => document.getElementById(id);\n"
-    "const make = (name, more) => Object.assign(document.createElement(name), more);\n"
-    "let latest = 0;\n"
-    "async function send(method, target, type, text) {\n"
-    "  const mine = ++latest, start = performance.now();\n"
-    "  $('line').className = ''; $('line').textContent = `${method} ${target} ...`;\n"
-    "  $('head').textContent = $('body').textContent = '';\n"
-    "  let line, head = '', body = '', kind = 'bad';\n"
-    "  try {\n"
-    "    const options = text === undefined ? { method } : { method, body: text, headers: { 'Content-Type': type } };\n"
-    "    const answer = await fetch(target, options);\n"
-    "    body = await answer.text();\n"
-    "    const took = (performance.now() - start).toFixed(1);\n"
-    "    line = `${answer.status} ${answer.statusText} in ${took} ms`;\n"
-    "    if (answer.redirected) line += `, after a redirect to ${new URL(answer.url).pathname}`;\n"
-    "    head = [...answer.headers].map(pair => pair.join(': ')).join('\\n');\n"
-    "    kind = answer.status < 400 ? 'good' : answer.status < 500 ? 'warn' : 'bad';\n"
-    "    try { body = JSON.stringify(JSON.parse(body), null, 2); } catch { /* shown as it is */ }\n"
-    "  } catch (error) { line = String(error); }\n"
-    "  if (mine !== latest) return;\n"
-    "  $('line').textContent = line; $('line').className = kind;\n"
-    "  $('head').textContent = head; $('body').textContent = body;\n"
-    "}\n"
-    "for (const [method, target, about, type, text] of routes) {\n"
-    "  const row = make('form'), where = make('input', { value: target, ariaLabel: 'Target', spellcheck: false });\n"
-    "  row.append(make('span', { className: 'method', textContent: method }), where,\n"
-    "    make('button', { textContent: 'Send' }));\n"
-    "  const what = text === undefined ? undefined :\n"
-    "    make('textarea', { value: text, ariaLabel: 'Body', rows: text.split('\\n').length, spellcheck: false });\n"
-    "  if (what) row.append(what);\n"
-    "  row.append(make('p', { textContent: about }));\n"
-    "  row.onsubmit = event => { event.preventDefault(); send(method, where.value, type, what?.value); };\n"
-    "  $('routes').append(row);\n"
-    "}\n"
-    "document.querySelector('form').requestSubmit();\n";
-
-typedef struct part {
-    const char *type, *text;
-    size_t len;
-} part;
-
-static part parts[] = {
-    {"text/html; charset=utf-8", page, sizeof page - 1},
-    {"css", style, sizeof style - 1},
-    {"js", script, sizeof script - 1},
-};
-
-HANDLER(send_part)
+HANDLER(text)
 {
-    const part *p = user_data;
-    hasty_response_set_type(res, p->type);
-    hasty_response_set_header(res, "Cache-Control", "no-cache");
-    return hasty_response_send_owned(res, p->text, p->len, NULL, NULL); /* it lives as long as the program: no copy */
+    return hasty_response_send_json(res, user_data);
+}
+
+/* What is long and of a type that compresses well goes out compressed, to those who take it. */
+HANDLER(words)
+{
+    static const char line[] = "The same words over and over again are what a compressor likes best.\n";
+    char *all = malloc(1500 * (sizeof line - 1));
+    for (size_t i = 0; i < 1500; i++)
+        memcpy(all + i * (sizeof line - 1), line, sizeof line - 1);
+    hasty_response_set_type(res, "text/plain; charset=utf-8");
+    return hasty_response_send_owned(res, all, 1500 * (sizeof line - 1), all, free); /* not copied; freed when it was sent */
+}
+
+/* ---- middleware ---- */
+
+HANDLER(members_only)
+{
+    hasty_str given = hasty_request_header(req, "Authorization");
+    if (given.data && strcmp(given.data, "Bearer open-sesame") == 0) {
+        hasty_request_set_local(req, "member", "Ada", NULL);
+        return HASTY_NEXT;
+    }
+    hasty_response_set_header(res, "WWW-Authenticate", "Bearer");
+    hasty_response_set_status(res, 401);
+    return hasty_response_send_json(res, "{\"error\":\"members only\"}");
+}
+
+HANDLER(member)
+{
+    hasty_json *answer = hasty_json_new_object();
+    hasty_json_set(answer, "welcome", json_text(hasty_request_local(req, "member")));
+    return send_value(res, answer);
+}
+
+/* Every error that the library itself answers with, in the shape of this site. */
+HANDLER(error_as_json)
+{
+    return send_error(res, hasty_response_status(res), hasty_last_error());
+}
+
+/* ---- uploads ---- */
+
+HANDLER(upload)
+{
+    hasty_json *answer = hasty_json_new_object(), *files = hasty_json_new_array();
+    hasty_file file = {.size = sizeof file};
+    for (size_t i = 0; hasty_request_file_at(req, i, &file) == HASTY_OK; i++) {
+        hasty_json *one = hasty_json_new_object();
+        hasty_json_set(one, "name", json_of(file.filename));
+        hasty_json_set(one, "type", json_of(file.content_type));
+        hasty_json_set(one, "bytes", hasty_json_new_int((int64_t)file.length));
+        hasty_json_set(one, "kept", json_text(file.path ? "in a file" : "in memory")); /* until the request ends */
+        hasty_json_push(files, one);
+    }
+    hasty_json_set(answer, "title", json_of(hasty_request_form(req, "title")));
+    hasty_json_set(answer, "files", files);
+    return send_value(res, answer);
+}
+
+/* Reads a body of any length in pieces: the client is slowed down to the pace of this loop. */
+HANDLER(measure)
+{
+    char piece[16384];
+    size_t got = 1;
+    int64_t bytes = 0, pieces = 0;
+    while (got != 0) {
+        if (hasty_request_read(req, piece, sizeof piece, &got) != HASTY_OK)
+            return HASTY_ERR_CLOSED; /* the client has gone, or was too slow */
+        bytes += (int64_t)got;
+        pieces += got != 0;
+    }
+    hasty_json *answer = hasty_json_new_object();
+    hasty_json_set(answer, "bytes", hasty_json_new_int(bytes));
+    hasty_json_set(answer, "pieces", hasty_json_new_int(pieces));
+    return send_value(res, answer);
+}
+
+/* ---- streams ---- */
+
+HANDLER(slow)
+{
+    pause_ms(1000);
+    return hasty_response_send_json(res, "{\"slept\":\"one second, and nobody else had to wait\"}");
+}
+
+HANDLER(countdown)
+{
+    static const char *const pieces[] = {"three\n", "two\n", "one\n", "almost\n", "now\n"};
+    hasty_response_set_type(res, "text/plain; charset=utf-8");
+    for (int i = 0; i < 5; i++) {
+        if (i > 0)
+            pause_ms(200);
+        if (hasty_response_write(res, pieces[i], strlen(pieces[i])) != HASTY_OK)
+            return HASTY_ERR_CLOSED; /* nobody reads on */
+    }
+    return HASTY_OK;
+}
+
+static void let_go(void *exchange)
+{
+    hasty_exchange_free(exchange);
+}
+
+/* Promises an answer and never gives it. When the library has given up on it, all that is left is to free it. */
+HANDLER(forgotten)
+{
+    hasty_exchange *exchange;
+    if (hasty_response_defer(res, &exchange) != HASTY_OK)
+        return HASTY_ERR_STATE;
+    hasty_exchange_on_close(exchange, let_go, exchange, NULL);
+    return HASTY_OK;
+}
+
+/* ---- events: a clock and the access log, for any number of watchers on one thread ---- */
+
+enum { MOST_WATCHERS = 1000, MOST_LINES = 64 };
+
+/* The lines for the log, from the threads that answer to the one that tells. */
+static struct {
+    mtx_t lock;
+    cnd_t more;
+    char *lines[MOST_LINES];
+    size_t count;
+    uint64_t served;
+    int done;
+} news;
+
+static struct {
+    mtx_t lock;
+    hasty_exchange *all[MOST_WATCHERS];
+    size_t count;
+} watchers;
+
+/* The answer begins with the next second and ends when the watcher leaves; until then no thread waits with it. */
+HANDLER(watch)
+{
+    mtx_lock(&watchers.lock);
+    hasty_status status = watchers.count == MOST_WATCHERS ? HASTY_ERR_LIMIT : hasty_response_defer(res, &watchers.all[watchers.count]);
+    watchers.count += status == HASTY_OK;
+    mtx_unlock(&watchers.lock);
+    if (status == HASTY_ERR_LIMIT)
+        return hasty_response_send_status(res, 503);
+    return status;
+}
+
+/* Writing to an exchange never waits. It fails when the watcher has gone or reads too slowly: then it is let go. */
+static size_t tell(const char *event, const char *data)
+{
+    mtx_lock(&watchers.lock);
+    for (size_t i = watchers.count; i-- > 0;)
+        if (hasty_response_write_event(hasty_exchange_response(watchers.all[i]), event, data, NULL) != HASTY_OK) {
+            hasty_exchange_free(watchers.all[i]);
+            watchers.all[i] = watchers.all[--watchers.count];
+        }
+    size_t count = watchers.count;
+    mtx_unlock(&watchers.lock);
+    return count;
+}
+
+/* Runs on whichever thread has answered, also on one that holds watchers.lock: here it only leaves a line. */
+static void on_access(const hasty_access *record, void *user_data)
+{
+    size_t needed = 0;
+    hasty_access_to_text(record, "json", NULL, 0, &needed);
+    char *line = malloc(needed);
+    if (line == NULL || hasty_access_to_text(record, "json", line, needed, NULL) != HASTY_OK) {
+        free(line);
+        return;
+    }
+    mtx_lock(&news.lock);
+    news.served++;
+    if (news.count < MOST_LINES) {
+        news.lines[news.count++] = line;
+        line = NULL;
+    }
+    cnd_signal(&news.more);
+    mtx_unlock(&news.lock);
+    free(line); /* under load the log shows a part only */
+}
+
+static void tell_time(time_t seconds, uint64_t served)
+{
+    static size_t watching;
+    int s = (int)(seconds % 86400);
+    char data[128];
+    snprintf(data, sizeof data, "{\"time\":\"%02d:%02d:%02d\",\"watching\":%zu,\"served\":%" PRIu64 "}", s / 3600, s / 60 % 60, s % 60, watching, served);
+    watching = tell("time", data);
+}
+
+/* Tells the news as they come, and the time with every second. */
+static int tell_all(void *unused)
+{
+    struct timespec next, now;
+    timespec_get(&next, TIME_UTC);
+    for (next.tv_nsec = 0;;) {
+        char *lines[MOST_LINES];
+        mtx_lock(&news.lock);
+        while (news.count == 0 && !news.done && cnd_timedwait(&news.more, &news.lock, &next) == thrd_success)
+            ;
+        size_t count = news.count;
+        memcpy(lines, news.lines, count * sizeof *lines);
+        news.count = 0;
+        uint64_t served = news.served;
+        int done = news.done;
+        mtx_unlock(&news.lock);
+
+        for (size_t i = 0; i < count; i++) {
+            tell("access", lines[i]);
+            free(lines[i]);
+        }
+        if (done)
+            return 0;
+        timespec_get(&now, TIME_UTC);
+        if (now.tv_sec >= next.tv_sec) {
+            tell_time(now.tv_sec, served);
+            next.tv_sec = now.tv_sec + 1;
+        }
+    }
+}
+
+static void stop_telling(thrd_t teller)
+{
+    mtx_lock(&news.lock);
+    news.done = 1;
+    cnd_signal(&news.more);
+    mtx_unlock(&news.lock);
+    thrd_join(teller, NULL);
+    while (watchers.count > 0)
+        hasty_exchange_free(watchers.all[--watchers.count]);
 }
 
 /* ---- the program ---- */
-
-static hasty_app *app;
 
 static void on_signal(int number)
 {
@@ -293,6 +400,59 @@ static void on_log(int32_t level, const hasty_str *message, void *user_data)
     static const char *const names[] = {"", "error", "warning", "info", "debug"};
     if (level <= HASTY_LOG_WARN)
         fprintf(stderr, "%s: %s\n", names[level], message->data);
+}
+
+static hasty_status add_folders(const char *folder)
+{
+    char page[4096], files[4096];
+    snprintf(page, sizeof page, "%s/site", folder);
+    snprintf(files, sizeof files, "%s/public", folder);
+    hasty_static fresh = {.size = sizeof fresh, .cache_control = "no-cache"};
+    hasty_static listed = {.size = sizeof listed, .cache_control = "max-age=60", .list = 1};
+    hasty_status status = hasty_app_static(app, "/", page, &fresh);
+    return status ? status : hasty_app_static(app, "/public", files, &listed);
+}
+
+static int add_routes(void)
+{
+    return hasty_app_get(app, "/hello/:name", hello, NULL)
+        || hasty_app_get(app, "/rest/*rest", rest, NULL)
+        || hasty_app_get(app, "/search", search, NULL)
+        || hasty_app_post(app, "/echo", echo, NULL)
+        || hasty_app_post(app, "/greet", greet, NULL)
+        || hasty_app_get(app, "/visits", visits, NULL)
+        || hasty_app_delete(app, "/visits", forget, NULL)
+        || hasty_app_get(app, "/old", old, NULL)
+        || hasty_app_get(app, "/whoami", whoami, NULL)
+        || hasty_app_get(app, "/words", words, NULL)
+        || hasty_app_get(app, "/fail", fail, NULL)
+        || hasty_app_use(app, "/members", members_only, NULL, NULL)
+        || hasty_app_get(app, "/members/me", member, NULL)
+        || hasty_app_post(app, "/upload", upload, NULL)
+        || hasty_app_set_route_option(app, "POST", "/upload", "max_body_bytes", "104857600") /* 100 MiB */
+        || hasty_app_post(app, "/measure", measure, NULL)
+        || hasty_app_set_route_option(app, "POST", "/measure", "body", "stream")
+        || hasty_app_post(app, "/small", text, "{}")
+        || hasty_app_set_route_option(app, "POST", "/small", "max_body_bytes", "65536")
+        || hasty_app_get(app, "/slow", slow, NULL)
+        || hasty_app_get(app, "/countdown", countdown, NULL)
+        || hasty_app_get(app, "/forgotten", forgotten, NULL)
+        || hasty_app_set_route_option(app, "GET", "/forgotten", "exchange_timeout_ms", "1000")
+        || hasty_app_get(app, "/events", watch, NULL)
+        || hasty_app_get(app, "/limited", text, "{\"knock\":\"come in\"}")
+        || hasty_app_rate_limit(app, "/limited", 10, 5, NULL, NULL, NULL) /* a minute, at once */
+        || hasty_app_any(app, "/open/greeting", text, "{\"hello\":\"whoever you are\"}")
+        || hasty_app_any(app, "/trusting/greeting", text, "{\"hello\":\"somebody I trust\"}");
+}
+
+/* The page fetches from its own server under another name: localhost for 127.0.0.1 and the reverse. */
+static int add_policies(void)
+{
+    char origins[128];
+    snprintf(origins, sizeof origins, "http://127.0.0.1:%" PRId32 ", http://localhost:%" PRId32, hasty_app_port(app), hasty_app_port(app));
+    hasty_cors open = {.size = sizeof open, .expose = "Server"};
+    hasty_cors trusting = {.size = sizeof trusting, .origins = origins, .methods = "GET", .credentials = 1};
+    return hasty_app_cors(app, "/open", &open) || hasty_app_cors(app, "/trusting", &trusting);
 }
 
 /* The wanted port; without one 8080, or a free one where that is taken. */
@@ -308,25 +468,20 @@ static hasty_status listen_on(const char *wanted)
 
 int main(int argc, char **argv)
 {
+    thrd_t teller;
+    if (mtx_init(&news.lock, mtx_plain) || mtx_init(&watchers.lock, mtx_plain) || cnd_init(&news.more) || thrd_create(&teller, tell_all, NULL))
+        return 1;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     int failed = hasty_app_new(NULL, &app)
               || hasty_app_on_log(app, on_log, NULL, NULL)
-              || hasty_app_get(app, "/", send_part, &parts[0])
-              || hasty_app_get(app, "/site.css", send_part, &parts[1])
-              || hasty_app_get(app, "/site.js", send_part, &parts[2])
-              || hasty_app_get(app, "/hello/:name", hello, NULL)
-              || hasty_app_get(app, "/files/*rest", files, NULL)
-              || hasty_app_get(app, "/search", search, NULL)
-              || hasty_app_post(app, "/echo", echo, NULL)
-              || hasty_app_post(app, "/greet", greet, NULL)
-              || hasty_app_get(app, "/visits", visits, NULL)
-              || hasty_app_delete(app, "/visits", forget, NULL)
-              || hasty_app_get(app, "/old", old, NULL)
-              || hasty_app_get(app, "/whoami", whoami, NULL)
-              || hasty_app_get(app, "/slow", slow, NULL)
-              || hasty_app_get(app, "/fail", fail, NULL)
-              || listen_on(argc > 1 ? argv[1] : getenv("PORT"));
+              || hasty_app_on_access(app, on_access, NULL, NULL)
+              || hasty_app_on_error(app, error_as_json, NULL, NULL)
+              || hasty_app_secure_headers(app)
+              || add_folders(argc > 2 ? argv[2] : "examples-c")
+              || add_routes()
+              || listen_on(argc > 1 ? argv[1] : getenv("PORT"))
+              || add_policies();
     if (!failed) {
         printf("http://127.0.0.1:%" PRId32 "/\n", hasty_app_port(app));
         fflush(stdout);
@@ -336,6 +491,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "site: %s\n", hasty_last_error().data);
     signal(SIGINT, SIG_DFL); /* nothing is left to stop */
     signal(SIGTERM, SIG_DFL);
+    stop_telling(teller);
     hasty_app_free(app);
     return failed;
 }

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -23,7 +24,9 @@ sys.path.insert(0, str(ROOT / "tests/lib"))
 from protocol import done, expect, not_ok  # noqa: E402
 from serving import Served  # noqa: E402
 
-LONGEST = 60
+LONGEST = 70
+# What differs from one answer to the next.
+OF_THE_MOMENT = ("Date", "Server-Timing", "X-Request-ID")
 
 
 class Conversation:
@@ -35,6 +38,8 @@ class Conversation:
         self.method, self.target = sent[0].split()
         head, self.sent_body = self._split(sent[1:])
         self.sent_headers = [tuple(line.split(": ", 1)) for line in head]
+        if any(value.startswith("multipart/") for _, value in self.sent_headers):
+            self.sent_body = self.sent_body.replace("\n", "\r\n")
         status, *kind = answer[0].split(" ", 1)
         self.status, self.kind = int(status), kind[0] if kind else None
         head, self.body = self._split(answer[1:])
@@ -56,7 +61,7 @@ class Conversation:
         if self.kind and answer.header("Content-Type") != self.kind:
             return f"Content-Type {answer.header('Content-Type')!r}, not {self.kind!r}"
         for name, value in self.headers:
-            if parts(answer.header(name)) != parts(value):
+            if parts(answer.header(name)) != (None if value == "(absent)" else parts(value)):
                 return f"{name} {answer.header(name)!r}, not {value!r}"
         if self.body is not None and not matches(self.body, answer.body):
             return f"body {answer.body!r}, not {self.body!r}"
@@ -67,15 +72,17 @@ class Answer:
     def __init__(self, response):
         self.status = response.status
         self.headers = response.getheaders()
-        self.body = response.read().decode("utf-8", "surrogateescape")
+        self.goes_on = self.header("Content-Type") == "text/event-stream"
+        body = b"".join(iter(response.readline, b"\n")).removesuffix(b"\n") if self.goes_on else response.read()
+        self.body = body.decode("utf-8", "surrogateescape")
 
     def header(self, name):
         return ", ".join(value for known, value in self.headers if known.lower() == name.lower()) or None
 
     def comparable(self):
         """The answer as lines, without what may differ from one second to the next."""
-        headers = sorted(f"{name}: {value}" for name, value in self.headers if name not in ("Date", "X-Request-ID"))
-        return [str(self.status), *headers, "", *self.body.splitlines()]
+        headers = sorted(f"{name}: {value}" for name, value in self.headers if name not in OF_THE_MOMENT)
+        return [str(self.status), *headers, "", *([] if self.goes_on else self.body.splitlines())]
 
 
 def parts(value):
@@ -142,11 +149,16 @@ def hold(label, command, conversations):
     return answers
 
 
-def refuses_a_taken_port(label, command):
+def arguments(name, port, scratch):
+    """What follows the program: the port, if one is asked for, and a folder for those that write files."""
+    return [port or "0", scratch] if name == "upload" else [port] if port else []
+
+
+def refuses_a_taken_port(label, command, name, scratch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         try:
-            served = Served([*command, port], PYTHONPATH=str(ROOT / "bindings/python/src"))
+            served = Served([*command, *arguments(name, port, scratch)], PYTHONPATH=str(ROOT / "bindings/python/src"))
         except RuntimeError as error:
             expect(f"{label} says why it cannot listen", "" if port in str(error) or "in use" in str(error) else str(error))
         else:
@@ -177,31 +189,37 @@ def short(path):
     expect(f"{path.relative_to(ROOT)} is under {LONGEST} lines", "" if lines < LONGEST else f"it has {lines}")
 
 
+def compare(name, folder, scratch, conversations):
+    """Holds the conversations of `name` with both of its programs, and compares what they answer."""
+    source, twin = ROOT / f"examples-c/{name}.c", ROOT / f"examples-python/{name}.py"
+    short(source)
+    if not twin.exists():
+        not_ok(f"{source.name} has a twin", f"there is no {twin.relative_to(ROOT)}")
+        return
+    short(twin)
+    answers = []
+    for label, command in ((source.name, [folder / name]), (twin.name, [sys.executable, twin])):
+        own = f"{scratch}/{label}"
+        answers.append(hold(label, [*command, *arguments(name, None, own)], conversations) or [])
+        refuses_a_taken_port(label, command, name, own)
+    for conversation, ours, theirs in zip(conversations, *answers):
+        if ours and theirs:
+            lines = difflib.unified_diff(ours.comparable(), theirs.comparable(), "C", "Python", n=0, lineterm="")
+            expect(f"{name} {conversation.name} is the same in C and Python", " | ".join(list(lines)[2:]))
+
+
 def main():
     folder = Path(sys.argv[1])
     programs = written_down()
     expect("the README has conversations for the examples", "" if programs else "none were found")
-    for source in sorted((ROOT / "examples-c").glob("*.c")):
-        name = source.stem
-        if name not in programs:
-            # Alone in its language; that it serves is all there is to see.
-            hold(source.name, [folder / name], [Conversation("> GET /\n< 200")])
-            continue
-        twin = ROOT / f"examples-python/{name}.py"
-        short(source)
-        if not twin.exists():
-            not_ok(f"{source.name} has a twin", f"there is no {twin.relative_to(ROOT)}")
-            continue
-        short(twin)
-        conversations = programs.pop(name)
-        in_c = hold(source.name, [folder / name], conversations)
-        in_python = hold(twin.name, [sys.executable, twin], conversations)
-        for conversation, ours, theirs in zip(conversations, in_c or [], in_python or []):
-            if ours and theirs:
-                lines = difflib.unified_diff(ours.comparable(), theirs.comparable(), "C", "Python", n=0, lineterm="")
-                expect(f"{name} {conversation.name} is the same in C and Python", " | ".join(list(lines)[2:]))
-        refuses_a_taken_port(source.name, [folder / name])
-        refuses_a_taken_port(twin.name, [sys.executable, twin])
+    with tempfile.TemporaryDirectory() as scratch:
+        for source in sorted((ROOT / "examples-c").glob("*.c")):
+            name = source.stem
+            if name in programs:
+                compare(name, folder, scratch, programs.pop(name))
+            else:
+                # Alone in its language; that it serves is all there is to see here.
+                hold(source.name, [folder / name], [Conversation("> GET /\n< 200")])
     expect("make run serves the site", make_run())
     for name in programs:
         not_ok(f"{name}.c", "the README has conversations for it, examples-c has no such program")

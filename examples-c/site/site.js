@@ -230,12 +230,12 @@ events.addEventListener('time', event => {
 });
 
 const units = bytes => bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-const time = us => us < 1000 ? `${us} µs` : us < 1e6 ? `${(us / 1e3).toFixed(1)} ms` : `${(us / 1e6).toFixed(2)} s`;
+const lasted = us => us < 1000 ? `${us} µs` : us < 1e6 ? `${(us / 1e3).toFixed(1)} ms` : `${(us / 1e6).toFixed(2)} s`;
 events.addEventListener('access', event => {
-  const { at, method, target, status, bytes, us } = JSON.parse(event.data);
-  const cells = [['at', at], [`method ${method}`, method], ['target', target], [`s${String(status)[0]}`, status], ['us', time(us)]];
+  const { time, method, target, status, bytes_out, duration_us } = JSON.parse(event.data);
+  const cells = [['at', time.slice(11, 19)], [`method ${method}`, method], ['target', target], [`s${String(status)[0]}`, status], ['us', lasted(duration_us)]];
   document.querySelector('#lines .empty')?.remove();
   const spans = cells.map(([className, textContent]) => make('span', { className, textContent }));
-  $('lines').prepend(make('li', { title: `${target}, ${units(bytes)}` }, ...spans));
+  $('lines').prepend(make('li', { title: `${target}, ${units(bytes_out)}` }, ...spans));
   while ($('lines').children.length > 200) $('lines').lastChild.remove();
 });

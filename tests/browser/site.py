@@ -31,7 +31,7 @@ ROWS = {
         ("GET", "/old", "200 OK", '"address": "127.0.0.1"'),
         ("GET", "/whoami", "200 OK", '"address": "127.0.0.1"'),
         ("HEAD", "/whoami", "200 OK", ""),
-        ("OPTIONS", "/visits", "204 No Content", "allow: GET, HEAD, DELETE, OPTIONS"),
+        ("OPTIONS", "/visits", "204 No Content", "allow: DELETE, GET, HEAD, OPTIONS"),
         ("GET", "/members/me", "401 Unauthorized", "members only"),
         ("GET", "/members/me", "200 OK", '"welcome": "Ada"'),
     ],
@@ -60,7 +60,7 @@ ROWS = {
     "limits": [
         ("POST", "/echo", "400 Bad Request", "line 2"),
         ("GET", "/nowhere", "404 Not Found", '"error":'),
-        ("PUT", "/visits", "405 Method Not Allowed", "allow: GET, HEAD, DELETE, OPTIONS"),
+        ("PUT", "/visits", "405 Method Not Allowed", "allow: DELETE, GET, HEAD, OPTIONS"),
         ("POST", "/small", "413 Content Too Large", '"error":'),
         ("GET", "/fail", "500 Internal Server Error", ""),
     ],

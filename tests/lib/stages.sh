@@ -286,6 +286,20 @@ stage_examples() {
     relay examples 300 env HASTY_LIBRARY="$library/libhasty.so" python3 tests/examples.py "$folder"
 }
 
+# in a browser, pages read across origins what the policies allow, and the example site works and can be seen
+stage_browser() {
+    local folder="$work/browser" source
+    need_command chromium chromium 'the tests in a browser' && need_command chromedriver chromium-driver 'the tests in a browser' ||
+        { skip 'the tests in a browser' "$missing" && return; }
+    need_library || return
+    mkdir -p "$folder"
+    for source in tests/browser/origins.c examples-c/cors.c examples-c/site.c; do
+        check "$source compiles" cc -std=c17 $warnings -Wpedantic -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static || return
+    done
+    HASTY_LIBRARY="$library/libhasty.so" relay cors 300 python3 tests/browser/cors.py "$folder/origins" "$folder/cors" examples-python/cors.py
+    relay site 300 python3 tests/browser/site.py "$folder/site" "$folder"
+}
+
 # curl, Python's http.client and urllib, and Node's fetch talk to an example
 stage_clients() {
     local folder="$work/examples" client

@@ -1,0 +1,28 @@
+"""A folder of files: index, listing, types, caching, conditions and ranges come with one call; a download with another.
+
+python3 static.py 8080 examples-c/public        (or PORT=8080 python3 static.py; 0 takes a free port)
+"""
+
+import os
+import signal
+import sys
+
+from hasty import App, Request, Response
+
+folder = sys.argv[2] if len(sys.argv) > 2 else "examples-c/public"
+app = App()
+app.static("/", folder, cache_control="max-age=60", list=True)
+app.static("/assets", folder, cache_control="max-age=31536000, immutable")
+app.static("/app", folder, fallback="index.html")  # one page, whose script does the routing
+
+
+@app.get("/report")  # a route of its own wins over the folder at "/"
+def report(req: Request) -> Response:
+    # A path of the program's own making. One that clients choose belongs below app.static(), which cannot be left.
+    return Response.download(f"{folder}/notes/alpha.txt", "Résumé of letters.txt")
+
+
+if __name__ == "__main__":
+    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
+    signal.signal(signal.SIGTERM, lambda *_: app.stop())
+    app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))

@@ -1,0 +1,49 @@
+"""A form with files: fields and files of a multipart body, saved under names of our own, and given back.
+
+python3 upload.py 8080 uploads        (or PORT=8080 python3 upload.py; 0 takes a free port)
+"""
+
+import itertools
+import os
+import signal
+import sys
+
+from hasty import App, Request, Response
+
+PAGE = """<!doctype html>
+<meta charset="utf-8">
+<title>Upload</title>
+<form method="post" action="/upload" enctype="multipart/form-data">
+<p><input name="title" placeholder="A title">
+<p><input type="file" name="files" multiple>
+<p><button>Upload</button>
+</form>
+"""
+
+folder = sys.argv[2] if len(sys.argv) > 2 else "uploads"
+os.makedirs(folder, 0o700, exist_ok=True)
+numbers = itertools.count(1)
+app = App()
+app.static("/saved", folder)
+
+
+@app.get("/")
+def form(req: Request) -> Response:
+    return Response.html(PAGE)
+
+
+@app.post("/upload", max_body_bytes=100 << 20)
+def upload(req: Request) -> dict:
+    files = []
+    for file in req.files.values():
+        # A file name is the client's word: fit to be shown, never to be a path.
+        number = next(numbers)
+        file.save(f"{folder}/{number}")  # a large one is on disk by now, and only moves
+        files.append({"name": file.filename, "type": file.content_type, "bytes": file.length, "saved": number})
+    return {"title": req.form.get("title"), "files": files}
+
+
+if __name__ == "__main__":
+    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
+    signal.signal(signal.SIGTERM, lambda *_: app.stop())
+    app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))
