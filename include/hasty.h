@@ -2220,16 +2220,15 @@ int32_t hasty_exchange_alive(const struct hasty_exchange *exchange);
  * # Safety
  * `exchange` is NULL or live.
  */
-hasty_status hasty_exchange_on_close(const struct hasty_exchange *exchange,
+hasty_status hasty_exchange_on_close(struct hasty_exchange *exchange,
                                      hasty_notify_fn gone,
                                      void *user_data,
                                      hasty_drop drop);
 
 /**
- * Calls `ready` once when there is room for more after `hasty_response_write()` returned `HASTY_ERR_LIMIT`: on one of the
- * app's threads, or here and now if there is. Also when nobody waits any more.
+ * Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
  *
- * It never runs after finish or free has returned. A second registration replaces the first.
+ * To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any more. It never runs after finish or free has returned. A second registration replaces the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -2238,14 +2237,15 @@ hasty_status hasty_exchange_on_close(const struct hasty_exchange *exchange,
  * # Safety
  * `exchange` is NULL or live.
  */
-hasty_status hasty_exchange_on_ready(const struct hasty_exchange *exchange,
+hasty_status hasty_exchange_on_ready(struct hasty_exchange *exchange,
                                      hasty_notify_fn ready,
                                      void *user_data,
                                      hasty_drop drop);
 
 /**
- * Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing. Nothing happens
- * for NULL.
+ * Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing.
+ *
+ * Nothing happens for NULL.
  *
  * Threads: any, also after `hasty_app_free()`.
  *

@@ -34,13 +34,15 @@ pub(crate) struct Stream {
     last: bool,
     /// Did it fail? Then nothing more is sent, and the client is to see that the end is missing.
     broken: bool,
+    /// What whoever writes it did wrong, to be told at the end.
+    fault: Option<String>,
     /// Bytes of the body so far.
     written: u64,
 }
 
 impl Stream {
     pub(crate) fn new(ending: Ending, last: bool, wire: Box<dyn Wire>, encoder: Option<Encoder>) -> Stream {
-        Stream { ending, wire, encoder, coded: Vec::new(), last: last || ending == Ending::Close, broken: false, written: 0 }
+        Stream { ending, wire, encoder, coded: Vec::new(), last: last || ending == Ending::Close, broken: false, fault: None, written: 0 }
     }
 
     /// From now on it goes by another wire.
@@ -84,8 +86,10 @@ impl Stream {
                 return Err(Error::fixed(Kind::Closed, "an answer to HEAD, or one of this status, has no body"));
             }
             Ending::Length(left) if data.len() as u64 > left => {
+                let words = format!("{} bytes are more than the {left} that Content-Length leaves", data.len());
                 self.broken = true;
-                return Err(Error::invalid(format!("{} bytes are more than the {left} that Content-Length leaves", data.len())));
+                self.fault = Some(words.clone());
+                return Err(Error::invalid(words));
             }
             _ => {}
         }
@@ -144,7 +148,7 @@ impl Stream {
         }
     }
 
-    /// Writes the end to `out`, for its owner to send. Bytes that were promised and never came are an error.
+    /// Writes the end to `out`, for its owner to send. More or fewer bytes than were promised are an error.
     pub(crate) fn finish(&mut self, out: &mut Output) -> Result<()> {
         if let (Some(encoder), false) = (self.encoder.take(), self.broken) {
             let mut coded = Vec::new();
@@ -152,7 +156,7 @@ impl Stream {
             self.frame(&coded, out);
         }
         match self.ending {
-            _ if self.broken => Ok(()),
+            _ if self.broken => self.fault.take().map_or(Ok(()), |words| Err(Error::invalid(words))),
             Ending::Chunked => {
                 out.bytes_mut().extend_from_slice(b"0\r\n\r\n");
                 Ok(())

@@ -120,7 +120,7 @@ pub unsafe extern "C" fn hasty_exchange_alive(exchange: *const hasty_exchange) -
 /// `exchange` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_exchange_on_close(
-    exchange: *const hasty_exchange,
+    exchange: *mut hasty_exchange,
     gone: hasty_notify_fn,
     user_data: *mut c_void,
     drop: hasty_drop,
@@ -128,17 +128,16 @@ pub unsafe extern "C" fn hasty_exchange_on_close(
     let user_data = UserData::new(user_data, drop);
     guard(|| {
         // SAFETY: the caller vouches for a live `exchange`.
-        let exchange = unsafe { handle::borrow(exchange) }?;
+        let exchange = unsafe { handle::borrow(exchange.cast_const()) }?;
         let function = gone.ok_or_else(|| handle::null("gone"))?;
         exchange.exchange.on_close(notice(function, user_data));
         Ok(())
     })
 }
 
-/// Calls `ready` once when there is room for more after `hasty_response_write()` returned `HASTY_ERR_LIMIT`: on one of the
-/// app's threads, or here and now if there is. Also when nobody waits any more.
+/// Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
 ///
-/// It never runs after finish or free has returned. A second registration replaces the first.
+/// To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any more. It never runs after finish or free has returned. A second registration replaces the first.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -148,7 +147,7 @@ pub unsafe extern "C" fn hasty_exchange_on_close(
 /// `exchange` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_exchange_on_ready(
-    exchange: *const hasty_exchange,
+    exchange: *mut hasty_exchange,
     ready: hasty_notify_fn,
     user_data: *mut c_void,
     drop: hasty_drop,
@@ -156,15 +155,16 @@ pub unsafe extern "C" fn hasty_exchange_on_ready(
     let user_data = UserData::new(user_data, drop);
     guard(|| {
         // SAFETY: the caller vouches for a live `exchange`.
-        let exchange = unsafe { handle::borrow(exchange) }?;
+        let exchange = unsafe { handle::borrow(exchange.cast_const()) }?;
         let function = ready.ok_or_else(|| handle::null("ready"))?;
         exchange.exchange.on_ready(notice(function, user_data));
         Ok(())
     })
 }
 
-/// Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing. Nothing happens
-/// for NULL.
+/// Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing.
+///
+/// Nothing happens for NULL.
 ///
 /// Threads: any, also after `hasty_app_free()`.
 ///
