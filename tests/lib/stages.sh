@@ -293,10 +293,12 @@ stage_browser() {
         { skip 'the tests in a browser' "$missing" && return; }
     need_library || return
     mkdir -p "$folder"
-    for source in tests/browser/origins.c examples-c/cors.c examples-c/site.c; do
+    for source in tests/browser/origins.c examples-c/{cors,site,static,stream,upload}.c; do
         check "$source compiles" cc -std=c17 $warnings -Wpedantic -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static || return
     done
-    HASTY_LIBRARY="$library/libhasty.so" relay cors 300 python3 tests/browser/cors.py "$folder/origins" "$folder/cors" examples-python/cors.py
+    export HASTY_LIBRARY="$library/libhasty.so"
+    relay cors 300 python3 tests/browser/cors.py "$folder/origins" "$folder/cors" examples-python/cors.py
+    relay pages 300 python3 tests/browser/pages.py "$folder"/{static,stream,upload} examples-python/{static,stream,upload}.py
     relay site 300 python3 tests/browser/site.py "$folder/site" "$folder"
 }
 
