@@ -57,6 +57,8 @@ pub struct Request {
     /// How many bytes that has.
     head_len: usize,
     body: Range<usize>,
+    /// How much of the body was taken elsewhere: by a form, or by a handler that read it.
+    taken: u64,
     /// The byte that stood after the body before a NUL was put there; None where there was none.
     after_body: Option<u8>,
     params: Params,
@@ -462,7 +464,12 @@ impl Request {
 
     /// Bytes of head and body.
     pub(crate) fn len(&self) -> u64 {
-        (self.head_len + self.body.len()) as u64
+        (self.head_len + self.body.len()) as u64 + self.taken
+    }
+
+    /// So much of the body was taken elsewhere.
+    pub(crate) fn note_taken(&mut self, bytes: u64) {
+        self.taken = bytes;
     }
 
     /// How long ago it came, where somebody wanted to know.
@@ -548,6 +555,7 @@ impl Request {
             head: Head::default(),
             head_len: 0,
             body: 0..0,
+            taken: 0,
             after_body: None,
             params: Params::default(),
             route: None,
@@ -590,6 +598,7 @@ impl Request {
             head: self.head.clone(),
             head_len: self.head_len,
             body,
+            taken: self.taken,
             after_body: None,
             params: self.params.copy(),
             route: self.route,
@@ -676,6 +685,7 @@ impl Request {
         self.is_last = is_last;
         self.route = None;
         self.body = 0..0;
+        self.taken = 0;
     }
 
     /// Finds this request's route.

@@ -369,6 +369,10 @@ impl Response {
     /// gone, and after the head where there is no body, as for HEAD.
     pub fn write(&mut self, request: &Request, data: &[u8]) -> Result<()> {
         if !self.is_streaming() {
+            // While nothing was sent it can be a 500 yet.
+            if let Some(length) = self.length.filter(|&length| data.len() as u64 > length) {
+                return self.refuse(format!("{} bytes are more than the Content-Length of {length} that was set", data.len()));
+            }
             self.begin_stream(request)?;
         }
         let Response { stage: Stage::Streaming(stream), out, .. } = self else { return Err(Error::state("this is no stream")) };
@@ -766,6 +770,13 @@ impl Response {
     fn set_absent(&mut self, name: &[u8], value: &[u8]) {
         if self.header(name).is_none() {
             self.push_header(name, value);
+        }
+    }
+
+    /// Adds the headers of another one.
+    pub(crate) fn add_headers_of(&mut self, other: &Response) {
+        for header in &other.headers {
+            self.push_header(&other.text[header.name.0..header.name.1], &other.text[header.value.0..header.value.1]);
         }
     }
 

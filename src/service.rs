@@ -299,6 +299,16 @@ impl Service {
         }
     }
 
+    /// What policies add to an answer of this request, if anything.
+    pub(crate) fn policy_fields(&self, request: &Request) -> Option<Box<Response>> {
+        if !self.hooks.follow() {
+            return None;
+        }
+        let mut response = Response::new();
+        self.add_policy_fields(request, &mut response);
+        Some(Box::new(response))
+    }
+
     fn add_policy_fields(&self, request: &Request, response: &mut Response) {
         if let Some(quota) = request.quota() {
             for (name, value) in [

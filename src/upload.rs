@@ -30,6 +30,8 @@ pub(crate) struct Upload {
     /// Does the client wait to be told to go on?
     awaits_continue: bool,
     wire: Option<Box<dyn Wire>>,
+    /// How much was read.
+    read: u64,
     /// Why it cannot be read to its end: the status that says so to the client, and the words.
     failure: Option<Failure>,
 }
@@ -50,6 +52,8 @@ pub(crate) struct Unread {
     pub(crate) framing: Option<Framing>,
     pub(crate) awaits_continue: bool,
     pub(crate) failure: Option<Failure>,
+    /// How much was read.
+    pub(crate) read: u64,
 }
 
 impl Upload {
@@ -66,6 +70,7 @@ impl Upload {
             raw: 0,
             done: false,
             wire: None,
+            read: 0,
             failure: None,
         }
     }
@@ -79,12 +84,14 @@ impl Upload {
             if let Some(Failure { kind, words, .. }) = self.failure {
                 return Err(Error::fixed(kind, words));
             }
-            let count = self.take_in(into).or_else(|refusal| Err(self.refuse(refusal)))?;
+            let count = self.take_in(into).map_err(|refusal| self.refuse(refusal))?;
             if count > 0 || self.done {
+                self.read += count as u64;
                 return Ok(count);
             }
             let count = self.wait(request, into).map_err(|error| self.fail(error))?;
             if count > 0 {
+                self.read += count as u64;
                 return Ok(count);
             }
         }
@@ -202,6 +209,7 @@ impl Upload {
             framing: if self.done { None } else { Some(self.framing) },
             awaits_continue: self.awaits_continue,
             failure: self.failure,
+            read: self.read,
         }
     }
 }

@@ -580,10 +580,7 @@ pub unsafe extern "C" fn hasty_app_rate_limit(
         let app = unsafe { handle::borrow(app.cast_const()) }?;
         // SAFETY: the caller vouches for a NUL-terminated `prefix`.
         let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
-        let allow = match allow {
-            Some(function) => Some(Box::new(CAllow { function, user_data }) as Box<dyn Allow>),
-            None => None,
-        };
+        let allow = allow.map(|function| Box::new(CAllow { function, user_data }) as Box<dyn Allow>);
         app.app.rate_limit(prefix, per_minute, burst, allow)
     })
 }

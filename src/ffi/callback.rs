@@ -1,6 +1,6 @@
 //! Functions of C, as the handlers that the Rust API takes.
 
-use super::guard::remember;
+use super::guard::{error_since, failures, remember};
 use super::library::status_name;
 use super::response::Answer;
 use super::types::*;
@@ -62,24 +62,30 @@ impl CHandler {
     }
 
     fn run(&self, request: &Request, response: &mut Response) -> Result<()> {
-        outcome(self.call(request, response))
+        let before = failures();
+        outcome(self.call(request, response), before)
     }
 }
 
-/// What a callback's status means.
-fn outcome(status: hasty_status) -> Result<()> {
+/// What a callback's status means. Where one of our functions has failed since there were `before` failures, and the callback
+/// has passed its status on, the words are that function's.
+fn outcome(status: hasty_status, before: u64) -> Result<()> {
     match status {
         HASTY_OK => Ok(()),
         HASTY_ERR_CLOSED => Err(Error::fixed(Kind::Closed, "the client has left")),
-        status => Err(Error::new(Kind::Invalid, format!("it returned {status} ({})", status_name(status).to_string_lossy()))),
+        status => {
+            let why = error_since(before, status).map_or_else(String::new, |words| format!(": {words}"));
+            Err(Error::new(Kind::Invalid, format!("it returned {status} ({}){why}", status_name(status).to_string_lossy())))
+        }
     }
 }
 
 impl Middleware for CHandler {
     fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow> {
+        let before = failures();
         match self.call(request, response) {
             HASTY_NEXT => Ok(Flow::Next),
-            status => outcome(status).map(|()| Flow::Done),
+            status => outcome(status, before).map(|()| Flow::Done),
         }
     }
 }

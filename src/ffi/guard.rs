@@ -68,10 +68,12 @@ pub(super) fn guard<T: Answer>(body: impl FnOnce() -> Result<T>) -> T::Abi {
 struct LastError {
     error: Option<Error>,
     text: Option<Vec<u8>>,
+    /// How many there have been.
+    count: u64,
 }
 
 thread_local! {
-    static LAST: RefCell<LastError> = const { RefCell::new(LastError { error: None, text: None }) };
+    static LAST: RefCell<LastError> = const { RefCell::new(LastError { error: None, text: None, count: 0 }) };
 }
 
 /// Makes `error` this thread's last one. Time-outs and closed clients are news, not errors.
@@ -80,13 +82,31 @@ pub(super) fn remember(error: Error) {
         return;
     }
     // A thread that is ending, and calls from a destructor of its own, may have lost it already.
-    let _ = LAST.try_with(|last| last.replace(LastError { error: Some(error), text: None }));
+    let _ = LAST.try_with(|last| {
+        let count = last.borrow().count + 1;
+        last.replace(LastError { error: Some(error), text: None, count })
+    });
+}
+
+/// How many calls of this thread have failed so far.
+pub(super) fn failures() -> u64 {
+    LAST.try_with(|last| last.borrow().count).unwrap_or(0)
+}
+
+/// The last error since there were `before` failures, if it has this status.
+pub(super) fn error_since(before: u64, status: hasty_status) -> Option<String> {
+    let read = LAST.try_with(|last| {
+        let last = last.borrow();
+        let error = last.error.as_ref().filter(|error| last.count > before && error.kind().code() == status)?;
+        Some(error.to_string())
+    });
+    read.ok().flatten()
 }
 
 /// The words of this thread's last error: absent before the first, valid until the next failing call.
 pub(super) fn last_error() -> hasty_str {
     let read = LAST.try_with(|last| {
-        let LastError { error, text } = &mut *last.borrow_mut();
+        let LastError { error, text, .. } = &mut *last.borrow_mut();
         match error {
             None => hasty_str::ABSENT,
             Some(error) => hasty_str::terminated(text.get_or_insert_with(|| format!("{error}\0").into_bytes())),

@@ -4,6 +4,7 @@
 //! A thread seats it at its desk, adds what came to `desk.request`'s bytes, lets it feed on them, sends
 //! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
 
+use super::answer::{self, Clock};
 use super::deferred::{Collected, Deferred};
 use super::desk::Desk;
 use super::incoming::{Fault, Incoming, SKIPPED_BYTES, Skip};
@@ -14,7 +15,8 @@ use crate::http::method::Method;
 use crate::http::parser::{self, Framing, Outcome, head_end};
 use crate::http::refusal::Refusal;
 use crate::output::Output;
-use crate::request::{Caller, Peer};
+use crate::request::{Caller, Peer, Request};
+use crate::response::Response;
 use crate::service::Service;
 use crate::upload::{self, Unread, Upload};
 use std::ops::Range;
@@ -81,6 +83,8 @@ struct Wait {
     method: Method,
     keep_alive: bool,
     minor_version: u8,
+    /// The headers of its policies, for an answer in its place.
+    fields: Option<Box<Response>>,
     then: Then,
 }
 
@@ -370,7 +374,7 @@ impl Connection {
     fn end_with(&mut self, end: Phase) {
         self.unsent = None;
         if let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, end) {
-            wait.exchange.close();
+            wait.exchange.close(None);
         }
     }
 
@@ -434,13 +438,21 @@ impl Connection {
     /// Answers in place of the exchange, whose request is in other hands. It ends the connection.
     pub(super) fn answer_waiting(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
         let Phase::Waiting(wait) = &mut self.phase else { return };
-        if !wait.exchange.close() {
+        if !wait.exchange.close(Some(code)) {
             // It has begun an answer, or has answered this moment.
             return self.break_off();
         }
-        let mut bytes = Output::default();
+        // The request is in other hands, so all that is known of it is given.
+        let mut call = Call { request: Request::new(Arc::clone(&service.routes), None), response: Response::new() };
         let caller = Caller { peer: self.peer, ticket: self.ticket, is_last: true, now: None };
-        wait.exchange.answer_for(code, words, wait.method, wait.minor_version, caller, service, &mut bytes);
+        call.request.blank(caller, wait.method);
+        call.request.set_minor_version(wait.minor_version);
+        service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
+        if let Some(fields) = &wait.fields {
+            call.response.add_headers_of(fields);
+        }
+        let mut bytes = Output::default();
+        answer::write(service, &mut call, &mut bytes, &mut Clock::new(), true);
         self.take_bytes(bytes, service, now);
         self.end_wait(true, false, false, now, service);
     }
@@ -617,7 +629,8 @@ impl Connection {
         request.set_upload(Upload::new(framing, received, request.head().expects_continue));
         self.handle(desk, service);
         let Some(upload) = desk.call.request.take_upload() else { return false };
-        let Unread { bytes, framing, awaits_continue, failure } = upload.into_unread();
+        let Unread { bytes, framing, awaits_continue, failure, read } = upload.into_unread();
+        desk.call.request.note_taken(read);
         desk.bytes_mut().truncate(body_at);
         desk.bytes_mut().extend_from_slice(&bytes);
         let skip = framing.map(|framing| Box::new(Skip::rest_of(framing)));
@@ -675,6 +688,7 @@ impl Connection {
             method: request.known_method(),
             keep_alive: request.head().keep_alive,
             minor_version: request.minor_version(),
+            fields: service.policy_fields(request),
             then: Then { used: 0, ..then },
         };
         request.end();

@@ -12,10 +12,9 @@ use super::wire;
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::{Debt, Exchange, Notice};
-use crate::http::method::Method;
 use crate::line::{Line, Wire};
 use crate::output::Output;
-use crate::request::{Caller, Request};
+use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -317,35 +316,16 @@ impl Deferred {
         self.tell_gone(self.state.lock());
     }
 
-    /// The connection decides. False: the exchange had begun to.
-    pub(super) fn close(&self) -> bool {
+    /// The connection decides, and answers with a status of its own, or nobody. False: the exchange had begun to.
+    pub(super) fn close(&self, instead: Option<u16>) -> bool {
         let mut state = self.state.lock();
         let first = state.stage == Stage::Open;
         if state.stage != Stage::Answered {
             state.stage = Stage::Closed;
+            state.instead = instead.unwrap_or(LEFT);
             self.tell_gone(state);
         }
         first
-    }
-
-    /// Makes an answer of the library's own. The request is in other hands, so all that is known of it is given.
-    #[allow(clippy::too_many_arguments, reason = "they are what is left of a request that is elsewhere")]
-    pub(super) fn answer_for(
-        &self,
-        code: u16,
-        words: &'static str,
-        method: Method,
-        minor_version: u8,
-        caller: Caller,
-        service: &Service,
-        out: &mut Output,
-    ) {
-        let mut call = Call { request: Request::new(Arc::clone(&service.routes), None), response: Response::new() };
-        call.request.blank(caller, method);
-        call.request.set_minor_version(minor_version);
-        self.state.lock().instead = code;
-        service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
-        answer::write(service, &mut call, out, &mut Clock::new(), true);
     }
 }
 

@@ -77,6 +77,7 @@ impl Incoming {
         };
         let left = self.feed_form(request)?;
         if let Some(form) = self.form.take() {
+            request.note_taken(self.taken);
             request.set_form(form.finish().map_err(Fault::Form)?);
         }
         Ok(Some(next - left))
