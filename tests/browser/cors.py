@@ -220,6 +220,11 @@ def example(c, pages, stranger):
     c.may_not("the account is closed to strangers", "/account/me", credentials="include")
 
 
+def one_line(error):
+    """What went wrong: the last line, as of a traceback."""
+    return str(error).splitlines()[-1].strip()
+
+
 def sent(text, kind="text/plain"):
     return {"options": {"body": text, "headers": {"Content-Type": kind}}}
 
@@ -244,10 +249,13 @@ def main():
             expect("origins.c ends with 0", "" if code == 0 else f"it ended with {code}: {served.said()}")
         for path in map(Path, examples):
             command = [sys.executable, path] if path.suffix == ".py" else [path]
-            with Served([*command, "0", pages.origin], PYTHONPATH=str(ROOT / "bindings/python/src")) as served:
-                c = Conversation(browser, served.url.rstrip("/"))
-                c.label = path.name
-                example(c, pages, stranger)
+            try:
+                with Served([*command, "0", pages.origin], PYTHONPATH=str(ROOT / "bindings/python/src")) as served:
+                    c = Conversation(browser, served.url.rstrip("/"))
+                    c.label = path.name
+                    example(c, pages, stranger)
+            except (BrowserError, RuntimeError, OSError) as error:
+                not_ok(path.name, one_line(error))
     return done()
 
 

@@ -171,6 +171,7 @@ def it_is_seen(browser, folder):
         ("phone-dark", 390, 844, "dark"),
     ):
         browser.resize(width, height, scheme)
+        choose(browser, "routes")
         browser.run("document.querySelector('#answer').classList.remove('open'); window.scrollTo({ top: 0, behavior: 'instant' })")
         browser.run("return new Promise(drawn => setTimeout(() => requestAnimationFrame(drawn), 400))")
         wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
