@@ -530,8 +530,8 @@ impl Connection {
             return self.answer_early(desk, service, body_at, framing);
         }
         match framing {
+            _ if desk.call.request.reads_body() => self.lend_body(desk, service, body_at, framing),
             Framing::Absent => self.answer(desk, service, body_at..body_at, body_at),
-            Framing::Length(_) | Framing::Chunked if desk.call.request.reads_body() => self.lend_body(desk, service, body_at, framing),
             Framing::Length(_) | Framing::Chunked => {
                 let body = Incoming::of(&desk.call.request, body_at, service);
                 self.receive(body, desk, service)

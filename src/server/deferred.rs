@@ -19,7 +19,6 @@ use crate::response::Response;
 use crate::service::Service;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
-use std::thread::ThreadId;
 
 const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
 
@@ -58,7 +57,7 @@ struct State {
     on_close: Option<Notice>,
     on_ready: Option<Notice>,
     /// Threads in a notice.
-    calling: Vec<ThreadId>,
+    calling: Vec<usize>,
 }
 
 /// Who has decided.
@@ -109,6 +108,14 @@ impl Drop for Visit {
         drop(self.engine.take());
         self.crew.leave(1);
     }
+}
+
+/// A number that no other thread has now. The standard library's would be allocated on the host's threads, and stay.
+fn this_thread() -> usize {
+    thread_local! {
+        static PLACE: u8 = const { 0 };
+    }
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 /// For handlers, and those that they give their exchange to.
@@ -204,7 +211,7 @@ impl Deferred {
     fn fall_silent(&self) {
         let mut state = self.state.lock();
         let notices = (state.on_close.take(), state.on_ready.take());
-        let here = std::thread::current().id();
+        let here = this_thread();
         while state.calling.iter().any(|&thread| thread != here) {
             self.returned.wait(&mut state);
         }
@@ -214,7 +221,7 @@ impl Deferred {
 
     /// Calls a notice, without the lock.
     fn call<'s>(&'s self, mut state: MutexGuard<'s, State>, notice: Notice) {
-        let here = std::thread::current().id();
+        let here = this_thread();
         state.calling.push(here);
         drop(state);
         // What it owns is dropped before it counts as returned.

@@ -1,13 +1,14 @@
 //! A connection in the hands of its handler, which waits for it: streams and bodies that are read go this way.
 
 use super::answer;
+use super::control::Control;
 use super::deferred::Deferred;
 use super::engine::Engine;
 use super::pace::{Pace, after, earlier};
 use super::sending::{Sent, send_output};
 use super::slab::Id;
 use super::sys::clock;
-use super::sys::event::{Readiness, wait_ready};
+use super::sys::event::{Readiness, Waited, wait_ready};
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
 use crate::line::{Line, Wire};
@@ -26,6 +27,8 @@ use std::time::Duration;
 const RATE_GRACE: Duration = Duration::from_secs(5);
 
 const GONE: Error = Error::fixed(Kind::Closed, "the client has left");
+const SLOW: Error = Error::fixed(Kind::Timeout, "the body came more slowly than body_timeout_ms or min_rate_bytes allow");
+const UNTAKEN: Error = Error::fixed(Kind::Timeout, "the client took nothing for write_timeout_ms, or less than min_rate_bytes");
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 
 /// The engine, as its requests know it.
@@ -42,7 +45,8 @@ impl EngineLine {
         // A descriptor of its own, so that nobody can close it and have another connection in its place.
         let socket = engine.slab.duplicate(Id::from_token(ticket)).map_err(|error| Error::io("dup", &error))?.ok_or(GONE)?;
         let pace = engine.service.pace;
-        Ok((engine, DirectWire { socket, pace, waited: Duration::ZERO, received: 0 }))
+        let control = Arc::clone(&engine.service.control);
+        Ok((engine, DirectWire { socket, control, pace, waited: Duration::ZERO, received: 0 }))
     }
 }
 
@@ -79,6 +83,8 @@ pub(super) fn begin(service: &Service, request: &Request, response: &mut Respons
 /// The socket itself.
 struct DirectWire {
     socket: OwnedFd,
+    /// A stop ends every wait.
+    control: Arc<Control>,
     pace: Pace,
     /// How long was waited for a body, and what came of it.
     waited: Duration,
@@ -118,15 +124,16 @@ impl Wire for DirectWire {
                     0 => None,
                     deadline => Some(Duration::from_millis(u64::try_from(deadline.wrapping_sub(now) as i32).unwrap_or(0))),
                 };
-                if !wait_ready(self.socket.as_fd(), Readiness::Output, left) {
-                    return Err(Error::fixed(Kind::Timeout, "the client took nothing for write_timeout_ms, or less than min_rate_bytes"));
+                match wait_ready(self.socket.as_fd(), Readiness::Output, left, Some(self.control.as_fd())) {
+                    Waited::Ready => {}
+                    Waited::Late => return Err(UNTAKEN),
+                    Waited::Other => return Err(STOPPED),
                 }
             }
         }
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Result<usize> {
-        const SLOW: Error = Error::fixed(Kind::Timeout, "the body came more slowly than body_timeout_ms or min_rate_bytes allow");
         let mut socket = &*SockRef::from(&self.socket);
         loop {
             match socket.read(into) {
@@ -138,9 +145,12 @@ impl Wire for DirectWire {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let pause = (self.pace.body_ms > 0).then(|| Duration::from_millis(u64::from(self.pace.body_ms)));
                     let began = std::time::Instant::now();
-                    let ready = wait_ready(self.socket.as_fd(), Readiness::Input, pause);
+                    let waited = wait_ready(self.socket.as_fd(), Readiness::Input, pause, Some(self.control.as_fd()));
                     self.waited += began.elapsed();
-                    if !ready || self.is_too_slow() {
+                    if waited == Waited::Other {
+                        return Err(STOPPED);
+                    }
+                    if waited == Waited::Late || self.is_too_slow() {
                         return Err(SLOW);
                     }
                 }

@@ -77,13 +77,24 @@ pub(crate) enum Readiness {
     Output,
 }
 
-/// Waits until `fd` is readable; None is without end. False: the time is up.
-pub(crate) fn wait_readable(fd: BorrowedFd<'_>, end: Option<Instant>) -> bool {
-    wait_ready(fd, Readiness::Input, end.map(|end| end.saturating_duration_since(Instant::now())))
+/// What a wait came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// It is ready, or broken.
+    Ready,
+    /// The time is up.
+    Late,
+    /// The other descriptor is readable.
+    Other,
 }
 
-/// Waits until `fd` is ready or broken, at most so long; None is without end. False: it is not, yet.
-pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<Duration>) -> bool {
+/// Waits until `fd` is readable; None is without end. False: the time is up.
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>, end: Option<Instant>) -> bool {
+    wait_ready(fd, Readiness::Input, end.map(|end| end.saturating_duration_since(Instant::now())), None) == Waited::Ready
+}
+
+/// Waits until `fd` is ready or broken, or `other` is readable; at most so long, None is without end.
+pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<Duration>, other: Option<BorrowedFd<'_>>) -> Waited {
     let events = match readiness {
         Readiness::Input => libc::POLLIN,
         Readiness::Output => libc::POLLOUT,
@@ -93,14 +104,17 @@ pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         // Rounded up, so that the last wait is not a spin of zeros.
         let ms = left.map_or(-1, |left| libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX));
-        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-        // SAFETY: `poll` is one entry, live during the call.
-        let count = unsafe { libc::poll(&raw mut poll, 1, ms) };
+        // A negative descriptor is passed over.
+        let other = other.map_or(-1, |other| other.as_raw_fd());
+        let mut polls =
+            [libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }, libc::pollfd { fd: other, events: libc::POLLIN, revents: 0 }];
+        // SAFETY: `polls` is two entries, live during the call.
+        let count = unsafe { libc::poll(polls.as_mut_ptr(), 2, ms) };
         if count > 0 {
-            return true;
+            return if polls[0].revents != 0 { Waited::Ready } else { Waited::Other };
         }
         if left.is_some_and(|left| left.is_zero()) || count == 0 && end.is_some_and(|end| Instant::now() >= end) {
-            return false;
+            return Waited::Late;
         }
     }
 }
