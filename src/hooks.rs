@@ -202,9 +202,9 @@ impl Hooks {
         }
     }
 
-    /// Does nothing happen before a handler?
-    pub(crate) fn is_empty(&self) -> bool {
-        self.middleware.is_empty() && self.cors.is_empty() && self.limits.is_empty()
+    /// Does anything happen before a handler?
+    pub(crate) fn intercept(&self) -> bool {
+        !(self.middleware.is_empty() && self.cors.is_empty() && self.limits.is_empty())
     }
 
     /// Does anything happen after a handler?

@@ -327,6 +327,12 @@ impl Request {
         self.form.get().map(|outcome| &**outcome)
     }
 
+    /// Has the handler read a form? Then there may be more to its answer than it says.
+    #[inline]
+    pub(crate) fn form_was_read(&self) -> bool {
+        self.form_read.get()
+    }
+
     /// Why the handler cannot have meant what it did with the form, if that is so.
     pub(crate) fn misread_form(&self) -> Option<Error> {
         let misread = self.form_read.get() && !self.form_status_seen.get();
@@ -728,11 +734,12 @@ impl Request {
             self.body = 0..0;
         }
         self.views.clear();
-        if self.form.take().is_some() || self.form_read.get() || self.form_status_seen.get() {
-            self.form_read.set(false);
-            self.form_status_seen.set(false);
+        if self.form_read.replace(false) | self.form_status_seen.replace(false) | self.form.get().is_some() {
+            self.form.take();
         }
-        self.upload.get_mut().take();
+        if self.upload.get_mut().is_some() {
+            self.upload.get_mut().take();
+        }
         // A drop may be a user's function; it finds the list empty, not borrowed.
         if !self.locals.get_mut().is_empty() {
             drop(self.locals.take());

@@ -550,9 +550,11 @@ impl Response {
     }
 
     fn clear_body(&mut self) {
+        // Looked at first, since most answers have none of what must be dropped.
         self.body = Body::Absent;
-        self.file = None;
-        self.refusal = None;
+        if self.file.is_some() || self.refusal.is_some() {
+            (self.file, self.refusal) = (None, None);
+        }
         self.bytes.clear();
         // The room of an uncommonly large body is not kept.
         self.bytes.shrink_to(KEPT_BYTES);
@@ -661,6 +663,13 @@ impl Response {
         }
     }
 
+    /// Is it an ordinary answer, with nothing that must be looked into before it is sent?
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        let nothing = self.file.is_none() && self.refusal.is_none() && self.failure.is_none() && self.length.is_none();
+        nothing && matches!(self.stage, Stage::Composing)
+    }
+
     /// Takes all of it, for the exchange that it is deferred to; `known_as` is what the connection knows that by.
     pub(crate) fn hand_over(&mut self, known_as: Box<dyn Any + Send>) -> Response {
         let mut taken = std::mem::replace(self, Response::new());
@@ -671,6 +680,9 @@ impl Response {
 
     /// What the connection knows its exchange by, if it was deferred.
     pub(crate) fn take_deferred(&mut self) -> Option<Box<dyn Any + Send>> {
+        if !self.is_deferred() {
+            return None;
+        }
         match std::mem::take(&mut self.stage) {
             Stage::Deferred(known_as) => Some(known_as),
             other => {
@@ -866,15 +878,18 @@ impl Response {
 
     /// Nothing is coded twice, nor where the handler forbids it, nor a part of something.
     fn may_be_coded(&self) -> bool {
-        let is_part = self.status == 206 || self.header(b"content-range").is_some() || self.header(b"accept-ranges").is_some();
-        let has_body = status::body_rule(self.status) == status::BodyRule::Sent;
-        let forbidden = self.header(b"cache-control").is_some_and(|value| compression::is_forbidden(&value));
-        let kind = self.header(b"content-type");
-        has_body
-            && !is_part
-            && !forbidden
+        let is_text = match &self.kind {
+            Type::Unset | Type::File(_) => false,
+            Type::Assumed(known) => !std::ptr::eq(*known, &raw const OCTETS),
+            Type::Set => compression::is_compressible(&self.kind_text[..self.kind_text.len() - 1]),
+        };
+        let is_part = || self.status == 206 || self.header(b"content-range").is_some() || self.header(b"accept-ranges").is_some();
+        let forbidden = || self.header(b"cache-control").is_some_and(|value| compression::is_forbidden(&value));
+        is_text
+            && status::body_rule(self.status) == status::BodyRule::Sent
             && self.header(b"content-encoding").is_none()
-            && kind.is_some_and(|kind| compression::is_compressible(&kind))
+            && !is_part()
+            && !forbidden()
     }
 
     /// The answer depends on what the client accepts, also where that comes to nothing.

@@ -37,6 +37,10 @@ pub(crate) struct Service {
     pub(crate) max_requests: u64,
     /// Are answers compressed for clients that want it?
     compresses: bool,
+    /// Is there anything to do after every handler,
+    concludes: bool,
+    /// or before?
+    intercepts: bool,
     /// How much of a deferred stream may wait for its client.
     pub(crate) stream_buffer_bytes: usize,
     /// The whole field line, or nothing.
@@ -71,6 +75,8 @@ impl Service {
         Service {
             router,
             compresses: options.get(Key::Compress) != 0,
+            concludes: hooks.follow() || hooks.on_access.is_some(),
+            intercepts: hooks.intercept(),
             pace: Pace::new(options, &routes),
             routes: Arc::new(Routes::new(routes, forms)),
             handlers,
@@ -107,7 +113,7 @@ impl Service {
             self.fail(400, why, None, request, response);
             return false;
         }
-        if !self.hooks.is_empty() && !self.pass_hooks(&found, request, response) {
+        if self.intercepts && !self.pass_hooks(&found, request, response) {
             return false;
         }
         match found {
@@ -215,6 +221,9 @@ impl Service {
 
     /// Makes what a handler has left an answer that can be sent.
     fn settle(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
+        if outcome.is_ok() && response.is_plain() && !request.form_was_read() {
+            return;
+        }
         if response.is_deferred() {
             // Whoever has the exchange decides; here is nothing left to fail.
             if let Err(error) = outcome {
@@ -268,7 +277,14 @@ impl Service {
     }
 
     /// Completes an answer that is given whole: what goes with it is added, and it is recorded.
+    #[inline]
     pub(crate) fn conclude(&self, request: &Request, response: &mut Response) {
+        if self.concludes || response.body_len() >= compression::LEAST {
+            self.conclude_with(request, response);
+        }
+    }
+
+    fn conclude_with(&self, request: &Request, response: &mut Response) {
         if self.hooks.follow() {
             self.dress(request, response);
         }

@@ -533,7 +533,7 @@ impl Connection {
             _ if desk.call.request.reads_body() => self.lend_body(desk, service, body_at, framing),
             Framing::Absent => self.answer(desk, service, body_at..body_at, body_at),
             Framing::Length(_) | Framing::Chunked => {
-                let body = Incoming::of(&desk.call.request, body_at, service);
+                let body = Incoming::new(framing, body_at, service.body_limit(&desk.call.request), service);
                 self.receive(body, desk, service)
             }
         }

@@ -21,8 +21,8 @@ pub(super) struct Incoming {
     pub(super) end: usize,
     /// How much that has.
     taken: u64,
-    /// Is it a form, whose parts are put aside when they become many?
-    brings_form: bool,
+    /// Is it a form, whose parts are put aside when they become many? Asked once there is much of it.
+    brings_form: Option<bool>,
     /// What takes the form from then on.
     form: Option<Box<FormReader>>,
     /// How many bytes it will have; None when it comes in chunks.
@@ -40,13 +40,7 @@ impl Incoming {
             Framing::Length(length) => (Some(length), None),
             Framing::Chunked => (None, Some(Chunked::new(limit, service.limits.head_bytes, service.limits.fields))),
         };
-        Incoming { start, end: start, taken: 0, brings_form: false, form: None, length, chunked, is_new: true }
-    }
-
-    /// The same, of a request that may bring a form.
-    pub(super) fn of(request: &Request, start: usize, service: &Service) -> Incoming {
-        let body = Incoming::new(request.head().framing, start, service.body_limit(request), service);
-        Incoming { brings_form: request.brings_form(), ..body }
+        Incoming { start, end: start, taken: 0, brings_form: None, form: None, length, chunked, is_new: true }
     }
 
     fn received(&self) -> u64 {
@@ -102,7 +96,10 @@ impl Incoming {
 
     /// Gives what is here to the form, once that is too much to be kept. Gives how many bytes have left.
     fn feed_form(&mut self, request: &mut Request) -> Result<usize, Fault> {
-        if !self.brings_form || self.form.is_none() && self.end - self.start <= request.form_bytes() {
+        if self.form.is_none() && self.end - self.start <= request.form_bytes() {
+            return Ok(0);
+        }
+        if !*self.brings_form.get_or_insert_with(|| request.brings_form()) {
             return Ok(0);
         }
         if self.form.is_none() {
