@@ -272,7 +272,7 @@ HANDLER(forgotten)
 
 /* ---- events: a clock and the access log, for any number of watchers on one thread ---- */
 
-enum { MOST_WATCHERS = 1000, MOST_LINES = 64 };
+enum { MOST_WATCHERS = 1000, MOST_LINES = 64, REMEMBERED = 16 };
 
 /* The lines for the log, from the threads that answer to the one that tells. */
 static struct {
@@ -284,36 +284,46 @@ static struct {
     int done;
 } news;
 
+/* Those who watch, and what they are told first: the latest time, and the latest lines. */
 static struct {
     mtx_t lock;
     hasty_exchange *all[MOST_WATCHERS];
     size_t count;
+    char time[128], *lines[REMEMBERED];
+    size_t told;
 } watchers;
 
-/* The answer begins with the next second and ends when the watcher leaves; until then no thread waits with it. */
-HANDLER(watch)
+/* Writing to an exchange never waits. It fails when the watcher has gone or reads too slowly: then it is let go. */
+static hasty_status tell_one(hasty_exchange *watcher, const char *event, const char *data)
 {
-    mtx_lock(&watchers.lock);
-    hasty_status status = watchers.count == MOST_WATCHERS ? HASTY_ERR_LIMIT : hasty_response_defer(res, &watchers.all[watchers.count]);
-    watchers.count += status == HASTY_OK;
-    mtx_unlock(&watchers.lock);
-    if (status == HASTY_ERR_LIMIT)
-        return hasty_response_send_status(res, 503);
-    return status;
+    return hasty_response_write_event(hasty_exchange_response(watcher), event, data, NULL);
 }
 
-/* Writing to an exchange never waits. It fails when the watcher has gone or reads too slowly: then it is let go. */
-static size_t tell(const char *event, const char *data)
+/* With watchers.lock. */
+static void tell(const char *event, const char *data)
 {
-    mtx_lock(&watchers.lock);
     for (size_t i = watchers.count; i-- > 0;)
-        if (hasty_response_write_event(hasty_exchange_response(watchers.all[i]), event, data, NULL) != HASTY_OK) {
+        if (tell_one(watchers.all[i], event, data) != HASTY_OK) {
             hasty_exchange_free(watchers.all[i]);
             watchers.all[i] = watchers.all[--watchers.count];
         }
-    size_t count = watchers.count;
+}
+
+/* The answer goes on until the watcher leaves, and no thread waits with it. */
+HANDLER(watch)
+{
+    hasty_exchange *watcher;
+    mtx_lock(&watchers.lock);
+    hasty_status status = watchers.count == MOST_WATCHERS ? HASTY_ERR_LIMIT : hasty_response_defer(res, &watcher);
+    if (status == HASTY_OK) {
+        watchers.all[watchers.count++] = watcher;
+        if (watchers.time[0] != 0)
+            tell_one(watcher, "time", watchers.time);
+        for (size_t i = watchers.told < REMEMBERED ? 0 : watchers.told - REMEMBERED; i < watchers.told; i++)
+            tell_one(watcher, "access", watchers.lines[i % REMEMBERED]);
+    }
     mtx_unlock(&watchers.lock);
-    return count;
+    return status == HASTY_ERR_LIMIT ? hasty_response_send_status(res, 503) : status;
 }
 
 /* Runs on whichever thread has answered, also on one that holds watchers.lock: here it only leaves a line. */
@@ -337,13 +347,25 @@ static void on_access(const hasty_access *record, void *user_data)
     free(line); /* under load the log shows a part only */
 }
 
+/* Takes over `line`. */
+static void tell_line(char *line)
+{
+    mtx_lock(&watchers.lock);
+    tell("access", line);
+    char **place = &watchers.lines[watchers.told++ % REMEMBERED];
+    free(*place);
+    *place = line;
+    mtx_unlock(&watchers.lock);
+}
+
 static void tell_time(time_t seconds, uint64_t served)
 {
-    static size_t watching;
     int s = (int)(seconds % 86400);
-    char data[128];
-    snprintf(data, sizeof data, "{\"time\":\"%02d:%02d:%02d\",\"watching\":%zu,\"served\":%" PRIu64 "}", s / 3600, s / 60 % 60, s % 60, watching, served);
-    watching = tell("time", data);
+    mtx_lock(&watchers.lock);
+    snprintf(watchers.time, sizeof watchers.time, "{\"time\":\"%02d:%02d:%02d\",\"watching\":%zu,\"served\":%" PRIu64 "}",
+             s / 3600, s / 60 % 60, s % 60, watchers.count, served);
+    tell("time", watchers.time);
+    mtx_unlock(&watchers.lock);
 }
 
 /* Tells the news as they come, and the time with every second. */
@@ -363,10 +385,8 @@ static int tell_all(void *unused)
         int done = news.done;
         mtx_unlock(&news.lock);
 
-        for (size_t i = 0; i < count; i++) {
-            tell("access", lines[i]);
-            free(lines[i]);
-        }
+        for (size_t i = 0; i < count; i++)
+            tell_line(lines[i]);
         if (done)
             return 0;
         timespec_get(&now, TIME_UTC);
@@ -386,6 +406,10 @@ static void stop_telling(thrd_t teller)
     thrd_join(teller, NULL);
     while (watchers.count > 0)
         hasty_exchange_free(watchers.all[--watchers.count]);
+    for (size_t i = 0; i < REMEMBERED; i++)
+        free(watchers.lines[i]);
+    while (news.count > 0)
+        free(news.lines[--news.count]); /* of those who were just let go */
 }
 
 /* ---- the program ---- */
@@ -469,7 +493,8 @@ static hasty_status listen_on(const char *wanted)
 int main(int argc, char **argv)
 {
     thrd_t teller;
-    if (mtx_init(&news.lock, mtx_plain) || mtx_init(&watchers.lock, mtx_plain) || cnd_init(&news.more) || thrd_create(&teller, tell_all, NULL))
+    if (mtx_init(&news.lock, mtx_plain) || mtx_init(&watchers.lock, mtx_plain) || cnd_init(&news.more)
+        || thrd_create(&teller, tell_all, NULL))
         return 1;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
