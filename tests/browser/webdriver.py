@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import shutil
 import subprocess
 import tempfile
 import urllib.error
@@ -46,16 +47,22 @@ class Browser:
                 f"--user-data-dir={self._profile.name}",
                 f"--window-size={width},{height}",
             ]
-            if os.geteuid() == 0:
-                arguments.append("--no-sandbox")  # Chromium does not start as root with it
-            options = {"args": arguments, "binary": os.environ.get("CHROMIUM", "/usr/bin/chromium")}
-            answer = self._send("POST", "/session", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}})
+            # Its sandbox is not to be had for root, nor inside many containers. All pages here are our own.
+            without = [*arguments, "--no-sandbox"]
+            try:
+                answer = self._begin(without if os.geteuid() == 0 else arguments)
+            except BrowserError:
+                answer = self._begin(without)
             self._session = f"/session/{answer['sessionId']}"
             self._send("POST", self._session + "/timeouts", {"script": seconds * 1000, "pageLoad": seconds * 1000})
             self.resize(width, height)
         except BaseException:
             self._end()
             raise
+
+    def _begin(self, arguments):
+        options = {"args": arguments, "binary": os.environ.get("CHROMIUM", shutil.which("chromium"))}
+        return self._send("POST", "/session", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}})
 
     def _port(self):
         """The driver tells its port on standard output, among other lines."""
