@@ -178,6 +178,92 @@ impl Client {
         Ok(answer)
     }
 
+    /// The head of the next answer, which may be one that is written piece by piece.
+    pub fn try_head(&mut self) -> Result<Streamed, String> {
+        let head =
+            self.receive_until("an answer's head", |bytes| bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4))?;
+        let answer = Answer::of_head(&head).map_err(|why| format!("{why} in the head \"{}\"", shown(&head)))?;
+        let framing = answer.framing().map_err(|why| format!("{why} in the head \"{}\"", shown(&head)))?;
+        Ok(Streamed { answer, framing })
+    }
+
+    /// The same, of an answer with this status.
+    #[track_caller]
+    pub fn expect_head(&mut self, status: u16) -> Streamed {
+        let head = self.try_head().unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(head.answer.status, status, "{:?}", head.answer);
+        head
+    }
+
+    /// The next chunk's data; none is the end of the body.
+    pub fn try_chunk(&mut self) -> Result<Vec<u8>, String> {
+        let line = self.receive_until("a chunk's size", |bytes| bytes.windows(2).position(|two| two == b"\r\n").map(|at| at + 2))?;
+        let digits = std::str::from_utf8(&line[..line.len() - 2]).map_err(|_| "a chunk size that is no text")?;
+        if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("the chunk size {digits:?}"));
+        }
+        let size = usize::from_str_radix(digits, 16).map_err(|_| format!("the chunk size {digits:?}"))?;
+        // With its line end; for the last chunk that is the blank line behind no trailers.
+        let mut data = self.receive_until("a chunk", |bytes| (bytes.len() >= size + 2).then_some(size + 2))?;
+        if !data.ends_with(b"\r\n") {
+            return Err(format!("a chunk that ends with \"{}\"", shown(&data[size..])));
+        }
+        data.truncate(size);
+        Ok(data)
+    }
+
+    #[track_caller]
+    pub fn chunk(&mut self) -> Vec<u8> {
+        self.try_chunk().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Exactly so many bytes of a body that ends by its length or the connection's end.
+    pub fn try_bytes(&mut self, count: usize) -> Result<Vec<u8>, String> {
+        self.receive_until("a body", |bytes| (bytes.len() >= count).then_some(count))
+    }
+
+    /// All that comes until the server ends the connection as one does, without a reset.
+    pub fn try_rest(&mut self) -> Result<Vec<u8>, String> {
+        while !self.ended {
+            match self.receive() {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    /// The next answer, whole, however the end of its body is told.
+    pub fn try_streamed(&mut self) -> Result<Streamed, String> {
+        let mut streamed = self.try_head()?;
+        match streamed.framing {
+            Framing::Length(length) => streamed.answer.body = self.try_bytes(length)?,
+            Framing::Close => streamed.answer.body = self.try_rest()?,
+            Framing::Chunked => loop {
+                let chunk = self.try_chunk()?;
+                if chunk.is_empty() {
+                    break;
+                }
+                streamed.answer.body.extend_from_slice(&chunk);
+            },
+        }
+        Ok(streamed)
+    }
+
+    #[track_caller]
+    pub fn streamed(&mut self) -> Streamed {
+        self.try_streamed().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The next answer comes piece by piece, and has this status.
+    #[track_caller]
+    pub fn expect_streamed(&mut self, status: u16) -> Streamed {
+        let streamed = self.streamed();
+        assert_eq!(streamed.answer.status, status, "{:?}", streamed.answer);
+        streamed
+    }
+
     /// The next answer, which may be an error of any type: for those that a program shapes.
     #[track_caller]
     pub fn answer_of_any_type(&mut self) -> Answer {
@@ -282,6 +368,22 @@ impl Client {
     }
 }
 
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    Length(usize),
+    Chunked,
+    /// By the end of the connection.
+    Close,
+}
+
+/// An answer that may be written piece by piece.
+#[derive(Debug)]
+pub struct Streamed {
+    pub answer: Answer,
+    pub framing: Framing,
+}
+
 /// One answer, interim or final.
 pub struct Answer {
     pub status: u16,
@@ -323,19 +425,50 @@ impl Answer {
         Ok(Answer { status: code.parse().expect("three digits"), phrase: phrase.to_owned(), fields, body: Vec::new() })
     }
 
-    /// How many bytes follow the head; checks what every answer of an origin server has.
+    /// How many bytes follow the head, of an answer that is given whole; checks what every answer of an origin server has.
     fn body_length(&self, to_head: bool) -> Result<usize, String> {
+        match self.framing()? {
+            Framing::Length(length) => Ok(if to_head { 0 } else { length }),
+            Framing::Chunked => Err("a Transfer-Encoding nobody asked for".to_owned()),
+            Framing::Close => Err("no Content-Length".to_owned()),
+        }
+    }
+
+    /// How the end of the body is told; checks what every answer of an origin server has.
+    fn framing(&self) -> Result<Framing, String> {
         let lengths = self.all("content-length");
-        // RFC 9112 6.1: not beside a length, and not in a 1xx or 204; nothing here streams, so not at all.
-        if self.field("transfer-encoding").is_some() {
-            return Err("a Transfer-Encoding nobody asked for".to_owned());
+        let codings = self.all("transfer-encoding");
+        // RFC 9112 6.2: "A sender MUST NOT send a Content-Length header field in any message that contains a Transfer-Encoding".
+        if !codings.is_empty() && (codings != ["chunked"] || !lengths.is_empty()) {
+            return Err(format!("Transfer-Encoding {codings:?} with Content-Length {lengths:?}"));
         }
         if self.status < 200 || self.status == 204 {
             // RFC 9110 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx
-            // (Informational) or 204 (No Content)."
-            return if lengths.is_empty() { Ok(0) } else { Err(format!("a Content-Length in a {}", self.status)) };
+            // (Informational) or 204 (No Content)." RFC 9112 6.1 has the same for Transfer-Encoding.
+            let framed = !lengths.is_empty() || !codings.is_empty();
+            return if framed { Err(format!("a framed body in a {}", self.status)) } else { Ok(Framing::Length(0)) };
         }
-        // RFC 9110 6.6.1: an origin server with a clock "MUST generate a Date header field" in 2xx, 3xx and 4xx answers.
+        self.check_date()?;
+        if self.status == 304 {
+            return Ok(Framing::Length(0));
+        }
+        if !codings.is_empty() {
+            return Ok(Framing::Chunked);
+        }
+        let length = match lengths[..] {
+            [] => return Ok(Framing::Close),
+            [length] => length,
+            _ => return Err(format!("{} Content-Length fields", lengths.len())),
+        };
+        if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("the Content-Length {length:?}"));
+        }
+        let length = length.parse().map_err(|_| format!("the Content-Length {length:?}"))?;
+        Ok(Framing::Length(length))
+    }
+
+    /// RFC 9110 6.6.1: an origin server with a clock "MUST generate a Date header field" in 2xx, 3xx and 4xx answers.
+    fn check_date(&self) -> Result<(), String> {
         let dates = self.all("date");
         let [date] = dates[..] else { return Err(format!("{} Date fields", dates.len())) };
         let time = httpdate::parse_http_date(date).map_err(|_| format!("the date {date:?}"))?;
@@ -347,15 +480,7 @@ impl Answer {
         if age.as_ref().map_or_else(|early| early.duration() > Duration::from_secs(1), |age| *age > MOST_AGE) {
             return Err(format!("the date {date:?}, which is not now"));
         }
-        if self.status == 304 {
-            return Ok(0);
-        }
-        let [length] = lengths[..] else { return Err(format!("{} Content-Length fields", lengths.len())) };
-        if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("the Content-Length {length:?}"));
-        }
-        let length = length.parse().map_err(|_| format!("the Content-Length {length:?}"))?;
-        Ok(if to_head { 0 } else { length })
+        Ok(())
     }
 
     /// An error's body says what is wrong, in a type that a person can read.

@@ -8,7 +8,7 @@ mod server;
 
 use std::sync::LazyLock;
 
-pub use client::{Answer, Client, PATIENCE};
+pub use client::{Answer, Client, Framing, PATIENCE, Streamed};
 pub use random::Random;
 pub use server::{Gate, Logs, Opened, Server};
 
@@ -37,6 +37,26 @@ pub fn post(target: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// What a gzip file has inside, which must be one member and no more.
+#[track_caller]
+pub fn gunzip(coded: &[u8]) -> Vec<u8> {
+    let mut decoder = flate2::bufread::GzDecoder::new(coded);
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut decoder, &mut plain).expect("gzip that can be decoded to its end");
+    assert!(decoder.into_inner().is_empty(), "something follows the end of the gzip");
+    plain
+}
+
+/// Waits until `is_so`; for what another thread brings about without telling.
+#[track_caller]
+pub fn await_that(what: &str, is_so: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "{what}: it does not come about");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }
 
 /// Up to 8 MiB in which a lost, doubled or moved piece shows.

@@ -161,4 +161,9 @@ impl Logs {
     pub fn errors(&self) -> Vec<String> {
         self.0.lock().iter().filter(|(level, _)| *level == Level::Error).map(|(_, message)| message.clone()).collect()
     }
+
+    /// Is there a warning or an error with these words?
+    pub fn complain_of(&self, words: &str) -> bool {
+        self.0.lock().iter().any(|(level, message)| *level <= Level::Warn && message.contains(words))
+    }
 }
