@@ -80,11 +80,26 @@ impl Output {
     /// Adds all of another one, of which nothing was sent.
     pub(crate) fn append(&mut self, other: Output) {
         debug_assert_eq!(other.passed, 0, "what was begun goes on where it was begun");
+        self.forget_passed();
         let shift = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes);
         self.part_bytes += other.part_bytes;
         self.part_memory += other.part_memory;
         self.parts.extend(other.parts.into_iter().map(|part| Part { at: part.at + shift, ..part }));
+    }
+
+    /// Drops what was sent, once that is more than what was not: of a stream that never quite stops there would be ever more.
+    fn forget_passed(&mut self) {
+        let first = self.parts.first().map_or(self.bytes.len(), |part| part.at);
+        if self.passed > first || self.passed < self.bytes.len() - self.passed {
+            return;
+        }
+        self.bytes.drain(..self.passed);
+        for part in &mut self.parts {
+            part.at -= self.passed;
+        }
+        self.passed = 0;
+        self.bytes.shrink_to(2 * self.bytes.len());
     }
 
     /// The bytes not yet sent.
@@ -249,6 +264,25 @@ mod tests {
             assert_eq!(output.len(), all.len() - sent);
             assert_eq!(output.sent(), sent);
         }
+    }
+
+    #[test]
+    fn a_queue_that_never_empties_holds_no_more_than_what_waits() {
+        let mut output = Output::default();
+        let mut sent = Vec::new();
+        for round in 0..2000u32 {
+            let mut more = Output::default();
+            more.bytes_mut().extend_from_slice(&[round as u8; 1000]);
+            output.append(more);
+            while output.len() > 10 {
+                let some = gathered(&output);
+                sent.extend_from_slice(&some[..some.len() - 10]);
+                output.advance(some.len() - 10);
+            }
+            assert!(output.held_bytes() < 8000, "{} bytes held in round {round}", output.held_bytes());
+        }
+        assert_eq!(sent.len(), 2_000_000 - 10);
+        assert!(sent.chunks(1000).enumerate().all(|(round, bytes)| bytes.iter().all(|&byte| byte == round as u8)));
     }
 
     #[test]

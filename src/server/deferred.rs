@@ -244,7 +244,7 @@ impl Deferred {
 
     fn tell_ready(&self) {
         let mut state = self.state.lock();
-        if !self.has_room(&state) {
+        if !self.has_room(&state) && state.stage != Stage::Closed {
             return;
         }
         if let Some(notice) = state.on_ready.take() {
@@ -331,6 +331,8 @@ impl Deferred {
             state.stage = Stage::Closed;
             state.instead = instead.unwrap_or(LEFT);
             self.tell_gone(state);
+            // Who waits for room waits in vain; the next write says so.
+            self.tell_ready();
         }
         first
     }
