@@ -20,8 +20,10 @@ static atomic_int latest; /* handlers run in parallel */
 static hasty_app *app;
 
 HANDLER(form) { return hasty_response_send_html(res, page); }
-HANDLER(upload) /* a malformed body needs no word here: whoever reads the form or the files of one has a 400 sent */
+HANDLER(upload)
 {
+    if (hasty_request_form_status(req)) /* without this line the library itself would say so, to whoever sends what is no form */
+        return hasty_response_set_status(res, 400), hasty_response_send_text(res, hasty_last_error().data);
     hasty_json *answer = hasty_json_new_object(), *files = hasty_json_new_array();
     hasty_file file = {.size = sizeof file};
     hasty_status status = HASTY_OK;

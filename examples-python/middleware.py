@@ -3,6 +3,7 @@
 python3 middleware.py 8080        (or PORT=8080 python3 middleware.py; 0 takes a free port)
 """
 
+import logging
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import time
 
 from hasty import App, Request, Response
 
+logging.basicConfig(level=logging.INFO, format="%(message)s")
 app = App()
 app.secure_headers()
 app.access_log("combined")

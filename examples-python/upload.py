@@ -35,11 +35,11 @@ def form(req: Request) -> Response:
 @app.post("/upload", max_body_bytes=100 << 20)
 def upload(req: Request) -> dict:
     files = []
-    for file in req.files.values():
+    for _, file in req.files.pairs():
         # A file name is the client's word: fit to be shown, never to be a path.
         number = next(numbers)
         file.save(f"{folder}/{number}")  # a large one is on disk by now, and only moves
-        files.append({"name": file.filename, "type": file.content_type, "bytes": file.length, "saved": number})
+        files.append({"name": file.filename, "type": file.content_type, "bytes": file.size, "saved": number})
     return {"title": req.form.get("title"), "files": files}
 
 

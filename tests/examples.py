@@ -8,6 +8,7 @@ Each conversation of the README is held with both programs; then the two answers
 
 import difflib
 import http.client
+import itertools
 import os
 import re
 import signal
@@ -25,8 +26,8 @@ from protocol import done, expect, not_ok  # noqa: E402
 from serving import Served  # noqa: E402
 
 LONGEST = 70
-# What differs from one answer to the next.
-OF_THE_MOMENT = ("Date", "Server-Timing", "X-Request-ID")
+# What differs from one answer to the next, or from one file to its copy.
+OF_THE_MOMENT = ("Date", "ETag", "Last-Modified", "Server-Timing", "X-Request-ID")
 
 
 class Conversation:
@@ -110,24 +111,27 @@ def ask(served, conversation):
 
 
 def written_down():
-    """The conversations of the README: program -> list."""
-    programs, name, fence = {}, None, None
+    """The conversations of the README, program -> list, and the lines that a program writes about them."""
+    programs, logs, name, fence, lines = {}, {}, None, None, []
     for line in (ROOT / "examples-c/README.md").read_text().splitlines():
-        if fence is not None and line == "```":
-            text = "\n".join(fence)
-            programs[name] = [Conversation(part) for part in re.split(r"\n(?=> [A-Z]+ /)", text) if part.strip()]
+        if fence and line == "```":
+            text = "\n".join(lines)
+            if fence == "```http":
+                programs[name] = [Conversation(part) for part in re.split(r"\n(?=> [A-Z]+ /)", text) if part.strip()]
+            elif fence == "```log":
+                logs[name] = lines
             fence = None
-        elif fence is not None:
-            fence.append(line)
+        elif fence:
+            lines.append(line)
         elif line.startswith("### "):
             name = line[4:]
-        elif line == "```http":
-            fence = []
-    return programs
+        elif line.startswith("```"):
+            fence, lines = line, []
+    return programs, logs
 
 
-def hold(label, command, conversations):
-    """Holds all conversations with one program. The answers, None where there is none."""
+def hold(label, command, conversations, log=()):
+    """Holds all conversations with one program, and looks at its `log`. The answers, None where there is none."""
     answers = []
     try:
         served = Served(command, PYTHONPATH=str(ROOT / "bindings/python/src"))
@@ -146,7 +150,17 @@ def hold(label, command, conversations):
             expect(f"{label} {conversation.name}", conversation.wrong(answer))
         code = served.stop()
         expect(f"{label} ends with 0 on SIGTERM", "" if code == 0 else f"it ended with {code}: {served.said()}")
+        if log:
+            expect(f"{label} writes its log", differs(log, served.said().splitlines()))
     return answers
+
+
+def differs(patterns, lines):
+    """The first line that is not as written down, or nothing."""
+    for pattern, line in itertools.zip_longest(patterns, lines):
+        if pattern is None or line is None or not matches(pattern, line):
+            return f"{line!r}, not {pattern!r}"
+    return ""
 
 
 def arguments(name, port, scratch):
@@ -189,7 +203,7 @@ def short(path):
     expect(f"{path.relative_to(ROOT)} is under {LONGEST} lines", "" if lines < LONGEST else f"it has {lines}")
 
 
-def compare(name, folder, scratch, conversations):
+def compare(name, folder, scratch, conversations, log):
     """Holds the conversations of `name` with both of its programs, and compares what they answer."""
     source, twin = ROOT / f"examples-c/{name}.c", ROOT / f"examples-python/{name}.py"
     short(source)
@@ -200,7 +214,7 @@ def compare(name, folder, scratch, conversations):
     answers = []
     for label, command in ((source.name, [folder / name]), (twin.name, [sys.executable, twin])):
         own = f"{scratch}/{label}"
-        answers.append(hold(label, [*command, *arguments(name, None, own)], conversations) or [])
+        answers.append(hold(label, [*command, *arguments(name, None, own)], conversations, log) or [])
         refuses_a_taken_port(label, command, name, own)
     for conversation, ours, theirs in zip(conversations, *answers):
         if ours and theirs:
@@ -210,13 +224,13 @@ def compare(name, folder, scratch, conversations):
 
 def main():
     folder = Path(sys.argv[1])
-    programs = written_down()
+    programs, logs = written_down()
     expect("the README has conversations for the examples", "" if programs else "none were found")
     with tempfile.TemporaryDirectory() as scratch:
         for source in sorted((ROOT / "examples-c").glob("*.c")):
             name = source.stem
             if name in programs:
-                compare(name, folder, scratch, programs.pop(name))
+                compare(name, folder, scratch, programs.pop(name), logs.get(name))
             else:
                 # Alone in its language; that it serves is all there is to see here.
                 hold(source.name, [folder / name], [Conversation("> GET /\n< 200")])

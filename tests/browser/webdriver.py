@@ -33,7 +33,7 @@ class Browser:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env={**os.environ, "HOME": self._profile.name},
+            env={**os.environ, "HOME": self._profile.name, "TMPDIR": self._profile.name},
         )
         try:
             self._base = f"http://127.0.0.1:{self._port()}"
