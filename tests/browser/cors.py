@@ -30,6 +30,27 @@ FETCH = """
         error => ({ read: false, error: String(error) }))"""
 
 
+# A frame without an origin of its own, whose script fetches: its Origin is null.
+FRAMED = """
+    const [url, fetches] = arguments, frame = document.createElement('iframe');
+    frame.sandbox = 'allow-scripts';
+    frame.srcdoc = `<script>(function () {${fetches}})(${JSON.stringify(url)}, {}).then(got => parent.postMessage(got, '*'))</` + 'script>';
+    return new Promise(told => {
+        addEventListener('message', event => { frame.remove(); told(event.data); }, { once: true });
+        document.documentElement.append(frame);
+    })"""
+
+# What an EventSource hears until it is over, or that it may not hear it.
+LISTEN = """
+    const [url, withCredentials] = arguments, source = new EventSource(url, { withCredentials });
+    return new Promise(told => {
+        const heard = [], end = what => { source.close(); told(what); };
+        source.addEventListener('who', event => heard.push(event.data));
+        source.addEventListener('over', () => end(heard));
+        source.onerror = () => end(null);
+    })"""
+
+
 class EmptyPage(http.server.BaseHTTPRequestHandler):
     """The page whose scripts fetch. It is of whichever origin it was asked for."""
 
@@ -101,6 +122,15 @@ class Conversation:
         got = self.fetch(target, **options)
         expect(f"{self.label}: {name}", f"it could: {got['status']} {got['body']!r}" if got["read"] else "")
 
+    def hears(self, name, target, wanted, credentials=False):
+        """An EventSource of the page hears this, or nothing where that is None."""
+        heard = self.browser.run(LISTEN, self.base + target, credentials)
+        expect(f"{self.label}: {name}", "" if heard == wanted else f"it hears {heard}, not {wanted}")
+
+    def framed(self, target):
+        """What a frame without an origin learns."""
+        return self.browser.run(FRAMED, self.base + target, FETCH)
+
     def reached(self, name, *lines):
         """The server answered these requests and no others since the last look."""
         seen = self.seen()
@@ -127,6 +157,28 @@ def any_origin(c, pages):
     c.reached("although it was answered", "GET /any/answer?4 200")
     c.may_not("a preflight with credentials lets nothing through", "/any/answer?5", method="PUT", credentials="include")
     c.reached("the handler did not run", "OPTIONS /any/answer?5 204")
+
+
+def other_ways(c, pages, stranger):
+    """Not only handlers answer, and not only fetch() asks."""
+    c.label = "other ways"
+    c.page_of(pages.origin)
+    c.may("a page may read a file", "/any/files/alpha.txt", body="abcdef")
+    c.may("a page may read a part of a file", "/any/files/alpha.txt?1", status=206, body="cdef", **with_field("Range", "bytes=2-5"))
+    c.may_not("a page may not read a file below no policy", "/none/files/alpha.txt")
+    c.may("a page may read what the rate limit lets through", "/any/limited")
+    c.may("a page may read that it came too often", "/any/limited", status=429)
+    c.may("a page may take what it is sent while it is written", "/any/events", body="event: over")
+    c.hears("a page may hear events", "/any/events", ["nobody"])
+    c.hears("a page may not hear events with credentials", "/any/events", None, credentials=True)
+    c.hears("a listed page may, and its cookie is sent", "/list/events", ["Ada"], credentials=True)
+    c.hears("a page may not hear events below no policy", "/none/events", None)
+    got = c.framed("/any/answer")
+    expect(f"{c.label}: a frame without an origin may read what is open to all", "" if got["read"] else f"{got}")
+    got = c.framed("/list/answer")
+    expect(f"{c.label}: but not what is for listed origins", f"{got}" if got["read"] else "")
+    c.page_of(stranger.origin)
+    c.hears("a stranger may not hear events", "/list/events", None, credentials=True)
 
 
 def errors(c, pages):
@@ -240,9 +292,16 @@ def main():
         listed = f"{pages.origin}, {sibling.origin}"
         with Served([origins, "0", listed, pages.named("*.localhost")]) as served:
             c = Conversation(browser, served.url.rstrip("/"))
-            for part, more in ((any_origin, ()), (errors, ()), (listed_origins, (sibling, stranger)), (subdomains, (stranger,)), (no_policy, ())):
+            for part, *others in (
+                (any_origin,),
+                (errors,),
+                (listed_origins, sibling, stranger),
+                (other_ways, stranger),
+                (subdomains, stranger),
+                (no_policy,),
+            ):
                 try:
-                    part(c, pages, *more)
+                    part(c, pages, *others)
                 except (BrowserError, OSError) as error:
                     not_ok(f"{c.label}: to its end", f"{error}")
             code = served.stop()

@@ -59,7 +59,18 @@ HANDLER(fails)
 
 HANDLER(moved)
 {
-    return hasty_response_send_redirect(res, 307, user_data);
+    char target[64];
+    snprintf(target, sizeof target, "%s/answer", (const char *)user_data);
+    return hasty_response_send_redirect(res, 307, target);
+}
+
+/* The first says who watches, the second that it is over: an EventSource would come again after the end. */
+HANDLER(events)
+{
+    hasty_str cookie = hasty_request_cookie(req, "who");
+    if (hasty_response_write_event(res, "who", cookie.data ? cookie.data : "nobody", NULL) != HASTY_OK)
+        return HASTY_ERR_CLOSED;
+    return hasty_response_write_event(res, "over", "", NULL);
 }
 
 HANDLER(look)
@@ -88,23 +99,25 @@ static void on_signal(int number)
     hasty_app_stop(app);
 }
 
+static int add(const char *prefix, const char *method, const char *name, hasty_handler handler)
+{
+    char pattern[64];
+    snprintf(pattern, sizeof pattern, "%s/%s", prefix, name);
+    return hasty_app_route(app, method, pattern, handler, (void *)prefix, NULL);
+}
+
 /* Everything that each policy has below its prefix. */
 static int add_routes(const char *prefix)
 {
-    static char patterns[4][6][64], target[4][64];
-    static int count;
-    char(*pattern)[64] = patterns[count];
-    static const char *const names[] = {"answer", "cached", "cookie", "fails", "moved", "small"};
-    for (int i = 0; i < 6; i++)
-        snprintf(pattern[i], sizeof pattern[i], "%s/%s", prefix, names[i]);
-    snprintf(target[count], sizeof target[count], "%s/answer", prefix);
-    return hasty_app_any(app, pattern[0], answer, NULL)
-        || hasty_app_get(app, pattern[1], cached, NULL)
-        || hasty_app_post(app, pattern[2], set_cookie, NULL)
-        || hasty_app_get(app, pattern[3], fails, NULL)
-        || hasty_app_any(app, pattern[4], moved, target[count++])
-        || hasty_app_post(app, pattern[5], answer, NULL)
-        || hasty_app_set_route_option(app, "POST", pattern[5], "max_body_bytes", "10");
+    char small[64], limited[64], files[64];
+    snprintf(small, sizeof small, "%s/small", prefix);
+    snprintf(limited, sizeof limited, "%s/limited", prefix);
+    snprintf(files, sizeof files, "%s/files", prefix);
+    return add(prefix, "*", "answer", answer) || add(prefix, "GET", "cached", cached) || add(prefix, "POST", "cookie", set_cookie)
+        || add(prefix, "GET", "fails", fails) || add(prefix, "*", "moved", moved) || add(prefix, "GET", "events", events)
+        || add(prefix, "POST", "small", answer) || hasty_app_set_route_option(app, "POST", small, "max_body_bytes", "10")
+        || add(prefix, "GET", "limited", answer) || hasty_app_rate_limit(app, limited, 1, 1, NULL, NULL, NULL)
+        || hasty_app_static(app, files, "examples-c/public/notes", NULL);
 }
 
 int main(int argc, char **argv)
