@@ -168,7 +168,9 @@ impl Hooks {
         // Who sets one of them has decided; but what the answer depends on is said in any case.
         let own = response.header(b"access-control-allow-origin").is_some();
         cors.answer(origin.map(|origin| origin.bytes()), &mut |name, value| {
-            if !own || name == b"Vary" {
+            if name == b"Vary" {
+                response.add_vary(value);
+            } else if !own {
                 response.add_header(name, value).unwrap_or_default();
             }
         });

@@ -718,7 +718,7 @@ impl Response {
             return Ok(Some(refusal));
         }
         if varies {
-            self.push_header(b"Vary", b"Accept-Encoding");
+            self.add_vary(b"Accept-Encoding");
         }
         if current {
             self.set_absent(b"ETag", file.etag());
@@ -776,6 +776,27 @@ impl Response {
             },
         };
         Ok(())
+    }
+
+    /// Says that the answer depends on these fields of the request, those of them that it does not name yet.
+    pub(crate) fn add_vary(&mut self, members: &[u8]) {
+        let mut missing = Vec::new();
+        for member in headers::list(members) {
+            // RFC 9110 12.5.5: "*" says that everything may have mattered.
+            let is_named = |known: &[u8]| known == b"*" || known.eq_ignore_ascii_case(member);
+            if !self.values_of(b"vary").any(|value| headers::list(value).any(is_named)) {
+                missing.extend_from_slice(if missing.is_empty() { b"" } else { b", " });
+                missing.extend_from_slice(member);
+            }
+        }
+        if !missing.is_empty() {
+            self.push_header(b"Vary", &missing);
+        }
+    }
+
+    fn values_of<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let named = move |header: &&Header| self.text[header.name.0..header.name.1].eq_ignore_ascii_case(name);
+        self.headers.iter().filter(named).map(|header| &self.text[header.value.0..header.value.1])
     }
 
     /// Sets a header that the handler has not set.
@@ -894,7 +915,7 @@ impl Response {
 
     /// The answer depends on what the client accepts, also where that comes to nothing.
     fn negotiate_coding(&mut self, request: &Request) -> Coding {
-        self.push_header(b"Vary", b"Accept-Encoding");
+        self.add_vary(b"Accept-Encoding");
         compression::choose(request.header(b"accept-encoding").as_deref())
     }
 
