@@ -303,4 +303,111 @@ TEST(two_hundred_wait_on_two_threads_while_others_are_served)
     hasty_app_free(app);
 }
 
+/* ---- what belongs to every answer ---- */
+
+TEST(a_late_answer_has_what_every_answer_has)
+{
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_cors(app, "/", NULL));
+    CHECK_OK(hasty_app_add_header(app, "X-Every", "one"));
+    int port = check_serve(app);
+    for (int way = 0; way < 3; way++) {
+        client c = client_open(port);
+        client_send(&c, request_text("GET", "/later", "Origin: https://a.example\r\n", NULL));
+        hasty_exchange *exchange = take();
+        if (way == 0)
+            CHECK_OK(finish_with(exchange, "late"));
+        else if (way == 1)
+            CHECK_OK(hasty_response_write(hasty_exchange_response(exchange), "late", 4));
+        if (way == 1)
+            CHECK_OK(hasty_exchange_finish(exchange));
+        else if (way == 2)
+            hasty_exchange_free(exchange);
+        reply r = client_read(&c);
+        CHECK_REPLY(r, way == 2 ? 503 : 200, way == 2 ? NULL : "late");
+        CHECK_HEADER(r, "X-Every", "one");
+        CHECK_HEADER(r, "Access-Control-Allow-Origin", "*");
+        client_close(&c);
+    }
+    hasty_app_free(app);
+}
+
+TEST(a_file_and_an_owned_body_may_be_the_late_answer)
+{
+    int port;
+    hasty_app *app = serve(&port);
+    thing owned = {0};
+    client c = ask_later(port);
+    hasty_exchange *exchange = take();
+    CHECK_OK(hasty_response_send_file(hasty_exchange_response(exchange), "include/hasty.h"));
+    CHECK_OK(hasty_exchange_finish(exchange));
+    reply r = client_read(&c);
+    CHECK_REPLY(r, 200, NULL);
+    CHECK_CONTAINS(r.body, "hasty_exchange_finish");
+    client_send(&c, LATER);
+    exchange = take();
+    CHECK_OK(hasty_response_send_owned(hasty_exchange_response(exchange), "owned", 5, &owned, drop_thing));
+    NOT_DROPPED(owned);
+    CHECK_OK(hasty_exchange_finish(exchange));
+    CHECK_REPLY(client_read(&c), 200, "owned");
+    DROPPED_ONCE(owned);
+    client_send(&c, LATER);
+    exchange = take();
+    owned.dropped = 0;
+    CHECK_OK(hasty_response_send_owned(hasty_exchange_response(exchange), "owned", 5, &owned, drop_thing));
+    hasty_exchange_free(exchange);
+    CHECK_REPLY(client_read(&c), 503, NULL);
+    DROPPED_ONCE(owned);
+    client_close(&c);
+    hasty_app_free(app);
+    CHECK_INT(owned.dropped, 1);
+}
+
+/* ---- where it is refused ---- */
+
+HANDLER(tries_to_defer)
+{
+    hasty_exchange *exchange = NULL;
+    CHECK_STATUS(hasty_response_defer(res, &exchange), HASTY_ERR_STATE);
+    CHECK(exchange == NULL);
+    trail_add("tried");
+    return HASTY_OK;
+}
+
+TEST(only_handlers_and_middleware_may_defer)
+{
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_after(app, "/", tries_to_defer, NULL, NULL));
+    CHECK_OK(hasty_app_on_error(app, tries_to_defer, NULL, NULL));
+    int port = check_serve(app);
+    trail_clear();
+    get(port, "/");
+    get(port, "/none");
+    CHECK_TEXT(trail_take(), "tried tried tried");
+    hasty_app_free(app);
+}
+
+HANDLER(defers_and_fails)
+{
+    CHECK_OK(parks(req, res, user_data));
+    return HASTY_ERR_IO;
+}
+
+TEST(a_handler_that_fails_after_deferring_is_answered_once)
+{
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_get(app, "/fails", defers_and_fails, NULL));
+    int port = check_serve(app);
+    client c = client_open(port);
+    client_send(&c, request_text("GET", "/fails", NULL, NULL));
+    hasty_exchange *exchange = take();
+    hasty_response_send_text(hasty_exchange_response(exchange), "later");
+    hasty_status status = hasty_exchange_finish(exchange);
+    reply r = client_read(&c);
+    CHECK(status == HASTY_OK ? r.status == 200 : status == HASTY_ERR_CLOSED && r.status == 500);
+    CHECK_REPLY(client_ask(&c, QUICK), 200, "fine");
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 CHECK_MAIN

@@ -1,4 +1,4 @@
-/* Exchanges whose client leaves, whose time is up, or whose app ends; and those that stream. */
+/* Exchanges whose client leaves, whose time is up, or whose app ends. */
 #include "parked.h"
 
 /* ---- clients that leave ---- */
@@ -243,100 +243,72 @@ TEST(drain_waits_for_open_exchanges)
     hasty_app_free(app);
 }
 
-/* ---- streaming ---- */
+/* ---- app and exchange at once ---- */
 
-TEST(an_exchange_may_stream)
+static void *finishes(void *exchange)
 {
-    int port;
-    hasty_app *app = serve(&port);
-    client c = ask_later(port);
-    hasty_exchange *exchange = take();
-    hasty_response *res = hasty_exchange_response(exchange);
-    CHECK_OK(hasty_response_set_type(res, "txt"));
-    CHECK_OK(hasty_response_write(res, "one", 3));
-    CHECK_INT(client_read_head(&c).status, 200);
-    CHECK_TEXT(client_read_chunk(&c), "one");
-    CHECK_STATUS(hasty_response_set_status(res, 404), HASTY_ERR_STATE);
-    CHECK_OK(hasty_response_write(res, "two", 3));
-    CHECK_TEXT(client_read_chunk(&c), "two");
-    CHECK_OK(hasty_response_write_event(res, NULL, "three", NULL));
-    CHECK_CONTAINS(client_read_chunk(&c), "data: three\n");
-    CHECK_OK(hasty_exchange_finish(exchange));
-    CHECK_TEXT(client_read_chunk(&c), "");
-    CHECK_REPLY(client_ask(&c, QUICK), 200, "fine");
-    client_close(&c);
-    hasty_app_free(app);
+    hasty_response_send_text(hasty_exchange_response(exchange), "racing");
+    hasty_status status = hasty_exchange_finish(exchange);
+    CHECK(status == HASTY_OK || status == HASTY_ERR_CLOSED);
+    return NULL;
 }
 
-TEST(a_stream_given_up_is_cut)
+TEST(a_finish_races_with_the_end_of_the_app)
 {
-    int port;
-    hasty_app *app = serve(&port);
-    client c = ask_later(port);
-    hasty_exchange *exchange = take();
-    CHECK_OK(hasty_response_write(hasty_exchange_response(exchange), "begun", 5));
-    hasty_exchange_free(exchange);
-    char *all = client_read_all(&c);
-    REQUIRE(all != NULL);
-    CHECK(strlen(all) > 10 && strcmp(all + strlen(all) - 10, "5\r\nbegun\r\n") == 0);
-    client_close(&c);
-    hasty_app_free(app);
-}
-
-TEST(a_full_stream_says_limit_and_tells_once_when_there_is_room)
-{
-    static const char block[16384];
-    int port;
-    hasty_app *app = serve(&port);
-    notice ready = {0};
-    client c = ask_later(port);
-    hasty_exchange *exchange = take();
-    hasty_response *res = hasty_exchange_response(exchange);
-    hasty_status status;
-    size_t written = 0;
-    while ((status = hasty_response_write(res, block, sizeof block)) == HASTY_OK && written < (size_t)64 << 20)
-        written += sizeof block;
-    REQUIRE(CHECK_STATUS(status, HASTY_ERR_LIMIT));
-    CHECK_STATUS(hasty_response_write(res, block, sizeof block), HASTY_ERR_LIMIT);
-    CHECK_OK(hasty_exchange_on_ready(exchange, notes, &ready, drop_thing));
-    check_pause_ms(50);
-    CHECK_INT(ready.called, 0);
-    for (size_t read = 0; read < written / 2 && client_more(&c, check_now_ms() + 10000);)
-        read = c.len;
-    for (int64_t end = check_now_ms() + 10000; ready.called == 0 && client_more(&c, end);) {
+    int rounds = check_small() ? 10 : 100;
+    for (int i = 0; i < rounds; i++) {
+        int port;
+        hasty_app *app = serve(&port);
+        notice n = {0};
+        client c = ask_later(port);
+        hasty_exchange *exchange = take();
+        CHECK_OK(hasty_exchange_on_close(exchange, notes, &n, drop_thing));
+        pthread_t thread;
+        REQUIRE(pthread_create(&thread, NULL, finishes, exchange) == 0);
+        for (volatile int spin = 0; spin < (i % 10) * 3000; spin++) {
+        }
+        hasty_app_free(app);
+        pthread_join(thread, NULL);
+        reply r = client_read(&c);
+        CHECK(r.status == 200 || r.status == 503);
+        CHECK_INT(n.data.dropped, 1);
+        client_close(&c);
     }
-    CHECK(AWAIT(ready.called == 1));
-    CHECK_OK(hasty_response_write(res, "more", 4)); /* what was refused has left no trace, and there is room */
-    CHECK_OK(hasty_exchange_finish(exchange));
-    reply r = client_read(&c);
-    CHECK_REPLY(r, 200, NULL);
-    CHECK_INT(r.body_len, written + 4);
-    CHECK(r.body_len > 4 && memcmp(r.body + r.body_len - 4, "more", 4) == 0);
-    client_close(&c);
-    hasty_app_free(app);
-    CHECK_INT(ready.called, 1);
-    CHECK_INT(ready.data.dropped, 1);
 }
 
-TEST(a_stream_whose_client_left_is_closed)
+/* A file part that is put aside lives as long as the exchange, and no longer. */
+HANDLER(parks_with_a_local)
 {
-    static const char block[16384];
-    int port;
-    hasty_app *app = serve(&port);
-    notice gone = {0};
-    client c = ask_later(port);
+    CHECK_INT(hasty_request_file_count(req), 1);
+    return parks(req, res, user_data);
+}
+
+TEST(a_spooled_file_lives_as_long_as_the_exchange)
+{
+    char spool[] = "/tmp/hasty-c-exchange-XXXXXX";
+    REQUIRE(mkdtemp(spool) != NULL);
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_set_option(app, "spool_directory", spool));
+    CHECK_OK(hasty_app_set_option(app, "spool_bytes", "1000"));
+    CHECK_OK(hasty_app_post(app, "/upload", parks_with_a_local, NULL));
+    int port = check_serve(app);
+    client c = client_open(port);
+    char *body = check_format("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n%s\r\n--b--\r\n",
+                              check_repeat("0123456789", 1000));
+    client_send(&c, request_text("POST", "/upload", "Content-Type: multipart/form-data; boundary=b\r\n", body));
     hasty_exchange *exchange = take();
-    hasty_response *res = hasty_exchange_response(exchange);
-    CHECK_OK(hasty_exchange_on_close(exchange, notes, &gone, drop_thing));
-    CHECK_OK(hasty_response_write(res, block, sizeof block));
-    CHECK_INT(client_read_head(&c).status, 200);
-    client_reset(&c);
-    CHECK(AWAIT(gone.called == 1));
-    CHECK_STATUS(hasty_response_write(res, block, sizeof block), HASTY_ERR_CLOSED);
-    CHECK_STATUS(hasty_exchange_finish(exchange), HASTY_ERR_CLOSED);
-    DROPPED_ONCE(gone.data);
+    hasty_file file = {.size = sizeof file};
+    CHECK_OK(hasty_request_file(hasty_exchange_request(exchange), "f", &file));
+    REQUIRE(file.path != NULL);
+    char *path = check_keep(strdup(file.path));
+    CHECK_INT(file.length, 10000);
+    CHECK_INT(access(path, R_OK), 0);
+    CHECK_OK(finish_with(exchange, "taken"));
+    CHECK_REPLY(client_read(&c), 200, "taken");
+    CHECK(AWAIT(access(path, F_OK) != 0));
+    client_close(&c);
     hasty_app_free(app);
-    CHECK_INT(gone.called, 1);
+    CHECK_INT(rmdir(spool), 0);
 }
 
 CHECK_MAIN

@@ -373,6 +373,7 @@ TEST(a_line_is_written_where_there_is_room)
     CHECK_OK(hasty_access_to_text(&record, "common", text, needed, &again));
     CHECK_TEXT(text, wanted);
     CHECK_INT(text[needed], 'x');
+    CHECK_OK(hasty_access_to_text(&record, "common", text, sizeof text, NULL));
     CHECK_STATUS(hasty_access_to_text(&record, "other", text, sizeof text, &needed), HASTY_ERR_INVALID);
     CHECK_ERROR_NAMES("other");
     CHECK_STATUS(hasty_access_to_text(NULL, "common", text, sizeof text, &needed), HASTY_ERR_NULL);

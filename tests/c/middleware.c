@@ -543,4 +543,93 @@ TEST(after_takes_its_data_also_on_failure)
     check_ownership(hasty_app_after);
 }
 
+/* ---- reading early ---- */
+
+/* Everything that looks at the body, before there is one. */
+HANDLER(looks_too_early)
+{
+    const hasty_json *json = NULL;
+    hasty_file file = {.size = sizeof file};
+    hasty_str name, value;
+    CHECK_STR(hasty_request_body(req), "");
+    CHECK_ABSENT(hasty_request_form(req, "a"));
+    CHECK_INT(hasty_request_form_count(req), 0);
+    CHECK_STATUS(hasty_request_form_at(req, 0, &name, &value), HASTY_ERR_NOT_FOUND);
+    hasty_request_form_status(req);
+    CHECK_INT(hasty_request_file_count(req), 0);
+    CHECK_STATUS(hasty_request_file(req, "f", &file), HASTY_ERR_NOT_FOUND);
+    CHECK_STATUS(hasty_request_json(req, &json), HASTY_ERR_INVALID);
+    return HASTY_NEXT;
+}
+
+HANDLER(sees_all_the_same)
+{
+    const hasty_json *json = NULL;
+    trail_add("handler");
+    if (user_data != NULL) {
+        CHECK_OK(hasty_request_json(req, &json));
+        CHECK_INT(hasty_json_len(json), 2);
+    } else {
+        CHECK_OK(hasty_request_form_status(req));
+        CHECK_STR(hasty_request_form(req, "a"), "1");
+    }
+    return hasty_response_send_text(res, "fine");
+}
+
+TEST(looking_at_the_body_too_early_does_not_hide_it)
+{
+    hasty_app *app = check_app(NULL);
+    use(app, "/", looks_too_early, NULL);
+    CHECK_OK(hasty_app_post(app, "/json", sees_all_the_same, app));
+    CHECK_OK(hasty_app_post(app, "/form", sees_all_the_same, NULL));
+    int port = check_serve(app);
+    CHECK_REPLY(post(port, "/json", "application/json", "[1,2]"), 200, "fine");
+    CHECK_REPLY(post(port, "/form", "application/x-www-form-urlencoded", "a=1&b=2"), 200, "fine");
+    CHECK_REPLY(post(port, "/form", "multipart/form-data; boundary=b",
+                     "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n"), 200, "fine");
+    hasty_app_free(app);
+}
+
+HANDLER(sets_a_header)
+{
+    CHECK_OK(hasty_response_set_header(res, "X-Use", "set"));
+    CHECK_OK(hasty_response_set_cookie(res, "seen", "1", NULL));
+    return HASTY_NEXT;
+}
+
+TEST(what_middleware_set_stays_whoever_answers)
+{
+    hasty_app *app = check_app(NULL);
+    use(app, "/", sets_a_header, NULL);
+    CHECK_OK(hasty_app_get(app, "/", fine, NULL));
+    CHECK_OK(hasty_app_static(app, "/include", "include", NULL));
+    int port = check_serve(app);
+    static const char *const targets[] = {"/", "/none", "/include/hasty.h", "/include/none"};
+    for (int i = 0; i < 4; i++) {
+        reply r = get(port, targets[i]);
+        CHECK_HEADER(r, "X-Use", "set");
+        CHECK(reply_header(&r, "Set-Cookie") != NULL);
+    }
+    hasty_app_free(app);
+}
+
+HANDLER(writes_itself)
+{
+    CHECK_OK(hasty_response_write(res, "from ", 5));
+    CHECK_OK(hasty_response_write(res, "use", 3));
+    return user_data ? HASTY_NEXT : HASTY_OK;
+}
+
+TEST(middleware_may_stream_an_answer_of_its_own)
+{
+    hasty_app *app = check_app(NULL);
+    use(app, "/", writes_itself, NULL);
+    CHECK_OK(hasty_app_get(app, "/", fine, NULL));
+    int port = check_serve(app);
+    trail_clear();
+    CHECK_REPLY(get(port, "/"), 200, "from use");
+    CHECK_TEXT(trail_take(), "");
+    hasty_app_free(app);
+}
+
 CHECK_MAIN

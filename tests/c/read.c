@@ -531,4 +531,74 @@ TEST(stop_ends_a_read_that_waits)
     client_close(&c);
 }
 
+HANDLER(reads_three)
+{
+    char bytes[4] = "";
+    size_t got = 0;
+    CHECK_OK(hasty_request_read(req, bytes, 3, &got));
+    return hasty_response_send_text(res, bytes);
+}
+
+TEST(the_rest_of_what_was_read_in_part_is_skipped)
+{
+    int port;
+    hasty_app *app = serve(reads_three, NULL, &port);
+    client c = client_open(port);
+    client_send(&c, check_format("%sabcdefghij%s%s3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n%s", head_of(10, ""), FINE, chunked_head, FINE));
+    for (int i = 0; i < 2; i++) {
+        CHECK_REPLY(client_read(&c), 200, "abc");
+        CHECK_REPLY(client_read(&c), 200, "fine");
+    }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+HANDLER(looks_at_the_body)
+{
+    const hasty_json *json = NULL;
+    CHECK_STATUS(hasty_request_json(req, &json), HASTY_ERR_INVALID);
+    CHECK_ABSENT(hasty_request_form(req, "a"));
+    CHECK_INT(hasty_request_file_count(req), 0);
+    hasty_status status = read_all(req, PIECE); /* and it is still there to be read */
+    return status == HASTY_OK ? hasty_response_send_text(res, check_format("%zu", (size_t)total)) : status;
+}
+
+TEST(forms_and_json_of_a_streamed_body_are_empty)
+{
+    int port;
+    hasty_app *app = serve(looks_at_the_body, NULL, &port);
+    CHECK_REPLY(post(port, "/", "application/x-www-form-urlencoded", "a=1"), 200, "3");
+    CHECK_REPLY(post(port, "/", "application/json", "[1]"), 200, "3");
+    CHECK_REPLY(post(port, "/", "multipart/form-data; boundary=b", "--b--\r\n"), 200, "7");
+    hasty_app_free(app);
+}
+
+HANDLER(defers_with_a_body)
+{
+    hasty_exchange *exchange = NULL;
+    char byte;
+    size_t got = 0;
+    CHECK_OK(hasty_response_defer(res, &exchange));
+    CHECK_STATUS(hasty_request_read(hasty_exchange_request(exchange), &byte, 1, &got), HASTY_ERR_STATE);
+    CHECK_OK(hasty_response_send_text(hasty_exchange_response(exchange), "later"));
+    CHECK_OK(hasty_exchange_finish(exchange));
+    return HASTY_OK;
+}
+
+TEST(a_body_is_not_read_after_defer)
+{
+    int port;
+    hasty_app *app = serve(defers_with_a_body, NULL, &port);
+    client c = client_open(port);
+    client_send(&c, check_format("%shello%s", head_of(5, ""), FINE));
+    CHECK_REPLY(client_read(&c), 200, "later");
+    CHECK_REPLY(client_read(&c), 200, "fine");
+    client_send(&c, head_of(9000000, ""));
+    client_fill(&c, 9000000, 500);
+    CHECK_REPLY(client_read(&c), 200, "later");
+    CHECK(client_is_closed(&c));
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 CHECK_MAIN

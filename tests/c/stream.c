@@ -482,4 +482,77 @@ TEST(a_slow_client_gets_everything)
     hasty_app_free(app);
 }
 
+/* ---- pieces that are packed ---- */
+
+HANDLER(writes_a_set_length)
+{
+    char *text = check_repeat("0123456789", 1000);
+    CHECK_OK(hasty_response_set_type(res, "txt"));
+    CHECK_OK(hasty_response_set_header(res, "Content-Length", "10000"));
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(hasty_response_write(res, text + i * 1000, 1000));
+    return HASTY_OK;
+}
+
+TEST(a_set_length_is_that_of_what_is_sent)
+{
+    int port;
+    hasty_app *app = serve(NULL, NULL, writes_a_set_length, NULL, &port);
+    client c = client_open(port);
+    for (int i = 0; i < 3; i++) {
+        reply r = client_ask(&c, request_text("GET", "/", i ? "Accept-Encoding: gzip\r\n" : NULL, NULL));
+        CHECK_INT(r.status, 200);
+        if (reply_header(&r, "Content-Encoding") == NULL)
+            CHECK(r.sized && r.body_len == 10000);
+        else
+            CHECK(r.body_len > 0 && r.body_len < 10000);
+    }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+HANDLER(writes_without_a_body)
+{
+    CHECK_OK(hasty_response_set_status(res, *(int *)user_data));
+    hasty_response_write(res, "nothing", 7);
+    seen_status = hasty_response_write(res, "nothing", 7);
+    return HASTY_OK;
+}
+
+TEST(a_status_without_body_has_none_in_pieces_either)
+{
+    static int codes[] = {204, 304};
+    for (int i = 0; i < 2; i++) {
+        int port;
+        hasty_app *app = serve(NULL, NULL, writes_without_a_body, &codes[i], &port);
+        client c = client_open(port);
+        for (int round = 0; round < 2; round++) {
+            reply r = client_ask(&c, request_text("GET", "/", NULL, NULL));
+            CHECK_INT(r.status, codes[i]);
+            CHECK(!r.chunked);
+            CHECK_STATUS(seen_status, HASTY_ERR_CLOSED);
+        }
+        client_close(&c);
+        hasty_app_free(app);
+    }
+}
+
+HANDLER(writes_after_sending)
+{
+    CHECK_OK(hasty_response_send_text(res, "given up"));
+    CHECK_OK(write_text(res, "instead"));
+    return HASTY_OK;
+}
+
+TEST(what_was_sent_before_the_first_piece_is_replaced_or_comes_first)
+{
+    int port;
+    hasty_app *app = serve(NULL, NULL, writes_after_sending, NULL, &port);
+    reply r = get(port, "/");
+    CHECK_INT(r.status, 200);
+    CHECK_CONTAINS(r.body, "instead");
+    CHECK(!r.sized || r.body_len == strlen(r.body));
+    hasty_app_free(app);
+}
+
 CHECK_MAIN

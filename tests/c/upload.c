@@ -1,155 +1,7 @@
 /* Forms with files: what a handler sees of them, where big ones are kept, and what is left of them: nothing. */
-#include "client.h"
+#include "form.h"
 
-#include <dirent.h>
-#include <stddef.h>
 #include <sys/stat.h>
-
-#define BOUNDARY "----test-7d2f"
-static const char form_type[] = "multipart/form-data; boundary=" BOUNDARY;
-
-/* ---- bodies ---- */
-
-/* A body that grows part by part. */
-typedef struct body {
-    char *bytes;
-    size_t len;
-} body;
-
-static void add_bytes(body *b, const void *bytes, size_t len)
-{
-    b->bytes = realloc(b->bytes, b->len + len + 1);
-    if (b->bytes == NULL)
-        abort();
-    if (len > 0)
-        memcpy(b->bytes + b->len, bytes, len);
-    b->len += len;
-    b->bytes[b->len] = '\0';
-}
-
-static void add_text(body *b, const char *text)
-{
-    add_bytes(b, text, strlen(text));
-}
-
-static void add_field(body *b, const char *name, const char *value)
-{
-    add_text(b, check_format("--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n", name, value));
-}
-
-static void add_file(body *b, const char *name, const char *filename, const char *type, const void *bytes, size_t len)
-{
-    add_text(b, check_format("--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"%s\"; filename=\"%s\"\r\n", name, filename));
-    if (type != NULL)
-        add_text(b, check_format("Content-Type: %s\r\n", type));
-    add_text(b, "\r\n");
-    add_bytes(b, bytes, len);
-    add_text(b, "\r\n");
-}
-
-static void end_body(body *b)
-{
-    add_text(b, "--" BOUNDARY "--\r\n");
-    check_keep(b->bytes);
-}
-
-static char *head_of(const char *target, const char *type, size_t len)
-{
-    return check_format("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n", target, type, len);
-}
-
-static void send_body(client *c, const char *target, const char *type, const void *bytes, size_t len)
-{
-    client_send(c, head_of(target, type, len));
-    client_send_bytes(c, bytes, len);
-}
-
-static reply post_bytes(int port, const char *type, const void *bytes, size_t len)
-{
-    client c = client_open(port);
-    send_body(&c, "/", type, bytes, len);
-    reply r = client_read(&c);
-    client_close(&c);
-    return r;
-}
-
-static reply post_body(int port, const body *b)
-{
-    return post_bytes(port, form_type, b->bytes, b->len);
-}
-
-/* ---- the spool directory ---- */
-
-static char spool[128];
-
-static int spooled_files(void)
-{
-    int count = -2; /* . and .. */
-    DIR *dir = opendir(spool);
-    while (dir != NULL && readdir(dir) != NULL)
-        count++;
-    if (dir != NULL)
-        closedir(dir);
-    return count;
-}
-
-/* POST / goes to the handler; what is beyond `spool_bytes` goes to a directory of the test's own. */
-static hasty_app *serve(hasty_handler handler, void *data, const char *spool_bytes, int *port)
-{
-    snprintf(spool, sizeof spool, "%s/hasty-c-upload-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (mkdtemp(spool) == NULL)
-        CHECK(!"a directory can be made");
-    hasty_app *app = check_app(NULL);
-    CHECK_OK(hasty_app_set_option(app, "spool_directory", spool));
-    if (spool_bytes != NULL)
-        CHECK_OK(hasty_app_set_option(app, "spool_bytes", spool_bytes));
-    CHECK_OK(hasty_app_post(app, "/", handler, data));
-    *port = check_serve(app);
-    return app;
-}
-
-static void end(hasty_app *app)
-{
-    CHECK(AWAIT(spooled_files() == 0));
-    hasty_app_free(app);
-    CHECK_INT(spooled_files(), 0);
-    CHECK_INT(rmdir(spool), 0);
-}
-
-/* ---- files as a handler sees them ---- */
-
-static hasty_file file_out(void)
-{
-    return (hasty_file){.size = sizeof(hasty_file)};
-}
-
-/* The bytes of a file, wherever they are. */
-static char *content_of(const hasty_file *file, size_t *len)
-{
-    *len = file->data.len;
-    if (file->data.data != NULL) {
-        CHECK(file->path == NULL);
-        CHECK_INT(file->data.data[file->data.len], '\0');
-        return (char *)file->data.data;
-    }
-    char *bytes = check_keep(calloc(1, file->length + 1));
-    FILE *stream = file->path ? fopen(file->path, "rb") : NULL;
-    CHECK(stream != NULL);
-    *len = stream ? fread(bytes, 1, file->length + 1, stream) : 0;
-    if (stream != NULL)
-        fclose(stream);
-    return bytes;
-}
-
-static int has_content(const hasty_file *file, const void *bytes, size_t len)
-{
-    size_t is = 0;
-    char *content = content_of(file, &is);
-    return CHECK_INT(file->length, len) && CHECK_INT(is, len) && CHECK(len == 0 || memcmp(content, bytes, len) == 0);
-}
-
-static const unsigned char tricky[] = "\0\r\n------test-7d2x\r\n----test-7d2f\r\r\n\n--\r\n\xff--" BOUNDARY;
-enum { TRICKY = sizeof tricky - 1 };
 
 HANDLER(sees_a_form)
 {
@@ -188,19 +40,6 @@ HANDLER(sees_a_form)
     CHECK_INT(hasty_request_file_count(NULL), 0);
     CHECK(memcmp(&before, &file, sizeof file) == 0);
     return hasty_response_send_text(res, hasty_request_body(req).len ? "with body" : "without body");
-}
-
-static body tricky_body(void)
-{
-    body b = {0};
-    add_field(&b, "title", "caf\xc3\xa9 & more");
-    add_file(&b, "photo", "a b.png", "image/png", tricky, TRICKY);
-    add_field(&b, "empty", "");
-    add_file(&b, "text", "\xe2\x82\xac.txt", NULL, "hello", 5);
-    add_field(&b, "title", "second");
-    add_file(&b, "photo", "empty.bin", "application/octet-stream", "", 0);
-    end_body(&b);
-    return b;
 }
 
 TEST(fields_and_files_are_told_apart_and_keep_their_order)
@@ -429,155 +268,88 @@ TEST(no_more_of_the_struct_is_written_than_it_has)
     end(app);
 }
 
-/* ---- odd and malformed ones ---- */
+/* ---- what ends in the middle ---- */
 
-HANDLER(tells_the_form_status)
-{
-    hasty_status status = hasty_request_form_status(req);
-    if (status == HASTY_OK)
-        return hasty_response_send_text(res, check_format("%zu fields, %zu files", hasty_request_form_count(req),
-                                                          hasty_request_file_count(req)));
-    CHECK_STATUS(status, HASTY_ERR_INVALID);
-    return hasty_response_send_text(res, "malformed");
-}
-
-static reply post_text(int port, const char *type, const char *text)
-{
-    return post_bytes(port, type, text, strlen(text));
-}
-
-#define PART "Content-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
-
-TEST(what_is_allowed_around_and_in_parts_is_taken)
+TEST(an_upload_that_is_refused_in_the_middle_leaves_nothing)
 {
     int port;
-    hasty_app *app = serve(tells_the_form_status, NULL, NULL, &port);
-    static const struct {
-        const char *type, *text, *says;
-    } cases[] = {
-        {"multipart/form-data; boundary=b", "--b\r\n" PART "--b--\r\n", "1 fields, 0 files"},
-        {"multipart/form-data; boundary=b", "--b\r\n" PART "--b--", "1 fields, 0 files"},
-        {"Multipart/Form-Data;Boundary=\"b\"", "--b\r\n" PART "--b--\r\n", "1 fields, 0 files"},
-        {"multipart/form-data; charset=utf-8; boundary=\"b ?=b\"", "--b ?=b\r\n" PART "--b ?=b--\r\n", "1 fields, 0 files"},
-        {"multipart/form-data; boundary=b", "preamble\r\n--b\r\n" PART "--b--\r\nepilogue --b\r\n", "1 fields, 0 files"},
-        {"multipart/form-data; boundary=b", "--b \t\r\n" PART "--b-- \r\n", "1 fields, 0 files"},
-        {"multipart/form-data; boundary=b", "--b--\r\n", "0 fields, 0 files"},
-        {"multipart/form-data; boundary=b", "--b\r\ncontent-DISPOSITION:form-data;name=a\r\nX-Other: y\r\n\r\n1\r\n--b--\r\n", "1 fields, 0 files"},
-        {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\n\r\n--b--\r\n", "0 fields, 1 files"},
-        {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n--b--\r\n", "1 fields, 0 files"},
-        {"application/x-www-form-urlencoded", "a=1&b=2", "2 fields, 0 files"},
-        {"text/plain", "--b\r\n" PART "--b--\r\n", "0 fields, 0 files"},
-        {"application/json", "{}", "0 fields, 0 files"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        reply r = post_text(port, cases[i].type, cases[i].text);
-        if (r.status != 200 || strcmp(r.body, cases[i].says) != 0)
-            check_fail(__FILE__, __LINE__, "case %zu: %d %s", i, r.status, r.status ? r.body : r.problem);
+    hasty_app *app = serve(sees_a_spooled_file, NULL, "10000", &port);
+    body b = big_body();
+    hasty_app_free(app);
+    rmdir(spool);
+    snprintf(spool, sizeof spool, "/tmp/hasty-c-upload-XXXXXX");
+    REQUIRE(mkdtemp(spool) != NULL);
+    app = check_app(NULL);
+    CHECK_OK(hasty_app_set_option(app, "spool_directory", spool));
+    CHECK_OK(hasty_app_set_option(app, "spool_bytes", "10000"));
+    CHECK_OK(hasty_app_set_option(app, "max_body_bytes", "200000"));
+    CHECK_OK(hasty_app_set_option(app, "body_timeout_ms", "300"));
+    CHECK_OK(hasty_app_post(app, "/", sees_a_spooled_file, NULL));
+    port = check_serve(app);
+    client c = client_open(port); /* too long, and not announced */
+    client_send(&c, check_format("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n", form_type));
+    for (size_t at = 0; at < b.len; at += 30000) {
+        size_t len = b.len - at < 30000 ? b.len - at : 30000;
+        client_send(&c, check_format("%zx\r\n", len));
+        client_send_bytes(&c, b.bytes + at, len);
+        client_send(&c, "\r\n");
     }
-    /* What browsers send for an input without a chosen file is no malformed form. */
-    reply unchosen = post_text(port, "multipart/form-data; boundary=b",
-                               "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"\"\r\n"
-                               "Content-Type: application/octet-stream\r\n\r\n\r\n--b\r\n" PART "--b--\r\n");
-    CHECK_INT(unchosen.status, 200);
-    CHECK_CONTAINS(unchosen.body, "1 fields, ");
+    CHECK_REPLY(client_read(&c), 413, NULL);
+    CHECK(AWAIT(spooled_files() == 0));
+    client_close(&c);
+    c = client_open(port); /* too slow */
+    client_send(&c, head_of("/", form_type, 150000));
+    client_send_bytes(&c, b.bytes, 100000);
+    CHECK(AWAIT(spooled_files() == 1));
+    CHECK_REPLY(client_read(&c), 408, NULL);
+    CHECK(AWAIT(spooled_files() == 0));
+    client_close(&c);
     end(app);
 }
 
-static const struct {
-    const char *type, *text;
-} malformed[] = {
-    {"multipart/form-data", "--b\r\n" PART "--b--\r\n"},
-    {"multipart/form-data; boundary=", "--\r\n" PART "----\r\n"},
-    {"multipart/form-data; boundary=b", "this is no form, whatever its type says; it is long enough"},
-    {"multipart/form-data; boundary=b", "--b\r\n" PART "--c--\r\n"},
-    {"multipart/form-data; boundary=b", "--b\r\n" PART "--b\r\n"},
-    {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition form-data\r\n\r\n1\r\n--b--\r\n"},
-    {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data\r\n\r\nno name\r\n--b--\r\n"},
-    {"multipart/form-data; boundary=b", "--b\r\nContent-Type: text/plain\r\n\r\nno disposition\r\n--b--\r\n"},
-    {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"a\r\n\r\n1\r\n--b--\r\n"},
-    {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n--b--\r\n"},
-};
-enum { MALFORMED = sizeof malformed / sizeof malformed[0] };
-
-TEST(a_small_malformed_form_is_told_by_its_status)
+TEST(files_that_cannot_be_put_aside_are_a_500)
 {
     int port;
-    hasty_app *app = serve(tells_the_form_status, NULL, NULL, &port);
-    for (size_t i = 0; i < MALFORMED; i++) {
-        reply r = post_text(port, malformed[i].type, malformed[i].text);
-        if (r.status != 200 || strcmp(r.body, "malformed") != 0)
-            check_fail(__FILE__, __LINE__, "case %zu: %d %s", i, r.status, r.status ? r.body : r.problem);
-    }
+    hasty_app *app = serve(sees_a_spooled_file, NULL, "10000", &port);
+    body b = big_body();
+    CHECK_INT(rmdir(spool), 0);
+    CHECK_REPLY(post_body(port, &b), 500, NULL);
+    CHECK_INT(mkdir(spool, 0700), 0);
+    CHECK_REPLY(post_body(port, &b), 200, "seen"); /* and it recovers */
     end(app);
 }
 
-HANDLER(trusts_the_form)
+TEST(nothing_is_put_aside_for_what_is_refused_anyway)
 {
-    hasty_file file = file_out();
-    hasty_request_file(req, "f", &file);
-    return hasty_response_send_text(res, hasty_request_form(req, "a").data ? "a" : "nothing");
+    int port;
+    hasty_app *app = serve(sees_a_spooled_file, NULL, "10000", &port);
+    body b = big_body();
+    client c = client_open(port);
+    client_send(&c, head_of("/none", form_type, b.len));
+    client_send_bytes(&c, b.bytes, 100000);
+    CHECK_REPLY(client_read(&c), 404, NULL);
+    CHECK_INT(spooled_files(), 0);
+    client_close(&c);
+    end(app);
 }
 
-TEST(a_handler_that_does_not_ask_for_the_status_is_answered_for)
+TEST(a_request_may_follow_a_form)
 {
-    static const char *const sizes[] = {NULL, "16"}; /* on demand, and as it arrives */
-    for (int big = 0; big < 2; big++) {
-        int port;
-        hasty_app *app = serve(trusts_the_form, NULL, sizes[big], &port);
-        for (size_t i = 0; i < MALFORMED; i++) {
-            reply r = post_text(port, malformed[i].type, malformed[i].text);
-            if (r.status != 400)
-                check_fail(__FILE__, __LINE__, "case %zu: %d %s", i, r.status, r.status ? r.body : r.problem);
-        }
-        CHECK_REPLY(post_text(port, "multipart/form-data; boundary=b", "--b\r\n" PART "--b--\r\n"), 200, "a");
-        end(app);
-    }
-}
-
-TEST(a_form_that_is_cut_short_is_malformed_wherever_it_is_cut)
-{
+    int port;
+    hasty_app *app = serve(sees_a_form, NULL, "200", &port);
     body b = tricky_body();
-    size_t whole = b.len - 2; /* the last line end may be missing */
-    for (int big = 0; big < 2; big++) {
-        int port;
-        hasty_app *app = serve(tells_the_form_status, NULL, big ? "100" : NULL, &port);
-        for (size_t len = big ? 101 : 0; len < whole; len += check_small() ? 11 : 1) {
-            reply r = post_bytes(port, form_type, b.bytes, len);
-            if (big ? r.status != 400 : r.status != 200 || strcmp(r.body, "malformed") != 0)
-                check_fail(__FILE__, __LINE__, "%zu of %zu: %d %s", len, b.len, r.status, r.status ? r.body : r.problem);
-        }
-        CHECK_REPLY(post_bytes(port, form_type, b.bytes, whole), 200, "3 fields, 3 files");
-        end(app);
-    }
-}
-
-TEST(there_are_only_so_many_parts)
-{
-    for (int big = 0; big < 2; big++) {
-        int port;
-        snprintf(spool, sizeof spool, "/tmp/hasty-c-upload-XXXXXX");
-        REQUIRE(mkdtemp(spool) != NULL);
-        hasty_app *app = check_app(NULL);
-        CHECK_OK(hasty_app_set_option(app, "max_parts", "3"));
-        CHECK_OK(hasty_app_set_option(app, "spool_directory", spool));
-        CHECK_OK(hasty_app_set_option(app, "spool_bytes", big ? "16" : "100000"));
-        CHECK_OK(hasty_app_post(app, "/", trusts_the_form, NULL));
-        port = check_serve(app);
-        body b = {0};
-        add_field(&b, "a", "1");
-        add_file(&b, "f", "f", NULL, check_repeat("x", 1000), 1000);
-        add_field(&b, "c", "3");
-        body more = {0};
-        add_bytes(&more, b.bytes, b.len);
-        end_body(&b);
-        CHECK_REPLY(post_body(port, &b), 200, "a");
-        add_field(&more, "d", "4");
-        end_body(&more);
-        reply r = post_body(port, &more);
-        if (r.status != 400 && r.status != 413)
-            check_fail(__FILE__, __LINE__, "four parts are answered with %d", r.status);
-        end(app);
-    }
+    client c = client_open(port);
+    for (int i = 0; i < 5; i++)
+        send_body(&c, "/", form_type, b.bytes, b.len);
+    for (int i = 0; i < 5; i++)
+        CHECK_REPLY(client_read(&c), 200, "without body");
+    client_send(&c, check_format("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+                                 form_type, b.len));
+    CHECK_REPLY(client_read(&c), 100, NULL);
+    client_send_bytes(&c, b.bytes, b.len);
+    CHECK_REPLY(client_read(&c), 200, "without body");
+    client_close(&c);
+    end(app);
 }
 
 CHECK_MAIN
