@@ -2211,7 +2211,7 @@ int32_t hasty_exchange_alive(const struct hasty_exchange *exchange);
  * Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
  *
  * It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
- * another thread. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
+ * another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *

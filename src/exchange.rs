@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::error::Result;
 use crate::request::Request;
 use crate::response::Response;
+use std::sync::Arc;
 
 /// Runs once, on any thread; or is dropped.
 pub type Notice = Box<dyn FnOnce() + Send>;
@@ -33,11 +34,11 @@ pub(crate) trait Debt: Send + Sync {
 pub struct Exchange {
     /// Some until it is finished.
     call: Option<Box<Call>>,
-    debt: std::sync::Arc<dyn Debt>,
+    debt: Arc<dyn Debt>,
 }
 
 impl Exchange {
-    pub(crate) fn new(call: Box<Call>, debt: std::sync::Arc<dyn Debt>) -> Exchange {
+    pub(crate) fn new(call: Box<Call>, debt: Arc<dyn Debt>) -> Exchange {
         Exchange { call: Some(call), debt }
     }
 
@@ -93,6 +94,11 @@ impl Exchange {
     /// Does the client still wait? No longer once it has ended its side, was answered by a time-out, or the app has stopped.
     pub fn is_alive(&self) -> bool {
         self.debt.is_alive()
+    }
+
+    /// Who owes the answer; a notice that is called at once may end the exchange, and this outlives it.
+    pub(crate) fn debt(&self) -> Arc<dyn Debt> {
+        Arc::clone(&self.debt)
     }
 
     /// Calls `gone` once when the client has gone: on a serving thread, or here and now if it has gone already. It replaces any

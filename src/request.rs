@@ -57,6 +57,8 @@ pub struct Request {
     /// How many bytes that has.
     head_len: usize,
     body: Range<usize>,
+    /// Is the body here? Before that, and where the handler reads it itself, it is absent.
+    is_whole: bool,
     /// How much of the body was taken elsewhere: by a form, or by a handler that read it.
     taken: u64,
     /// The byte that stood after the body before a NUL was put there; None where there was none.
@@ -109,6 +111,8 @@ struct Views {
     cookies: OnceCell<Pairs>,
     form: OnceCell<Pairs>,
     json: OnceCell<Box<json::Value>>,
+    /// What a body has that is not here.
+    nothing: Pairs,
     /// Memory of earlier requests' views, used again.
     spare_texts: RefCell<Vec<Vec<u8>>>,
     spare_pairs: RefCell<Vec<Pairs>>,
@@ -286,6 +290,9 @@ impl Request {
         if let Some(form) = self.multipart() {
             return &form.fields;
         }
+        if !self.is_whole {
+            return &self.views.nothing;
+        }
         self.views.pairs(&self.views.form, |pairs| {
             if self.has_media_type(b"application/x-www-form-urlencoded") {
                 pairs.query(&self.body());
@@ -301,7 +308,7 @@ impl Request {
     /// Could the form be read? `Invalid` where it is malformed, `Limit` where it has more than is allowed; `Ok` for bodies of
     /// other types. Whoever reads a form that could not be read and does not ask this is answered for with a 400 or 413.
     pub fn form_status(&self) -> Result<()> {
-        self.form_status_seen.set(true);
+        self.form_status_seen.set(self.is_whole);
         match self.form_outcome() {
             Some(Err(error)) => Err(error.copy()),
             _ => Ok(()),
@@ -309,13 +316,16 @@ impl Request {
     }
 
     fn multipart(&self) -> Option<&Form> {
-        self.form_read.set(true);
+        self.form_read.set(self.is_whole);
         self.form_outcome()?.as_ref().ok()
     }
 
     /// What became of reading the multipart form; None for other bodies.
     fn form_outcome(&self) -> Option<&Result<Form>> {
         if self.form.get().is_none() {
+            if !self.is_whole {
+                return None;
+            }
             let kind = self.header(b"content-type").filter(|_| self.has_media_type(b"multipart/form-data"))?;
             let read = || {
                 let Some(mut reader) = FormReader::new(&kind, &self.routes.forms)? else { return Ok(Form::default()) };
@@ -561,6 +571,7 @@ impl Request {
             head: Head::default(),
             head_len: 0,
             body: 0..0,
+            is_whole: false,
             taken: 0,
             after_body: None,
             params: Params::default(),
@@ -604,6 +615,7 @@ impl Request {
             head: self.head.clone(),
             head_len: self.head_len,
             body,
+            is_whole: self.is_whole,
             taken: self.taken,
             after_body: None,
             params: self.params.copy(),
@@ -691,6 +703,7 @@ impl Request {
         self.is_last = is_last;
         self.route = None;
         self.body = 0..0;
+        self.is_whole = false;
         self.taken = 0;
     }
 
@@ -711,6 +724,7 @@ impl Request {
 
     /// Puts the body at `body` of the bytes, with a NUL behind it until `end`.
     pub(crate) fn set_body(&mut self, body: Range<usize>) {
+        self.is_whole = true;
         if body.is_empty() {
             return;
         }

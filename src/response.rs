@@ -145,6 +145,8 @@ pub struct Response {
     close: bool,
     failure: Option<String>,
     stage: Stage,
+    /// The headers that middleware has set: they stay also on the library's own answers.
+    base: Vec<(Vec<u8>, Vec<u8>)>,
     /// What leaves by a stream. While a handler runs it is the thread's, with the answers before this one.
     pub(crate) out: Box<Output>,
 }
@@ -175,6 +177,7 @@ impl Response {
     pub(crate) fn new() -> Response {
         Response {
             stage: Stage::Composing,
+            base: Vec::new(),
             out: Box::default(),
             refusal: None,
             status: 200,
@@ -601,8 +604,30 @@ impl Response {
 
 /// What the engine does with a response.
 impl Response {
+    /// From here on what is set stays, whoever answers.
+    pub(crate) fn keep_headers(&mut self) {
+        let text = |(start, end): (usize, usize)| self.text[start..end].to_vec();
+        let kept = self.headers.iter().map(|header| (text(header.name), text(header.value))).collect();
+        self.base = kept;
+    }
+
+    /// For an answer of the library's own: nothing of the handler's is left.
+    pub(crate) fn clear_for_error(&mut self) {
+        let base = std::mem::take(&mut self.base);
+        self.clear();
+        for (name, value) in &base {
+            // What concerned another body than this one stays behind.
+            if !name.eq_ignore_ascii_case(b"content-length") {
+                self.push_header(name, value);
+            }
+        }
+        self.close = base.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
+        self.base = base;
+    }
+
     /// Nothing of an answer is left.
     pub(crate) fn clear(&mut self) {
+        self.base.clear();
         self.stage = Stage::Composing;
         self.status = 200;
         self.kind = Type::Unset;

@@ -162,6 +162,9 @@ impl Service {
             Ok(())
         });
         if outcome.is_ok() && flow == Flow::Next && !response.is_streaming() && !response.is_deferred() {
+            if !response.is_blank() {
+                response.keep_headers();
+            }
             return true;
         }
         self.settle(outcome, request, response);
@@ -203,8 +206,8 @@ impl Service {
     /// OPTIONS is answered from the routes; other methods are refused with those there are.
     fn answer_unregistered(&self, allow: &str, request: &Request, response: &mut Response) {
         if request.method() == "OPTIONS" {
-            let set =
-                response.reset().and_then(|()| response.set_status(204)).and_then(|()| response.set_header(b"Allow", allow.as_bytes()));
+            response.clear_for_error();
+            let set = response.set_status(204).and_then(|()| response.set_header(b"Allow", allow.as_bytes()));
             return set.unwrap_or_default();
         }
         // RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
@@ -426,7 +429,7 @@ impl Service {
 
     fn own_answer(&self, code: u16, why: &Error, allow: Option<&str>, request: &Request, response: &mut Response) {
         let fill = |response: &mut Response| -> Result<()> {
-            response.clear();
+            response.clear_for_error();
             response.set_status(i32::from(code))?;
             if let Some(allow) = allow {
                 response.set_header(b"Allow", allow.as_bytes())?;

@@ -110,7 +110,7 @@ pub unsafe extern "C" fn hasty_exchange_alive(exchange: *const hasty_exchange) -
 /// Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
 ///
 /// It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
-/// another thread. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
+/// another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -130,7 +130,9 @@ pub unsafe extern "C" fn hasty_exchange_on_close(
         // SAFETY: the caller vouches for a live `exchange`.
         let exchange = unsafe { handle::borrow(exchange.cast_const()) }?;
         let function = gone.ok_or_else(|| handle::null("gone"))?;
-        exchange.exchange.on_close(notice(function, user_data));
+        // It may be called at once, and end the exchange.
+        let debt = exchange.exchange.debt();
+        debt.on_close(Box::new(notice(function, user_data)));
         Ok(())
     })
 }
@@ -157,7 +159,9 @@ pub unsafe extern "C" fn hasty_exchange_on_ready(
         // SAFETY: the caller vouches for a live `exchange`.
         let exchange = unsafe { handle::borrow(exchange.cast_const()) }?;
         let function = ready.ok_or_else(|| handle::null("ready"))?;
-        exchange.exchange.on_ready(notice(function, user_data));
+        // It may be called at once, and end the exchange.
+        let debt = exchange.exchange.debt();
+        debt.on_ready(Box::new(notice(function, user_data)));
         Ok(())
     })
 }

@@ -53,6 +53,8 @@ pub(super) struct Connection {
     unsent: Option<Box<Output>>,
     /// What its driver calls it.
     ticket: u64,
+    /// An exchange that is not waited for any more, and has not been told yet.
+    left: Option<Arc<Deferred>>,
 }
 
 /// What a connection is doing.
@@ -130,6 +132,7 @@ impl Connection {
             served: 0,
             unsent: None,
             ticket: 0,
+            left: None,
         }
     }
 
@@ -375,6 +378,7 @@ impl Connection {
         self.unsent = None;
         if let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, end) {
             wait.exchange.close(None);
+            self.left = Some(wait.exchange);
         }
     }
 
@@ -414,6 +418,7 @@ impl Connection {
     /// The exchange has answered; the connection goes on to what follows, or ends.
     fn end_wait(&mut self, last: bool, cut: bool, reset: bool, now: u32, service: &Service) {
         let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
+        self.left = Some(Arc::clone(&wait.exchange));
         self.served += 1;
         if cut {
             // What is not sent of a stream that failed would only make it look better than it is.
@@ -461,6 +466,22 @@ impl Connection {
     pub(super) fn note_gone(&mut self) {
         if let Phase::Waiting(wait) = &self.phase {
             wait.exchange.note_gone();
+        }
+    }
+
+    /// Is there something to tell an exchange?
+    pub(super) fn has_news(&self) -> bool {
+        self.left.is_some() || matches!(&self.phase, Phase::Waiting(wait) if wait.exchange.has_news())
+    }
+
+    /// Tells exchanges what has happened to them. For threads that serve: functions of the host's are called.
+    pub(super) fn tell(&mut self) {
+        if let Some(left) = self.left.take() {
+            left.tell();
+        }
+        if let Phase::Waiting(wait) = &self.phase {
+            let exchange = Arc::clone(&wait.exchange);
+            exchange.tell();
         }
     }
 

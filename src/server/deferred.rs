@@ -60,6 +60,13 @@ struct State {
     calling: Vec<usize>,
 }
 
+impl State {
+    /// Does the client wait no more?
+    fn is_over(&self) -> bool {
+        self.gone || self.stage == Stage::Closed
+    }
+}
+
 /// Who has decided.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -237,43 +244,30 @@ impl Deferred {
         }
     }
 
+    /// Is there room again, or nobody to wait for?
+    fn is_ready(&self, state: &State) -> bool {
+        self.has_room(state) || state.stage == Stage::Closed
+    }
+
     fn has_room(&self, state: &State) -> bool {
         let waiting = state.out.len() + state.unsent;
         waiting == 0 || waiting + state.wanted <= self.limit
-    }
-
-    fn tell_ready(&self) {
-        let mut state = self.state.lock();
-        if !self.has_room(&state) && state.stage != Stage::Closed {
-            return;
-        }
-        if let Some(notice) = state.on_ready.take() {
-            self.call(state, notice);
-        }
-    }
-
-    fn tell_gone(&self, mut state: MutexGuard<'_, State>) {
-        state.gone = true;
-        if let Some(notice) = state.on_close.take() {
-            self.call(state, notice);
-        }
     }
 }
 
 impl Debt for Deferred {
     fn finish(&self, mut call: Box<Call>) -> Result<()> {
-        let outcome = self.answer(&mut call, |service, request, response| service.settle_deferred(request, response));
         self.fall_silent();
-        outcome
+        self.answer(&mut call, |service, request, response| service.settle_deferred(request, response))
     }
 
     fn abandon(&self, mut call: Box<Call>) {
+        self.fall_silent();
         // Whoever waits has left, or is told: there is nothing else to do.
         let _ = self.answer(&mut call, |service, request, response| match response.stream_mut() {
             Some((stream, _)) => stream.break_off(),
             None => service.fail(503, Error::fixed(Kind::Closed, "the handler gave this request up"), None, request, response),
         });
-        self.fall_silent();
     }
 
     fn is_alive(&self) -> bool {
@@ -283,7 +277,7 @@ impl Debt for Deferred {
 
     fn on_close(&self, notice: Notice) {
         let mut state = self.state.lock();
-        if state.gone || state.stage == Stage::Closed {
+        if state.is_over() {
             return self.call(state, notice);
         }
         let before = state.on_close.replace(notice);
@@ -293,7 +287,7 @@ impl Debt for Deferred {
 
     fn on_ready(&self, notice: Notice) {
         let mut state = self.state.lock();
-        if self.has_room(&state) || state.stage == Stage::Closed {
+        if self.is_ready(&state) {
             return self.call(state, notice);
         }
         let before = state.on_ready.replace(notice);
@@ -315,12 +309,11 @@ impl Deferred {
     /// So much of what was collected is not sent.
     pub(super) fn note_unsent(&self, bytes: usize) {
         self.state.lock().unsent = bytes;
-        self.tell_ready();
     }
 
     /// The client has ended its side; it may still read.
     pub(super) fn note_gone(&self) {
-        self.tell_gone(self.state.lock());
+        self.state.lock().gone = true;
     }
 
     /// The connection decides, and answers with a status of its own, or nobody. False: the exchange had begun to.
@@ -330,11 +323,30 @@ impl Deferred {
         if state.stage != Stage::Answered {
             state.stage = Stage::Closed;
             state.instead = instead.unwrap_or(LEFT);
-            self.tell_gone(state);
-            // Who waits for room waits in vain; the next write says so.
-            self.tell_ready();
         }
         first
+    }
+
+    /// Is there a notice to be called? Never by a thread that writes or finishes: it may hold a lock that the notice wants.
+    pub(super) fn has_news(&self) -> bool {
+        let state = self.state.lock();
+        state.is_over() && state.on_close.is_some() || self.is_ready(&state) && state.on_ready.is_some()
+    }
+
+    /// Calls the notices whose time has come. For threads that serve.
+    pub(super) fn tell(&self) {
+        let mut state = self.state.lock();
+        if state.is_over() {
+            if let Some(notice) = state.on_close.take() {
+                self.call(state, notice);
+                state = self.state.lock();
+            }
+        }
+        if self.is_ready(&state) {
+            if let Some(notice) = state.on_ready.take() {
+                self.call(state, notice);
+            }
+        }
     }
 }
 

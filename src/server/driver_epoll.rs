@@ -205,16 +205,12 @@ impl<'e> Worker<'e> {
     /// An exchange hears that its client has left, unless it has answered. Where nobody can read it, it need not.
     fn note_gone(&self, guard: &mut Guard<'_, Tenant>, turn: Turn) -> Turn {
         let (fin, gone) = (guard.fin(), guard.is_gone());
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            if guard.connection.is_waiting() && gone {
-                guard.connection.break_off();
-            } else if guard.connection.is_waiting() && fin {
-                guard.connection.note_gone();
-            }
-        }));
-        if let Err(panic) = told {
-            self.engine.service.log(Level::Error, || format!("what hears of an exchange's end panicked: {}", panic_words(&*panic)));
+        if guard.connection.is_waiting() && gone {
+            guard.connection.break_off();
+        } else if guard.connection.is_waiting() && fin {
+            guard.connection.note_gone();
         }
+        self.engine.tell_exchanges(guard);
         if guard.connection.is_closed() { Turn::Close } else { turn }
     }
 
@@ -383,16 +379,17 @@ impl Engine {
         loop {
             let now = clock::milliseconds();
             let Tenant { socket, connection, counted, .. } = &mut *guard;
-            let Some(socket) = socket else { return self.close(id, guard) };
+            let Some(socket) = socket else { return guard.abandon() };
             connection.collect(&self.service, now);
             let sent = send_kept(socket.as_fd(), connection, self, now);
             self.count_held(connection, counted);
-            if connection.is_closed() || !self.register(id, &mut guard) {
-                return self.close(id, guard);
+            if !connection.is_closed() && !self.register(id, &mut guard) {
+                guard.connection.break_off();
             }
             self.set_deadline(id, &guard);
-            let unsent = guard.connection.unsent_mut().is_some();
-            if sent == Sent::Enough || !unsent && !guard.connection.is_waiting() {
+            let idle = guard.connection.unsent_mut().is_none() && !guard.connection.is_waiting();
+            // Its end as well: whoever is to hear of it may wait for a lock that the caller of this holds.
+            if sent == Sent::Enough || idle || guard.connection.has_news() {
                 guard.abandon();
                 return self.requeue(id);
             }
@@ -400,6 +397,16 @@ impl Engine {
                 None => return,
                 Some(again) => guard = again,
             }
+        }
+    }
+
+    /// Tells exchanges what has happened to them.
+    pub(super) fn tell_exchanges(&self, tenant: &mut Tenant) {
+        if !tenant.connection.has_news() {
+            return;
+        }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tenant.connection.tell())) {
+            self.service.log(Level::Error, || format!("what hears of an exchange panicked: {}", panic_words(&*panic)));
         }
     }
 

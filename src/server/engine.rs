@@ -256,6 +256,7 @@ impl Engine {
             socket::reset_at_close(socket.as_fd());
         }
         guard.connection.break_off();
+        self.tell_exchanges(&mut guard);
         self.service.buffered.replace(guard.counted, 0);
         if guard.turned_away {
             self.turned_away.fetch_sub(1, Ordering::SeqCst);
