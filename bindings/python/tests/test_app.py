@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import functools
 import gc
+import io
 import logging
 import os
 import socket
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,7 +131,7 @@ def test_route_says_that_the_method_comes_first(arguments: tuple[str, str], app:
 def test_a_route_after_start_is_refused(app: App) -> None:
     with (
         app.start(),
-        pytest.raises(StateError, match=r"GET /late .*register every route before listen\(\) or start\(\)"),
+        pytest.raises(StateError, match=r"GET /late .*register everything before listen\(\) or start\(\)"),
     ):
         app.get("/late")(lambda req: "")
 
@@ -140,6 +142,17 @@ def test_a_route_has_a_limit_of_its_own(app: App, client: Client) -> None:
     assert client.post("/small", body="four").status_code == 200
     assert client.post("/small", body="fives").status_code == 413
     assert client.post("/large", body="fives").status_code == 200
+
+
+def test_an_option_that_no_route_has_is_refused_by_name(app: App) -> None:
+    with pytest.raises(NotFoundError, match="max_heeders"):
+        app.get("/", max_heeders=1)(lambda req: "")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("options", [{"body": "later"}, {"exchange_timeout_ms": -1}, {"max_body_bytes": "many"}])
+def test_a_wrong_value_of_a_routes_option_is_refused(options: dict[str, Any], app: App) -> None:
+    with pytest.raises(InvalidError, match=next(iter(options))):
+        app.post("/", **options)(lambda req: "")
 
 
 # --- what a handler may look like ---
@@ -206,7 +219,7 @@ async def asynchronous(req: Request) -> str:
     return ""
 
 
-def generator(req: Request) -> Any:
+async def asynchronous_generator(req: Request) -> Any:
     yield ""
 
 
@@ -221,10 +234,10 @@ class AsyncObject:
         (takes_nothing, "takes_nothing takes 0 arguments: `def takes_nothing(req)` returns the answer, "),
         (takes_three, "takes_three takes 3 arguments.*`def takes_three(req, res)` fills it in"),
         (takes_keyword, "takes_keyword needs the keyword argument 'needed'"),
-        (asynchronous, "asynchronous is async or a generator"),
-        (generator, "generator is async or a generator"),
-        (functools.partial(asynchronous), "is async or a generator"),
-        (AsyncObject(), "is async or a generator"),
+        (asynchronous, "asynchronous is async, and this version runs plain functions and generators only"),
+        (asynchronous_generator, "asynchronous_generator is async"),
+        (functools.partial(asynchronous), "is async"),
+        (AsyncObject(), "is async"),
         (lambda: "", "takes 0 arguments: `def h.req.` returns"),
         ("hello", "a handler is a function, not 'hello'"),
         (None, "a handler is a function, not None"),
@@ -260,6 +273,9 @@ def test_options_go_by_name(client: Client) -> None:
         "write_timeout_ms",
         "exchange_timeout_ms",
         "max_requests_per_connection",
+        "spool_bytes",
+        "max_parts",
+        "stream_buffer_bytes",
     ],
 )
 def test_every_option_of_the_struct_has_a_parameter(name: str) -> None:
@@ -272,6 +288,12 @@ def test_an_option_takes_effect() -> None:
     with app.test_client() as client:
         assert client.post("/", body="123").headers["server"] == "mine"
         assert client.post("/", body="1234").status_code == 413
+
+
+def test_switches_and_paths_are_options_too(tmp_path: Path) -> None:
+    app = App(compress=False, spool_directory=tmp_path)
+    assert (app.option("compress"), app.option("spool_directory")) == ("0", str(tmp_path))
+    assert App().option("compress") == "1"
 
 
 def test_an_unknown_option_is_refused_by_name() -> None:
@@ -487,7 +509,19 @@ def test_start_works_off_the_main_thread() -> None:
     assert texts == ["hello"]
 
 
-def test_listen_prints_its_url_and_returns_after_stop(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+def test_listen_prints_its_url_and_returns_after_stop(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = threading.Event()
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            written = super().write(text)
+            if "\n" in text:
+                printed.set()
+            return written
+
+    output = Output()
+    monkeypatch.setattr("sys.stdout", output)
+
     def stop(req: Request) -> str:
         app.stop()
         return "stopping"
@@ -495,9 +529,8 @@ def test_listen_prints_its_url_and_returns_after_stop(app: App, capsys: pytest.C
     app.get("/stop")(stop)
     thread = threading.Thread(target=app.listen, args=(0,))
     thread.start()
-    url = ""
-    while not url.endswith("\n"):
-        url += capsys.readouterr().out
+    assert printed.wait(10)
+    url = output.getvalue()
     host, port = url.strip().rstrip("/").rsplit("/", 1)[1].split(":")
     assert url == f"http://127.0.0.1:{port}/\n"
     assert Client(host, int(port)).get("/stop").text == "stopping", "the handler that stops is still answered"

@@ -188,3 +188,22 @@ def test_other_clients_understand_the_server_too(app: App) -> None:
         connection.request("POST", "/", body=b"abc")
         assert connection.getresponse().read() == b"cba"
         connection.close()
+
+
+def test_files_make_a_multipart_form(app: App, client: Client) -> None:
+    @app.post("/")
+    def form(req: Request) -> list[Any]:
+        return [req.headers["content-type"].split(";")[0], req.form["a"], req.form.getall("b"), len(req.files)]
+
+    answer = client.post(
+        "/",
+        form={"a": "1", "b": ["2", 3]},
+        files=[("one", ('na"me\r\n', b"\r\n--hasty")), ("two", ("b", b"", "text/plain"))],
+    )
+    assert answer.json() == ["multipart/form-data", "1", ["2", "3"], 2]
+
+
+@pytest.mark.parametrize("beside", [{"body": b"x"}, {"json": {}}])
+def test_files_do_not_go_with_another_body(beside: dict[str, Any], client: Client) -> None:
+    with pytest.raises(TypeError, match="give one of body, json and form"):
+        client.post("/", files={"f": ("a", b"")}, **beside)

@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PACKAGE
@@ -47,9 +48,13 @@ def test_everything_public_is_documented() -> None:
                 assert getattr(value, "__doc__", None), f"{name}.{part}"
 
 
-def test_the_program_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def programs_of_the_readme() -> list[str]:
     readme = Path(__file__).resolve().parents[1] / "README.md"
-    (program,) = (block for block in re.findall(r"```python\n(.*?)```", readme.read_text(), re.S) if "App()" in block)
+    return [block for block in re.findall(r"```python\n(.*?)```", readme.read_text(), re.S) if "App(" in block]
+
+
+def test_the_program_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = programs_of_the_readme()[0]
     apps = []
     monkeypatch.setattr(hasty.App, "listen", lambda self, port: apps.append((self, port)))
     exec(program, {})
@@ -58,3 +63,41 @@ def test_the_program_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> Non
     with app.test_client() as client:
         assert client.get("/hello/Ada").text == "Hello, Ada!"
         assert client.get("/users/7").json() == {"userId": "7"}
+
+
+def test_what_the_readme_puts_around_handlers_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "a.txt").write_text("a file")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(programs_of_the_readme()[1], names)
+    app = names["app"]
+    app.get("/api/me")(lambda req: {}[req.locals["user"]])
+    app.get("/login")(lambda req: "in")
+    with app.test_client() as client:
+        asset = client.get("/assets/a.txt")
+        assert (asset.text, asset.headers["cache-control"]) == ("a file", "max-age=3600")
+        assert asset.headers["x-request-id"] and asset.headers["x-content-type-options"] == "nosniff"
+        assert client.get("/api/me").status_code == 401
+        answer = client.get("/api/me", headers={"X-User": "Ada", "Origin": "https://example.org"})
+        assert (answer.status_code, answer.json()) == (404, {"missing": "'Ada'"})
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert [client.get("/login").status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_what_the_readme_says_of_files_uploads_and_streams_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "report.pdf").write_bytes(b"%PDF")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(programs_of_the_readme()[2], names)
+    with names["app"].test_client() as client:
+        report = client.get("/report")
+        assert report.body == b"%PDF" and "Report of the year.pdf" in report.headers["content-disposition"]
+        answer = client.post("/photos", form={"title": "cat"}, files={"photo": ("../../cat.png", b"12345")})
+        assert answer.json() == {"title": "cat", "bytes": 5}
+        assert (tmp_path / "photo.bin").read_bytes() == b"12345"
+        assert client.post("/import", body=b"x" * 1000).json() == {"bytes": 1000}
+        assert client.get("/ticks").text.count("event: tick\n") == 3
+        assert client.get("/later").text == "there it is"

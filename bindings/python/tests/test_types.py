@@ -13,8 +13,9 @@ pytest.importorskip("mypy")
 
 GOOD = """
 from __future__ import annotations
-from typing import Any
-from hasty import App, BadRequest, Request, Response, Result
+from collections.abc import Generator, Iterator
+from typing import Any, Optional
+from hasty import Access, App, BadRequest, Cors, Event, Exchange, HttpError, Request, Response, Result
 
 app = App(threads=2, max_body_bytes=1)
 
@@ -42,6 +43,61 @@ def several(req: Request) -> Result:
 def nothing(req: Request) -> None:
     raise BadRequest("no")
 
+@app.get("/stream")
+def stream(req: Request) -> Iterator[str]:
+    yield "piece"
+
+@app.get("/events", exchange_timeout_ms=1000)
+def events(req: Request, res: Response) -> Generator[Event, None, None]:
+    yield Event("tick", data={"a": 1})
+
+@app.post("/up", body="stream", max_body_bytes=1 << 30)
+def up(req: Request) -> dict[str, int]:
+    return {"bytes": sum(len(piece) for piece in req.stream()) + len(req.read(10))}
+
+@app.post("/files")
+def files(req: Request) -> Response:
+    req.files["a"].save("a")
+    req.locals["anything"] = req.files["a"].filename.upper()
+    return Response.download("a", status=201).cookie("a", "b")
+
+@app.get("/later")
+def later(req: Request) -> None:
+    exchange: Exchange = req.defer()
+    exchange.on_close(lambda: print(exchange.alive))
+    sent: bool = exchange.finish({"a": 1})
+
+@app.use
+def everywhere(req: Request) -> None: ...
+
+@app.use("/a")
+def guard(req: Request) -> Optional[Response]:
+    return Response.status(401)
+
+@app.after
+def stamp(req: Request, res: Response) -> None:
+    res.headers["X-A"] = str(len(res.body))
+
+@app.after("/a")
+def other(req: Request, res: Response) -> None: ...
+
+@app.error(KeyError)
+def missing(req: Request, error: KeyError) -> tuple[str, int]:
+    return str(error.args[0]), 404
+
+@app.error(404)
+def nowhere(error: HttpError) -> str:
+    return error.message
+
+@app.on_access
+def note(record: Access) -> None:
+    print(record.status + record.duration_us)
+
+app.static("/", ".", list=True, cache_control="no-cache")
+app.cors("/", Cors(origins=["https://example.org"], max_age=3))
+app.rate_limit("/", 60, allow=lambda key: key != "")
+app.access_log("json")
+everywhere(Request.__new__(Request))
 app.get("/f")(lambda req: b"octets")
 app.get("/g")(lambda req, res: res.redirect("/a", status=303))
 name: str = text(Request.__new__(Request))
@@ -51,7 +107,8 @@ with app.start() as server:
 
 WRONG = """
 from __future__ import annotations
-from hasty import App, Request, Response
+from collections.abc import Iterator
+from hasty import App, Cors, Request, Response
 
 app = App(threads="2")
 
@@ -65,6 +122,18 @@ def three(req: Request, res: Response, more: int) -> None: ...
 Response.json([1], stauts=201)
 Response.text(7)
 app.get(7)
+
+@app.get("/c", body="later")
+def later(req: Request) -> None: ...
+
+@app.after
+def alone(res: Response) -> None: ...
+
+@app.get("/d")
+def numbers(req: Request) -> Iterator[int]:
+    yield 7
+
+app.cors("/", Cors(max_age="1"))
 """
 
 
@@ -110,7 +179,7 @@ def test_mistakes_are_found_line_by_line(tmp_path: Path) -> None:
     code, words = check(WRONG, tmp_path)
     assert code == 1
     found = {int(line.split(":")[1]) for line in words.splitlines() if ": error:" in line}
-    assert found >= {5, 7, 11, 14, 15, 16}, words
+    assert found >= {6, 8, 12, 15, 16, 17, 19, 22, 25, 29}, words
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -15,12 +15,15 @@ that in: `def hello(req, res): res.status(200).json({...})`.
 """
 
 from ._ffi import hasty_version as _version
-from .app import App
+from .access import Access
+from .app import App, RouteOptions
 from .client import Answer, Client
+from .cors import Cors
 from .errors import (
     BadRequest,
     ClosedError,
     HastyError,
+    HttpError,
     InvalidError,
     IoError,
     JsonError,
@@ -33,26 +36,38 @@ from .errors import (
     TimedOutError,
     UnsupportedError,
 )
-from .handler import Handler, Result
+from .event import Event
+from .exchange import Exchange
+from .handler import After, ErrorHandler, Handler, Middleware
 from .headers import Headers, MutableHeaders, Values
 from .request import Request
-from .response import Response
+from .response import Response, Result
 from .server import Server
+from .upload import Files, Upload
 
 __all__ = [
+    "Access",
+    "After",
     "Answer",
     "App",
     "BadRequest",
     "Client",
     "ClosedError",
+    "Cors",
+    "ErrorHandler",
+    "Event",
+    "Exchange",
+    "Files",
     "Handler",
     "HastyError",
     "Headers",
+    "HttpError",
     "InvalidError",
     "IoError",
     "JsonError",
     "LibraryError",
     "LimitError",
+    "Middleware",
     "MutableHeaders",
     "NotFoundError",
     "NullError",
@@ -60,10 +75,12 @@ __all__ = [
     "Request",
     "Response",
     "Result",
+    "RouteOptions",
     "Server",
     "StateError",
     "TimedOutError",
     "UnsupportedError",
+    "Upload",
     "Values",
     "__version__",
 ]

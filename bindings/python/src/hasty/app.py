@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
-from typing import Any, Callable
+import os
+from typing import TYPE_CHECKING, Any, Callable, TypedDict, Union, overload
 
-from . import _ffi
+from . import _ffi, access
+from .access import Access
 from .client import Client
+from .cors import Cors
 from .errors import InvalidError, StateError
-from .handler import H, Route
+from .handler import A, E, Errors, Gate, H, Hook, M, Refusals, Route, Shape, Step, takes_two
+from .headers import checked
 from .server import Native, Server
+from .stream import Streams
 
-__all__ = ["App"]
+if TYPE_CHECKING:
+    from typing_extensions import Literal, Unpack
+
+__all__ = ["App", "RouteOptions"]
+
+_Path = Union[str, "os.PathLike[str]"]
 
 log = logging.getLogger("hasty")
 
@@ -21,6 +32,18 @@ _LEVELS = {
     _ffi.LOG_INFO: logging.INFO,
     _ffi.LOG_DEBUG: logging.DEBUG,
 }
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route may have of its own, as keyword arguments of `App.get()` and its like."""
+
+    #: Bytes of a body, in place of the app's.
+    max_body_bytes: int
+    #: "buffer" (the default): the handler runs when the body is there. "stream": when the head is; `Request.read()`
+    #: gets the body as it arrives.
+    body: Literal["buffer", "stream"]
+    #: Milliseconds to the first byte of a deferred answer, or of one that is yielded, in place of the app's; then 504.
+    exchange_timeout_ms: int
 
 
 class App:
@@ -35,8 +58,21 @@ class App:
     'Hello, Ada!'
 
     `threads` is how many Python threads serve; 0 means one. The options are the library's, literally: 0 is zero.
-    Times are in milliseconds, sizes in bytes. `options` takes those without a parameter here by name, such as
-    `backlog=16`; a name the library does not know is an InvalidError.
+    Times are in milliseconds, sizes in bytes. None is the default:
+
+    - max_body_bytes 10485760 (then 413), max_header_bytes 16384, max_headers 100 (431), max_target_bytes 8192 (414);
+    - max_connections (as many as the system allows), max_connections_per_ip (no limit), both 503;
+      max_requests_per_connection (no limit);
+    - header_timeout_ms 10000 from the first byte, body_timeout_ms 30000 without progress (408), idle_timeout_ms 30000
+      between requests, write_timeout_ms 30000 without progress, exchange_timeout_ms 60000 to the first byte of a
+      deferred answer (504);
+    - server_header "hasty", "" sends none; compress True: answers are compressed for clients that take it;
+    - spool_bytes 262144: files of a form beyond it lie in spool_directory (the system's temporary one); max_parts 1000
+      of a form (413);
+    - stream_buffer_bytes 262144: what waits for a slow client before `write()` does.
+
+    `options` takes those without a parameter here by name, such as `backlog=16`; a name that the library does not know
+    is a NotFoundError, a wrong value an InvalidError.
 
     An app runs once: register, then `listen()`, `start()` or `test_client()`, then make a new one.
     """
@@ -58,12 +94,22 @@ class App:
         exchange_timeout_ms: int | None = None,
         max_requests_per_connection: int | None = None,
         server_header: str | None = None,
+        compress: bool | None = None,
+        spool_bytes: int | None = None,
+        spool_directory: _Path | None = None,
+        max_parts: int | None = None,
+        stream_buffer_bytes: int | None = None,
         **options: int | str,
     ) -> None:
         if not isinstance(threads, int) or threads < 0:
             raise InvalidError(f"threads {threads!r} is not a number from 0")
         self._threads = threads or 1
-        self._routes: list[Route] = []
+        # Everything that the library calls for a request; user_data is the place in this list.
+        self._steps: list[Step] = []
+        self._routes = 0
+        self._errors = Errors()
+        self._streams = Streams()
+        self._listeners: list[access.Listener] = []
         self._server: Server | None = None
         self._native = Native()
 
@@ -83,6 +129,11 @@ class App:
             "exchange_timeout_ms": exchange_timeout_ms,
             "max_requests_per_connection": max_requests_per_connection,
             "server_header": server_header,
+            "compress": compress,
+            "spool_bytes": spool_bytes,
+            "spool_directory": None if spool_directory is None else os.fspath(spool_directory),
+            "max_parts": max_parts,
+            "stream_buffer_bytes": stream_buffer_bytes,
             **options,
         }
         for key, value in named.items():
@@ -90,7 +141,7 @@ class App:
                 self._option(key, _written(value))
 
         # These two hold no reference to self, so that an app nobody knows any more can be collected.
-        self._dispatch = self._native.keep(_ffi.hasty_handler(_dispatcher(self._routes)))
+        self._dispatch = self._native.keep(_ffi.hasty_handler(_dispatcher(self._steps)))
         on_log = self._native.keep(_ffi.hasty_log_fn(_pass_on))
         _ffi.check(_ffi.hasty_app_on_log(self._native.pointer, on_log, None, _ffi.NO_DROP))
 
@@ -108,11 +159,14 @@ class App:
 
     # --- routes ---
 
-    def route(self, method: str, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
-        """Registers a handler for a method ("*" for any) and a pattern.
+    def route(self, method: str, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Registers a handler for a method ("*" for any) and a pattern; `options` are those of `RouteOptions`.
 
         Segments of the pattern are literal, `:name`, or a final `*` or `*rest`; literals win over names, names over
-        rests. A pattern that conflicts with an earlier one is refused with an InvalidError that names both.
+        rests.
+
+        Errors: InvalidError for a pattern that conflicts with an earlier one, which it names, and for a function that
+        is no handler; StateError after the start; NotFoundError for an option that routes do not have.
 
         >>> app = App()
         >>> @app.route("REPORT", "/files/*rest")
@@ -126,61 +180,378 @@ class App:
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
 
         def register(function: H) -> H:
-            self._register(Route(method, pattern, function))
-            if max_body_bytes is not None:
-                self._route_option(method, pattern, "max_body_bytes", str(max_body_bytes))
+            route = Route(method, pattern, function, self._errors, self._streams)
+            self._register_route(route)
+            for key, value in options.items():
+                self._route_option(method, pattern, key, _written(value))
+            route.inline = options.get("body") == "stream"
             return function
 
         return register
 
-    def get(self, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
+    def get(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for GET, and so for HEAD."""
-        return self.route("GET", pattern, max_body_bytes=max_body_bytes)
+        return self.route("GET", pattern, **options)
 
-    def post(self, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
+    def post(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for POST."""
-        return self.route("POST", pattern, max_body_bytes=max_body_bytes)
+        return self.route("POST", pattern, **options)
 
-    def put(self, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
+    def put(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for PUT."""
-        return self.route("PUT", pattern, max_body_bytes=max_body_bytes)
+        return self.route("PUT", pattern, **options)
 
-    def patch(self, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
+    def patch(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for PATCH."""
-        return self.route("PATCH", pattern, max_body_bytes=max_body_bytes)
+        return self.route("PATCH", pattern, **options)
 
-    def delete(self, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
+    def delete(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for DELETE."""
-        return self.route("DELETE", pattern, max_body_bytes=max_body_bytes)
+        return self.route("DELETE", pattern, **options)
 
-    def options(self, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
+    def options(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for OPTIONS, which the library answers by itself where there is none."""
-        return self.route("OPTIONS", pattern, max_body_bytes=max_body_bytes)
+        return self.route("OPTIONS", pattern, **options)
 
-    def any(self, pattern: str, *, max_body_bytes: int | None = None) -> Callable[[H], H]:
+    def any(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for every method that has none of its own on that pattern."""
-        return self.route("*", pattern, max_body_bytes=max_body_bytes)
+        return self.route("*", pattern, **options)
 
-    # The place of use(), after(), error(), cors() and static(), once the library has them.
+    def static(
+        self,
+        prefix: str,
+        directory: _Path,
+        *,
+        index: str | None = "index.html",
+        fallback: str | None = None,
+        cache_control: str | None = None,
+        list: bool = False,
+        dotfiles: bool = False,
+    ) -> None:
+        """Serves the files below `directory` for GET and HEAD, at `prefix` and every path below it.
 
-    def _register(self, route: Route) -> None:
+        `index` stands for a directory (None: nothing does), `fallback` for whatever is not there (the page of a
+        single-page application, below `directory`; None: 404), `cache_control` is sent along. `list=True` lists
+        directories without index, `dotfiles=True` also serves names that begin with a dot.
+
+        ETag, conditions, ranges and `.br` and `.gz` siblings are looked after; nothing outside `directory` is reached.
+
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "index.html").write_text("<h1>Hello</h1>")
+        >>> app = App()
+        >>> app.static("/", folder, cache_control="max-age=3600")
+        >>> with app.test_client() as client:
+        ...     client.get("/").text
+        '<h1>Hello</h1>'
+
+        Errors: IoError, an OSError, where the directory cannot be opened; InvalidError where the prefix conflicts with
+        a route; StateError after the start.
+        """
+        options = _ffi.hasty_static(
+            ctypes.sizeof(_ffi.hasty_static),
+            # NULL is the library's default, "" none.
+            b"" if index is None else _ffi.encode(index, "index"),
+            None if fallback is None else _ffi.encode(fallback, "fallback"),
+            None if cache_control is None else _ffi.encode(cache_control, "cache_control"),
+            int(list),
+            int(dotfiles),
+        )
+        place = _ffi.encode(os.fsencode(directory), "directory")
+        self._check(
+            _ffi.hasty_app_static(self._native.pointer, _ffi.encode(prefix, "prefix"), place, ctypes.byref(options)),
+            f"static({prefix!r})",
+        )
+
+    # --- around the routes ---
+
+    @overload
+    def use(self, prefix: str = "/", /) -> Callable[[M], M]: ...
+
+    @overload
+    def use(self, function: M, /) -> M: ...
+
+    def use(self, prefix: Any = "/", /) -> Any:
+        """Registers middleware: a function that runs before whatever answers below `prefix`, in order of registration.
+
+        `def m(req)` returns None to go on, or an answer, as a handler does, which ends the way. `def m(req, res)` may
+        set fields of `res`, which stay whoever answers; it ends the way by giving `res` a status or a body.
+
+        It runs also before files, 404 and 405, and before the body is read, so that it can refuse an upload:
+        there is no `req.body` here. `req.locals` is for what the handler shall know.
+
+        >>> app = App()
+        >>> @app.use("/admin")
+        ... def guard(req):
+        ...     if req.headers.get("authorization") != "Bearer secret":
+        ...         return "keep out", 401
+        >>> app.get("/admin")(lambda req: "welcome")  # doctest: +ELLIPSIS
+        <function <lambda> at ...>
+        >>> with app.test_client() as client:
+        ...     client.get("/admin").status_code, client.get("/admin", headers={"Authorization": "Bearer secret"}).text
+        (401, 'welcome')
+
+        Errors: InvalidError for a function of another shape; StateError after the start.
+        """
+        return self._around(prefix, Gate, _ffi.hasty_app_use, "use")
+
+    @overload
+    def after(self, prefix: str = "/", /) -> Callable[[A], A]: ...
+
+    @overload
+    def after(self, function: A, /) -> A: ...
+
+    def after(self, prefix: Any = "/", /) -> Any:
+        """Registers `def f(req, res)`, which may change every answer below `prefix`: those of files and errors as well.
+
+        They run in reverse order of registration. `res` is the answer as it stands; its header fields are found by
+        name, and streams and files have no `body`. A function that fails is logged, and the answer is 500.
+
+        >>> app = App()
+        >>> app.get("/")(lambda req: "hello")  # doctest: +ELLIPSIS
+        <function <lambda> at ...>
+        >>> @app.after
+        ... def count(req, res):
+        ...     res.header("X-Length", str(len(res.body)))
+        >>> with app.test_client() as client:
+        ...     client.get("/").headers["x-length"]
+        '5'
+
+        Errors: InvalidError for a function of another shape; StateError after the start.
+        """
+        return self._around(prefix, Hook, _ffi.hasty_app_after, "after")
+
+    def error(self, kind: int | type[BaseException]) -> Callable[[E], E]:
+        """Registers a function that answers for exceptions of a class, or for a status from 400 to 599.
+
+        `def f(error)` or `def f(req, error)` returns what a handler may; a plain body has the error's status (500 for
+        an exception), and None leaves the answer to the library. A class stands for its subclasses, the nearest one
+        wins; an exception that is answered so is not logged. A status stands for the library's own answers too, such as
+        404 and 413, and `error` is then an HttpError; where a request could not be parsed, `req` is empty.
+
+        >>> app = App()
+        >>> @app.error(KeyError)
+        ... def missing(error):
+        ...     return f"no {error.args[0]}", 404
+        >>> @app.error(404)
+        ... def not_here(req, error):
+        ...     return {"error": error.message, "path": req.path}
+        >>> app.get("/")(lambda req: {}["it"])  # doctest: +ELLIPSIS
+        <function <lambda> at ...>
+        >>> with app.test_client() as client:
+        ...     client.get("/").text, client.get("/there").json()["path"]
+        ('no it', '/there')
+
+        Errors: InvalidError for another status, class or shape; StateError after the start.
+        """
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            pass
+        elif not isinstance(kind, int) or not 400 <= kind <= 599:
+            raise InvalidError(f"error({kind!r}): neither a class of exceptions nor a status from 400 to 599")
+
+        def register(function: E) -> E:
+            shape = Shape(function)
+            if self._server is not None:
+                raise StateError(
+                    f"error({kind!r}) comes after the app has started: register everything before listen() or start()"
+                )
+            if isinstance(kind, int):
+                self._listen_to_refusals()
+                self._errors.by_code[kind] = shape
+            else:
+                self._errors.by_type[kind] = shape
+            return function
+
+        return register
+
+    def on_error(self, function: A) -> A:
+        """Registers `def f(req, res)`, which may change every answer from 400 to 599 that no handler has made.
+
+        Those are 404, 405, 413 and their like, requests that could not be parsed (`req` is empty then), BadRequest and
+        HttpError, and 500 for handlers that failed. `res` is the answer as it stands, with status, fields and body, and
+        `res.reason` says why. Where `error()` has a function for it, that one answers. A second registration replaces the
+        first; where the function fails, that is logged and the answer stays as it was.
+
+        >>> from hasty import HttpError
+        >>> app = App()
+        >>> @app.on_error
+        ... def shape(req, res):
+        ...     res.json({"status": res.status_code, "why": res.reason})
+        >>> @app.get("/age")
+        ... def age(req):
+        ...     raise HttpError(422, "nobody is that old")
+        >>> with app.test_client() as client:
+        ...     client.get("/age").json(), client.get("/none").json()["status"]
+        ({'status': 422, 'why': 'nobody is that old'}, 404)
+
+        Errors: InvalidError for a function of another shape; StateError after the start.
+        """
+        takes_two(function, "an error function", "", "req, res")
+        if self._server is not None:
+            raise StateError(
+                "on_error() comes after the app has started: register everything before listen() or start()"
+            )
+        self._listen_to_refusals()
+        self._errors.any = function
+        return function
+
+    def _listen_to_refusals(self) -> None:
+        if self._errors.by_code or self._errors.any is not None:
+            return
+        number = self._step(Refusals(self._errors, self._streams))
+        self._check(
+            _ffi.hasty_app_on_error(self._native.pointer, self._dispatch, number, _ffi.NO_DROP), "an error handler"
+        )
+
+    def cors(self, prefix: str = "/", policy: Cors | None = None) -> None:
+        """Lets scripts of other origins read what is below `prefix`; without a policy: any origin, no credentials.
+
+        The longest prefix alone applies. Preflights are answered, unless OPTIONS is registered on the path.
+
+        >>> app = App()
+        >>> app.cors("/api")
+        >>> app.cors("/api/private", Cors(origins=["https://*.example.org"], credentials=True))
+
+        Errors: InvalidError for a policy that browsers would refuse, such as any origin with credentials, and for a
+        prefix that has one; StateError after the start.
+        """
+        native = (policy or Cors())._native()
+        self._check(
+            _ffi.hasty_app_cors(self._native.pointer, _ffi.encode(prefix, "prefix"), ctypes.byref(native)),
+            f"cors({prefix!r})",
+        )
+
+    def rate_limit(
+        self, prefix: str, per_minute: int, burst: int = 0, allow: Callable[[str], object] | None = None
+    ) -> None:
+        """Lets each client address ask `per_minute` times a minute below `prefix`; then 429 with Retry-After.
+
+        `burst` is how many it may save up; 0 means as many as `per_minute`. With `allow`, a store that several servers
+        share decides instead: it gets the address and returns whether one more is allowed. When it fails, that is
+        logged, and the request is allowed.
+
+        >>> app = App()
+        >>> app.rate_limit("/login", per_minute=10, burst=2)
+
+        Errors: InvalidError for numbers out of bounds; StateError after the start.
+        """
+        decide = self._native.keep(_ffi.hasty_allow_fn(_decider(allow)) if allow else _ffi.hasty_allow_fn())
+        for what, number in (("per_minute", per_minute), ("burst", burst)):
+            if not isinstance(number, int) or not 0 <= number < _ffi.NONE:
+                raise InvalidError(f"{what} {number!r} of rate_limit() is not in 0..{_ffi.NONE}")
+        self._check(
+            _ffi.hasty_app_rate_limit(
+                self._native.pointer, _ffi.encode(prefix, "prefix"), per_minute, burst, decide, None, _ffi.NO_DROP
+            ),
+            f"rate_limit({prefix!r})",
+        )
+
+    def add_header(self, name: str, value: str) -> None:
+        """Sends a header field with every answer that does not have it.
+
+        >>> app = App()
+        >>> app.add_header("X-Robots-Tag", "noindex")
+        >>> with app.test_client() as client:
+        ...     client.get("/nowhere").headers["x-robots-tag"]
+        'noindex'
+
+        Errors: InvalidError for what is no header field; StateError after the start.
+        """
+        checked(name, value)
+        self._check(_ffi.hasty_app_add_header(self._native.pointer, name.encode(), value.encode()), "add_header()")
+
+    def secure_headers(self) -> None:
+        """Sends the fields that tell browsers to be careful: nosniff, frame options, referrer policy and their like.
+
+        Errors: StateError after the start.
+        """
+        self._check(_ffi.hasty_app_secure_headers(self._native.pointer), "secure_headers()")
+
+    # --- the access log ---
+
+    def access_log(self, format: str = "combined", level: int = logging.INFO) -> None:
+        """Writes a line for each finished request to `logging.getLogger("hasty.access")`.
+
+        `format` is "common" or "combined", as web servers write them, or "json". Python shows no INFO by itself:
+
+        >>> logging.basicConfig(level=logging.INFO, format="%(message)s")
+        >>> app = App()
+        >>> app.access_log("json")
+
+        Errors: InvalidError for another format; StateError after the start.
+        """
+        self._hear(access.writer(format, level))
+
+    def on_access(self, function: Callable[[Access], object]) -> Callable[[Access], object]:
+        """Calls a function with the record of each finished request, on a thread that serves: it should be brief.
+
+        >>> app = App()
+        >>> @app.on_access
+        ... def note(record):
+        ...     print(record.status, record.target, record.duration_us)
+
+        Errors: InvalidError for what cannot be called; StateError after the start.
+        """
+        if not callable(function):
+            raise InvalidError(f"on_access takes a function, not {function!r}")
+        self._hear(access.recorder(function))
+        return function
+
+    def _hear(self, listener: access.Listener) -> None:
+        if self._server is not None:
+            raise StateError("the access log comes after the app has started: ask for it before listen() or start()")
+        if not self._listeners:
+            heard = self._native.keep(_ffi.hasty_access_fn(access.passer(self._listeners)))
+            _ffi.check(_ffi.hasty_app_on_access(self._native.pointer, heard, None, _ffi.NO_DROP))
+        self._listeners.append(listener)
+
+    # --- inside ---
+
+    def _check(self, status: int, what: str) -> None:
+        """`_ffi.check` for what is registered."""
+        if status == _ffi.ERR_STATE:
+            raise StateError(f"{what} comes after the app has started: register everything before listen() or start()")
+        _ffi.check(status)
+
+    def _step(self, step: Step) -> int:
+        # user_data is the step's place in the list: a number, which nobody has to drop.
+        self._steps.append(step)
+        return len(self._steps) - 1
+
+    def _register_route(self, route: Route) -> None:
         pointer = self._native.pointer
         method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
-        # user_data is the route's place in the list: a number, which nobody has to drop.
-        self._routes.append(route)
-        status = _ffi.hasty_app_route(pointer, method, pattern, self._dispatch, len(self._routes) - 1, _ffi.NO_DROP)
+        number = self._step(route)
+        status = _ffi.hasty_app_route(pointer, method, pattern, self._dispatch, number, _ffi.NO_DROP)
         if status != _ffi.OK:
-            self._routes.pop()
-        if status == _ffi.ERR_STATE:
-            raise StateError(
-                f"{route!r} comes after the app has started: register every route before listen() or start()"
-            )
-        _ffi.check(status)
+            self._steps.pop()
+        self._check(status, repr(route))
+        self._routes += 1
+
+    def _around(self, prefix: Any, kind: type[Gate | Hook], call: Callable[..., int], name: str) -> Any:
+        """`@app.use` and `@app.use("/prefix")`, and the same of `after`."""
+        if not isinstance(prefix, str):
+            return self._around("/", kind, call, name)(prefix)
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            octets = _ffi.encode(prefix, "prefix")
+            number = self._step(kind(function, self._errors, self._streams))
+            status = call(self._native.pointer, octets, self._dispatch, number, _ffi.NO_DROP)
+            if status != _ffi.OK:
+                self._steps.pop()
+            self._check(status, f"{name}({prefix!r})")
+            return function
+
+        return register
 
     def _route_option(self, method: str, pattern: str, key: str, value: str) -> None:
         _ffi.check(
             _ffi.hasty_app_set_route_option(
-                self._native.pointer, method.encode(), pattern.encode(), key.encode(), value.encode()
+                self._native.pointer,
+                method.encode(),
+                pattern.encode(),
+                _ffi.encode(key, "option"),
+                _ffi.encode(value, key),
             )
         )
 
@@ -228,7 +599,7 @@ class App:
         # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
         if not self._native.stopped:
             _ffi.check(_ffi.hasty_app_start(pointer))
-        self._server = Server(self._native, host, self._threads)
+        self._server = Server(self._native, host, self._threads, self._streams)
         return self._server
 
     def stop(self) -> None:
@@ -252,10 +623,10 @@ class App:
         return Client(server.host, server.port, server.close)
 
     def __repr__(self) -> str:
-        return f"<App with {len(self._routes)} route{'' if len(self._routes) == 1 else 's'}>"
+        return f"<App with {self._routes} route{'' if self._routes == 1 else 's'}>"
 
 
-def _written(value: int | str) -> str:
+def _written(value: object) -> str:
     """An option's value as the library reads it; it knows no True and False."""
     return str(int(value)) if isinstance(value, bool) else str(value)
 
@@ -267,12 +638,28 @@ def _port(port: int) -> int:
     return port
 
 
-def _dispatcher(routes: list[Route]) -> Callable[[Any, Any, int | None], int]:
+def _dispatcher(steps: list[Step]) -> Callable[[Any, Any, int | None], int]:
     def dispatch(req: _ffi.RequestPointer, res: _ffi.ResponsePointer, number: int | None) -> int:
         # ctypes reads the pointer 0 as None.
-        return routes[number or 0](req, res)
+        return steps[number or 0](req, res)
 
     return dispatch
+
+
+def _decider(allow: Callable[[str], object]) -> Callable[[Any, int | None], int]:
+    """What the library asks, for a store that decides about one more request."""
+
+    def decide(key: Any, _: int | None) -> int:
+        try:
+            return int(bool(allow((_ffi.octets(key[0]) or b"").decode(errors="replace"))))
+        except BaseException as error:
+            try:
+                log.error("allow of rate_limit() failed; the request is allowed", exc_info=error)
+            except Exception:  # a broken log handler harms nobody
+                pass
+            return 1
+
+    return decide
 
 
 def _pass_on(level: int, message: Any, _: int | None) -> None:

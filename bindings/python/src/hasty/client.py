@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from types import TracebackType
@@ -16,6 +17,8 @@ __all__ = ["Answer", "Client"]
 
 _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 _Query = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
+#: Files of a form: by the name of the field, (filename, bytes) or (filename, bytes, content type), or a list of them.
+_Uploads = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 
 
 class Answer:
@@ -75,15 +78,22 @@ class Client:
         body: str | bytes | None = None,
         json: Any = None,
         form: _Query | None = None,
+        files: _Uploads | None = None,
     ) -> Answer:
-        """Sends a request and reads the whole answer. Give at most one of `body`, `json` and `form`."""
-        if sum(given is not None for given in (body, json, form)) > 1:
-            raise TypeError("give one of body, json and form")
-        fields = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+        """Sends a request and reads the whole answer. Give at most one of `body`, `json` and `form`.
+
+        `files` makes it a multipart form: `{"photo": ("cat.png", b"...", "image/png")}`, the type last and if wanted,
+        or a list of such; `form` has the other fields then.
+        """
+        if sum(given is not None for given in (body, json, form)) > 1 or (files and (body, json) != (None, None)):
+            raise TypeError("give one of body, json and form (or files, which go with form)")
+        fields: list[tuple[str, str]] = _listed(headers or ())
         given = {name.lower() for name, _ in fields}
         kind = None
         if json is not None:
             body, kind = _json.encode(json), "application/json"
+        elif files is not None:
+            body, kind = _multipart(_listed(form or ()), _listed_files(files))
         elif form is not None:
             body, kind = urlencode(_listed(form)), "application/x-www-form-urlencoded"
         if kind and "content-type" not in given:
@@ -190,5 +200,29 @@ class Client:
 
 def _listed(fields: _Query) -> list[tuple[str, Any]]:
     """Pairs, with one for each item of a list."""
-    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    pairs: Any = fields.items() if isinstance(fields, Mapping) else fields
     return [(name, item) for name, value in pairs for item in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _listed_files(files: _Uploads) -> list[tuple[str, Any]]:
+    """Pairs, with one for each file of a list; a tuple is one file."""
+    pairs: Any = files.items() if isinstance(files, Mapping) else files
+    return [(name, file) for name, given in pairs for file in (given if isinstance(given, list) else [given])]
+
+
+def _multipart(fields: list[tuple[str, Any]], files: list[tuple[str, Any]]) -> tuple[bytes, str]:
+    """A multipart/form-data body as browsers make it (RFC 7578, HTML's form submission), and its type."""
+    boundary = f"hasty-{os.urandom(16).hex()}"
+    parts = [(f'name="{_quoted(name)}"', "", str(value).encode()) for name, value in fields]
+    for name, (filename, data, *kind) in files:
+        disposition = f'name="{_quoted(name)}"; filename="{_quoted(filename)}"'
+        parts.append((disposition, f"\r\nContent-Type: {kind[0] if kind else 'application/octet-stream'}", data))
+    body = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; {disposition}{kind}\r\n\r\n".encode() + bytes(data) + b"\r\n"
+        for disposition, kind, data in parts
+    )
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _quoted(name: str) -> str:
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -11,11 +11,13 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 __all__ = [
     "BadRequest",
     "ClosedError",
     "HastyError",
+    "HttpError",
     "InvalidError",
     "IoError",
     "JsonError",
@@ -125,7 +127,33 @@ class LibraryError(HastyError, ImportError):
     """libhasty is missing, cannot be loaded, or does not fit this package; the message says what was tried."""
 
 
-class BadRequest(InvalidError):
+class HttpError(HastyError):
+    """An answer from 400 to 599: raise it in a handler to give it, as text or JSON; `App.error(404)` functions get it.
+
+    `code` is the answer's status, `message` its words, for the client to read.
+
+    >>> from hasty import App
+    >>> app = App()
+    >>> @app.get("/users/:id")
+    ... def user(req):
+    ...     raise HttpError(404, f"there is no user {req.params['id']}")
+    >>> with app.test_client() as client:
+    ...     answer = client.get("/users/7")
+    ...     answer.status_code, answer.text
+    (404, 'there is no user 7')
+    """
+
+    #: The answer's status.
+    code: int
+
+    def __init__(self, code: int, message: str | None = None) -> None:
+        if not isinstance(code, int) or not 400 <= code <= 599:
+            raise InvalidError(f"code {code!r} of an HttpError is not in 400..=599")
+        super().__init__(reason(code) if message is None else message)
+        self.code = code
+
+
+class BadRequest(HttpError, InvalidError):
     """The client's mistake: answered with 400 and the message, as text or JSON, and not logged as an error.
 
     >>> from hasty import App
@@ -140,6 +168,21 @@ class BadRequest(InvalidError):
     ...     answer.status_code, answer.text
     (400, 'year must be a number')
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(400, message)
+
+
+def reason(code: int) -> str:
+    """The phrase of a status.
+
+    >>> reason(404), reason(499)
+    ('Not Found', 'Error')
+    """
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return "Error"
 
 
 class JsonError(BadRequest):

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, TypeVar
 
-from .errors import InvalidError
+from .errors import InvalidError, StateError
 
-__all__ = ["Headers", "MutableHeaders", "Values"]
+__all__ = ["Headers", "Multi", "MutableHeaders", "Values"]
 
 Pairs = Iterable[tuple[str, str]]
+V = TypeVar("V")
 
 
-class Values(Mapping[str, str]):
-    """Names and values in their order of arrival; looking a name up gives its first value.
-
-    >>> values = Values([("tag", "c"), ("q", ""), ("tag", "python")])
-    >>> values["tag"], values.getall("tag"), values.get("page")
-    ('c', ['c', 'python'], None)
-    >>> list(values), values.pairs()
-    (['tag', 'q'], [('tag', 'c'), ('q', ''), ('tag', 'python')])
-    """
+class Multi(Mapping[str, V]):
+    """Names and what they stand for, in their order of arrival; looking a name up gives the first of that name."""
 
     __slots__ = ("_pairs",)
 
-    def __init__(self, pairs: Pairs = ()) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, V]] = ()) -> None:
         self._pairs = list(pairs)
 
     @staticmethod
     def _key(name: str) -> str:
         return name
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> V:
         key = self._key(name)
         for known, value in self._pairs:
             if self._key(known) == key:
@@ -48,17 +43,30 @@ class Values(Mapping[str, str]):
     def __len__(self) -> int:
         return len({self._key(name) for name, _ in self._pairs})
 
-    def getall(self, name: str) -> list[str]:
-        """Every value of `name`, in order; an empty list where there is none."""
+    def getall(self, name: str) -> list[V]:
+        """All that `name` stands for, in order; an empty list where there is nothing."""
         key = self._key(name)
         return [value for known, value in self._pairs if self._key(known) == key]
 
-    def pairs(self) -> list[tuple[str, str]]:
-        """Every name with every value, in order, repeated ones too."""
+    def pairs(self) -> list[tuple[str, V]]:
+        """Every name with all that it stands for, in order, repeated ones too."""
         return list(self._pairs)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._pairs!r})"
+
+
+class Values(Multi[str]):
+    """Names and values in their order of arrival; looking a name up gives its first value.
+
+    >>> values = Values([("tag", "c"), ("q", ""), ("tag", "python")])
+    >>> values["tag"], values.getall("tag"), values.get("page")
+    ('c', ['c', 'python'], None)
+    >>> list(values), values.pairs()
+    (['tag', 'q'], [('tag', 'c'), ('q', ''), ('tag', 'python')])
+    """
+
+    __slots__ = ()
 
 
 class Headers(Values):
@@ -87,14 +95,15 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
     [('x-count', '2'), ('Link', '</a>'), ('Link', '</b>')]
     """
 
-    __slots__ = ()
+    __slots__ = ("_sent",)
 
     def __init__(self, fields: Mapping[str, str] | Pairs = ()) -> None:
         super().__init__()
+        self._sent = False
         self.extend(fields)
 
     def __setitem__(self, name: str, value: str) -> None:
-        pair = _checked(name, value)
+        pair = self._checked(name, value)
         key = self._key(name)
         places = [place for place, (known, _) in enumerate(self._pairs) if self._key(known) == key]
         if not places:
@@ -105,6 +114,7 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
             del self._pairs[place]
 
     def __delitem__(self, name: str) -> None:
+        self._refuse_sent(name)
         key = self._key(name)
         kept = [pair for pair in self._pairs if self._key(pair[0]) != key]
         if len(kept) == len(self._pairs):
@@ -113,18 +123,29 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
 
     def add(self, name: str, value: str) -> None:
         """Appends a field, beside those of the same name."""
-        self._pairs.append(_checked(name, value))
+        self._pairs.append(self._checked(name, value))
 
     def extend(self, fields: Mapping[str, str] | Pairs) -> None:
         """Sets every field of a mapping, or adds every pair of an iterable."""
-        if isinstance(fields, Values):
-            fields = fields.pairs()
-        if isinstance(fields, Mapping):
-            for name, value in fields.items():
+        if isinstance(fields, Mapping) and not isinstance(fields, Values):
+            mapping: Any = fields
+            for name, value in mapping.items():
                 self[name] = value
-        else:
-            for name, value in fields:
-                self.add(name, value)
+            return
+        for name, value in fields.pairs() if isinstance(fields, Values) else fields:
+            self.add(name, value)
+
+    def _close(self) -> None:
+        """The head was sent: whoever still changes a field is told."""
+        self._sent = True
+
+    def _refuse_sent(self, name: str) -> None:
+        if self._sent:
+            raise StateError(f"header {name} comes too late: the head was sent with the first write()")
+
+    def _checked(self, name: str, value: str) -> tuple[str, str]:
+        self._refuse_sent(name)
+        return checked(name, value)
 
 
 # RFC 9110 5.6.2: token = 1*tchar
@@ -135,7 +156,7 @@ def is_token(text: str) -> bool:
     return bool(text) and _TCHAR.issuperset(text)
 
 
-def _checked(name: str, value: str) -> tuple[str, str]:
+def checked(name: str, value: str) -> tuple[str, str]:
     """Refused here, a bad field is an error at the line that made it; the library would only refuse the answer."""
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(f"header {name!r}: {value!r}: names and values are str")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import codecs
 import re
-from ctypes import POINTER, byref
-from typing import Any, Callable
+from collections.abc import Iterator
+from ctypes import POINTER, byref, c_size_t, create_string_buffer
+from typing import TYPE_CHECKING, Any, Callable
 
-from . import _ffi, _json
-from .errors import BadRequest, JsonError, StateError
+from . import _ffi, _json, _kept
+from .errors import BadRequest, HttpError, InvalidError, JsonError, StateError
 from .headers import Headers, Values
+from .upload import Files, Upload
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
 
 __all__ = ["Request"]
 
@@ -28,25 +33,36 @@ class Request:
     ...     client.post("/greet/Ada?word=hello", body="world").text
     'POST /greet/Ada from Ada: hello, world'
 
-    It ends with its handler: keep what you read (plain strings, bytes and mappings), not the request itself.
+    It ends with its handler: keep what you read (plain strings, bytes and mappings), not the request itself. A handler
+    that yields, or that deferred its answer, has it for longer.
     """
 
     __slots__ = (
         "__weakref__",
         "_body",
         "_cookies",
+        "_files",
         "_form",
         "_headers",
         "_json",
         "_method",
+        "_over",
         "_params",
         "_path",
         "_pointer",
         "_query",
+        "_res",
+        "_unread",
     )
 
-    def __init__(self, pointer: _ffi.RequestPointer) -> None:
+    def __init__(self, pointer: _ffi.RequestPointer, res: _ffi.ResponsePointer | None = None) -> None:
         self._pointer: _ffi.RequestPointer | None = pointer
+        # The answer that defer() takes along.
+        self._res = res
+        # Is the body still to be read? So in middleware, and where a handler reads it itself.
+        self._unread = False
+        # Why it can be used no more; None while it can, and once it was answered.
+        self._over: str | None = None
         self._method: str | None = None
         self._path: str | None = None
         self._body: bytes | None = None
@@ -54,21 +70,32 @@ class Request:
         self._query: Values | None = None
         self._cookies: Values | None = None
         self._form: Values | None = None
+        self._files: Files | None = None
         self._headers: Headers | None = None
         self._json: Any = _UNREAD
 
     def _end(self) -> None:
         """The handler has returned: the library may reuse what the pointer points to."""
-        self._pointer = None
+        self._pointer = self._res = None
+
+    def _move(self, pointer: _ffi.RequestPointer) -> None:
+        """The request lives on in an exchange, for a handler that yields."""
+        self._pointer = pointer
+        self._res = None
 
     def _live(self) -> _ffi.RequestPointer:
         pointer = self._pointer
         if pointer is None:
             raise StateError(
-                "this request was answered, and ended when its handler returned: "
+                self._over
+                or "this request was answered, and ended when its handler returned: "
                 "read what you need inside the handler, and keep that"
             )
         return pointer
+
+    @property
+    def _deferred(self) -> bool:
+        return self._over is not None
 
     # --- the request line ---
 
@@ -153,27 +180,79 @@ class Request:
 
     @property
     def form(self) -> Values:
-        """The fields of a urlencoded body; empty for other types. BadRequest when such a body is malformed."""
+        """The fields of a urlencoded or multipart body; empty for other types.
+
+        Errors: BadRequest where it is malformed, HttpError 413 where it has more parts than `max_parts`.
+        """
         pointer = self._live()
         if self._form is None:
-            status = _ffi.hasty_request_form_status(pointer)
-            if status == _ffi.ERR_INVALID:
-                raise BadRequest(_ffi.last_error())
-            _ffi.check(status)
+            _check_form(pointer)
             self._form = Values(_pairs(pointer, _ffi.hasty_request_form_count, _ffi.hasty_request_form_at, _lossy))
         return self._form
 
-    # The place of files, once the library reads multipart bodies.
+    @property
+    def files(self) -> Files:
+        """The files of a multipart body by the names of their fields. Errors: as `form`."""
+        pointer = self._live()
+        if self._files is None:
+            _check_form(pointer)
+            files = [Upload(self._live, index) for index in range(_ffi.hasty_request_file_count(pointer))]
+            self._files = Files((file.name, file) for file in files)
+        return self._files
 
     # --- the body ---
 
     @property
     def body(self) -> bytes:
-        """The body's bytes; empty where there is none."""
+        """The body's bytes; empty where there is none.
+
+        Errors: StateError where it is not here: in middleware, which runs before it is read; in routes with
+        `body="stream"`, which have `read()` and `stream()`; and where a form was too large to keep, which is in `form`
+        and `files`.
+        """
         pointer = self._live()
         if self._body is None:
-            self._body = _ffi.octets(_ffi.hasty_request_body(pointer)) or b""
+            body = _ffi.octets(_ffi.hasty_request_body(pointer)) or b""
+            # The parts of a form tell that there was a body.
+            if not body and (self._unread or _ffi.hasty_request_file_count(pointer) or self.form):
+                raise StateError(
+                    'the body is not here: middleware runs before it is read, routes with body="stream" have read() and '
+                    "stream(), and large forms are in form and files"
+                )
+            self._body = body
         return self._body
+
+    def read(self, size: int = 65536) -> bytes:
+        """The next bytes of the body, at most `size`, as they arrive; empty at its end. For `body="stream"` routes.
+
+        Errors: ClosedError where the client left, TimedOutError where it sends nothing for `body_timeout_ms`,
+        InvalidError for a size below 1.
+        """
+        if size < 1:
+            raise InvalidError(f"size {size} of read() is not above 0: nothing would look like the end")
+        buffer, got = create_string_buffer(size), c_size_t()
+        _ffi.check(_ffi.hasty_request_read(self._live(), buffer, size, byref(got)))
+        return buffer.raw if got.value == size else buffer.raw[: got.value]
+
+    def stream(self, size: int = 65536) -> Iterator[bytes]:
+        """The body piece by piece as it arrives, each of at most `size` bytes, for routes with `body="stream"`.
+
+        >>> from hasty import App
+        >>> app = App()
+        >>> @app.post("/count", body="stream")
+        ... def count(req):
+        ...     return str(sum(len(piece) for piece in req.stream()))
+        >>> with app.test_client() as client:
+        ...     client.post("/count", body=b"x" * 100_000).text
+        '100000'
+
+        Errors: those of `read()`.
+        """
+        while True:
+            piece = self.read(size)
+            if not piece:
+                return
+            yield piece
 
     @property
     def text(self) -> str:
@@ -219,8 +298,77 @@ class Request:
         """X-Request-ID where the client sent a sane one, else one made now: for logs."""
         return _text(_ffi.hasty_request_id(self._live()))
 
+    # --- beyond the handler ---
+
+    @property
+    def locals(self) -> dict[str, Any]:
+        """What middleware, handler and `after` tell one another about this request; empty at first.
+
+        >>> from hasty import App
+        >>> app = App()
+        >>> @app.use("/")
+        ... def who(req):
+        ...     req.locals["user"] = req.headers.get("x-user", "nobody")
+        >>> @app.get("/")
+        ... def hello(req):
+        ...     return f"Hello, {req.locals['user']}!"
+        >>> with app.test_client() as client:
+        ...     client.get("/", headers={"X-User": "Ada"}).text
+        'Hello, Ada!'
+        """
+        pointer = self._live()
+        number = _ffi.hasty_request_local(pointer, _LOCALS)
+        if number is None:
+            number = _kept.put({})
+            _ffi.check(_ffi.hasty_request_set_local(pointer, _LOCALS, number, _kept.DROP))
+        found: dict[str, Any] = _kept.get(number)
+        return found
+
+    def defer(self) -> Exchange:
+        """Takes request and answer out of the handler, to be answered later and from any thread: `Exchange.finish()`.
+
+        The handler then returns None, and `exchange.request` takes the place of this request.
+
+        >>> import threading
+        >>> from hasty import App
+        >>> app = App()
+        >>> @app.get("/later")
+        ... def later(req):
+        ...     exchange = req.defer()
+        ...     threading.Timer(0.01, exchange.finish, ["there it is"]).start()
+        >>> with app.test_client() as client:
+        ...     client.get("/later").text
+        'there it is'
+
+        Errors: StateError outside handlers and middleware, and the second time.
+        """
+        from .exchange import Exchange
+
+        self._live()
+        if self._res is None:
+            raise StateError("defer() is for handlers and middleware, and this request has no answer to give any more")
+        exchange = Exchange(self._res)
+        exchange.request._unread = self._unread
+        self._end()
+        self._over = "this request was deferred: use exchange.request, until the exchange is finished"
+        return exchange
+
     def __repr__(self) -> str:
+        if self._deferred:
+            return "<Request, deferred>"
         return "<Request, answered>" if self._pointer is None else f"<Request {self.method} {self.target}>"
+
+
+_LOCALS = b"hasty.python.locals"
+
+
+def _check_form(pointer: _ffi.RequestPointer) -> None:
+    status = _ffi.hasty_request_form_status(pointer)
+    if status == _ffi.ERR_INVALID:
+        raise BadRequest(_ffi.last_error())
+    if status == _ffi.ERR_LIMIT:
+        raise HttpError(413, _ffi.last_error())
+    _ffi.check(status)
 
 
 # --- bytes to text: nothing a client sends may raise here ---

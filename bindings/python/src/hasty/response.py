@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Union
 
-from . import _ffi, _json
-from .errors import InvalidError
+from . import _ffi, _json, event
+from .errors import InvalidError, IoError, NotFoundError, StateError
+from .event import Chunk
 from .headers import MutableHeaders, is_token
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ else:
             return self.__wrapped__.__get__(owner() if instance is None else instance, owner)
 
 
-__all__ = ["Body", "Response"]
+__all__ = ["Body", "Response", "Result"]
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -48,8 +51,11 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _Bytes = Union[bytes, bytearray, memoryview]
 # In the annotations of Response, `bytes` would be the method of that name.
 _FrozenBytes = bytes
+_Path = Union[str, "os.PathLike[str]"]
+#: What a stream yields; wider than Chunk would be of no use, and `Iterator` is covariant.
+_Chunks = Iterator[Chunk]
 #: What `send` and a handler's return value may be, besides a Response.
-Body = Union[str, _Bytes, Mapping[str, Any], dict[Any, Any], list[Any], None]
+Body = Union[str, _Bytes, Mapping[str, Any], dict[Any, Any], list[Any], _Chunks, None]
 _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 
@@ -74,10 +80,26 @@ class Response:
     ...     client.get("/users/7").text
     '{"userId":"7"}'
 
-    Nothing leaves before the handler has returned. A Response that is kept may be returned again and again.
+    Nothing leaves before the handler has returned, unless it writes. A Response that is kept may be returned again and
+    again, but for one that streams.
     """
 
-    __slots__ = ("__weakref__", "_body", "_cookies", "_headers", "_location", "_status", "_type")
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_body",
+        "_cookies",
+        "_file",
+        "_headers",
+        "_location",
+        "_native",
+        "_status",
+        "_stream",
+        "_type",
+        "_why",
+    )
+    # Only errors have it.
+    _why: str
 
     def __init__(self, body: Body = None, status: int = 200, headers: _Fields | None = None) -> None:
         self._status = 200
@@ -86,6 +108,12 @@ class Response:
         self._headers: MutableHeaders | None = None
         self._cookies: list[_Cookie] | None = None
         self._location: tuple[int, str] | None = None
+        self._file: _File | None = None
+        self._stream: _Chunks | None = None
+        # The library's own, while a handler fills this one in; write() needs it.
+        self._native: _ffi.ResponsePointer | None = None
+        # Was the head sent?
+        self._begun = False
         if body is not None:
             self._fill(body)
         if status != 200:
@@ -116,8 +144,13 @@ class Response:
 
     @property
     def body(self) -> _FrozenBytes:
-        """The body given so far."""
+        """The body given so far; empty for files and streams."""
         return self._body or b""
+
+    @property
+    def reason(self) -> str:
+        """Why it is an error, in the words of whoever made it: for the functions of `App.on_error()`; empty elsewhere."""
+        return getattr(self, "_why", "")
 
     def __repr__(self) -> str:
         return f"<Response {self._status} {self.content_type or 'without a type'}, {len(self.body)} bytes>"
@@ -141,6 +174,7 @@ class Response:
         >>> Response.text("a,b").type("csv").content_type
         'csv'
         """
+        self._refuse_late("type")
         self._type = _line(name, "type")
         if self._headers is not None:
             self._headers.pop("content-type", None)
@@ -238,13 +272,147 @@ class Response:
         """
         if status not in _REDIRECTS:
             raise InvalidError(f"redirect {status!r} is none of 301, 302, 303, 307, 308")
+        self._refuse_late("a redirect")
         self._location = (int(status), _line(location, "location"))
         self._status = int(status)
         return self._with(None, headers)
 
-    # The place of send_file(), download(), write() and their like, once the library has them.
+    @_step
+    def file(self, path: _Path, *, status: int | None = None, headers: _Fields | None = None) -> Response:
+        """Gives a file, with the type that its name tells, ETag and Last-Modified; ranges and conditions are honoured.
+
+        `path` is the program's own; `App.static()` is for those that clients choose. Large files cost no memory.
+
+        >>> import pathlib, tempfile
+        >>> from hasty import App
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "report.csv")
+        >>> _ = path.write_text("a,b")
+        >>> app = App()
+        >>> @app.get("/report")
+        ... def report(req):
+        ...     return Response.file(path)
+        >>> with app.test_client() as client:
+        ...     client.get("/report").text, client.get("/report", headers={"Range": "bytes=1-"}).text
+        ('a,b', ',b')
+
+        Errors: NotFoundError, a LookupError, where there is none; InvalidError where it is no regular file.
+        """
+        self._send_file(_File(path, None, False))
+        return self._with(status, headers)
+
+    #: `file`, as a step: `res.send_file("report.pdf")`.
+    send_file = file
+
+    @_step
+    def download(
+        self,
+        path: _Path,
+        filename: str | None = None,
+        *,
+        status: int | None = None,
+        headers: _Fields | None = None,
+    ) -> Response:
+        """Gives a file for the client to save as `filename`, whose extension tells the type; None is the name it has.
+
+        >>> import pathlib, tempfile
+        >>> from hasty import App
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "report-7.csv")
+        >>> _ = path.write_text("a,b")
+        >>> app = App()
+        >>> @app.get("/report")
+        ... def report(req, res):
+        ...     res.download(path, "Report.csv")
+        >>> with app.test_client() as client:
+        ...     client.get("/report").headers["content-disposition"]
+        'attachment; filename="Report.csv"'
+
+        Errors: as `file`.
+        """
+        self._send_file(_File(path, filename, True))
+        return self._with(status, headers)
+
+    @_step
+    def stream(self, chunks: Iterable[Chunk], *, status: int | None = None, headers: _Fields | None = None) -> Response:
+        r"""Sends what an iterable yields, piece by piece: str, bytes or Event. Handlers may also yield by themselves.
+
+        It runs on a thread of its own, as fast as the client reads. When the client leaves, it is closed.
+
+        >>> from hasty import App
+        >>> app = App()
+        >>> @app.get("/rows")
+        ... def rows(req):
+        ...     return Response.stream((f"{n},{n * n}\n" for n in range(3)), headers={"Content-Type": "text/csv"})
+        >>> with app.test_client() as client:
+        ...     client.get("/rows").text
+        '0,0\n1,1\n2,4\n'
+        """
+        self._clear()
+        self._stream = iter(chunks)
+        return self._with(status, headers)
+
+    def write(self, data: Chunk) -> Response:
+        """Sends a piece of the body now: str, bytes or Event. The first one sends the head, which is then as it is.
+
+        For the `res` of a handler, until that returns; it waits where the client reads slowly, and keeps its thread
+        from serving others meanwhile. A handler that yields does not.
+
+        >>> from hasty import App
+        >>> app = App()
+        >>> @app.get("/")
+        ... def two(req, res):
+        ...     res.type("txt").write("one, ").write("two")
+        >>> with app.test_client() as client:
+        ...     client.get("/").text
+        'one, two'
+
+        Errors: ClosedError once the client has left; TimedOutError where it takes nothing for `write_timeout_ms`.
+        """
+        native = self._native
+        if native is None:
+            raise StateError("write() is for the res of a handler that runs; return a generator, or yield, to stream")
+        for piece in event.pieces(data, _WHOLE):
+            if not self._begun:
+                self._begin(native, data)
+            _ffi.check(event.write(native, piece))
+        return self
 
     # --- inside ---
+
+    def _refuse_late(self, what: str) -> None:
+        if self._begun:
+            raise StateError(f"{what} comes too late: the head was sent with the first write()")
+
+    def _clear(self) -> None:
+        """Another body replaces the one before."""
+        self._refuse_late("a body")
+        self._body = self._file = self._stream = None
+        if self._type in _BY_BODY:
+            self._type = None
+
+    def _send_file(self, file: _File) -> None:
+        self._clear()
+        self._file = file
+
+    def _answers(self) -> bool:
+        """Was an answer given, as against fields that another one shall have?"""
+        return (
+            self._begun
+            or self._status != 200
+            or self._body is not None
+            or self._file is not None
+            or self._stream is not None
+            or self._location is not None
+        )
+
+    def _begin(self, res: _ffi.ResponsePointer, first: Chunk) -> None:
+        """Sets the head, which leaves with the first piece."""
+        if self._body is not None or self._file is not None:
+            raise StateError("write() comes too late: a body was given")
+        if self.content_type is None:
+            self._type = event.kind_of(first)
+        self._set_head(res)
+        self._begun = True
+        self.headers._close()
 
     def _with(self, status: int | None, headers: _Fields | None) -> Response:
         if status is not None:
@@ -256,14 +424,18 @@ class Response:
     def _set_status(self, code: int) -> None:
         if not isinstance(code, int) or not 200 <= code <= 599:
             raise InvalidError(f"status {code!r} is not in 200..=599")
+        self._refuse_late("a status")
         self._status = int(code)
 
     def _add(self, cookie: _Cookie) -> None:
+        self._refuse_late("a cookie")
         if self._cookies is None:
             self._cookies = []
         self._cookies.append(cookie)
 
     def _give(self, data: _FrozenBytes, kind: str) -> None:
+        self._refuse_late("a body")
+        self._file = self._stream = None
         self._body = data
         # A type that was asked for stays, one that came with an earlier body goes.
         if self._type is None or self._type in _BY_BODY:
@@ -277,16 +449,27 @@ class Response:
         elif isinstance(body, (bytes, bytearray, memoryview)):
             self._give(_octets(body), OCTETS)
         elif body is None:
-            self._body = None
-            if self._type in _BY_BODY:
-                self._type = None
+            self._clear()
+        elif isinstance(body, Iterator):
+            self._clear()
+            self._stream = body
         else:
             raise TypeError(
-                f"a body is str, bytes, dict, list or None, not {type_name(body)}; Response.json() takes any JSON value"
+                f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; "
+                "Response.json() takes any JSON value"
             )
 
     def _send(self, res: _ffi.ResponsePointer) -> None:
         """Copies the answer into the library's."""
+        self._set_head(res)
+        if self._body is not None:
+            _ffi.check(_ffi.hasty_response_send(res, self._body, len(self._body)))
+        elif self._file is not None:
+            self._file.send(res)
+        elif self._stream is not None:
+            raise TypeError("only handlers and middleware may answer with a stream")
+
+    def _set_head(self, res: _ffi.ResponsePointer) -> None:
         check = _ffi.check
         if self._location is not None:
             code, location = self._location
@@ -305,8 +488,27 @@ class Response:
         if self._cookies is not None:
             for cookie in self._cookies:
                 cookie.send(res)
-        if self._body is not None:
-            check(_ffi.hasty_response_send(res, self._body, len(self._body)))
+
+
+# A blocking write takes pieces of every size.
+_WHOLE = 1 << 62
+
+
+#: What a handler of one argument may return.
+Result = Union[Body, Response, tuple[Body, int], tuple[Body, int, _Fields]]
+
+
+def as_response(value: Any) -> Response:
+    """What a handler returned, as a Response: None is 204, a tuple is (body, status[, headers])."""
+    if isinstance(value, Response):
+        return value
+    if value is None:
+        return Response(None, 204)
+    if isinstance(value, tuple):
+        if not 2 <= len(value) <= 3 or isinstance(value[0], (Response, tuple)):
+            raise TypeError(f"a tuple is (body, status) or (body, status, headers), not {value!r}")
+        return Response(*value)
+    return Response(value)
 
 
 # RFC 6265 4.1.1: cookie-octet
@@ -328,6 +530,32 @@ def _line(text: str, what: str) -> str:
     if any(c in text for c in "\r\n\0"):
         raise InvalidError(f"{what} {text!r} holds a line break or NUL")
     return text
+
+
+class _File:
+    """A file to come; the library opens it once the handler has returned."""
+
+    __slots__ = ("_download", "_name", "_path")
+
+    def __init__(self, path: _Path, filename: str | None, download: bool) -> None:
+        self._path = _ffi.encode(os.fsencode(path), "path")
+        self._name = None if filename is None else _ffi.encode(filename, "filename")
+        self._download = download
+        # Looked at where the handler stands: the library would refuse the answer only after it has returned.
+        try:
+            mode = os.stat(self._path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFoundError(f"there is no file {os.fspath(path)!r}") from None
+        except OSError as error:
+            raise IoError(f"file {os.fspath(path)!r}: {error.strerror} (os error {error.errno})") from None
+        if not stat.S_ISREG(mode):
+            raise InvalidError(f"{os.fspath(path)!r} is no regular file")
+
+    def send(self, res: _ffi.ResponsePointer) -> None:
+        if self._download:
+            _ffi.check(_ffi.hasty_response_send_download(res, self._path, self._name))
+        else:
+            _ffi.check(_ffi.hasty_response_send_file(res, self._path))
 
 
 class _Cookie:

@@ -12,6 +12,8 @@ from typing import Any
 
 from . import _ffi
 from .errors import HastyError, StateError
+from .exchange import serving
+from .stream import Streams
 
 __all__ = ["Server"]
 
@@ -76,10 +78,13 @@ class Native:
 class _Crew:
     """The worker threads of one app, and the news that the last of them has left."""
 
-    __slots__ = ("_left", "_lock", "failure", "given_up", "gone", "native", "threads")
+    __slots__ = ("_left", "_lock", "failure", "given_up", "gone", "native", "streaming", "streams", "threads")
 
-    def __init__(self, native: Native, count: int) -> None:
+    def __init__(self, native: Native, count: int, streams: Streams) -> None:
         self.native = native
+        self.streams = streams
+        #: The names of threads whose generators did not end in time.
+        self.streaming: list[str] = []
         self._left = count
         self._lock = threading.Lock()
         self.failure: HastyError | None = None
@@ -98,6 +103,7 @@ class _Crew:
             thread.start()
 
     def _work(self) -> None:
+        serving.add(threading.get_ident())
         try:
             # Serves until the app is stopped, without the GIL, which each callback takes for itself.
             _ffi.check(_ffi.hasty_app_run(self.native.pointer))
@@ -106,6 +112,7 @@ class _Crew:
             self.failure = error
             self.native.stop()
         finally:
+            serving.discard(threading.get_ident())
             with self._lock:
                 self._left -= 1
                 last = self._left == 0
@@ -115,10 +122,14 @@ class _Crew:
 
     def end(self, grace: float) -> bool:
         """Waits for the workers and frees the app; False where a handler still runs after `grace` seconds."""
+        until = time.monotonic() + grace
         # Given up unless the wait ends well: it may also end with a second Ctrl-C.
         self.given_up = True
-        if not self.gone.wait(grace):
+        gone = self.gone.wait(grace)
+        self.streaming = self.streams.end(until)
+        if not gone:
             return False
+        # Generators hold nothing of the app: their exchanges outlive it.
         self.given_up = False
         for thread in self.threads:
             thread.join()
@@ -151,12 +162,12 @@ class Server:
     True
     """
 
-    def __init__(self, native: Native, host: str, threads: int) -> None:
+    def __init__(self, native: Native, host: str, threads: int, streams: Streams) -> None:
         self._native = native
         self.host = host
         #: The port that was taken; of use where 0 was asked for.
         self.port = int(_ffi.hasty_app_port(native.pointer))
-        self._crew = _Crew(native, threads)
+        self._crew = _Crew(native, threads, streams)
         self._crew.start()
 
     @property
@@ -191,15 +202,17 @@ class Server:
         """Stops, waits for the handlers that still run, and frees everything. Done by `with`; twice is once."""
         self._refuse_inside("close")
         self.stop()
-        if not self._crew.end(GRACE_S):
+        self._crew.end(GRACE_S)
+        names = [thread.name for thread in self._crew.threads if thread.is_alive()] + self._crew.streaming
+        if names:
             log.warning(
                 "handlers still run %g s after the server was stopped; their threads are left behind: %s",
                 GRACE_S,
-                ", ".join(thread.name for thread in self._crew.threads if thread.is_alive()),
+                ", ".join(names),
             )
 
     def _refuse_inside(self, name: str) -> None:
-        if threading.current_thread() in self._crew.threads:
+        if threading.current_thread() in self._crew.threads or self._crew.streams.runs_this_thread():
             raise StateError(f"{name}() inside a handler would wait for that handler; stop() returns at once")
 
     def __enter__(self) -> Server:

@@ -1,0 +1,256 @@
+"""An answer that is given later: the request and the response, out of their handler, for any thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from ctypes import byref
+from types import TracebackType
+from typing import Any, Callable
+
+from . import _ffi, _kept, event
+from .errors import LimitError, StateError, TimedOutError
+from .event import Chunk, Piece
+from .request import Request
+from .response import Response, Result, as_response
+
+__all__ = ["Exchange"]
+
+log = logging.getLogger("hasty")
+
+_UNGIVEN: Any = object()
+
+#: Generators' larger pieces are written one after the other, so that each finds room while the client reads.
+PIECE = 65536
+_WHOLE = 1 << 62
+
+#: Threads that serve, by their idents: they must not wait for what only they can do.
+serving: set[int] = set()
+
+#: Whoever waits for room looks again after so many seconds, should nobody call.
+_LOOK_AGAIN_S = 1.0
+
+
+class Exchange:
+    """A request whose answer is owed; made by `Request.defer()`.
+
+    It may go to any thread; several may use it, since it locks itself. End it with `finish()`. One that is closed, or
+    forgotten, without an answer is answered 503; one that is not answered within `exchange_timeout_ms` is answered 504.
+
+    >>> import threading
+    >>> from hasty import App
+    >>> app = App()
+    >>> def work(exchange):
+    ...     with exchange:
+    ...         exchange.finish({"hello": exchange.request.params["name"]})
+    >>> @app.get("/slow/:name")
+    ... def slow(req):
+    ...     threading.Thread(target=work, args=[req.defer()]).start()
+    >>> with app.test_client() as client:
+    ...     client.get("/slow/Ada").json()
+    {'hello': 'Ada'}
+    """
+
+    def __init__(self, res: _ffi.ResponsePointer) -> None:
+        # Set first: __del__ runs even if what follows raises. The function is kept for the interpreter's last moments.
+        self._pointer: _ffi.ExchangePointer | None = None
+        self._free = _ffi.hasty_exchange_free
+        self._lock = threading.RLock()
+        self._begun = False
+        self._response = Response()
+        pointer = _ffi.ExchangePointer()
+        _ffi.check(_ffi.hasty_response_defer(res, byref(pointer)))
+        self._pointer = pointer
+        self._request = DeferredRequest(_ffi.hasty_exchange_request(pointer), self._lock)
+
+    def _live(self) -> _ffi.ExchangePointer:
+        if self._pointer is None:
+            raise StateError("this exchange was finished")
+        return self._pointer
+
+    def _res(self) -> _ffi.ResponsePointer:
+        res: _ffi.ResponsePointer = _ffi.hasty_exchange_response(self._live())
+        return res
+
+    def _lend(self, request: Request) -> None:
+        """The request of a handler that yields lives on."""
+        request._move(_ffi.hasty_exchange_request(self._live()))
+
+    @property
+    def request(self) -> Request:
+        """The request, until the exchange is finished."""
+        return self._request
+
+    @property
+    def response(self) -> Response:
+        """The answer that `finish()` without arguments sends, and the head of one that is written."""
+        return self._response
+
+    @property
+    def alive(self) -> bool:
+        """Does the client still wait? No longer once it left, a time-out answered, or the exchange was finished."""
+        with self._lock:
+            return self._pointer is not None and bool(_ffi.hasty_exchange_alive(self._pointer))
+
+    def on_close(self, function: Callable[[], object]) -> None:
+        """Calls `function()` once the client has left, at once if it has; never after the exchange was finished.
+
+        It runs on a thread that serves, so it should be brief. Exceptions are logged. The last one given counts.
+        """
+        with self._lock:
+            _ffi.check(_ffi.hasty_exchange_on_close(self._live(), _kept.CALL, _kept.put(function), _kept.DROP))
+
+    def write(self, data: Chunk, timeout: float | None = 0.0) -> None:
+        """Sends a piece of the body: str, bytes or an Event. The first one sends the head, as `response` has it.
+
+        What a slow client has not taken waits in memory, up to App's `stream_buffer_bytes`. Beyond that `write` waits for
+        room: not at all by default, so that one thread can serve many clients; `timeout` seconds; or, with None, as long
+        as it takes. A piece is taken whole or not at all.
+
+        Errors: ClosedError once the client has left; LimitError where there is no room, and TimedOutError where there was
+        none within a timeout. On a thread that serves, such as in a handler, it never waits.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        for piece in event.pieces(data, _WHOLE):
+            status = self._write(piece, data)
+            if status == _ffi.ERR_LIMIT and timeout != 0:
+                status = self._put(piece, data, until)
+            _ffi.check(status)
+
+    def _put(self, piece: Piece, data: Chunk, until: float | None = None) -> int:
+        """Writes a piece of `data` once there is room for it."""
+        while True:
+            status = self._write(piece, data)
+            if status != _ffi.ERR_LIMIT:
+                return status
+            self._wait_for_room(until)
+
+    def _write(self, piece: Piece, data: Chunk) -> int:
+        with self._lock:
+            res = self._res()
+            if not self._begun:
+                self._response._begin(res, data)
+                self._begun = True
+            return event.write(res, piece)
+
+    def _wait_for_room(self, until: float | None) -> None:
+        if threading.get_ident() in serving:
+            raise LimitError("the client reads too slowly, and waiting here would keep this thread from serving it")
+        left = _LOOK_AGAIN_S if until is None else min(_LOOK_AGAIN_S, until - time.monotonic())
+        if left <= 0:
+            raise TimedOutError("the client did not read within the time given")
+        room = threading.Event()
+        with self._lock:
+            _ffi.check(_ffi.hasty_exchange_on_ready(self._live(), _kept.CALL, _kept.put(room.set), _kept.DROP))
+        room.wait(left)
+
+    def finish(self, answer: Result = _UNGIVEN) -> bool:
+        """Answers, with whatever a handler may return, and ends the exchange; False where the client has left.
+
+        Without `answer` it sends `response`, or ends what was written.
+
+        Errors: StateError where it was finished before. An answer that the library refuses raises as well, and leaves
+        the exchange open for another.
+        """
+        with self._lock:
+            res = self._res()
+            if not self._begun:
+                self._answer(res, self._response if answer is _UNGIVEN else as_response(answer))
+            elif answer is not _UNGIVEN:
+                raise StateError("the answer was written already: finish() takes none then")
+            pointer = self._take()
+        # Without the lock: it waits for a function of on_close() that runs, which may ask for `alive`.
+        status = _ffi.hasty_exchange_finish(pointer)
+        if status == _ffi.ERR_CLOSED:
+            return False
+        _ffi.check(status)
+        return True
+
+    def _answer(self, res: _ffi.ResponsePointer, response: Response) -> None:
+        try:
+            response._send(res)
+        except BaseException:
+            _ffi.check(_ffi.hasty_response_reset(res))
+            raise
+
+    def free(self) -> None:
+        """Gives the exchange up: 503 where nothing was sent, else the answer is cut off. Twice is once."""
+        with self._lock:
+            if self._pointer is None:
+                return
+            pointer = self._take()
+        self._free(pointer)
+
+    def _take(self) -> _ffi.ExchangePointer:
+        pointer = self._live()
+        self._pointer = None
+        self._request._end()
+        return pointer
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            if self._pointer is None:
+                return
+            if error is None and self._begun:
+                self.finish()
+            elif error is not None and not self._begun:
+                self.finish(("500 Internal Server Error", 500))
+            else:
+                self.free()
+
+    def __del__(self) -> None:
+        if getattr(self, "_pointer", None) is None:
+            return
+        try:
+            # A stream is forgotten when its client has left; an answer that somebody waits for is forgotten by mistake.
+            if not self._begun and self.alive:
+                log.warning("%r was never finished", self)
+        except Exception:  # a broken log handler harms nobody
+            pass
+        self.free()
+
+    def __repr__(self) -> str:
+        return "<Exchange, finished>" if self._pointer is None else f"<Exchange of {self._request!r}>"
+
+
+class DeferredRequest(Request):
+    """A request that any thread may read while another finishes its exchange: each look takes the exchange's lock."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, pointer: _ffi.RequestPointer, lock: threading.RLock) -> None:
+        super().__init__(pointer)
+        self._lock = lock
+        self._over = "this request ended when its exchange was finished"
+
+    def json(self) -> Any:
+        with self._lock:
+            return super().json()
+
+    def read(self, size: int = PIECE) -> bytes:
+        with self._lock:
+            return super().read(size)
+
+    def __repr__(self) -> str:
+        return "<Request, answered>" if self._pointer is None else f"<Request {self.method} {self.target}>"
+
+
+def _locked(part: property) -> property:
+    read: Callable[[Any], Any] = part.__get__
+
+    def look(self: DeferredRequest) -> Any:
+        with self._lock:
+            return read(self)
+
+    return property(look, doc=part.__doc__)
+
+
+for _name, _part in vars(Request).items():
+    if isinstance(_part, property) and not _name.startswith("_"):
+        setattr(DeferredRequest, _name, _locked(_part))

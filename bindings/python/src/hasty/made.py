@@ -1,0 +1,105 @@
+"""An answer that is there already, as functions of `App.after()` and `App.on_error()` see it: whoever gave it, in whatever language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from . import _ffi
+from .errors import UnsupportedError
+from .headers import MutableHeaders, checked
+from .response import Response
+
+__all__ = ["Made"]
+
+
+class Made(Response):
+    """A Response that begins as the library's own; `_send` carries the changes over."""
+
+    __slots__ = ("_before", "_look")
+
+    def __init__(self, res: _ffi.ResponsePointer, why: str = "") -> None:
+        super().__init__()
+        self._why = why
+        self._look: _ffi.ResponsePointer | None = res
+        self._before = self._status = int(_ffi.hasty_response_status(res))
+        self._headers = _MadeHeaders(res)
+
+    @property
+    def body(self) -> bytes:
+        """The body; empty for files and streams."""
+        if self._body is None and self._look is not None:
+            return _ffi.octets(_ffi.hasty_response_body(self._look)) or b""
+        return self._body or b""
+
+    def _set_head(self, res: _ffi.ResponsePointer) -> None:
+        # Fields are written through; the status only when it was changed, for the head may have gone already.
+        if self._status != self._before:
+            _ffi.check(_ffi.hasty_response_set_status(res, self._status))
+        if self._type is not None:
+            _ffi.check(_ffi.hasty_response_set_type(res, self._type.encode()))
+        if self._location is not None:
+            code, location = self._location
+            _ffi.check(_ffi.hasty_response_send_redirect(res, code, location.encode()))
+        for cookie in self._cookies or ():
+            cookie.send(res)
+
+    def _end(self) -> None:
+        """The function has returned."""
+        self._look = None
+        self._headers = MutableHeaders()
+
+
+class _MadeHeaders(MutableHeaders):
+    """The fields of the library's answer, which it tells by name only."""
+
+    __slots__ = ("_res",)
+
+    def __init__(self, res: _ffi.ResponsePointer) -> None:
+        self._res = res
+        super().__init__()
+
+    def _find(self, name: str) -> bytes | None:
+        return _ffi.octets(_ffi.hasty_response_header(self._res, _ffi.encode(name, "header name")))
+
+    def __getitem__(self, name: str) -> str:
+        found = self._find(name)
+        if found is None:
+            raise KeyError(name)
+        return found.decode("utf-8", "replace")
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._find(name) is not None
+
+    def __setitem__(self, name: str, value: str) -> None:
+        checked(name, value)
+        _ffi.check(_ffi.hasty_response_set_header(self._res, name.encode(), value.encode()))
+
+    def __delitem__(self, name: str) -> None:
+        if self._find(name) is None:
+            raise KeyError(name)
+        _ffi.check(_ffi.hasty_response_remove_header(self._res, name.encode()))
+
+    def add(self, name: str, value: str) -> None:
+        checked(name, value)
+        _ffi.check(_ffi.hasty_response_add_header(self._res, name.encode(), value.encode()))
+
+    def getall(self, name: str) -> list[str]:
+        return self._refuse()
+
+    def pairs(self) -> list[tuple[str, str]]:
+        return self._refuse()
+
+    def __iter__(self) -> Iterator[str]:
+        return self._refuse()
+
+    def __len__(self) -> int:
+        return self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UnsupportedError(
+            "the library tells the header fields of an answer by name only: ask for the one you mean"
+        )
+
+    def __repr__(self) -> str:
+        return "<the header fields of an answer>"

@@ -1,0 +1,253 @@
+"""Exceptions and the library's own errors, shaped by App.error()."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import ask
+
+from hasty import App, BadRequest, Client, HttpError, InvalidError, JsonError, Request, Response
+
+
+def test_an_exception_class_has_a_function_that_answers(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.error(KeyError)
+    def missing(req: Request, error: KeyError) -> tuple[dict[str, str], int]:
+        return {"missing": error.args[0], "path": req.path}, 404
+
+    app.get("/a")(lambda req: {}["name"])
+    answer = client.get("/a")
+    assert (answer.status_code, answer.json()) == (404, {"missing": "name", "path": "/a"})
+    assert not caplog.records, "an exception that was answered is no news"
+
+
+def test_a_function_may_take_the_error_alone(app: App, client: Client) -> None:
+    app.error(KeyError)(lambda error: (f"no {error.args[0]}", 404))
+    app.get("/")(lambda req: {}["name"])
+    assert client.get("/").text == "no name"
+
+
+def test_a_plain_answer_has_the_status_of_the_error(app: App, client: Client) -> None:
+    app.error(KeyError)(lambda error: "no such key")
+    app.error(404)(lambda error: "nowhere")
+    app.error(JsonError)(lambda error: {"line": error.line})
+    app.get("/key")(lambda req: {}["name"])
+    app.post("/json")(lambda req: req.json())
+    assert (client.get("/key").status_code, client.get("/key").text) == (500, "no such key")
+    assert (client.get("/none").status_code, client.get("/none").text) == (404, "nowhere")
+    answer = client.post("/json", body="{\n,")
+    assert (answer.status_code, answer.json()) == (400, {"line": 2})
+
+
+def test_the_nearest_class_wins(app: App, client: Client) -> None:
+    app.error(LookupError)(lambda error: ("lookup", 400))
+    app.error(KeyError)(lambda error: ("key", 400))
+    app.error(Exception)(lambda error: ("any", 400))
+    app.get("/key")(lambda req: {}["name"])
+    app.get("/index")(lambda req: [][0])
+    app.get("/zero")(lambda req: 1 / 0)
+    assert [client.get(path).text for path in ("/key", "/index", "/zero")] == ["key", "lookup", "any"]
+
+
+def test_a_status_has_a_function_that_shapes_it_whoever_made_it(app: App, client: Client) -> None:
+    @app.error(404)
+    def not_found(req: Request, error: HttpError) -> Response:
+        return Response.json({"code": error.code, "why": error.message, "path": req.path}, status=404)
+
+    @app.get("/users/:id")
+    def user(req: Request) -> str:
+        raise HttpError(404, f"no user {req.params['id']}")
+
+    library, own = client.get("/none"), client.get("/users/7")
+    assert library.status_code == own.status_code == 404
+    assert own.json() == {"code": 404, "why": "no user 7", "path": "/users/7"}
+    assert library.json()["path"] == "/none" and library.json()["why"]
+
+
+@pytest.mark.parametrize(
+    ("status", "octets"),
+    [
+        (400, b"GET / HTTP/1.1\r\n\r\n"),
+        (405, b"DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        (413, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n"),
+        (414, b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (431, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 17000 + b"\r\n\r\n"),
+    ],
+)
+def test_the_librarys_errors_are_shaped_too(status: int, octets: bytes, app: App) -> None:
+    heard: list[tuple[int, str]] = []
+
+    @app.error(status)
+    def shape(req: Request, error: HttpError) -> tuple[str, int, dict[str, str]]:
+        heard.append((error.code, error.message))
+        return f"shaped {error.code}", error.code, {"X-Shaped": "1"}
+
+    app.any("/only")(lambda req: "")
+    app.post("/")(lambda req: "")
+    app.get("/")(lambda req: "")
+    with app.start() as server:
+        answer = ask(server, octets)
+    assert answer.startswith(b"HTTP/1.1 %d " % status) and answer.endswith(b"shaped %d" % status), answer
+    assert b"\r\nX-Shaped: 1\r\n" in answer
+    assert heard and heard[0][0] == status and heard[0][1]
+
+
+def test_500_is_shaped_and_still_logged(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    causes: list[BaseException | None] = []
+
+    @app.error(500)
+    def sorry(error: HttpError) -> str:
+        causes.append(error.__cause__)
+        return "sorry"
+
+    app.get("/")(lambda req: 1 / 0)
+    answer = client.get("/")
+    assert (answer.status_code, answer.text) == (500, "sorry")
+    assert isinstance(causes[0], ZeroDivisionError)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_none_leaves_the_answer_as_it_is(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    plain = App()
+    with plain.test_client() as other:
+        usual = other.get("/none")
+    app.error(404)(lambda error: None)
+    app.error(KeyError)(lambda error: None)
+    app.get("/")(lambda req: {}["name"])
+    answer = client.get("/none")
+    assert (answer.status_code, answer.body) == (404, usual.body)
+    assert client.get("/").status_code == 500
+    assert "KeyError: 'name'" in caplog.text, "what nobody answered is news"
+
+
+def test_a_function_that_fails_is_logged_and_the_library_answers(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.error(404)(lambda error: 1 / 0)
+    app.error(KeyError)(lambda error: [][1])
+    app.get("/")(lambda req: {}["name"])
+    assert client.get("/none").status_code == 404
+    assert "ZeroDivisionError" in caplog.text
+    assert client.get("/").status_code == 500
+    assert "IndexError" in caplog.text and "KeyError: 'name'" in caplog.text
+
+
+def test_an_http_error_is_an_answer(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    @app.get("/:code")
+    def fail(req: Request) -> None:
+        raise HttpError(int(req.params["code"]))
+
+    assert (client.get("/404").status_code, client.get("/404").text) == (404, "Not Found")
+    assert client.get("/503").status_code == 503
+    answer = client.get("/409", headers={"Accept": "application/json"})
+    assert answer.json() == {"error": {"status": 409, "reason": "Conflict", "message": "Conflict"}}
+    assert not caplog.records
+    assert client.get("/200").status_code == 500
+
+
+@pytest.mark.parametrize("code", [200, 399, 600, "404", None])
+def test_an_http_error_is_from_400_to_599(code: Any) -> None:
+    with pytest.raises(InvalidError, match=r"is not in 400\.\.=599"):
+        HttpError(code)
+
+
+def test_a_bad_request_is_an_http_error_and_a_value_error() -> None:
+    error = BadRequest("no")
+    assert (error.code, error.message, str(error), error.status) == (400, "no", "no", 2)
+    assert isinstance(error, HttpError) and isinstance(error, ValueError)
+
+
+@pytest.mark.parametrize("kind", [200, 399, 600, "404", None, int, object()])
+def test_what_is_neither_exception_nor_status_is_refused(kind: Any, app: App) -> None:
+    with pytest.raises(InvalidError, match="neither a class of exceptions nor a status"):
+        app.error(kind)
+
+
+@pytest.mark.parametrize("function", [lambda: "", lambda a, b, c: "", "text"])
+def test_what_is_no_error_handler_is_refused(function: Any, app: App) -> None:
+    with pytest.raises(InvalidError, match=r"def h\(req, error\)|an error handler is a function"):
+        app.error(404)(function)
+
+
+def test_an_error_before_the_first_piece_of_a_stream_is_answered(app: App, client: Client) -> None:
+    app.error(KeyError)(lambda error: ("missing", 404))
+
+    @app.get("/")
+    def stream(req: Request) -> Any:
+        yield {}["name"]
+
+    assert (client.get("/").status_code, client.get("/").text) == (404, "missing")
+
+
+# --- on_error ---
+
+
+def test_every_error_that_no_handler_made_is_shaped(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    @app.on_error
+    def shape(req: Request, res: Response) -> None:
+        kept = res.headers.get("allow")
+        res.header("X-Shaped", "1").json({"status": res.status_code, "why": res.reason, "allow": kept})
+
+    @app.get("/bad")
+    def bad(req: Request) -> None:
+        raise BadRequest("a bad one")
+
+    app.get("/own")(lambda req: ("my own", 404))
+    app.get("/fail")(lambda req: 1 / 0)
+    none, method, fails = client.get("/none"), client.post("/bad"), client.get("/fail")
+    assert (none.status_code, none.json()["status"], none.headers["x-shaped"]) == (404, 404, "1")
+    assert none.json()["why"] and none.headers["content-type"] == "application/json"
+    assert method.headers["allow"] == method.json()["allow"] == "GET, HEAD, OPTIONS", "fields stay"
+    assert (client.get("/bad").status_code, client.get("/bad").json()["why"]) == (400, "a bad one")
+    assert (fails.status_code, fails.json()["status"]) == (500, 500) and "ZeroDivisionError" in caplog.text
+    assert client.get("/own").text == "my own"
+
+
+def test_a_request_that_could_not_be_parsed_is_shaped_too(app: App) -> None:
+    seen: list[str] = []
+
+    @app.on_error
+    def shape(req: Request, res: Response) -> None:
+        seen.append(req.method)
+        res.text(f"shaped: {res.body.decode()[:3]}")
+
+    with app.start() as server:
+        assert ask(server, b"nonsense\r\n\r\n").endswith(b"shaped: 400")
+    assert seen == [""]
+
+
+def test_a_function_for_a_status_comes_before_on_error(app: App, client: Client) -> None:
+    app.on_error(lambda req, res: res.text("any"))
+    app.error(404)(lambda error: "missing")
+    app.error(405)(lambda error: None)
+    app.post("/here")(lambda req: "")
+    assert (client.get("/none").text, client.get("/here").text) == ("missing", "any")
+
+
+def test_the_last_on_error_counts(app: App, client: Client) -> None:
+    app.on_error(lambda req, res: res.text("first"))
+    app.on_error(lambda req, res: res.text("second"))
+    assert client.get("/none").text == "second"
+
+
+def test_an_on_error_that_fails_leaves_the_answer(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    @app.on_error
+    def broken(req: Request, res: Response) -> None:
+        res.text("half")
+        raise RuntimeError("while shaping")
+
+    answer = client.get("/none")
+    assert answer.status_code == 404 and "half" not in answer.text
+    assert "RuntimeError: while shaping" in caplog.text
+
+
+@pytest.mark.parametrize("function", [lambda req: None, lambda: None, "text"])
+def test_what_is_no_on_error_is_refused(function: Any, app: App) -> None:
+    with pytest.raises(InvalidError):
+        app.on_error(function)
+
+
+def test_only_errors_have_a_reason() -> None:
+    assert Response.text("a").reason == ""
