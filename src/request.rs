@@ -12,7 +12,7 @@ use crate::rate_limit::Verdict;
 use crate::route::{Route, Routes};
 use crate::router::{Found, Params, Router};
 use crate::text::Text;
-use crate::upload::Upload;
+use crate::upload::{SKIPPED_BYTES, Upload};
 use once_cell::unsync::OnceCell;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -73,6 +73,8 @@ pub struct Request {
     ticket: u64,
     /// Is it known already that the connection ends with its answer?
     is_last: bool,
+    /// Does it, if the body is not read?
+    ends_unread: bool,
     /// When it came, where somebody wants to know.
     began: Option<Instant>,
     /// What its address may still ask for.
@@ -88,6 +90,8 @@ pub struct Request {
     form_read: Cell<bool>,
     /// The body, where the handler reads it itself.
     upload: RefCell<Option<Box<Upload>>>,
+    /// The bytes as they were when middleware looked at them, which may have kept views of them for the handler.
+    keepsake: Option<Vec<u8>>,
 }
 
 /// Memory of one view that is kept from request to request; that of an uncommonly large one is not.
@@ -502,6 +506,27 @@ impl Request {
         self.quota = quota;
     }
 
+    /// If nobody reads the body, the connection ends with the answer.
+    pub(crate) fn set_ends_unread(&mut self, ends: bool) {
+        self.ends_unread = ends;
+    }
+
+    /// Would the connection end if the answer were given now?
+    fn ends_now(&self) -> bool {
+        match &*self.upload.borrow() {
+            Some(upload) => upload.is_much(SKIPPED_BYTES),
+            None => self.ends_unread && !self.is_whole,
+        }
+    }
+
+    /// A streamed answer begins. Does the connection end with it because of the body?
+    pub(crate) fn note_answered(&self) -> bool {
+        match &mut *self.upload.borrow_mut() {
+            Some(upload) => upload.note_answered(),
+            None => self.ends_unread && !self.is_whole,
+        }
+    }
+
     /// Was it a preflight that the library has answered?
     pub(crate) fn is_preflight(&self) -> bool {
         self.is_preflight
@@ -581,6 +606,7 @@ impl Request {
             line,
             ticket: 0,
             is_last: false,
+            ends_unread: false,
             began: None,
             quota: None,
             is_preflight: false,
@@ -590,17 +616,23 @@ impl Request {
             form_status_seen: Cell::new(false),
             form_read: Cell::new(false),
             upload: RefCell::default(),
+            keepsake: None,
         }
     }
 
     /// A copy that lives as long as it is wanted, on a line of its own. Locals and what was not read of the body stay behind
     /// for nobody: they move.
     pub(crate) fn detach(&self, line: Arc<dyn Line>) -> Request {
-        let end = if self.body.is_empty() { self.base + self.head_len } else { self.body.end };
+        self.detach_from(Some(line), true)
+    }
+
+    fn detach_from(&self, line: Option<Arc<dyn Line>>, with_body: bool) -> Request {
+        let has_body = with_body && !self.body.is_empty();
+        let end = if !has_body { self.base + self.head_len } else { self.body.end };
         let mut bytes = Vec::with_capacity(end - self.base + 1);
         bytes.extend_from_slice(&self.bytes[self.base..end]);
-        let body = if self.body.is_empty() { 0..0 } else { self.body.start - self.base..self.body.end - self.base };
-        if !body.is_empty() {
+        let body = if has_body { self.body.start - self.base..self.body.end - self.base } else { 0..0 };
+        if has_body {
             bytes.push(0);
         }
         let views = Views::default();
@@ -616,15 +648,16 @@ impl Request {
             head_len: self.head_len,
             body,
             is_whole: self.is_whole,
-            taken: self.taken,
+            taken: self.taken + if has_body { 0 } else { self.body.len() as u64 },
             after_body: None,
             params: self.params.copy(),
             route: self.route,
             peer: self.peer,
             routes: Arc::clone(&self.routes),
-            line: Some(line),
+            line,
             ticket: self.ticket,
-            is_last: self.is_last,
+            is_last: self.is_last || self.ends_now(),
+            ends_unread: false,
             began: self.began,
             quota: self.quota,
             is_preflight: self.is_preflight,
@@ -634,7 +667,18 @@ impl Request {
             form_status_seen: self.form_status_seen.clone(),
             form_read: self.form_read.clone(),
             upload: RefCell::default(),
+            keepsake: None,
         }
+    }
+
+    /// What an access log wants to know of it, for when it is in other hands.
+    pub(crate) fn copy_for_record(&self) -> Request {
+        // Made now where nobody has asked for it yet, so that both have the same.
+        self.id();
+        let locals = self.locals.take();
+        let copy = Request { line: None, form: OnceCell::new(), ..self.detach_from(None, false) };
+        self.locals.replace(locals);
+        copy
     }
 
     /// The handler is going to read the body itself.
@@ -751,6 +795,9 @@ impl Request {
         if self.form_read.replace(false) | self.form_status_seen.replace(false) | self.form.get().is_some() {
             self.form.take();
         }
+        if self.keepsake.is_some() {
+            self.keepsake = None;
+        }
         if self.upload.get_mut().is_some() {
             self.upload.get_mut().take();
         }
@@ -762,7 +809,18 @@ impl Request {
 
     /// How much memory its bytes take.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.capacity() + self.keepsake.as_ref().map_or(0, Vec::capacity)
+    }
+
+    /// May views of its bytes be out, in what middleware has kept for the handler, although it must wait for its body?
+    pub(crate) fn has_views_out(&self) -> bool {
+        self.keepsake.is_none() && !self.locals.borrow().is_empty()
+    }
+
+    /// Leaves its bytes where they are until it ends, and goes on with a copy of those from `from` on.
+    pub(crate) fn keep_bytes(&mut self, from: usize) {
+        let copy = self.bytes[from..].to_vec();
+        self.keepsake = Some(std::mem::replace(&mut self.bytes, copy));
     }
 
     /// Drops the first `count` bytes; the head begins at the new start.

@@ -41,6 +41,8 @@ pub(crate) struct Service {
     concludes: bool,
     /// or before?
     intercepts: bool,
+    /// Are there handlers that read their bodies themselves?
+    pub(crate) lends_bodies: bool,
     /// How much of a deferred stream may wait for its client.
     pub(crate) stream_buffer_bytes: usize,
     /// The whole field line, or nothing.
@@ -74,6 +76,7 @@ impl Service {
         };
         Service {
             router,
+            lends_bodies: routes.iter().any(|route| route.streams_body),
             compresses: options.get(Key::Compress) != 0,
             concludes: hooks.follow() || hooks.on_access.is_some(),
             intercepts: hooks.intercept(),
@@ -236,6 +239,10 @@ impl Service {
         }
         if let Some((stream, _)) = response.stream_mut() {
             if let Err(error) = outcome {
+                // Who passes on that there is no body to write has not failed.
+                if stream.has_no_body() && error.kind() == Kind::Closed {
+                    return;
+                }
                 stream.break_off();
                 self.log_failure(request, &error, "the handler failed after the head was sent, the connection is cut");
             }

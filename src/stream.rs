@@ -55,6 +55,11 @@ impl Stream {
         self.last
     }
 
+    /// Is it whole with its head?
+    pub(crate) fn has_no_body(&self) -> bool {
+        self.ending == Ending::NoBody
+    }
+
     /// Must the client not take what it has for the whole?
     pub(crate) fn is_broken(&self) -> bool {
         self.broken

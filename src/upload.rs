@@ -7,6 +7,9 @@ use crate::line::Wire;
 use crate::output::Output;
 use crate::request::Request;
 
+/// An unread body up to this size is received and thrown away, so that the connection can go on.
+pub(crate) const SKIPPED_BYTES: u64 = 256 * 1024;
+
 /// Room for one receive of a chunked body.
 const INPUT_BYTES: usize = 64 * 1024;
 
@@ -29,6 +32,8 @@ pub(crate) struct Upload {
     done: bool,
     /// Does the client wait to be told to go on?
     awaits_continue: bool,
+    /// Is it too late to tell it, since the answer has begun?
+    is_answered: bool,
     wire: Option<Box<dyn Wire>>,
     /// How much was read.
     read: u64,
@@ -64,6 +69,7 @@ impl Upload {
             // content".
             awaits_continue: expects_continue && received.is_empty(),
             framing,
+            is_answered: false,
             bytes: received,
             at: 0,
             data_end: 0,
@@ -132,7 +138,8 @@ impl Upload {
                 self.wire.insert(line.open(request)?)
             }
         };
-        if std::mem::take(&mut self.awaits_continue) {
+        // RFC 9110 15.2: a 1xx comes "prior to" the final response. Behind its head it would be a part of the body.
+        if !self.is_answered && std::mem::take(&mut self.awaits_continue) {
             let mut out = Output::default();
             out.bytes_mut().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             wire.send(&mut out)?;
@@ -183,6 +190,21 @@ impl Upload {
         };
         self.failure.get_or_insert(Failure { kind: error.kind(), code, words });
         error
+    }
+
+    /// The answer begins. Is its client left in doubt whether to send the body? Only the connection's end tells then.
+    pub(crate) fn note_answered(&mut self) -> bool {
+        self.is_answered = true;
+        self.awaits_continue
+    }
+
+    /// Is more of it left than is worth receiving when nobody reads it?
+    pub(crate) fn is_much(&self, most: u64) -> bool {
+        let left = match &self.framing {
+            Framing::Length(left) => left.saturating_sub((self.bytes.len() - self.raw) as u64),
+            Framing::Chunked(_) => 0,
+        };
+        self.awaits_continue || left > most
     }
 
     /// Why it cannot be read to its end, if that is so.

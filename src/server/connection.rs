@@ -5,9 +5,9 @@
 //! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
 
 use super::answer::{self, Clock};
-use super::deferred::{Collected, Deferred};
+use super::deferred::{Closing, Collected, Deferred};
 use super::desk::Desk;
-use super::incoming::{Fault, Incoming, SKIPPED_BYTES, Skip};
+use super::incoming::{Fault, Incoming, Skip};
 use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier};
 use crate::call::Call;
 use crate::error::{Error, Kind};
@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::request::{Caller, Peer, Request};
 use crate::response::Response;
 use crate::service::Service;
-use crate::upload::{self, Unread, Upload};
+use crate::upload::{self, SKIPPED_BYTES, Unread, Upload};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +53,8 @@ pub(super) struct Connection {
     unsent: Option<Box<Output>>,
     /// What its driver calls it.
     ticket: u64,
+    /// Does only a reset tell that what is unsent was cut?
+    cut_resets: bool,
     /// An exchange that is not waited for any more, and has not been told yet.
     left: Option<Arc<Deferred>>,
 }
@@ -132,6 +134,7 @@ impl Connection {
             served: 0,
             unsent: None,
             ticket: 0,
+            cut_resets: false,
             left: None,
         }
     }
@@ -375,6 +378,9 @@ impl Connection {
     }
 
     fn end_with(&mut self, end: Phase) {
+        let half_told = self.cut_resets && self.unsent.is_some();
+        let half_told = half_told || matches!(&self.phase, Phase::Waiting(wait) if wait.exchange.ends_by_close());
+        let end = if half_told { Phase::Closed { reset: true } } else { end };
         self.unsent = None;
         if let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, end) {
             wait.exchange.close(None);
@@ -400,6 +406,7 @@ impl Connection {
             self.take_bytes(bytes, service, now);
         }
         if let Some(end) = end {
+            self.cut_resets = end.reset;
             self.end_wait(end.last, end.cut, end.reset, now, service);
         }
     }
@@ -443,10 +450,13 @@ impl Connection {
     /// Answers in place of the exchange, whose request is in other hands. It ends the connection.
     pub(super) fn answer_waiting(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
         let Phase::Waiting(wait) = &mut self.phase else { return };
-        if !wait.exchange.close(Some(code)) {
-            // It has begun an answer, or has answered this moment.
-            return self.break_off();
+        match wait.exchange.close(Some(code)) {
+            Closing::Closed => {}
+            Closing::Streaming => return self.break_off(),
+            // Its answer is here, or about to be.
+            Closing::Answered => return self.collect(service, now),
         }
+        let Phase::Waiting(wait) = &mut self.phase else { return };
         // The request is in other hands, so all that is known of it is given.
         let mut call = Call { request: Request::new(Arc::clone(&service.routes), None), response: Response::new() };
         let caller = Caller { peer: self.peer, ticket: self.ticket, is_last: true, now: None };
@@ -475,13 +485,13 @@ impl Connection {
     }
 
     /// Tells exchanges what has happened to them. For threads that serve: functions of the host's are called.
-    pub(super) fn tell(&mut self) {
+    pub(super) fn tell(&mut self, service: &Service) {
         if let Some(left) = self.left.take() {
-            left.tell();
+            left.tell(service);
         }
         if let Phase::Waiting(wait) = &self.phase {
             let exchange = Arc::clone(&wait.exchange);
-            exchange.tell();
+            exchange.tell(service);
         }
     }
 
@@ -532,6 +542,12 @@ impl Connection {
                 self.refuse(refusal, desk, service);
                 false
             }
+            Outcome::Complete(_) if service.lends_bodies && head.framing != Framing::Absent && !desk.out.is_empty() => {
+                // A handler that reads its body waits for its client, who may be waiting for the answers before this one.
+                self.scanned = 0;
+                self.unfed = true;
+                false
+            }
             Outcome::Complete(len) => {
                 self.scanned = 0;
                 self.empty = 0;
@@ -545,8 +561,10 @@ impl Connection {
 
     /// Decides by the head, and goes on to the body, which begins at `body_at`.
     fn admit(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize) -> bool {
-        let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
         let framing = desk.call.request.head().framing;
+        let ends_unread = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
+        desk.call.request.set_ends_unread(ends_unread);
+        let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
         if !admitted {
             return self.answer_early(desk, service, body_at, framing);
         }
@@ -628,12 +646,6 @@ impl Connection {
 
     /// Runs a handler that reads the body itself.
     fn lend_body(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
-        // The answers before this one are not to wait for a client that may be waiting for them.
-        let ahead = if desk.out.is_empty() { Ok(()) } else { desk.send_ahead() };
-        if ahead.is_err() {
-            self.break_off();
-            return false;
-        }
         let request = &mut desk.call.request;
         let received = request.bytes()[body_at..].to_vec();
         request.bytes_mut().truncate(body_at);
@@ -660,16 +672,23 @@ impl Connection {
         self.conclude(desk, service, Then { used: body_at, skip, last })
     }
 
+    /// If nobody reads the body, is it more than is worth receiving?
+    fn ends_unread(&self, desk: &Desk, framing: Framing, body_at: usize) -> bool {
+        let head = desk.call.request.head();
+        let length = match framing {
+            Framing::Length(length) => length,
+            Framing::Absent | Framing::Chunked => 0,
+        };
+        let here = (desk.call.request.bytes().len() - body_at) as u64;
+        let all_here = matches!(framing, Framing::Length(_)) && length <= here;
+        // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only the end of the connection leaves no doubt.
+        !all_here && (length > SKIPPED_BYTES || head.expects_continue || head.expects_else)
+    }
+
     /// Sends the answer that was given by the head alone; the body that follows is skipped, or ends the connection.
     fn answer_early(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
-        let here = (desk.call.request.bytes().len() - body_at) as u64;
-        let skip = Skip::new(framing, service);
-        let all_here = matches!(framing, Framing::Absent) || matches!(framing, Framing::Length(length) if length <= here);
-        // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only the end of the connection leaves no doubt.
-        let head = desk.call.request.head();
-        let too_much = skip.left > SKIPPED_BYTES || head.expects_continue || head.expects_else;
-        let last = !all_here && too_much;
-        let skip = if framing == Framing::Absent { None } else { Some(Box::new(skip)) };
+        let last = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
+        let skip = if framing == Framing::Absent { None } else { Some(Box::new(Skip::new(framing, service))) };
         self.conclude(desk, service, Then { used: body_at, skip, last })
     }
 
@@ -703,8 +722,8 @@ impl Connection {
         let request = &mut desk.call.request;
         let own_time = request.registered().and_then(|route| route.exchange_timeout_ms);
         let wait = Wait {
+            begun: exchange.has_begun(),
             exchange,
-            begun: false,
             time_ms: own_time.unwrap_or(service.pace.exchange_ms),
             method: request.known_method(),
             keep_alive: request.head().keep_alive,

@@ -7,6 +7,7 @@ use super::answer::{self, Clock};
 use super::control::Control;
 use super::crew::Crew;
 use super::engine::Engine;
+use super::pool::Serving;
 use super::slab::Id;
 use super::wire;
 use crate::call::Call;
@@ -54,6 +55,11 @@ struct State {
     gone: bool,
     /// What the connection has answered instead; `LEFT` where there was nobody to answer.
     instead: u16,
+    /// Bytes written to a stream, whose end is told by the connection's where that is so.
+    written: u64,
+    ends_by_close: bool,
+    /// For the access log, should the connection decide.
+    record: Option<Box<Request>>,
     on_close: Option<Notice>,
     on_ready: Option<Notice>,
     /// Threads in a notice.
@@ -74,10 +80,23 @@ enum Stage {
     Open,
     /// The exchange: it has begun a stream.
     Streaming,
+    /// The exchange: its answer is being made.
+    Answering,
     /// The exchange: it has answered.
     Answered,
     /// The connection: the client has left, the time was up, or the app has stopped.
     Closed,
+}
+
+/// What became of closing it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It is closed, and nothing was sent.
+    Closed,
+    /// It is closed, in the middle of a stream.
+    Streaming,
+    /// The exchange was first.
+    Answered,
 }
 
 /// How an answer ends.
@@ -101,6 +120,8 @@ pub(super) struct Collected {
 struct Visit {
     engine: Option<Arc<Engine>>,
     crew: Arc<Crew>,
+    /// What is called from here cannot wait for the engine to go.
+    _here: Serving,
 }
 
 impl Visit {
@@ -144,6 +165,9 @@ impl Deferred {
                 end: None,
                 gone: false,
                 instead: LEFT,
+                written: 0,
+                ends_by_close: false,
+                record: engine.service.hooks.on_access.is_some().then(|| Box::new(request.copy_for_record())),
                 on_close: None,
                 on_ready: None,
                 calling: Vec::new(),
@@ -156,16 +180,23 @@ impl Deferred {
         let mut response = response.hand_over(Box::new(known_as));
         if let Some((stream, _)) = response.stream_mut() {
             stream.set_wire(Box::new(Queue(Arc::clone(&this))));
-            this.state.lock().stage = Stage::Streaming;
+            let mut state = this.state.lock();
+            state.stage = Stage::Streaming;
+            state.ends_by_close = stream.ends_by_close();
+            state.written = stream.written();
         }
         Exchange::new(Box::new(Call { request, response }), this)
     }
 
     fn visit(&self) -> Result<Visit> {
+        // A fork of the process has the exchange, but not the client.
+        if self.control.is_forked() {
+            return Err(CLOSED);
+        }
         if !self.crew.visit(|| self.control.is_stopping()) {
             return Err(CLOSED);
         }
-        Ok(Visit { engine: self.engine.upgrade(), crew: Arc::clone(&self.crew) })
+        Ok(Visit { engine: self.engine.upgrade(), crew: Arc::clone(&self.crew), _here: Serving::here(self.engine.as_ptr().addr()) })
     }
 
     fn is_closed(&self) -> bool {
@@ -188,14 +219,22 @@ impl Deferred {
         Ok(())
     }
 
+    /// The exchange is going to answer, unless it is too late.
+    fn decide(&self) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.stage == Stage::Closed {
+            return Err(CLOSED);
+        }
+        state.stage = Stage::Answering;
+        state.record = None;
+        Ok(())
+    }
+
     /// Makes bytes of the answer, and lets them go. `settle` makes it complete first.
     fn answer(&self, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Result<()> {
         let visit = self.visit()?;
         let service = &visit.engine()?.service;
-        if self.is_closed() {
-            service.record(&call.request, self.state.lock().instead, 0);
-            return Err(CLOSED);
-        }
+        self.decide()?;
         let Call { request, response } = call;
         let is_last = request.is_last() || service.control.is_ending();
         if let Some((stream, out)) = response.stream_mut() {
@@ -216,6 +255,9 @@ impl Deferred {
 
     /// Nothing calls back from now on, and nothing is at it.
     fn fall_silent(&self) {
+        if self.control.is_forked() {
+            return;
+        }
         let mut state = self.state.lock();
         let notices = (state.on_close.take(), state.on_ready.take());
         let here = this_thread();
@@ -271,11 +313,17 @@ impl Debt for Deferred {
     }
 
     fn is_alive(&self) -> bool {
+        if self.control.is_forked() {
+            return false;
+        }
         let state = self.state.lock();
         !state.gone && matches!(state.stage, Stage::Open | Stage::Streaming)
     }
 
     fn on_close(&self, notice: Notice) {
+        if self.control.is_forked() {
+            return;
+        }
         let mut state = self.state.lock();
         if state.is_over() {
             return self.call(state, notice);
@@ -286,6 +334,9 @@ impl Debt for Deferred {
     }
 
     fn on_ready(&self, notice: Notice) {
+        if self.control.is_forked() {
+            return;
+        }
         let mut state = self.state.lock();
         if self.is_ready(&state) {
             return self.call(state, notice);
@@ -316,26 +367,49 @@ impl Deferred {
         self.state.lock().gone = true;
     }
 
-    /// The connection decides, and answers with a status of its own, or nobody. False: the exchange had begun to.
-    pub(super) fn close(&self, instead: Option<u16>) -> bool {
+    /// The connection decides, and answers with a status of its own, or nobody; unless the exchange has decided.
+    pub(super) fn close(&self, instead: Option<u16>) -> Closing {
         let mut state = self.state.lock();
-        let first = state.stage == Stage::Open;
-        if state.stage != Stage::Answered {
+        let before = state.stage;
+        if matches!(before, Stage::Open | Stage::Streaming) {
             state.stage = Stage::Closed;
             state.instead = instead.unwrap_or(LEFT);
         }
-        first
+        match before {
+            Stage::Open | Stage::Closed => Closing::Closed,
+            Stage::Streaming => Closing::Streaming,
+            Stage::Answering | Stage::Answered => Closing::Answered,
+        }
+    }
+
+    /// Has it begun to answer?
+    pub(super) fn has_begun(&self) -> bool {
+        self.state.lock().stage != Stage::Open
+    }
+
+    /// Would the half of its answer look like the whole?
+    pub(super) fn ends_by_close(&self) -> bool {
+        self.state.lock().ends_by_close
     }
 
     /// Is there a notice to be called? Never by a thread that writes or finishes: it may hold a lock that the notice wants.
     pub(super) fn has_news(&self) -> bool {
         let state = self.state.lock();
-        state.is_over() && state.on_close.is_some() || self.is_ready(&state) && state.on_ready.is_some()
+        let unrecorded = state.stage == Stage::Closed && state.record.is_some();
+        unrecorded || state.is_over() && state.on_close.is_some() || self.is_ready(&state) && state.on_ready.is_some()
     }
 
-    /// Calls the notices whose time has come. For threads that serve.
-    pub(super) fn tell(&self) {
+    /// Calls the notices whose time has come, and the access log. For threads that serve.
+    pub(super) fn tell(&self, service: &Service) {
         let mut state = self.state.lock();
+        if state.stage == Stage::Closed {
+            if let Some(record) = state.record.take() {
+                let (status, written) = (state.instead, state.written);
+                drop(state);
+                service.record(&record, status, written);
+                state = self.state.lock();
+            }
+        }
         if state.is_over() {
             if let Some(notice) = state.on_close.take() {
                 self.call(state, notice);
@@ -361,6 +435,7 @@ impl Wire for Queue {
         }
         state.wanted = bytes;
         if self.0.has_room(&state) {
+            state.written += bytes as u64;
             return Ok(());
         }
         Err(Error::fixed(Kind::Limit, "more than stream_buffer_bytes waits for the client; on_ready tells when there is room"))
@@ -382,7 +457,10 @@ impl Line for Deferred {
         if self.is_closed() {
             return Err(CLOSED);
         }
-        wire::begin(&visit.engine()?.service, request, response, Box::new(Queue(this)))
+        wire::begin(&visit.engine()?.service, request, response, Box::new(Queue(this)))?;
+        let ends_by_close = response.stream_mut().is_some_and(|(stream, _)| stream.ends_by_close());
+        self.state.lock().ends_by_close = ends_by_close;
+        Ok(())
     }
 
     fn open(&self, _request: &Request) -> Result<Box<dyn Wire>> {

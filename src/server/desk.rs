@@ -2,7 +2,6 @@
 
 use super::answer::{self, Clock};
 use crate::call::Call;
-use crate::error::{Error, Result};
 use crate::line::Line;
 use crate::output::Output;
 use crate::request::Request;
@@ -82,13 +81,6 @@ impl Desk {
         outcome
     }
 
-    /// Sends what is in the output, waiting for the client.
-    pub(super) fn send_ahead(&mut self) -> Result<()> {
-        let request = &self.call.request;
-        let (line, _) = request.line().ok_or(Error::state("there is no connection to send by"))?;
-        line.open(request)?.send(&mut self.out)
-    }
-
     /// Puts a connection's call on the desk, the thread's own aside.
     pub(super) fn put_on(&mut self, saved: Box<Call>) {
         self.parked = Some(std::mem::replace(&mut self.call, saved));
@@ -98,14 +90,24 @@ impl Desk {
     /// Gives the call and the unused input to its connection; the thread has its own again.
     pub(super) fn take_off(&mut self) -> Box<Call> {
         let used = std::mem::take(&mut self.used);
+        let views_out = self.call.request.has_views_out();
         if let Some(own) = self.parked.take() {
             let mut kept = std::mem::replace(&mut self.call, own);
+            if views_out {
+                kept.request.keep_bytes(0);
+            }
             kept.request.drop_before(used);
             return kept;
         }
         // The large buffer stays with the thread; only what is needed leaves, in one of its own.
         let fresh = self.spare.pop().unwrap_or_else(|| new_call(&self.service, self.line.clone()));
         let mut kept = std::mem::replace(&mut self.call, fresh);
+        if views_out {
+            kept.request.keep_bytes(used);
+            kept.request.drop_before(0);
+            self.bytes_mut().reserve_exact(INPUT_BYTES);
+            return kept;
+        }
         let rest = kept.request.bytes()[used..].to_vec();
         *self.bytes_mut() = std::mem::replace(kept.request.bytes_mut(), rest);
         self.bytes_mut().clear();

@@ -376,7 +376,7 @@ impl Engine {
     /// What the client wants next is left to the threads that serve.
     pub(super) fn attend(&self, id: Id) {
         let Claim::Mine(mut guard) = self.slab.claim(id, 0) else { return };
-        loop {
+        {
             let now = clock::milliseconds();
             let Tenant { socket, connection, counted, .. } = &mut *guard;
             let Some(socket) = socket else { return guard.abandon() };
@@ -394,8 +394,19 @@ impl Engine {
                 return self.requeue(id);
             }
             match guard.release() {
-                None => return,
-                Some(again) => guard = again,
+                None => {}
+                // What happened meanwhile, such as the client's end, is for a thread that serves.
+                Some(again) => {
+                    again.abandon();
+                    return self.requeue(id);
+                }
+            }
+        }
+        if self.service.control.is_stopping() && self.crew.is_nobody() {
+            // Whoever has closed all the others has passed this one by, while it was ours.
+            if let Claim::Mine(mut guard) = self.slab.claim(id, 0) {
+                self.dismiss(&mut guard);
+                self.close(id, guard);
             }
         }
     }
@@ -405,7 +416,7 @@ impl Engine {
         if !tenant.connection.has_news() {
             return;
         }
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tenant.connection.tell())) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tenant.connection.tell(&self.service))) {
             self.service.log(Level::Error, || format!("what hears of an exchange panicked: {}", panic_words(&*panic)));
         }
     }

@@ -8,10 +8,7 @@ use crate::http::parser::Framing;
 use crate::http::refusal::Refusal;
 use crate::request::Request;
 use crate::service::Service;
-use crate::upload;
-
-/// An unread body up to this size is received and thrown away, so that the connection can go on.
-pub(super) const SKIPPED_BYTES: u64 = 256 * 1024;
+use crate::upload::{self, SKIPPED_BYTES};
 
 /// A body being received, behind its head in a request's bytes.
 pub(super) struct Incoming {

@@ -23,6 +23,23 @@ thread_local! {
     static SERVING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
+/// While it lives, this thread does work of an engine, and what it calls cannot wait for that to end.
+pub(super) struct Serving(());
+
+impl Serving {
+    pub(super) fn here(engine: usize) -> Serving {
+        // A thread that is ending, and calls from a destructor of its own, may have lost it already.
+        let _ = SERVING.try_with(|serving| serving.borrow_mut().push(engine));
+        Serving(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = SERVING.try_with(|serving| serving.borrow_mut().pop());
+    }
+}
+
 impl Engine {
     /// Makes threads that serve.
     pub(crate) fn spawn(self: &Arc<Engine>, count: usize) -> Result<Vec<JoinHandle<()>>> {
@@ -76,7 +93,7 @@ impl Engine {
     /// `is_ours`: the thread is one of the pool.
     fn serve(self: Arc<Engine>, is_ours: bool) {
         let name = Arc::as_ptr(&self).addr();
-        SERVING.with_borrow_mut(|serving| serving.push(name));
+        let here = Serving::here(name);
         if is_ours {
             self.tell(Notify::start);
         }
@@ -84,16 +101,16 @@ impl Engine {
         if let Err(panic) = outcome {
             self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
         }
-        if is_ours {
-            self.tell(Notify::stop);
-        }
         if self.crew.stop_serving(1) {
             self.close_all();
+        }
+        if is_ours {
+            self.tell(Notify::stop);
         }
         // Whoever waits for the crew may free the app next, so everything of it is let go before.
         let crew = Arc::clone(&self.crew);
         drop(self);
-        SERVING.with_borrow_mut(|serving| serving.pop());
+        drop(here);
         crew.leave(1);
     }
 

@@ -39,9 +39,16 @@ impl EngineLine {
         EngineLine(Arc::downgrade(engine))
     }
 
-    fn wire(&self, request: &Request) -> Result<(Arc<Engine>, DirectWire)> {
+    /// The engine, and what the request's connection is called there.
+    fn engine(&self, request: &Request) -> Result<(Arc<Engine>, u64)> {
         let engine = self.0.upgrade().ok_or(STOPPED)?;
         let (_, ticket) = request.line().ok_or(STOPPED)?;
+        // A handler that forks, and goes on in the other process, has the request there, but not the client.
+        if engine.service.control.is_forked() { Err(STOPPED) } else { Ok((engine, ticket)) }
+    }
+
+    fn wire(&self, request: &Request) -> Result<(Arc<Engine>, DirectWire)> {
+        let (engine, ticket) = self.engine(request)?;
         // A descriptor of its own, so that nobody can close it and have another connection in its place.
         let socket = engine.slab.duplicate(Id::from_token(ticket)).map_err(|error| Error::io("dup", &error))?.ok_or(GONE)?;
         let pace = engine.service.pace;
@@ -61,8 +68,7 @@ impl Line for EngineLine {
     }
 
     fn defer(&self, request: &Request, response: &mut Response) -> Result<Exchange> {
-        let engine = self.0.upgrade().ok_or(STOPPED)?;
-        let (_, ticket) = request.line().ok_or(STOPPED)?;
+        let (engine, ticket) = self.engine(request)?;
         Ok(Deferred::begin(&engine, Id::from_token(ticket), request, response))
     }
 }
@@ -72,7 +78,7 @@ pub(super) fn begin(service: &Service, request: &Request, response: &mut Respons
     let encoder = service.dress_stream(request, response)?;
     let ending = answer::ending(request, response);
     let last = request.is_last() || service.control.is_ending() || response.wants_close();
-    let last = last || ending == crate::stream::Ending::Close;
+    let last = last || ending == crate::stream::Ending::Close || request.note_answered();
     let mut out = std::mem::take(&mut response.out);
     answer::write_stream_head(service, request, response, &mut out, last);
     response.out = out;
