@@ -228,6 +228,29 @@ TEST(an_exchange_is_recorded_when_it_ends)
     }
 }
 
+TEST(an_exchange_that_the_library_answers_is_recorded_then)
+{
+    for (int stops = 0; stops < 2; stops++) {
+        hasty_exchange *exchange = NULL;
+        hasty_app *app = watched();
+        CHECK_OK(hasty_app_set_option(app, "exchange_timeout_ms", stops ? "60000" : "200"));
+        CHECK_OK(hasty_app_get(app, "/later", parks, &exchange));
+        int port = check_serve(app);
+        client c = client_open(port);
+        client_send(&c, request_text("GET", "/later", NULL, NULL));
+        CHECK(AWAIT(*(hasty_exchange *volatile *)&exchange != NULL));
+        if (stops)
+            hasty_app_stop(app);
+        CHECK_REPLY(client_read(&c), stops ? 503 : 504, NULL);
+        CHECK(AWAIT(seen.count == 1));
+        CHECK_INT(seen.records[0].status, stops ? 503 : 504);
+        client_close(&c);
+        hasty_exchange_free(exchange);
+        hasty_app_free(app);
+        CHECK_INT(seen.count, 1);
+    }
+}
+
 TEST(pipelined_requests_are_recorded_one_by_one_in_order)
 {
     hasty_app *app = watched();

@@ -77,6 +77,10 @@ TEST(options_by_name_alone_have_their_defaults)
         {"min_rate_bytes", "240"},
         {"max_buffered_bytes", "268435456"},
         {"defer_accept_s", "1"},
+        {"spool_bytes", "262144"},
+        {"max_parts", "1000"},
+        {"compress", "1"},
+        {"stream_buffer_bytes", "262144"},
     };
     hasty_app *app = check_app(NULL);
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
