@@ -1,10 +1,11 @@
 //! A request that is like those before it allocates nothing: memory is kept from request to request.
 
-use hasty::{App, Options, Request, Response};
+use hasty::{App, Flow, Options, Request, Response, StaticOptions};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// Counts what the whole process allocates.
 struct Counting;
@@ -81,16 +82,42 @@ fn a_request_like_those_before_it_allocates_nothing() {
     })
     .unwrap();
     app.post("/echo", |request: &Request, response: &mut Response| response.send(&request.body())).unwrap();
+    // A folder whose file was last changed an hour ago: young ones are not kept in memory.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("page.html");
+    std::fs::write(&path, "<p>THE END").unwrap();
+    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(hour_ago).unwrap();
+    app.static_files("/files", folder.path(), &StaticOptions::default()).unwrap();
+    for pattern in ["/passed", "/marked"] {
+        app.get(pattern, |_: &Request, response: &mut Response| response.send_text(b"END")).unwrap();
+    }
+    let pass = |request: &Request, _: &mut Response| {
+        assert_eq!(request.header(b"x-key").unwrap(), "open");
+        Ok(Flow::Next)
+    };
+    app.middleware("/passed", Box::new(pass)).unwrap();
+    let mark = |_: &Request, response: &mut Response| response.set_header(b"X-Marked", b"yes").map(|()| Flow::Next);
+    app.middleware("/marked", Box::new(mark)).unwrap();
+    app.add_header(b"X-Everywhere", b"yes").unwrap();
+    app.secure_headers().unwrap();
     app.listen(None, 0).unwrap();
     app.start().unwrap();
+    let mut wrong = Vec::new();
     for request in [
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /users/12345 HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nthe END",
         "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nthe END\r\n0\r\n\r\n",
         "GET /look?a=b%20c HTTP/1.1\r\nHost: a\r\nCookie: k=v\r\n\r\n",
+        "GET /passed HTTP/1.1\r\nHost: a\r\nX-Key: open\r\n\r\n",
+        "GET /marked HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /files/page.html HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nAccept-Encoding: gzip, br\r\n\r\n",
     ] {
         let count = allocations_of(app.port(), request);
-        assert!(count < FOR_THE_DATE, "{count} allocations in {COUNTED} requests: {request:?}");
+        if count >= FOR_THE_DATE {
+            wrong.push(format!("{count} allocations in {COUNTED} requests: {request:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -320,20 +320,34 @@ fn what_middleware_sets_outlives_the_wait_for_a_body_and_reaches_nobody_else() {
 }
 
 #[test]
-fn what_middleware_sets_is_gone_from_an_error_of_the_librarys_own() {
+fn headers_that_middleware_sets_stay_on_errors_of_the_librarys_own_and_what_handlers_set_does_not() {
     let server = Server::start(&[("max_body_bytes", "10")], |app| {
-        using(app, "/", |_: &Request, response: &mut Response| {
-            response.set_header(b"Cache-Control", b"public, max-age=3600")?;
+        using(app, "/", |request: &Request, response: &mut Response| {
+            response.set_header(b"X-Request-ID", request.id().bytes())?;
             response.set_status(201)?;
+            response.send_html(b"<p>not yet")?;
             Ok(Flow::Next)
         });
         app.post("/mirror", mirror).expect("new");
+        app.get("/fails", |_: &Request, response: &mut Response| {
+            response.set_header(b"Cache-Control", b"max-age=3600")?;
+            response.set_header(b"X-Request-ID", b"changed")?;
+            Err(Error::invalid("as it was told"))
+        })
+        .expect("new");
     });
-    for (request, status) in
-        [(get("/nowhere"), 404), (post("/mirror", pattern(11)), 413), ("PUT / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 405)]
-    {
-        let answer = ask(&server, request);
-        assert_eq!((answer.status, answer.field("Cache-Control")), (status, None), "an error must not be kept for an hour");
+    for (request_line, rest, status) in [
+        ("GET /nowhere", "\r\n", 404),
+        ("POST /mirror", "Content-Length: 11\r\n\r\nhello world", 413),
+        ("PUT /", "\r\n", 405),
+        ("GET /fails", "\r\n", 500),
+        ("OPTIONS /", "\r\n", 204),
+        ("GET /", "\r\n", 201),
+    ] {
+        let answer = ask(&server, format!("{request_line} HTTP/1.1\r\nHost: a\r\nX-Request-ID: id-7\r\n{rest}"));
+        assert_eq!((answer.status, answer.all("X-Request-ID")), (status, vec!["id-7"]), "{request_line}: {answer:?}");
+        assert_eq!(answer.field("Cache-Control"), None, "an error must not be kept for an hour: {answer:?}");
+        assert!(!answer.text().contains("not yet"), "{answer:?}");
     }
 }
 
