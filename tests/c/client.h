@@ -297,12 +297,12 @@ static CHECK_UNUSED reply client_no_reply(client *c, const char *problem)
     return (reply){.problem = problem, .body = seen, .body_len = c->len};
 }
 
-/* The chunks of the input, put together into the reply; 0 when more input is needed, -1 when they are wrong. */
-static CHECK_UNUSED int client_chunks(client *c, reply *r, size_t *end)
+/* Walks the chunks of the input to `*end` and adds up their length; copies them where `into` is not NULL.
+ * 0 when more input is needed, -1 when they are wrong. */
+static CHECK_UNUSED int client_chunks(client *c, char *into, size_t *len, size_t *end)
 {
     size_t at = 0;
-    r->body = check_keep(malloc(c->len + 1));
-    r->body_len = 0;
+    *len = 0;
     for (;;) {
         char *line = c->input + at, *stop = memmem(line, c->len - at, "\r\n", 2);
         if (stop == NULL)
@@ -316,8 +316,9 @@ static CHECK_UNUSED int client_chunks(client *c, reply *r, size_t *end)
             break;
         if (c->len - at < size + 2)
             return 0;
-        memcpy(r->body + r->body_len, c->input + at, size);
-        r->body_len += size;
+        if (into != NULL)
+            memcpy(into + *len, c->input + at, size);
+        *len += size;
         at += size;
         if (memcmp(c->input + at, "\r\n", 2) != 0)
             return -1;
@@ -327,12 +328,11 @@ static CHECK_UNUSED int client_chunks(client *c, reply *r, size_t *end)
         char *stop = memmem(c->input + at, c->len - at, "\r\n", 2);
         if (stop == NULL)
             return 0;
-        size_t len = (size_t)(stop - c->input) - at;
-        at += len + 2;
-        if (len == 0)
+        size_t line_len = (size_t)(stop - c->input) - at;
+        at += line_len + 2;
+        if (line_len == 0)
             break;
     }
-    r->body[r->body_len] = '\0';
     *end = at;
     return 1;
 }
@@ -391,11 +391,13 @@ static CHECK_UNUSED reply client_read_for(client *c, const char *method)
     if (r.chunked) {
         int whole;
         size_t end = 0;
-        while ((whole = client_chunks(c, &r, &end)) == 0)
+        while ((whole = client_chunks(c, NULL, &r.body_len, &end)) == 0)
             if (!client_more(c, deadline))
                 return client_no_reply(c, "the last chunk did not come");
         if (whole < 0)
             return client_no_reply(c, "a chunk is malformed");
+        r.body = check_keep(calloc(1, r.body_len + 1));
+        client_chunks(c, r.body, &r.body_len, &end);
         client_skip(c, end);
         return r;
     }

@@ -516,6 +516,7 @@ HANDLER(writes_without_a_body)
     CHECK_OK(hasty_response_set_status(res, *(int *)user_data));
     hasty_response_write(res, "nothing", 7);
     seen_status = hasty_response_write(res, "nothing", 7);
+    handler_done = 1;
     return HASTY_OK;
 }
 
@@ -527,9 +528,11 @@ TEST(a_status_without_body_has_none_in_pieces_either)
         hasty_app *app = serve(NULL, NULL, writes_without_a_body, &codes[i], &port);
         client c = client_open(port);
         for (int round = 0; round < 2; round++) {
+            handler_done = 0;
             reply r = client_ask(&c, request_text("GET", "/", NULL, NULL));
             CHECK_INT(r.status, codes[i]);
             CHECK(!r.chunked);
+            CHECK(AWAIT(handler_done));
             CHECK_STATUS(seen_status, HASTY_ERR_CLOSED);
         }
         client_close(&c);
