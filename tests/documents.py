@@ -3,7 +3,8 @@
 
     documents.py LIBRARY_FOLDER SCRATCH_FOLDER [DOCUMENT...]
 
-Each document is worked through from top to bottom in a folder of its own that has the checkout's files:
+Each document is worked through from top to bottom in a folder of its own that has the checkout's files, and a folder
+`public` with a page:
 
 - a program in C (with main) or Python (with an import) is built and run. It ends with 0, or it serves; then it
   goes on until the next program starts, so that the commands that follow can talk to it. One that nobody asks
@@ -261,6 +262,9 @@ class Document:
         for entry in ROOT.iterdir():
             if entry.name in ("include", "examples-c", "examples-python", "tests", "README.md"):
                 (self.folder / entry.name).symlink_to(entry)
+        # What a reader's own project would have.
+        (self.folder / "public").mkdir()
+        (self.folder / "public/index.html").write_text("<!doctype html>\n<title>public</title>\n")
         (self.folder / "target").mkdir()
         (self.folder / "target/release").symlink_to(self.library)
         ignored = shutil.ignore_patterns("build", "dist", "*.egg-info", "__pycache__", ".*_cache", "*.so*")
