@@ -349,3 +349,29 @@ fn policies_cost_no_pipelined_request_its_answer() {
     assert_eq!(allowed(&client.expect(204)), Vec::<&str>::new());
     assert_eq!(client.expect(200).text(), "things");
 }
+
+#[test]
+fn answers_in_place_of_an_exchange_can_be_read_too() {
+    let kept = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let server = Server::start(&[], |app| {
+        app.cors("/", &CorsOptions { credentials: true, ..listed(SITE) }).expect("a policy");
+        for pattern in ["/never", "/until-stop"] {
+            let kept = std::sync::Arc::clone(&kept);
+            app.get(pattern, move |request: &Request, response: &mut Response| {
+                kept.lock().expect("no panic").push(response.defer(request)?);
+                Ok(())
+            })
+            .expect("new");
+        }
+        app.set_route_option("GET", "/never", "exchange_timeout_ms", "100").expect("the route is there");
+    });
+    let mut client = server.connect();
+    client.send(from(SITE, "GET /never", ""));
+    let answer = client.expect(504);
+    assert_eq!((allowed(&answer), answer.lists("Vary", "Origin")), (vec![SITE], true), "{answer:?}");
+    let mut client = server.connect();
+    client.send(from(SITE, "GET /until-stop", ""));
+    support::await_that("the deferral", || kept.lock().expect("no panic").len() == 2);
+    server.stop();
+    assert_eq!(allowed(&client.expect(503)), [SITE]);
+}

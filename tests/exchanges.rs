@@ -208,7 +208,8 @@ fn an_exchange_nobody_answers_is_504_after_its_time() {
     assert!(begin.elapsed() >= Duration::from_millis(300), "{:?}", begin.elapsed());
     assert_eq!((answer.says_close(), answer.field("X-Shaped")), (true, Some("yes")));
     client.expect_end();
-    assert_eq!((exchange.is_alive(), closed.load(Ordering::SeqCst)), (false, 1));
+    await_that("the notice", || closed.load(Ordering::SeqCst) == 1);
+    assert!(!exchange.is_alive());
     assert_eq!(say(exchange, "too late").map_err(|error| error.kind()), Err(Kind::Closed));
     assert_eq!(closed.load(Ordering::SeqCst), 1);
     // To HEAD the same without a body.
@@ -905,4 +906,270 @@ fn apps_end_while_exchanges_are_finished_elsewhere() {
             client.read_until_gone().expect("the connection ends with the app");
         }
     }
+}
+
+#[test]
+fn an_answer_at_the_very_end_of_its_time_is_given_once() {
+    let (server, parked) = deferring(&[("exchange_timeout_ms", "60"), ("threads", "4")]);
+    let (mut in_time, mut late) = (0, 0);
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(2) {
+        let mut clients: Vec<_> = (0..16).map(|_| server.connect()).collect();
+        let mut finishers = Vec::new();
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.send(get("/later"));
+            let exchange = parked.take();
+            let notices = count_notices(&exchange);
+            finishers.push(thread::spawn(move || {
+                thread::sleep(Duration::from_millis(58 + 4 * number as u64));
+                let outcome = say(exchange, "later").map_err(|error| error.kind());
+                (outcome, notices.load(Ordering::SeqCst))
+            }));
+        }
+        for (client, finisher) in clients.iter_mut().zip(finishers) {
+            let answer = client.answer();
+            match (finisher.join().expect("no panic"), answer.status) {
+                ((Ok(()), 0), 200) => in_time += 1,
+                // Who finishes while the notice is on its way does without it.
+                ((Err(Kind::Closed), 0 | 1), 504) => late += 1,
+                (said, status) => panic!("{said:?} and {status}"),
+            }
+        }
+    }
+    assert!(in_time > 0 && late > 0, "{in_time} in time, {late} late");
+}
+
+#[test]
+fn nothing_is_read_behind_an_exchange() {
+    let (server, parked) = deferring(&[("max_body_bytes", "100000000"), ("write_timeout_ms", "60000")]);
+    let mut client = server.connect();
+    client.send(get("/later"));
+    let exchange = parked.take();
+    let mut writer = client.tcp().try_clone().expect("a second handle");
+    let sent = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let counted = &sent;
+        scope.spawn(move || {
+            let request = post("/nowhere", pattern(100_000));
+            for _ in 0..640 {
+                std::io::Write::write_all(&mut writer, &request).expect("the server takes it in the end");
+                counted.fetch_add(request.len(), Ordering::SeqCst);
+            }
+        });
+        for _ in 0..50 {
+            server.expect_alive();
+        }
+        let ahead = sent.load(Ordering::SeqCst);
+        assert!(ahead < 32 << 20, "{ahead} bytes were taken that nobody can answer yet");
+        say(exchange, "later").expect("the client waits");
+        assert_eq!(client.expect(200).text(), "later");
+        for _ in 0..640 {
+            client.expect(404);
+        }
+    });
+}
+
+#[test]
+fn what_waits_for_slow_readers_counts_against_max_buffered_bytes() {
+    let (server, parked) = deferring(&[("max_buffered_bytes", "3000000"), ("stream_buffer_bytes", "400000")]);
+    let mut clients: Vec<_> = (0..10).map(|_| server.connect_narrow()).collect();
+    let mut exchanges = Vec::new();
+    for client in &mut clients {
+        client.send(get("/later"));
+        exchanges.push(parked.take());
+    }
+    for exchange in &mut exchanges {
+        while exchange.write(pattern(50_000)).is_ok() {}
+    }
+    let mut other = server.connect();
+    other.send(get("/"));
+    other.expect(503);
+    for client in clients {
+        reset(client);
+    }
+    await_that("the readers are gone", || exchanges.iter().all(|exchange| !exchange.is_alive()));
+    drop(exchanges);
+    server.expect_alive();
+}
+
+#[test]
+fn locals_go_with_the_exchange() {
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let ended = Arc::new(AtomicUsize::new(0));
+    let (server, parked) = deferring_with(&[], |app| {
+        let ended = Arc::clone(&ended);
+        let keep = move |request: &Request, _: &mut Response| {
+            request.set_local(b"counted", Box::new(Counted(Arc::clone(&ended))));
+            request.set_local(b"name", Box::new("ada".to_owned()));
+            Ok(Flow::Next)
+        };
+        app.middleware("/later", Box::new(keep)).expect("a prefix");
+    });
+    let mut client = server.connect();
+    client.send(get("/later"));
+    let mut exchange = parked.take();
+    server.expect_alive();
+    let (request, response) = exchange.parts();
+    let name = request.local(b"name", |any| any.downcast_ref::<String>().cloned()).flatten().expect("set by the middleware");
+    response.send_text(name.as_bytes()).expect("an answer");
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+    exchange.finish().expect("the client waits");
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    assert_eq!(client.expect(200).text(), "ada");
+}
+
+#[test]
+fn each_deferred_request_is_recorded_once() {
+    let records: Arc<Mutex<Vec<(u16, u64)>>> = Arc::default();
+    let (server, parked) = deferring_with(&[], |app| {
+        app.set_route_option("*", "/later/*", "exchange_timeout_ms", "100").expect("the route is there");
+        let records = Arc::clone(&records);
+        let log = move |record: &hasty::AccessRecord<'_>| {
+            assert_eq!(record.method, "GET");
+            records.lock().push((record.status, record.bytes_out));
+        };
+        app.on_access(Box::new(log)).expect("before start");
+    });
+    let next = || {
+        await_that("a record", || !records.lock().is_empty());
+        records.lock().remove(0)
+    };
+    let begun = |target: &str| {
+        let mut client = server.connect();
+        client.send(get(target));
+        (client, parked.take())
+    };
+    let (mut client, exchange) = begun("/later");
+    say(exchange, "later").expect("the client waits");
+    client.expect(200);
+    assert_eq!(next(), (200, 5));
+    let (mut client, mut exchange) = begun("/later");
+    exchange.write(b"one").expect("the client waits");
+    exchange.write(b"two").expect("the client waits");
+    exchange.finish().expect("the client waits");
+    client.expect_streamed(200);
+    assert_eq!(next(), (200, 6));
+    let (mut client, exchange) = begun("/later");
+    drop(exchange);
+    let length = client.expect(503).body.len() as u64;
+    assert_eq!(next(), (503, length));
+    let (mut client, exchange) = begun("/later/x");
+    client.expect(504);
+    drop(exchange);
+    assert_eq!(next().0, 504);
+    let (client, exchange) = begun("/later");
+    let gone = count_notices(&exchange);
+    reset(client);
+    await_that("the exchange hears of it", || gone.load(Ordering::SeqCst) == 1);
+    drop(exchange);
+    assert_eq!(next(), (499, 0), "nobody was there to be answered");
+    let (mut client, exchange) = begun("/later");
+    server.stop();
+    client.expect(503);
+    drop(exchange);
+    assert_eq!(next().0, 503);
+    assert!(records.lock().is_empty(), "nothing else: {:?}", records.lock());
+}
+
+#[test]
+fn a_deferred_stream_keeps_to_its_framing() {
+    let (server, parked) = deferring(&[]);
+    let mut client = server.connect();
+    client.send([get("/later"), get("/")].concat());
+    let mut exchange = parked.take();
+    exchange.response_mut().set_header(b"Content-Length", b"6").expect("a length");
+    exchange.write(b"one").expect("the client waits");
+    exchange.write(b"two").expect("the client waits");
+    exchange.finish().expect("the client waits");
+    let streamed = client.expect_streamed(200);
+    assert_eq!((streamed.framing, streamed.answer.text()), (Framing::Length(6), "onetwo".to_owned()));
+    client.expect(200);
+    // Fewer bytes than were promised, then more.
+    for more in [&b""[..], b"four"] {
+        let mut client = server.connect();
+        client.send([get("/later"), get("/")].concat());
+        let mut exchange = parked.take();
+        exchange.response_mut().set_header(b"Content-Length", b"6").expect("a length");
+        exchange.write(b"one").expect("the client waits");
+        assert_eq!(client.expect_head(200).framing, Framing::Length(6));
+        if !more.is_empty() {
+            assert_eq!(exchange.write(more).map_err(|error| error.kind()), Err(Kind::Invalid));
+        }
+        let _ = exchange.finish();
+        assert_eq!(shown(&client.read_until_gone().expect("the connection ends")), "one");
+    }
+    // HEAD has the head, and the connection goes on.
+    let mut client = server.connect();
+    client.send("HEAD /later HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut exchange = parked.take();
+    assert_eq!(exchange.write(b"one").map_err(|error| error.kind()), Err(Kind::Closed));
+    let _ = exchange.finish();
+    client.expect_head(200);
+    assert_eq!(client.expect(200).text(), "root");
+}
+
+#[test]
+fn notices_may_do_what_they_like() {
+    let (server, parked) = deferring(&[("threads", "2")]);
+    // One exchange's end finishes another's.
+    let mut first = server.connect();
+    first.send(get("/later"));
+    let exchange = parked.take();
+    let mut second = server.connect();
+    second.send(get("/later"));
+    let other = Mutex::new(Some(parked.take()));
+    exchange.on_close(move || {
+        if let Some(other) = other.lock().take() {
+            say(other, "the other has left").expect("the client waits");
+        }
+    });
+    reset(first);
+    assert_eq!(second.expect(200).text(), "the other has left");
+    drop(exchange);
+    // One stops the app, and that waits for nobody.
+    let app = server.share();
+    let mut client = server.connect();
+    client.send(get("/later"));
+    let exchange = parked.take();
+    exchange.on_close(move || app.stop());
+    reset(client);
+    server.wait(Some(PATIENCE)).expect("the app stops");
+    drop(exchange);
+}
+
+#[test]
+fn finish_waits_for_a_notice_that_runs() {
+    let (server, parked) = deferring(&[]);
+    let gate = Gate::new();
+    let _opened = Opened(gate.clone());
+    let mut client = server.connect();
+    client.send(get("/later"));
+    let exchange = parked.take();
+    let running = gate.clone();
+    let over = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&over);
+    exchange.on_close(move || {
+        running.pass();
+        flag.store(true, Ordering::SeqCst);
+    });
+    client.half_close();
+    gate.await_arrivals(1);
+    let seen = Arc::clone(&over);
+    let finisher = thread::spawn(move || {
+        let outcome = say(exchange, "good-bye");
+        (outcome, seen.load(Ordering::SeqCst))
+    });
+    for _ in 0..20 {
+        server.expect_alive();
+    }
+    assert!(!finisher.is_finished(), "what the notice uses may be gone after finish");
+    gate.open();
+    let (outcome, was_over) = finisher.join().expect("no panic");
+    assert!(outcome.is_ok() && was_over, "{outcome:?}");
+    assert_eq!(client.expect(200).text(), "good-bye");
 }
