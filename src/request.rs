@@ -809,7 +809,13 @@ impl Request {
 
     /// How much memory its bytes take.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.bytes.capacity() + self.keepsake.as_ref().map_or(0, Vec::capacity)
+        let form = self.form.get().and_then(|form| form.as_ref().as_ref().ok()).map_or(0, Form::memory_bytes);
+        self.bytes.capacity() + self.keepsake.as_ref().map_or(0, Vec::capacity) + form
+    }
+
+    /// Is the body here? It is absent to middleware, and to handlers that read it themselves.
+    pub(crate) fn has_body(&self) -> bool {
+        self.is_whole && self.taken == 0
     }
 
     /// May views of its bytes be out, in what middleware has kept for the handler, although it must wait for its body?

@@ -145,8 +145,8 @@ pub struct Response {
     close: bool,
     failure: Option<String>,
     stage: Stage,
-    /// The headers that middleware has set: they stay also on the library's own answers.
-    base: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The headers that middleware has set, with their text: they stay also on the library's own answers.
+    base: (Vec<Header>, Vec<u8>),
     /// What leaves by a stream. While a handler runs it is the thread's, with the answers before this one.
     pub(crate) out: Box<Output>,
 }
@@ -177,7 +177,7 @@ impl Response {
     pub(crate) fn new() -> Response {
         Response {
             stage: Stage::Composing,
-            base: Vec::new(),
+            base: Default::default(),
             out: Box::default(),
             refusal: None,
             status: 200,
@@ -604,30 +604,30 @@ impl Response {
 
 /// What the engine does with a response.
 impl Response {
-    /// From here on what is set stays, whoever answers.
+    /// What is set so far stays, whoever answers.
     pub(crate) fn keep_headers(&mut self) {
-        let text = |(start, end): (usize, usize)| self.text[start..end].to_vec();
-        let kept = self.headers.iter().map(|header| (text(header.name), text(header.value))).collect();
-        self.base = kept;
+        self.base.0.extend_from_slice(&self.headers);
+        self.base.1.extend_from_slice(&self.text);
     }
 
     /// For an answer of the library's own: nothing of the handler's is left.
     pub(crate) fn clear_for_error(&mut self) {
         let base = std::mem::take(&mut self.base);
         self.clear();
-        for (name, value) in &base {
-            // What concerned another body than this one stays behind.
-            if !name.eq_ignore_ascii_case(b"content-length") {
+        for header in &base.0 {
+            let (name, value) = (&base.1[header.name.0..header.name.1], &base.1[header.value.0..header.value.1]);
+            if !describes_content(name) {
                 self.push_header(name, value);
             }
+            self.close |= name.eq_ignore_ascii_case(b"connection");
         }
-        self.close = base.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
         self.base = base;
     }
 
     /// Nothing of an answer is left.
     pub(crate) fn clear(&mut self) {
-        self.base.clear();
+        self.base.0.clear();
+        self.base.1.clear();
         self.stage = Stage::Composing;
         self.status = 200;
         self.kind = Type::Unset;
@@ -911,7 +911,7 @@ impl Response {
 
     /// What codes the pieces of the body for a client that wants it so.
     pub(crate) fn encoder(&mut self, request: &Request) -> Option<Encoder> {
-        if self.length.is_some() || request.known_method() == Method::Head || !self.may_be_coded() {
+        if self.length.is_some() || !self.may_be_coded() {
             return None;
         }
         let coding = self.negotiate_coding(request);
@@ -919,7 +919,8 @@ impl Response {
             return None;
         }
         self.be_coded(coding);
-        Some(Encoder::new(coding))
+        // RFC 9110 9.3.2: the header fields are the same "as if the request method had been GET".
+        (request.known_method() != Method::Head).then(|| Encoder::new(coding))
     }
 
     /// Nothing is coded twice, nor where the handler forbids it, nor a part of something.
@@ -977,6 +978,13 @@ impl Response {
             encoder::field(name, &self.text[header.value.0..header.value.1], out);
         }
     }
+}
+
+/// Is this header about one content, so that it is wrong on another? An error must not be kept for as long as an answer.
+fn describes_content(name: &[u8]) -> bool {
+    const CONTENT: [&[u8]; 4] = [b"cache-control", b"expires", b"etag", b"last-modified"];
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
+        || CONTENT.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// How a cookie is set.

@@ -60,6 +60,11 @@ impl Stream {
         self.ending == Ending::NoBody
     }
 
+    /// Is the body coded?
+    pub(crate) fn is_coded(&self) -> bool {
+        self.encoder.is_some()
+    }
+
     /// Must the client not take what it has for the whole?
     pub(crate) fn is_broken(&self) -> bool {
         self.broken

@@ -428,7 +428,8 @@ unsafe fn apply_static(given: &hasty_static, settings: &mut StaticOptions) -> Re
 /// Runs `handler` before those of the routes, for every request at `prefix` and below, in the order of registration.
 ///
 /// It returns `HASTY_NEXT` to go on to the next one, and then to the route; or `HASTY_OK` when it has answered, or deferred.
-/// What it has set in `res` stays. It runs before the body is read, which is absent to it, and also before static files and
+/// The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*`, `Cache-Control`,
+/// `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
 /// the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.
 /// `prefix` counts by whole decoded segments, a slash at its end is ignored, "/" is everything.
 ///
@@ -550,7 +551,7 @@ unsafe fn cors_options(given: &hasty_cors) -> Result<CorsOptions> {
 /// Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
 ///
 /// A client is an address; of IPv6 the first 64 bits of it. `per_minute` is what it may ask in the long run, `burst` at once; 0
-/// is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`). Behind a
+/// is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`). Preflights that the library answers do not count. Behind a
 /// proxy all clients have its address: let the proxy limit them, or `allow` decide.
 ///
 /// `allow` (may be NULL) decides instead, so that several processes can share a count: it is called for each request with

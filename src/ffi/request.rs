@@ -21,6 +21,11 @@ impl Handle for hasty_request {
     const NAME: &'static str = "req";
 }
 
+/// The body; absent where it is not here yet, or read by the handler itself.
+fn body(req: &Request) -> hasty_str {
+    if req.has_body() { req.body().into() } else { hasty_str::ABSENT }
+}
+
 /// A value among decoded pairs, as a view.
 fn pair(value: Option<&[u8]>) -> hasty_str {
     value.map_or(hasty_str::ABSENT, hasty_str::terminated)
@@ -313,7 +318,8 @@ pub unsafe extern "C" fn hasty_request_id_to(req: *const hasty_request, out: *mu
 
 /// Returns the body, as received.
 ///
-/// Empty where there is none. What came in chunks is put together.
+/// Empty where there is none. What came in chunks is put together. Absent (`data` NULL) in middleware, which runs before
+/// it is received, on routes with `body = stream`, and where a large form was parsed as it came.
 ///
 /// Valid until the handler returns.
 ///
@@ -324,7 +330,7 @@ pub unsafe extern "C" fn hasty_request_body(req: *const hasty_request) -> hasty_
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
-        Ok(hasty_str::from(req.body()))
+        Ok(body(req))
     })
 }
 
@@ -340,7 +346,7 @@ pub unsafe extern "C" fn hasty_request_body_to(req: *const hasty_request, out: *
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
         // SAFETY: the caller vouches for a writable `out`.
-        unsafe { handle::write(out, hasty_str::from(req.body())) }
+        unsafe { handle::write(out, body(req)) }
     })
 }
 

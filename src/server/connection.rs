@@ -55,6 +55,8 @@ pub(super) struct Connection {
     ticket: u64,
     /// Does only a reset tell that what is unsent was cut?
     cut_resets: bool,
+    /// Does it end with a reset when all is sent?
+    resets_at_end: bool,
     /// An exchange that is not waited for any more, and has not been told yet.
     left: Option<Arc<Deferred>>,
 }
@@ -135,6 +137,7 @@ impl Connection {
             unsent: None,
             ticket: 0,
             cut_resets: false,
+            resets_at_end: false,
             left: None,
         }
     }
@@ -190,8 +193,13 @@ impl Connection {
 
     /// Bytes of memory held for the client while it is waited for.
     pub(super) fn held_bytes(&self) -> usize {
-        let form = if let Phase::Uploading(body) = &self.phase { body.form_bytes() } else { 0 };
-        form + self.saved.as_ref().map_or(0, |saved| saved.request.held_bytes())
+        let elsewhere = match &self.phase {
+            Phase::Uploading(body) => body.form_bytes(),
+            Phase::Waiting(wait) => wait.exchange.held_bytes(),
+            _ => 0,
+        };
+        elsewhere
+            + self.saved.as_ref().map_or(0, |saved| saved.request.held_bytes())
             + self.unsent.as_ref().map_or(0, |unsent| unsent.held_bytes())
     }
 
@@ -358,7 +366,11 @@ impl Connection {
         if let Phase::Ending { linger } = self.phase {
             self.since = now;
             self.slow = after(now, LINGER_MOST_MS);
-            self.phase = if linger { Phase::Lingering } else { CLOSED };
+            self.phase = match linger {
+                _ if self.resets_at_end => Phase::Closed { reset: true },
+                true => Phase::Lingering,
+                false => CLOSED,
+            };
         }
     }
 
@@ -427,9 +439,16 @@ impl Connection {
         let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
         self.left = Some(Arc::clone(&wait.exchange));
         self.served += 1;
-        if cut {
-            // What is not sent of a stream that failed would only make it look better than it is.
+        if cut && self.unsent.is_none() {
             return self.end_with(Phase::Closed { reset });
+        }
+        if cut {
+            // What was written before it failed still leaves.
+            self.resets_at_end = reset;
+            self.phase = Phase::Ending { linger: true };
+            self.saved = None;
+            self.unfed = false;
+            return;
         }
         if self.unsent.is_none() {
             self.since = now;

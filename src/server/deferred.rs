@@ -13,18 +13,24 @@ use super::wire;
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::{Debt, Exchange, Notice};
+use crate::handler::Level;
 use crate::line::{Line, Wire};
 use crate::output::Output;
 use crate::request::Request;
 use crate::response::Response;
-use crate::service::Service;
+use crate::service::{Service, panic_words};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
 
 /// Not a status of HTTP, but of access logs: nobody was there to be answered.
 const LEFT: u16 = 499;
+
+/// What codes a stream takes, about; that of brotli takes more.
+const ENCODER_BYTES: usize = 400 * 1024;
 
 /// A deferred answer.
 pub(super) struct Deferred {
@@ -37,6 +43,8 @@ pub(super) struct Deferred {
     limit: usize,
     /// Itself, for its request to know.
     this: Weak<Deferred>,
+    /// Memory that the request and its answer hold.
+    held: AtomicUsize,
     state: Mutex<State>,
     /// A notice has returned.
     returned: Condvar,
@@ -157,6 +165,7 @@ impl Deferred {
             id,
             limit: engine.service.stream_buffer_bytes,
             this: Weak::clone(this),
+            held: AtomicUsize::new(0),
             state: Mutex::new(State {
                 stage: Stage::Open,
                 out: Output::default(),
@@ -176,6 +185,7 @@ impl Deferred {
         });
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
         let request = request.detach(line);
+        this.held.store(request.held_bytes(), Ordering::Relaxed);
         let known_as: Arc<Deferred> = Arc::clone(&this);
         let mut response = response.hand_over(Box::new(known_as));
         if let Some((stream, _)) = response.stream_mut() {
@@ -268,21 +278,26 @@ impl Deferred {
         drop(notices);
     }
 
-    /// Calls a notice, without the lock.
-    fn call<'s>(&'s self, mut state: MutexGuard<'s, State>, notice: Notice) {
+    /// Calls a notice, without the lock. What it panics with is the caller's.
+    fn call<'s>(&'s self, mut state: MutexGuard<'s, State>, notice: Notice) -> std::thread::Result<()> {
         let here = this_thread();
         state.calling.push(here);
         drop(state);
         // What it owns is dropped before it counts as returned.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(notice));
+        let outcome = catch_unwind(AssertUnwindSafe(notice));
         let mut state = self.state.lock();
         if let Some(place) = state.calling.iter().position(|&thread| thread == here) {
             state.calling.swap_remove(place);
         }
         drop(state);
         self.returned.notify_all();
-        if let Err(panic) = outcome {
-            std::panic::resume_unwind(panic);
+        outcome
+    }
+
+    /// Calls a notice whose time had come when it was registered.
+    fn call_at_once<'s>(&'s self, state: MutexGuard<'s, State>, notice: Notice) {
+        if let Err(panic) = self.call(state, notice) {
+            resume_unwind(panic);
         }
     }
 
@@ -326,7 +341,7 @@ impl Debt for Deferred {
         }
         let mut state = self.state.lock();
         if state.is_over() {
-            return self.call(state, notice);
+            return self.call_at_once(state, notice);
         }
         let before = state.on_close.replace(notice);
         drop(state);
@@ -339,7 +354,7 @@ impl Debt for Deferred {
         }
         let mut state = self.state.lock();
         if self.is_ready(&state) {
-            return self.call(state, notice);
+            return self.call_at_once(state, notice);
         }
         let before = state.on_ready.replace(notice);
         drop(state);
@@ -382,6 +397,11 @@ impl Deferred {
         }
     }
 
+    /// Memory that its request and its answer hold.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Has it begun to answer?
     pub(super) fn has_begun(&self) -> bool {
         self.state.lock().stage != Stage::Open
@@ -412,15 +432,22 @@ impl Deferred {
         }
         if state.is_over() {
             if let Some(notice) = state.on_close.take() {
-                self.call(state, notice);
+                log_panic(self.call(state, notice), service);
                 state = self.state.lock();
             }
         }
         if self.is_ready(&state) {
             if let Some(notice) = state.on_ready.take() {
-                self.call(state, notice);
+                log_panic(self.call(state, notice), service);
             }
         }
+    }
+}
+
+/// The connection goes on, whatever a notice does.
+fn log_panic(outcome: std::thread::Result<()>, service: &Service) {
+    if let Err(panic) = outcome {
+        service.log(Level::Error, || format!("a notice of an exchange panicked: {}", panic_words(&*panic)));
     }
 }
 
@@ -460,6 +487,9 @@ impl Line for Deferred {
         wire::begin(&visit.engine()?.service, request, response, Box::new(Queue(this)))?;
         let ends_by_close = response.stream_mut().is_some_and(|(stream, _)| stream.ends_by_close());
         self.state.lock().ends_by_close = ends_by_close;
+        if response.stream_mut().is_some_and(|(stream, _)| stream.is_coded()) {
+            self.held.fetch_add(ENCODER_BYTES, Ordering::Relaxed);
+        }
         Ok(())
     }
 
