@@ -145,15 +145,28 @@ impl Engine {
         // A thread looks at each whether a request has just come, and closes those that are idle.
         self.slab.requeue_all(&self.epoll);
         let done = self.wait_until_empty(end);
+        let owed = !self.service.control.is_stopping() && self.owes_answers();
         self.service.control.stop();
         // Where somebody else has stopped the app, what runs still has its time.
-        if self.wait(if done { None } else { end }).is_ok() {
+        if self.wait(if done { None } else { end }).is_ok() && !owed {
             return Ok(());
         }
         self.slab.cut_owned();
         // Threads that find out leave at once; one that is in a handler keeps its time.
         let _ = self.wait(Some(Instant::now() + CUT_GRACE));
         Err(Error::fixed(Kind::Timeout, "requests were cut off at the deadline"))
+    }
+
+    /// Is an exchange waited for?
+    fn owes_answers(&self) -> bool {
+        let mut owes = false;
+        self.slab.for_each_free(|id, guard| {
+            owes |= guard.connection.is_waiting();
+            guard.abandon();
+            // What happened in this moment was not looked at.
+            let _ = self.slab.requeue(id, &self.epoll);
+        });
+        owes
     }
 
     /// Takes in who has connected already, and closes the doors.
