@@ -235,6 +235,57 @@ TEST(what_was_pipelined_behind_an_exchange_waits_for_it)
     hasty_app_free(app);
 }
 
+static pthread_t main_thread;
+
+HANDLER(runs_elsewhere)
+{
+    CHECK(!pthread_equal(pthread_self(), main_thread));
+    return hasty_response_send_text(res, "elsewhere");
+}
+
+TEST(finish_runs_no_other_handler)
+{
+    hasty_app *app = new_app(0);
+    main_thread = pthread_self();
+    CHECK_OK(hasty_app_get(app, "/elsewhere", runs_elsewhere, NULL));
+    int port = check_serve(app);
+    client c = client_open(port);
+    for (int i = 0; i < 20; i++) {
+        client_send(&c, check_format("%s%s", LATER, request_text("GET", "/elsewhere", NULL, NULL)));
+        CHECK_OK(finish_with(take(), "here"));
+        CHECK_REPLY(client_read(&c), 200, "here");
+        CHECK_REPLY(client_read(&c), 200, "elsewhere");
+    }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+TEST(an_exchange_of_middleware_may_be_answered_before_its_body_is_there)
+{
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_use(app, "/guarded", parks, NULL, NULL));
+    CHECK_OK(hasty_app_post(app, "/guarded", fine, NULL));
+    int port = check_serve(app);
+    client c = client_open(port);
+    client_send(&c, check_format("%s%s", request_text("POST", "/guarded", NULL, check_repeat("x", 1000)), QUICK));
+    hasty_exchange *exchange = take();
+    CHECK_ABSENT(hasty_request_body(hasty_exchange_request(exchange)));
+    CHECK_OK(finish_with(exchange, "no"));
+    CHECK_REPLY(client_read(&c), 200, "no");
+    CHECK_REPLY(client_read(&c), 200, "fine"); /* the body was skipped */
+    client_send(&c, "POST /guarded HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    CHECK_OK(finish_with(take(), "no"));
+    CHECK_REPLY(client_read(&c), 200, "no");
+    client_send(&c, check_format("5\r\nworld\r\n0\r\n\r\n%s", QUICK));
+    CHECK_REPLY(client_read(&c), 200, "fine");
+    client_send(&c, "POST /guarded HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n");
+    CHECK_OK(finish_with(take(), "no"));
+    CHECK_REPLY(client_read(&c), 200, "no"); /* a 100 would have come first */
+    CHECK(client_is_closed(&c));
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 TEST(head_and_close_are_honoured_later_too)
 {
     int port;

@@ -41,7 +41,7 @@ static hasty_status read_all(const hasty_request *req, size_t step)
 HANDLER(reads)
 {
     entered++;
-    CHECK_STR(hasty_request_body(req), "");
+    CHECK_ABSENT(hasty_request_body(req));
     hasty_status status = read_all(req, user_data ? *(size_t *)user_data : PIECE);
     returned++;
     return status == HASTY_OK ? hasty_response_send_text(res, check_format("%zu %u", (size_t)total, (uint32_t)sum)) : status;
