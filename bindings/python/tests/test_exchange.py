@@ -183,6 +183,8 @@ def test_a_refused_answer_leaves_the_exchange_open_for_another(desk: Desk) -> No
             exchange.finish(("", 200, {"Date": "today", "X-Half": "1"}))
         with pytest.raises(TypeError):
             exchange.finish(object())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="only handlers and middleware may answer with a stream"):
+            exchange.finish(iter(["a"]))
         assert exchange.finish("better")
         answer = answer_of(connection)
     assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"better") and b"X-Half" not in answer
@@ -224,6 +226,26 @@ def test_a_with_block_that_fails_in_the_middle_cuts_the_answer_off(desk: Desk) -
                 answer += connection.recv(1000)
             raise RuntimeError
         assert rest_of(connection) == b"", "no last chunk, so that the client can tell"
+
+
+def test_a_with_block_may_end_while_on_close_runs(desk: Desk) -> None:
+    inside, looked = threading.Event(), threading.Event()
+
+    def gone() -> None:
+        inside.set()
+        # Long enough for the block to end meanwhile, which must not hold what this needs.
+        ending.wait(10)
+        _ = exchange.alive
+        looked.set()
+
+    ending = threading.Event()
+    connection = desk.ask()
+    with desk.take() as exchange:
+        exchange.on_close(gone)
+        connection.close()
+        assert inside.wait(10)
+        ending.set()
+    assert looked.wait(10)
 
 
 def test_a_forgotten_exchange_is_503_and_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

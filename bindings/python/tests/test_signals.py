@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import subprocess
 import threading
@@ -74,6 +75,8 @@ def ask(url: str, texts: list[str]) -> threading.Thread:
                 texts.append(answer.read().decode())
         except OSError as error:
             texts.append(type(error).__name__)
+        except http.client.HTTPException as error:
+            texts.append(type(error).__name__)
 
     thread = threading.Thread(target=go)
     thread.start()
@@ -104,6 +107,72 @@ def test_a_second_ctrl_c_does_not_wait_for_handlers(program: Start) -> None:
     client.join(20)
     assert time.monotonic() - began < 4, "less than the time that handlers are given"
     assert code == -signal.SIGINT and "KeyboardInterrupt" in err
+
+
+STREAM = """
+import time
+from hasty import App, Event
+
+app = App()
+
+@app.get("/")
+def ticks(req):
+    try:
+        while True:
+            yield Event("tick", data="1")
+            time.sleep(0.05)
+    finally:
+        print("closed", flush=True)
+
+app.listen(0)
+print("after", flush=True)
+"""
+
+
+def test_ctrl_c_ends_streams_gently(program: Start) -> None:
+    process = program(STREAM)
+    with urlopen(line(process), timeout=10) as answer:
+        assert answer.readline() == b"event: tick\n"
+        process.send_signal(signal.SIGINT)
+        assert end(process) == (0, "closed\nafter\n", "")
+
+
+ENDS = """
+import threading
+from hasty import App, Event
+
+app, asked, kept = App(), threading.Semaphore(0), []
+
+@app.get("/stream")
+def stream(req):
+    try:
+        asked.release()
+        while True:
+            yield "x" * 1000
+    finally:
+        print("closed", flush=True)
+
+@app.get("/later")
+def later(req):
+    kept.append(req.defer())
+    kept[0].on_close(lambda: None)
+    asked.release()
+
+server = app.start()
+print(server.url, flush=True)
+asked.acquire()
+asked.acquire()
+"""
+
+
+def test_a_program_that_ends_with_streams_and_open_exchanges_ends(program: Start) -> None:
+    process = program(ENDS)
+    url, texts = line(process), list[str]()
+    clients = [ask(f"{url}/later", texts), ask(f"{url}/stream", texts)]
+    assert end(process) == (0, "closed\n", "")
+    for client in clients:
+        client.join(20)
+    assert len(texts) == 2
 
 
 def test_sigterm_does_what_it_did_before(program: Start) -> None:

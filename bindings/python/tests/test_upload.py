@@ -278,6 +278,32 @@ def test_a_stream_may_be_answered_by_a_stream(app: App, client: Client) -> None:
     assert client.post("/", body=b"abc" * 50_000).body == b"ABC" * 50_000
 
 
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"Content-Length: 100\r\n\r\nabc", 408),
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nnonsense\r\n", 400),
+        (b"Transfer-Encoding: chunked\r\n\r\n40\r\n" + b"x" * 64 + b"\r\n", 413),
+    ],
+)
+@pytest.mark.parametrize("caught", [False, True])
+def test_what_is_wrong_with_a_body_is_answered_and_no_news(
+    octets: bytes, status: int, caught: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(body_timeout_ms=100)
+    if caught:
+        app.error(Exception)(lambda error: (f"caught a {type(error).__name__}", 418))
+
+    @app.post("/", body="stream", max_body_bytes=50 if status == 413 else 1000)
+    def read(req: Request) -> str:
+        return str(sum(map(len, req.stream())))
+
+    with app.start() as server:
+        answer = ask(server, b"POST / HTTP/1.1\r\nHost: a\r\n" + octets)
+    assert answer.startswith(b"HTTP/1.1 %d " % (418 if caught else status)), answer
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("call", ["read", "stream"])
 def test_a_body_ends_with_its_request(call: str, app: App, client: Client) -> None:
     kept: list[Request] = []

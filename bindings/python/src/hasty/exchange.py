@@ -160,7 +160,7 @@ class Exchange:
             elif answer is not _UNGIVEN:
                 raise StateError("the answer was written already: finish() takes none then")
             pointer = self._take()
-        # Without the lock: it waits for a function of on_close() that runs, which may ask for `alive`.
+        # Without the lock, here and in free(): it waits for a function of on_close() that runs, which may ask for `alive`.
         status = _ffi.hasty_exchange_finish(pointer)
         if status == _ffi.ERR_CLOSED:
             return False
@@ -194,15 +194,16 @@ class Exchange:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            if self._pointer is None:
-                return
+        try:
             if error is None and self._begun:
                 self.finish()
             elif error is not None and not self._begun:
                 self.finish(("500 Internal Server Error", 500))
-            else:
-                self.free()
+        except StateError:
+            # It was finished, inside or by another thread.
+            pass
+        finally:
+            self.free()
 
     def __del__(self) -> None:
         if getattr(self, "_pointer", None) is None:

@@ -65,6 +65,8 @@ class Errors:
                 answer = refusal(request, error)
                 self.change(request, answer)
             return answer
+        if error is request._failure:
+            return None
         complain(request, name, error)
         failure = HttpError(500)
         failure.__cause__ = error
@@ -159,7 +161,8 @@ class Step:
                 if isinstance(error, ClosedError):
                     # The client left, or asked for the head only: the library knows which.
                     return _ffi.OK
-                complain(request, name_of(self._function), error)
+                if error is not request._failure:
+                    complain(request, name_of(self._function), error)
                 return _ffi.ERR_CLOSED
             answer = self._errors.answer(request, error, name_of(self._function))
             return _ffi.ERR_CLOSED if answer is None else self._send(request, answer, res)

@@ -9,7 +9,16 @@ from ctypes import POINTER, byref, c_size_t, create_string_buffer
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi, _json, _kept
-from .errors import BadRequest, HttpError, InvalidError, JsonError, StateError
+from .errors import (
+    BadRequest,
+    ClosedError,
+    HttpError,
+    InvalidError,
+    JsonError,
+    LimitError,
+    StateError,
+    TimedOutError,
+)
 from .headers import Headers, Values
 from .upload import Files, Upload
 
@@ -41,6 +50,7 @@ class Request:
         "__weakref__",
         "_body",
         "_cookies",
+        "_failure",
         "_files",
         "_form",
         "_headers",
@@ -59,6 +69,8 @@ class Request:
         self._pointer: _ffi.RequestPointer | None = pointer
         # The answer that defer() takes along.
         self._res = res
+        # What was wrong with a body that was read: the client's fault, which the library answers.
+        self._failure: BaseException | None = None
         # Is the body still to be read? So in middleware, and where a handler reads it itself.
         self._unread = False
         # Why it can be used no more; None while it can, and once it was answered.
@@ -225,13 +237,19 @@ class Request:
     def read(self, size: int = 65536) -> bytes:
         """The next bytes of the body, at most `size`, as they arrive; empty at its end. For `body="stream"` routes.
 
-        Errors: ClosedError where the client left, TimedOutError where it sends nothing for `body_timeout_ms`,
-        InvalidError for a size below 1.
+        Errors: ClosedError where the client left, TimedOutError where it sends nothing for `body_timeout_ms`, LimitError
+        beyond `max_body_bytes`, InvalidError where the body is malformed. A handler that leaves these alone is answered
+        for with 408, 413 or 400, and nothing is logged. StateError for other routes; InvalidError for a size below 1.
         """
         if size < 1:
             raise InvalidError(f"size {size} of read() is not above 0: nothing would look like the end")
         buffer, got = create_string_buffer(size), c_size_t()
-        _ffi.check(_ffi.hasty_request_read(self._live(), buffer, size, byref(got)))
+        status = _ffi.hasty_request_read(self._live(), buffer, size, byref(got))
+        try:
+            _ffi.check(status)
+        except (ClosedError, InvalidError, LimitError, TimedOutError) as error:
+            self._failure = error
+            raise
         return buffer.raw if got.value == size else buffer.raw[: got.value]
 
     def stream(self, size: int = 65536) -> Iterator[bytes]:
