@@ -31,7 +31,7 @@ HANDLER(upload)
         char path[4096]; /* a file name is the client's word: fit to be shown, never to be a path */
         int number = ++latest;
         snprintf(path, sizeof path, "%s/%d", folder, number);
-        status = hasty_request_save_file(req, i, path); /* a large one is on disk by now, and only moves */
+        status = hasty_request_save_file(req, i, path); /* a copy; what was put aside goes with the request */
         hasty_json *one = hasty_json_new_object();
         hasty_json_set(one, "name", STRING(file.filename)), hasty_json_set(one, "type", STRING(file.content_type));
         hasty_json_set(one, "bytes", hasty_json_new_int((int64_t)file.length));

@@ -38,7 +38,7 @@ def upload(req: Request) -> dict:
     for _, file in req.files.pairs():
         # A file name is the client's word: fit to be shown, never to be a path.
         number = next(numbers)
-        file.save(f"{folder}/{number}")  # a large one is on disk by now, and only moves
+        file.save(f"{folder}/{number}")  # a copy; what was put aside goes with the request
         files.append({"name": file.filename, "type": file.content_type, "bytes": file.size, "saved": number})
     return {"title": req.form.get("title"), "files": files}
 

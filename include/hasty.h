@@ -972,8 +972,9 @@ hasty_status hasty_app_use(struct hasty_app *app,
  * Runs `handler` after those of the routes, for every answer at `prefix` and below, in the reverse order of registration.
  *
  * It may change status, headers and, unless the answer is written piece by piece, the body; also of static files, redirects
- * and the library's own errors, but not where the request could not be parsed, or is in the hands of an exchange. Of an answer that
- * is written piece by piece it runs when the first piece is. Anything but `HASTY_OK` is logged and answers 500.
+ * and the library's own errors, but not where the request could not be parsed, or is in the hands of an exchange. Of an
+ * answer that is written piece by piece it runs when the first piece is. Anything but `HASTY_OK` is logged and answers
+ * 500.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -1012,8 +1013,9 @@ hasty_status hasty_app_cors(struct hasty_app *app,
  * Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
  *
  * A client is an address; of IPv6 the first 64 bits of it. `per_minute` is what it may ask in the long run, `burst` at once; 0
- * is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`). Preflights that the library answers do not count. Behind a
- * proxy all clients have its address: let the proxy limit them, or `allow` decide.
+ * is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`).
+ * Preflights that the library answers do not count. Behind a proxy all clients have its address: let the proxy limit
+ * them, or `allow` decide.
  *
  * `allow` (may be NULL) decides instead, so that several processes can share a count: it is called for each request with
  * the client's address, and returns 1 to allow it and 0 to refuse it.
@@ -1099,8 +1101,9 @@ hasty_status hasty_app_on_log(struct hasty_app *app, hasty_log_fn log, void *use
 /**
  * Gives `access` the record of each request that was answered, also of those that could not be parsed.
  *
- * A second call replaces the first. It is called when the answer is complete, before it leaves; for one written piece by piece, at its end. The record is valid
- * until it returns; `hasty_access_to_text()` makes a line of it. An exchange whose client left has status 499.
+ * A second call replaces the first. It is called when the answer is complete, before it leaves; for one written piece by
+ * piece, at its end. The record is valid until it returns; `hasty_access_to_text()` makes a line of it. An exchange
+ * whose client left has status 499.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -1119,8 +1122,8 @@ hasty_status hasty_app_on_access(struct hasty_app *app,
 /**
  * Calls `start` on each thread of the app's pool before it serves, and `stop` before it ends.
  *
- * Either may be NULL. A second call replaces the first. It is for what a thread must do before it may run handlers, such as attaching to another language's runtime. Threads that call
- * `hasty_app_run()` are the host's own and not told of.
+ * Either may be NULL. A second call replaces the first. It is for what a thread must do before it may run handlers, such
+ * as attaching to another language's runtime. Threads that call `hasty_app_run()` are the host's own and not told of.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -2213,7 +2216,8 @@ int32_t hasty_exchange_alive(const struct hasty_exchange *exchange);
  * Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
  *
  * It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
- * another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
+ * another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second
+ * registration replaces the first. After a mere end of the client's side an answer is still tried.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -2230,7 +2234,8 @@ hasty_status hasty_exchange_on_close(struct hasty_exchange *exchange,
 /**
  * Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
  *
- * To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any more. It never runs after finish or free has returned. A second registration replaces the first.
+ * To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any
+ * more. It never runs after finish or free has returned. A second registration replaces the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *

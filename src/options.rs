@@ -199,10 +199,11 @@ fn default_threads() -> u64 {
     std::thread::available_parallelism().map_or(8, |processors| (2 * processors.get() as u64).max(8)).min(RULES[Key::Threads as usize].most)
 }
 
-/// What RLIMIT_NOFILE allows, less a sixteenth (at least 32) for the files of the host.
+/// What RLIMIT_NOFILE allows, less a sixteenth (at least 32) for the files of the host, and two for each thread: one that streams
+/// an answer or reads a body has another descriptor for its socket.
 fn default_connections() -> u64 {
     let files = crate::server::open_file_limit();
-    (files - files.min((files / 16).max(32))).clamp(1, RULES[Key::MaxConnections as usize].most)
+    (files - files.min((files / 16).max(32) + 2 * default_threads())).clamp(1, RULES[Key::MaxConnections as usize].most)
 }
 
 #[cfg(test)]

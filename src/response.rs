@@ -10,6 +10,7 @@ use crate::http::headers::{self, is_token, is_value};
 use crate::http::method::Method;
 use crate::http::{encoder, status};
 use crate::json;
+use crate::line::Line;
 use crate::output::Output;
 use crate::request::Request;
 use crate::stream::{self, Stream};
@@ -387,7 +388,7 @@ impl Response {
     pub fn write_event(&mut self, request: &Request, event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&[u8]>) -> Result<()> {
         let text = stream::event_text(event, data, id)?;
         if !self.is_streaming() {
-            self.need_composing()?;
+            self.need_line(request)?;
             if !matches!(self.kind, Type::Set) {
                 self.keep_type(b"text/event-stream");
             }
@@ -399,14 +400,20 @@ impl Response {
     }
 
     fn begin_stream(&mut self, request: &Request) -> Result<()> {
-        self.need_composing()?;
-        let (line, _) = request.line().filter(|_| matches!(self.stage, Stage::Composing)).ok_or(NOT_HERE)?;
+        let line = self.need_line(request)?;
         if let Some(words) = &self.failure {
             return Err(Error::invalid(words.clone()));
         }
         self.clear_body();
         self.assume(&OCTETS);
-        Arc::clone(line).begin_stream(request, self)
+        line.begin_stream(request, self)
+    }
+
+    /// What a stream can go by; there is none where an answer is given whole.
+    fn need_line(&self, request: &Request) -> Result<Arc<dyn Line>> {
+        self.need_composing()?;
+        let (line, _) = request.line().filter(|_| matches!(self.stage, Stage::Composing)).ok_or(NOT_HERE)?;
+        Ok(Arc::clone(line))
     }
 
     /// Takes the answer out of the handler's hands: it is given later, by any thread, to the exchange that is returned.

@@ -363,6 +363,9 @@ impl Service {
             let outcome = caught(|| self.hooks.run_after(request, response));
             response.be_composed();
             outcome?;
+            if let Some(words) = response.take_failure() {
+                return Err(Error::invalid(words));
+            }
         }
         Ok(if self.compresses { response.encoder(request) } else { None })
     }

@@ -23,8 +23,9 @@ pub(crate) enum Framing {
 /// The body of a route with `body = stream`.
 pub(crate) struct Upload {
     framing: Framing,
-    /// What was received and not read yet.
+    /// The first `len` of them were received, and not all read yet.
     bytes: Vec<u8>,
+    len: usize,
     /// Data to be read lies in `bytes[at..data_end]`, what is not decoded yet from `raw` on.
     at: usize,
     data_end: usize,
@@ -70,6 +71,7 @@ impl Upload {
             awaits_continue: expects_continue && received.is_empty(),
             framing,
             is_answered: false,
+            len: received.len(),
             bytes: received,
             at: 0,
             data_end: 0,
@@ -107,7 +109,7 @@ impl Upload {
     fn take_in(&mut self, into: &mut [u8]) -> std::result::Result<usize, Refusal> {
         match &mut self.framing {
             Framing::Length(left) => {
-                let here = (self.bytes.len() - self.raw) as u64;
+                let here = (self.len - self.raw) as u64;
                 let count = here.min(*left).min(into.len() as u64) as usize;
                 into[..count].copy_from_slice(&self.bytes[self.raw..self.raw + count]);
                 self.raw += count;
@@ -117,7 +119,7 @@ impl Upload {
             }
             Framing::Chunked(decoder) => {
                 if self.at == self.data_end && !self.done {
-                    let decoded = decoder.decode(&mut self.bytes, self.raw, self.raw)?;
+                    let decoded = decoder.decode(&mut self.bytes[..self.len], self.raw, self.raw)?;
                     (self.at, self.data_end, self.raw, self.done) = (self.raw, decoded.data_end, decoded.consumed, decoded.done);
                 }
                 let count = (self.data_end - self.at).min(into.len());
@@ -153,12 +155,10 @@ impl Upload {
                 count
             }
             Framing::Chunked(_) => {
-                self.bytes.resize(INPUT_BYTES, 0);
-                let received = wire.receive(&mut self.bytes);
-                let count = *received.as_ref().unwrap_or(&0);
-                self.bytes.truncate(count);
-                (self.at, self.data_end, self.raw) = (0, 0, 0);
-                received?;
+                self.bytes.resize(INPUT_BYTES.max(self.bytes.len()), 0);
+                (self.at, self.data_end, self.raw, self.len) = (0, 0, 0, 0);
+                let count = wire.receive(&mut self.bytes)?;
+                self.len = count;
                 if count > 0 {
                     return Ok(0);
                 }
@@ -201,7 +201,7 @@ impl Upload {
     /// Is more of it left than is worth receiving when nobody reads it?
     pub(crate) fn is_much(&self, most: u64) -> bool {
         let left = match &self.framing {
-            Framing::Length(left) => left.saturating_sub((self.bytes.len() - self.raw) as u64),
+            Framing::Length(left) => left.saturating_sub((self.len - self.raw) as u64),
             Framing::Chunked(_) => 0,
         };
         self.awaits_continue || left > most
@@ -216,7 +216,7 @@ impl Upload {
     pub(crate) fn into_unread(mut self) -> Unread {
         // Decoding what is there may find the end.
         if let (Framing::Chunked(decoder), false, None) = (&mut self.framing, self.done, self.failure) {
-            if let Ok(decoded) = decoder.decode(&mut self.bytes, self.raw, self.raw) {
+            if let Ok(decoded) = decoder.decode(&mut self.bytes[..self.len], self.raw, self.raw) {
                 (self.raw, self.done) = (decoded.consumed, decoded.done);
             } else {
                 self.failure = Some(Failure { kind: Kind::Invalid, code: 400, words: "the rest of the body is malformed" });
@@ -225,6 +225,7 @@ impl Upload {
         if let Framing::Length(0) = self.framing {
             self.done = true;
         }
+        self.bytes.truncate(self.len);
         self.bytes.drain(..self.raw);
         Unread {
             bytes: self.bytes,

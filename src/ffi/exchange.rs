@@ -38,11 +38,14 @@ pub unsafe extern "C" fn hasty_response_defer(res: *mut hasty_response, out: *mu
         handle::need_out(out)?;
         // SAFETY: the caller vouches for a live `res`.
         let (request, res) = unsafe { response::parts(res) }?;
-        let mut exchange = res.defer(request)?;
-        let (request, res) = exchange.parts();
-        let answer = Answer::new(request, res);
+        let exchange = handle::give(CExchange { exchange: res.defer(request)?, answer: Answer::NONE });
+        // SAFETY: it was just made, and nobody else knows it yet.
+        let inner = unsafe { handle::borrow_mut::<hasty_exchange>(exchange) }?;
+        // Only now that it has its place do pointers into it stay good.
+        let (request, res) = inner.exchange.parts();
+        inner.answer = Answer::new(request, res);
         // SAFETY: the caller vouches for a writable `out`.
-        unsafe { handle::write(out, handle::give(CExchange { exchange, answer })) }
+        unsafe { handle::write(out, exchange) }
     })
 }
 
@@ -67,8 +70,8 @@ pub unsafe extern "C" fn hasty_exchange_request(exchange: *const hasty_exchange)
 pub unsafe extern "C" fn hasty_exchange_response(exchange: *mut hasty_exchange) -> *mut hasty_response {
     guard(|| {
         // SAFETY: the caller vouches for a live `exchange`.
-        let exchange = unsafe { handle::borrow_mut(exchange) }?;
-        Ok(ptr::from_mut(&mut exchange.answer).cast::<hasty_response>())
+        let exchange = unsafe { handle::borrow(exchange.cast_const()) }?;
+        Ok(ptr::from_ref(&exchange.answer).cast_mut().cast::<hasty_response>())
     })
 }
 
@@ -110,7 +113,8 @@ pub unsafe extern "C" fn hasty_exchange_alive(exchange: *const hasty_exchange) -
 /// Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
 ///
 /// It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
-/// another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second registration replaces the first. After a mere end of the client's side an answer is still tried.
+/// another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second
+/// registration replaces the first. After a mere end of the client's side an answer is still tried.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -139,7 +143,8 @@ pub unsafe extern "C" fn hasty_exchange_on_close(
 
 /// Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
 ///
-/// To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any more. It never runs after finish or free has returned. A second registration replaces the first.
+/// To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any
+/// more. It never runs after finish or free has returned. A second registration replaces the first.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///

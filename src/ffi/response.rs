@@ -19,6 +19,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) const NONE: Answer = Answer { request: ptr::null(), response: ptr::null_mut() };
+
     pub(super) fn new(request: &Request, response: &mut Response) -> Answer {
         Answer { request: ptr::from_ref(request), response: ptr::from_mut(response) }
     }

@@ -8,7 +8,7 @@ use super::answer::{self, Clock};
 use super::deferred::{Closing, Collected, Deferred};
 use super::desk::Desk;
 use super::incoming::{Fault, Incoming, Skip};
-use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier};
+use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier, patient};
 use crate::call::Call;
 use crate::error::{Error, Kind};
 use crate::http::method::Method;
@@ -743,7 +743,7 @@ impl Connection {
         let wait = Wait {
             begun: exchange.has_begun(),
             exchange,
-            time_ms: own_time.unwrap_or(service.pace.exchange_ms),
+            time_ms: own_time.map_or(service.pace.exchange_ms, patient),
             method: request.known_method(),
             keep_alive: request.head().keep_alive,
             minor_version: request.minor_version(),

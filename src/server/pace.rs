@@ -30,11 +30,7 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(options: &Options, routes: &[Route]) -> Pace {
         let number = |key| u32::try_from(options.get(key)).unwrap_or(u32::MAX);
-        // The clock may be one step behind when a wait begins; nobody is cut off early for that.
-        let time_out = |key| match number(key) {
-            0 => 0,
-            ms => ms.saturating_add(CLOCK_STEP_MS).min(i32::MAX as u32),
-        };
+        let time_out = |key| patient(number(key));
         let pace = Pace {
             header_ms: time_out(Key::HeaderTimeoutMs),
             body_ms: time_out(Key::BodyTimeoutMs),
@@ -71,6 +67,11 @@ impl Pace {
         let most = pause_ms.max(RATE_GRACE_MS);
         after(now, u32::try_from(left + bought).unwrap_or(most).clamp(1, most))
     }
+}
+
+/// A time-out, zero is off. The clock may be one step behind when a wait begins; nobody is cut off early for that.
+pub(super) fn patient(ms: u32) -> u32 {
+    if ms == 0 { 0 } else { ms.saturating_add(CLOCK_STEP_MS).min(i32::MAX as u32) }
 }
 
 /// The earlier of two deadlines, either of which may be 0, never.

@@ -4,10 +4,9 @@ use super::answer;
 use super::control::Control;
 use super::deferred::Deferred;
 use super::engine::Engine;
-use super::pace::{Pace, after, earlier};
+use super::pace::Pace;
 use super::sending::{Sent, send_output};
 use super::slab::Id;
-use super::sys::clock;
 use super::sys::event::{Readiness, Waited, wait_ready};
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
@@ -21,7 +20,7 @@ use socket2::SockRef;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A rate is judged after so much waiting.
 const RATE_GRACE: Duration = Duration::from_secs(5);
@@ -53,7 +52,7 @@ impl EngineLine {
         let socket = engine.slab.duplicate(Id::from_token(ticket)).map_err(|error| Error::io("dup", &error))?.ok_or(GONE)?;
         let pace = engine.service.pace;
         let control = Arc::clone(&engine.service.control);
-        Ok((engine, DirectWire { socket, control, pace, waited: Duration::ZERO, received: 0 }))
+        Ok((engine, DirectWire { socket, control, pace, input: Patience::default(), output: Patience::default() }))
     }
 }
 
@@ -92,15 +91,42 @@ struct DirectWire {
     /// A stop ends every wait.
     control: Arc<Control>,
     pace: Pace,
-    /// How long was waited for a body, and what came of it.
+    input: Patience,
+    output: Patience,
+}
+
+/// How long was waited for a client, and what came of it.
+#[derive(Default)]
+struct Patience {
     waited: Duration,
-    received: u64,
+    bytes: u64,
+}
+
+impl Patience {
+    /// Does each byte buy less time than was taken for it?
+    fn is_used_up(&self, pace: &Pace) -> bool {
+        let bought = self.bytes.saturating_mul(1000).checked_div(u64::from(pace.min_rate));
+        bought.is_some_and(|ms| self.waited > RATE_GRACE + Duration::from_millis(ms))
+    }
 }
 
 impl DirectWire {
-    fn is_too_slow(&self) -> bool {
-        let bought = self.received.saturating_mul(1000).checked_div(u64::from(self.pace.min_rate));
-        bought.is_some_and(|ms| self.waited > RATE_GRACE + Duration::from_millis(ms))
+    /// Waits for the client, at most so long in one go.
+    fn wait(&mut self, readiness: Readiness, most_ms: u32, late: Error) -> Result<()> {
+        let patience = match readiness {
+            Readiness::Input => &mut self.input,
+            Readiness::Output => &mut self.output,
+        };
+        let most = (most_ms > 0).then(|| Duration::from_millis(u64::from(most_ms)));
+        let began = Instant::now();
+        let waited = wait_ready(self.socket.as_fd(), readiness, most, Some(self.control.as_fd()));
+        patience.waited += began.elapsed();
+        match waited {
+            Waited::Other => Err(STOPPED),
+            Waited::Late => Err(late),
+            Waited::Ready if patience.is_used_up(&self.pace) => Err(late),
+            Waited::Ready => Ok(()),
+        }
     }
 }
 
@@ -110,56 +136,30 @@ impl Wire for DirectWire {
     }
 
     fn send(&mut self, out: &mut Output) -> Result<()> {
-        let mut since = clock::milliseconds();
-        let mut slow = self.pace.begin(since);
         loop {
             let before = out.sent();
             let sent = send_output(self.socket.as_fd(), out).map_err(|_| GONE)?;
-            if sent == Sent::All {
-                out.clear();
-                return Ok(());
-            }
-            let now = clock::milliseconds();
-            let count = out.sent() - before;
-            if count > 0 {
-                since = now;
-                slow = self.pace.moved(slow, self.pace.write_ms, count, now);
-            }
-            if sent == Sent::Blocked {
-                let left = match earlier(after(since, self.pace.write_ms), slow) {
-                    0 => None,
-                    deadline => Some(Duration::from_millis(u64::try_from(deadline.wrapping_sub(now) as i32).unwrap_or(0))),
-                };
-                match wait_ready(self.socket.as_fd(), Readiness::Output, left, Some(self.control.as_fd())) {
-                    Waited::Ready => {}
-                    Waited::Late => return Err(UNTAKEN),
-                    Waited::Other => return Err(STOPPED),
+            self.output.bytes += (out.sent() - before) as u64;
+            match sent {
+                Sent::All => {
+                    out.clear();
+                    return Ok(());
                 }
+                Sent::Enough => {}
+                Sent::Blocked => self.wait(Readiness::Output, self.pace.write_ms, UNTAKEN)?,
             }
         }
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Result<usize> {
-        let mut socket = &*SockRef::from(&self.socket);
         loop {
-            match socket.read(into) {
+            match (&*SockRef::from(&self.socket)).read(into) {
                 Ok(count) => {
-                    self.received += count as u64;
+                    self.input.bytes += count as u64;
                     return Ok(count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let pause = (self.pace.body_ms > 0).then(|| Duration::from_millis(u64::from(self.pace.body_ms)));
-                    let began = std::time::Instant::now();
-                    let waited = wait_ready(self.socket.as_fd(), Readiness::Input, pause, Some(self.control.as_fd()));
-                    self.waited += began.elapsed();
-                    if waited == Waited::Other {
-                        return Err(STOPPED);
-                    }
-                    if waited == Waited::Late || self.is_too_slow() {
-                        return Err(SLOW);
-                    }
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Readiness::Input, self.pace.body_ms, SLOW)?,
                 Err(_) => return Err(GONE),
             }
         }

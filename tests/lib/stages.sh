@@ -353,6 +353,7 @@ stage_python-types() {
 stage_documents() {
     need_library || return
     need_files 'README.md' README.md || return
+    need_command curl curl 'the documents' || { skip 'documents' "$missing" && return; }
     need_venv || { skip 'documents' "$missing" && return; }
     HASTY_PYTHON=$python relay documents 900 python3 tests/documents.py "$library" "$work/documents"
 }
