@@ -161,6 +161,46 @@ TEST(a_client_that_reads_nothing_is_gone_after_write_timeout)
     CHECK_INT(gone.data.dropped, 1);
 }
 
+TEST(pieces_that_nobody_takes_are_no_progress)
+{
+    static const char block[16384];
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_set_option(app, "write_timeout_ms", "400"));
+    int port = check_serve(app);
+    client c = ask_later(port);
+    hasty_exchange *exchange = take();
+    hasty_response *res = hasty_exchange_response(exchange);
+    while (hasty_response_write(res, block, sizeof block) == HASTY_OK) {
+    }
+    int64_t begin = check_now_ms();
+    while (hasty_exchange_alive(exchange) && check_now_ms() < begin + 10000) {
+        hasty_response_write(res, "x", 1);
+        check_pause_ms(20);
+    }
+    CHECK(check_now_ms() - begin < 5000);
+    CHECK_INT(hasty_exchange_alive(exchange), 0);
+    hasty_exchange_free(exchange);
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+TEST(an_answer_that_nobody_takes_is_given_up)
+{
+    static char big[16 << 20];
+    thing owned = {0};
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_set_option(app, "write_timeout_ms", "300"));
+    int port = check_serve(app);
+    client c = ask_later(port);
+    hasty_exchange *exchange = take();
+    CHECK_OK(hasty_response_send_owned(hasty_exchange_response(exchange), big, sizeof big, &owned, drop_thing));
+    CHECK_OK(hasty_exchange_finish(exchange));
+    DROPPED_ONCE(owned);
+    client_close(&c);
+    hasty_app_free(app);
+    CHECK_INT(owned.dropped, 1);
+}
+
 TEST(a_stream_that_is_finished_while_it_is_full_arrives_whole)
 {
     static const char block[16384];
