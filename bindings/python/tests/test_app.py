@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import gc
+import gzip
 import io
 import logging
 import os
@@ -294,6 +295,21 @@ def test_switches_and_paths_are_options_too(tmp_path: Path) -> None:
     app = App(compress=False, spool_directory=tmp_path)
     assert (app.option("compress"), app.option("spool_directory")) == ("0", str(tmp_path))
     assert App().option("compress") == "1"
+
+
+def test_answers_are_compressed_unless_that_is_turned_off() -> None:
+    sizes = []
+    for compress in (True, False):
+        app = App(compress=compress)
+        app.get("/")(lambda req: "a" * 10_000)
+        app.get("/stream")(lambda req: ("a" * 1000 for _ in range(10)))
+        with app.test_client() as client:
+            answers = [client.get(path, headers={"Accept-Encoding": "gzip"}) for path in ("/", "/stream")]
+        for answer in answers:
+            plain = gzip.decompress(answer.body) if answer.headers.get("content-encoding") == "gzip" else answer.body
+            assert plain == b"a" * 10_000
+            sizes.append(len(answer.body))
+    assert max(sizes[:2]) < 1000 and sizes[2:] == [10_000, 10_000]
 
 
 def test_an_unknown_option_is_refused_by_name() -> None:

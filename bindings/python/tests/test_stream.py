@@ -106,6 +106,18 @@ def test_nothing_is_an_empty_answer(app: App, client: Client) -> None:
     assert (answer.status_code, answer.body, answer.headers["content-length"]) == (202, b"", "0")
 
 
+@pytest.mark.parametrize("place", ["handler", "middleware"])
+def test_a_response_streams_once(place: str, app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    kept = Response.stream(["a", "b"])
+    if place == "handler":
+        app.get("/")(lambda req: kept)
+    else:
+        app.use("/")(lambda req: kept)
+    assert client.get("/").text == "ab"
+    assert client.get("/").status_code == 500
+    assert "StateError: this Response has streamed already" in caplog.text
+
+
 def test_pieces_leave_as_they_are_made(app: App) -> None:
     go_on = threading.Event()
 

@@ -369,8 +369,8 @@ class App:
 
         Those are 404, 405, 413 and their like, requests that could not be parsed (`req` is empty then), BadRequest and
         HttpError, and 500 for handlers that failed. `res` is the answer as it stands, with status, fields and body, and
-        `res.reason` says why. Where `error()` has a function for it, that one answers. A second registration replaces the
-        first; where the function fails, that is logged and the answer stays as it was.
+        `res.reason` says why. Where `error()` has a function for it, that one answers. A second registration replaces
+        the first; where the function fails, that is logged and the answer stays as it was.
 
         >>> from hasty import HttpError
         >>> app = App()

@@ -104,12 +104,12 @@ class Exchange:
     def write(self, data: Chunk, timeout: float | None = 0.0) -> None:
         """Sends a piece of the body: str, bytes or an Event. The first one sends the head, as `response` has it.
 
-        What a slow client has not taken waits in memory, up to App's `stream_buffer_bytes`. Beyond that `write` waits for
-        room: not at all by default, so that one thread can serve many clients; `timeout` seconds; or, with None, as long
-        as it takes. A piece is taken whole or not at all.
+        What a slow client has not taken waits in memory, up to App's `stream_buffer_bytes`. Beyond that `write` waits
+        for room: not at all by default, so that one thread can serve many clients; `timeout` seconds; or, with None, as
+        long as it takes. A piece is taken whole or not at all.
 
-        Errors: ClosedError once the client has left; LimitError where there is no room, and TimedOutError where there was
-        none within a timeout. On a thread that serves, such as in a handler, it never waits.
+        Errors: ClosedError once the client has left; LimitError where there is no room, and TimedOutError where there
+        was none within a timeout. On a thread that serves, such as in a handler, it never waits.
         """
         until = None if timeout is None else time.monotonic() + timeout
         for piece in event.pieces(data, _WHOLE):
@@ -160,7 +160,7 @@ class Exchange:
             elif answer is not _UNGIVEN:
                 raise StateError("the answer was written already: finish() takes none then")
             pointer = self._take()
-        # Without the lock, here and in free(): it waits for a function of on_close() that runs, which may ask for `alive`.
+        # Without the lock, here and in free(): it waits for a function of on_close() that runs and may ask for `alive`.
         status = _ffi.hasty_exchange_finish(pointer)
         if status == _ffi.ERR_CLOSED:
             return False

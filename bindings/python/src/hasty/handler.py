@@ -238,6 +238,7 @@ class Route(Step):
 
     def _given(self, request: Request, response: Response) -> int:
         """The answer was written, or is to come."""
+        response._refuse_spent()
         if request._over is not None and not response._begun and response._answers() and response._status != 204:
             raise TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
         return _ffi.OK
@@ -286,6 +287,7 @@ class Gate(Step):
                     return _ffi.OK if request._deferred else _ffi.NEXT
                 response = as_response(answer)
             if response._begun or request._deferred:
+                response._refuse_spent()
                 return _ffi.OK
             return self._send(request, response, res)
         except BaseException as error:
@@ -322,7 +324,7 @@ class Hook(Step):
 
 
 class Refusals(Step):
-    """Gives the answers from 400 to 599 that the library makes to the functions of `App.error()` and `App.on_error()`."""
+    """Gives the answers from 400 to 599 that the library makes to the functions of `error()` and `on_error()`."""
 
     __slots__ = ()
 

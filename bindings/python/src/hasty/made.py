@@ -1,4 +1,4 @@
-"""An answer that is there already, as functions of `App.after()` and `App.on_error()` see it: whoever gave it, in whatever language."""
+"""An answer that is there already, whoever gave it, as functions of `App.after()` and `App.on_error()` see it."""
 
 from __future__ import annotations
 

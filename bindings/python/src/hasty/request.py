@@ -228,8 +228,8 @@ class Request:
             # The parts of a form tell that there was a body.
             if not body and (self._unread or _ffi.hasty_request_file_count(pointer) or self.form):
                 raise StateError(
-                    'the body is not here: middleware runs before it is read, routes with body="stream" have read() and '
-                    "stream(), and large forms are in form and files"
+                    'the body is not here: middleware runs before it is read, routes with body="stream" have read() '
+                    "and stream(), and large forms are in form and files"
                 )
             self._body = body
         return self._body
@@ -237,9 +237,10 @@ class Request:
     def read(self, size: int = 65536) -> bytes:
         """The next bytes of the body, at most `size`, as they arrive; empty at its end. For `body="stream"` routes.
 
-        Errors: ClosedError where the client left, TimedOutError where it sends nothing for `body_timeout_ms`, LimitError
-        beyond `max_body_bytes`, InvalidError where the body is malformed. A handler that leaves these alone is answered
-        for with 408, 413 or 400, and nothing is logged. StateError for other routes; InvalidError for a size below 1.
+        Errors: ClosedError where the client left, TimedOutError where it sends nothing for `body_timeout_ms`,
+        LimitError beyond `max_body_bytes`, InvalidError where the body is malformed. A handler that leaves these alone
+        is answered for with 408, 413 or 400, and nothing is logged. StateError for other routes; InvalidError for a
+        size below 1.
         """
         if size < 1:
             raise InvalidError(f"size {size} of read() is not above 0: nothing would look like the end")

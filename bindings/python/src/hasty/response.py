@@ -149,7 +149,7 @@ class Response:
 
     @property
     def reason(self) -> str:
-        """Why it is an error, in the words of whoever made it: for the functions of `App.on_error()`; empty elsewhere."""
+        """Why it is an error, in the words of whoever made it, for functions of `App.on_error()`; empty elsewhere."""
         return getattr(self, "_why", "")
 
     def __repr__(self) -> str:
@@ -378,6 +378,10 @@ class Response:
 
     # --- inside ---
 
+    def _refuse_spent(self) -> None:
+        if self._begun and self._native is None:
+            raise StateError("this Response has streamed already: make a new one for each request")
+
     def _refuse_late(self, what: str) -> None:
         if self._begun:
             raise StateError(f"{what} comes too late: the head was sent with the first write()")
@@ -461,6 +465,7 @@ class Response:
 
     def _send(self, res: _ffi.ResponsePointer) -> None:
         """Copies the answer into the library's."""
+        self._refuse_spent()
         self._set_head(res)
         if self._body is not None:
             _ffi.check(_ffi.hasty_response_send(res, self._body, len(self._body)))
