@@ -216,6 +216,39 @@ fn a_form_in_random_pieces_is_the_same() {
     place.expect_empty();
 }
 
+/// What was kept of a file that then grew too large is room for others again.
+#[test]
+fn files_that_were_put_aside_leave_the_memory_to_others() {
+    let place = Place::new(&[("threads", "1"), ("spool_bytes", "10000")], |_| {});
+    let request =
+        upload("/form", &form(&[file("large", "l", pattern(50_000)), file("fits", "f", pattern(9_000)), file("not", "n", pattern(2_000))]));
+    let head_end = request.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    let mut client = place.server.connect();
+    // So much of the body that it is read as it comes from here on, with less than 10,000 bytes of the first file.
+    client.send(&request[..head_end + 10_040]);
+    place.server.expect_alive();
+    client.send(&request[head_end + 10_040..]);
+    let text = client.expect(200).text();
+    let places: Vec<_> = text.split(';').filter_map(|part| part.split(':').nth(3)).collect();
+    assert_eq!(places, ["spooled", "memory", "spooled"], "{text}");
+    place.expect_empty();
+}
+
+#[test]
+fn all_bytes_of_a_form_are_counted_wherever_they_went() {
+    let counts: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let place = Place::new(&[("spool_bytes", "1000")], |app| {
+        let counts = Arc::clone(&counts);
+        app.on_access(Box::new(move |record: &hasty::AccessRecord<'_>| counts.lock().push(record.bytes_in))).expect("before start");
+    });
+    for length in [10, 900, 5000, 1_000_000] {
+        let request = upload("/form", &form(&[file("f", "f", pattern(length))]));
+        place.ask(&request);
+        await_that("a record", || !counts.lock().is_empty());
+        assert_eq!(counts.lock().drain(..).collect::<Vec<_>>(), [request.len() as u64], "a file of {length} bytes");
+    }
+}
+
 fn malformed() -> Vec<Vec<u8>> {
     let good = form(&[field("a", "1"), file("f", "f", b"content")]);
     let without_end = &good[..good.len() - 8];
