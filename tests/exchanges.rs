@@ -1173,3 +1173,162 @@ fn finish_waits_for_a_notice_that_runs() {
     assert!(outcome.is_ok() && was_over, "{outcome:?}");
     assert_eq!(client.expect(200).text(), "good-bye");
 }
+
+#[test]
+fn a_handler_that_fails_after_it_has_deferred_decides_nothing_more() {
+    let parked = Parked::default();
+    let mut logs = Logs::default();
+    let server = Server::start(&[], |app| {
+        logs = Logs::of(app);
+        let place = parked.clone();
+        app.get("/kept/:how", move |request: &Request, response: &mut Response| {
+            place.put(response.defer(request)?);
+            match &*request.param(b"how").expect("the pattern has it").to_string() {
+                "panics" => panic!("as it was told"),
+                "fails" => Err(hasty::Error::invalid("as it was told")),
+                "again" => response.defer(request).map(drop),
+                _ => response.send_text(b"too late").or(Ok(())),
+            }
+        })
+        .expect("new");
+        app.get("/lost", |request: &Request, response: &mut Response| {
+            let _exchange = response.defer(request)?;
+            panic!("as it was told")
+        })
+        .expect("new");
+        let place = parked.clone();
+        let pass = move |request: &Request, response: &mut Response| {
+            place.put(response.defer(request)?);
+            Ok(Flow::Next)
+        };
+        app.middleware("/middleware", Box::new(pass)).expect("a prefix");
+        app.get("/middleware", |_: &Request, _: &mut Response| panic!("nobody gets here")).expect("new");
+    });
+    let mut client = server.connect();
+    for target in ["/kept/panics", "/kept/fails", "/kept/again", "/kept/sends", "/middleware"] {
+        client.send([get(target), get("/")].concat());
+        say(parked.take(), target).expect("the client waits");
+        assert_eq!(client.expect(200).text(), target);
+        assert_eq!(client.expect(200).text(), "root");
+    }
+    client.send([get("/lost"), get("/")].concat());
+    client.expect(503);
+    assert_eq!(client.expect(200).text(), "root");
+    assert!(logs.complain_of("as it was told"));
+}
+
+#[test]
+fn who_waits_for_room_is_told_when_there_is_nobody_left() {
+    let (server, parked) = deferring(&[]);
+    let client = server.connect_narrow();
+    let mut client = client;
+    client.send(get("/later"));
+    let mut exchange = parked.take();
+    while exchange.write(pattern(100_000)).is_ok() {}
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    exchange.on_ready(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+    reset(client);
+    await_that("the notice", || told.load(Ordering::SeqCst) == 1);
+    assert_eq!(exchange.write(b"more").map_err(|error| error.kind()), Err(Kind::Closed));
+    let count = Arc::clone(&told);
+    exchange.on_ready(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    assert_eq!(told.load(Ordering::SeqCst), 2, "at once");
+}
+
+#[test]
+fn large_deferred_answers_reach_slow_readers_whole() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("large.bin");
+    std::fs::write(&path, pattern(8 << 20)).expect("a file");
+    let (server, parked) = deferring(&[]);
+    for way in 0..3 {
+        let mut client = server.connect_narrow();
+        client.send([get("/later"), get("/")].concat());
+        let mut exchange = parked.take();
+        match way {
+            0 => exchange.response_mut().send(pattern(8 << 20)).expect("an answer"),
+            1 => exchange.response_mut().send_owned(Box::new(pattern(8 << 20))).expect("an answer"),
+            _ => exchange.response_mut().send_file(&path).expect("an answer"),
+        }
+        exchange.finish().expect("the client waits");
+        server.expect_alive();
+        assert!(client.expect(200).body == pattern(8 << 20), "way {way}");
+        assert_eq!(client.expect(200).text(), "root");
+    }
+}
+
+#[test]
+fn registering_a_notice_meets_the_clients_end() {
+    let (server, parked) = deferring(&[("threads", "4")]);
+    let begin = Instant::now();
+    let mut rounds = 0;
+    while begin.elapsed() < Duration::from_millis(1500) {
+        rounds += 1;
+        let mut client = server.connect();
+        client.send(get("/later"));
+        let exchange = parked.take();
+        let leaver = thread::spawn(move || reset(client));
+        let told = count_notices(&exchange);
+        leaver.join().expect("no panic");
+        await_that("the notice", || told.load(Ordering::SeqCst) == 1);
+        drop(exchange);
+        assert_eq!(told.load(Ordering::SeqCst), 1);
+    }
+    assert!(rounds > 100, "{rounds} rounds");
+}
+
+#[test]
+fn finish_serves_nobodys_next_request() {
+    let gate = Gate::new();
+    let (server, parked) = deferring_with(&[("threads", "2")], |app| {
+        let gate = gate.clone();
+        app.get("/block", move |_: &Request, response: &mut Response| {
+            gate.pass();
+            response.send_text(b"blocked")
+        })
+        .expect("new");
+    });
+    let _opened = Opened(gate.clone());
+    let mut client = server.connect();
+    client.send([get("/later"), get("/block"), get("/")].concat());
+    // In this thread, which would wait for the gate that only it can open.
+    say(parked.take(), "later").expect("the client waits");
+    assert_eq!(client.expect(200).text(), "later");
+    gate.await_arrivals(1);
+    gate.open();
+    assert_eq!(client.expect(200).text(), "blocked");
+    assert_eq!(client.expect(200).text(), "root");
+}
+
+#[test]
+fn thousands_of_pipelined_requests_are_deferred_one_after_the_other() {
+    let server = Server::start(&[], |app| {
+        app.get("/here", |request: &Request, response: &mut Response| say(response.defer(request)?, "here")).expect("new");
+        app.get("/there", |request: &Request, response: &mut Response| {
+            let exchange = response.defer(request)?;
+            thread::spawn(move || say(exchange, "there"));
+            Ok(())
+        })
+        .expect("new");
+    });
+    let mut client = server.connect();
+    let mut writer = client.tcp().try_clone().expect("a second handle");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for target in ["/here", "/there"] {
+                std::io::Write::write_all(&mut writer, &get(target).repeat(2000)).expect("the server takes it");
+            }
+        });
+        for text in ["here", "there"] {
+            for number in 0..2000 {
+                assert_eq!(client.expect(200).text(), text, "{number}");
+            }
+        }
+    });
+}

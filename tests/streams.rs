@@ -478,6 +478,46 @@ fn a_reader_that_dawdles_is_not_given_up_while_it_takes_something() {
     assert!(body == pattern(8 << 20));
 }
 
+/// The kernel says that a socket takes more only when a third of its buffer is free again; a client may need longer for that
+/// than the time-out, and yet take something all the time.
+#[test]
+fn a_reader_that_never_stops_is_not_given_up() {
+    let server = Server::start(&[("write_timeout_ms", "500")], |app| {
+        on(app, "/large", |request: &Request, response: &mut Response| response.write(request, pattern(8 << 20)));
+        on(app, "/small", |request: &Request, response: &mut Response| {
+            for piece in pattern(8 << 20).chunks(50_000) {
+                response.write(request, piece)?;
+            }
+            Ok(())
+        });
+        on(app, "/whole", |_: &Request, response: &mut Response| response.send(pattern(8 << 20)));
+        on(app, "/deferred", |request: &Request, response: &mut Response| {
+            let mut exchange = response.defer(request)?;
+            exchange.write(pattern(8 << 20))?;
+            exchange.finish()
+        });
+    });
+    std::thread::scope(|scope| {
+        for target in ["/large", "/small", "/whole", "/deferred"] {
+            let server = &server;
+            scope.spawn(move || {
+                let mut client = server.connect_narrow();
+                client.send(get(target));
+                let framing = client.expect_head(200).framing;
+                let mut received = 0;
+                while received < 8 << 20 {
+                    received += match framing {
+                        Framing::Chunked => client.try_chunk().unwrap_or_else(|why| panic!("{target}: {}", &why[..30])).len(),
+                        _ => client.try_bytes(32 << 10).unwrap_or_else(|why| panic!("{target}: {}", &why[..30])).len(),
+                    };
+                    // 2 MB a second, a tenth of the time-out at a time.
+                    std::thread::sleep(Duration::from_millis(if framing == Framing::Chunked { 25 } else { 15 }));
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn a_handler_notices_that_its_client_has_gone() {
     for reset in [true, false] {
@@ -657,4 +697,78 @@ fn many_streams_at_once_keep_their_bytes_apart() {
             });
         }
     });
+}
+
+#[test]
+fn middleware_may_stream_whatever_it_returns() {
+    let server = Server::start(&[], |app| {
+        for (prefix, flow) in [("/done", hasty::Flow::Done), ("/next", hasty::Flow::Next)] {
+            let stream = move |request: &Request, response: &mut Response| {
+                pieces(request, response)?;
+                Ok(flow)
+            };
+            app.middleware(prefix, Box::new(stream)).expect("a prefix");
+            on(app, prefix, |_: &Request, _: &mut Response| panic!("nobody gets here"));
+        }
+        let fails = |request: &Request, response: &mut Response| {
+            pieces(request, response)?;
+            Err(Error::invalid("as it was told"))
+        };
+        app.middleware("/fails", Box::new(fails)).expect("a prefix");
+    });
+    let mut client = server.connect();
+    client.send([get("/done"), get("/next"), support::post("/done", pattern(1000)), get("/")].concat());
+    for _ in 0..3 {
+        assert_eq!(client.expect_streamed(200).answer.text(), "one two three");
+    }
+    assert_eq!(client.expect(200).text(), "root");
+    client.send([get("/fails"), get("/")].concat());
+    assert_eq!(cut_body(&mut client), (b"one two three".to_vec(), false));
+}
+
+#[test]
+fn head_of_a_stream_says_what_get_says() {
+    let server = Server::start(&[], |app| {
+        on(app, "/text", |request: &Request, response: &mut Response| {
+            response.set_type(b"text/plain")?;
+            response.set_header(b"ETag", b"\"tag\"")?;
+            pieces(request, response)
+        });
+    });
+    for accept in ["gzip", "identity"] {
+        let mut client = server.connect();
+        client.send(format!("GET /text HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accept}\r\n\r\n"));
+        let whole = client.expect_streamed(200).answer;
+        client.send(format!("HEAD /text HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accept}\r\n\r\n"));
+        let head = client.expect_head(200).answer;
+        for name in ["Content-Encoding", "Content-Type", "ETag", "Vary", "Transfer-Encoding", "Content-Length"] {
+            assert_eq!(head.all(name), whole.all(name), "{name} for {accept}");
+        }
+        client.send(get("/"));
+        assert_eq!(client.expect(200).text(), "root");
+    }
+}
+
+/// What `after` does to a stream's head counts; a body it cannot have.
+#[test]
+fn after_runs_before_the_head_of_a_stream_leaves() {
+    let server = Server::start(&[], |app| {
+        on(app, "/pieces", pieces);
+        on(app, "/fails", pieces);
+        let after = |request: &Request, response: &mut Response| {
+            response.set_header(b"X-After", b"yes")?;
+            match request.path().bytes() {
+                b"/fails" => Err(Error::invalid("as it was told")),
+                _ => response.send_text(b"another body"),
+            }
+        };
+        app.after("/", Box::new(after)).expect("a prefix");
+    });
+    let mut client = server.connect();
+    client.send([get("/pieces"), get("/fails"), get("/")].concat());
+    let streamed = client.expect_streamed(200);
+    assert_eq!((streamed.framing, streamed.answer.all("X-After")), (Framing::Chunked, vec!["yes"]));
+    assert_eq!(streamed.answer.text(), "one two three");
+    client.expect(500);
+    client.expect(200);
 }

@@ -342,6 +342,17 @@ fn too_much_of_anything_is_413() {
 }
 
 #[test]
+fn names_and_types_of_files_are_limited_together() {
+    let place = Place::new(&[("spool_bytes", "1000000")], |_| {});
+    let name = "n".repeat(800);
+    for (count, status) in [(200, 200), (400, 413)] {
+        let body = form(&vec![file("f", &name, b"1"); count]);
+        assert_eq!(place.ask(upload("/form", &body)).status, status, "{count} files");
+    }
+    place.expect_empty();
+}
+
+#[test]
 fn clients_that_leave_in_an_upload_leave_nothing_behind() {
     let place = Place::new(&[("spool_bytes", "1000"), ("body_timeout_ms", "400")], |_| {});
     let body = form(&[file("f", "f", pattern(500_000)), file("g", "g", pattern(50_000))]);
@@ -894,4 +905,117 @@ fn an_app_that_stops_ends_the_reads() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     assert_eq!(*ended.lock(), Some(Kind::Closed));
     client.read_until_gone().expect("the connection ends");
+}
+
+#[test]
+fn a_route_has_a_limit_of_its_own() {
+    let server = Server::start(&[("max_body_bytes", "1000")], |app| {
+        for (path, most) in [("/less", "10"), ("/more", "100000"), ("/stream", "100000")] {
+            app.route("*", path, Box::new(read_or_body)).expect("new");
+            app.set_route_option("*", path, "max_body_bytes", most).expect("the route is there");
+        }
+        app.set_route_option("*", "/stream", "body", "stream").expect("the route is there");
+        app.post("/usual", read_or_body).expect("new");
+        for (name, value) in [("body", "later"), ("max_body_bytes", "many"), ("none", "1"), ("exchange_timeout_ms", "-1")] {
+            assert!(app.set_route_option("POST", "/usual", name, value).is_err(), "{name} = {value}");
+        }
+        assert_eq!(app.set_route_option("GET", "/usual", "body", "stream").map_err(|error| error.kind()), Err(Kind::NotFound));
+    });
+    for (target, most) in [("/less", 10), ("/more", 100_000), ("/stream", 100_000), ("/usual", 1000)] {
+        for size in [0, 777] {
+            for (length, status) in [(most, 200), (most + 1, 413)] {
+                let request = if size == 0 { post(target, pattern(length)) } else { plain_chunks(target, pattern(length), size) };
+                let mut client = server.connect();
+                client.send(request);
+                let answer = client.expect(status);
+                assert!(status == 413 || answer.body == pattern(length), "{target} {length}");
+            }
+        }
+    }
+}
+
+/// Reads where there is something to be read.
+fn read_or_body(request: &Request, response: &mut Response) -> hasty::Result<()> {
+    if request.path() == "/stream" {
+        return read_and_mirror(request, response);
+    }
+    assert_eq!(request.read(&mut [0; 10]).map_err(|error| error.kind()), Err(Kind::State), "the body was received before");
+    response.send(request.body().bytes())
+}
+
+/// Once the answer has begun there is no place for a 100.
+#[test]
+fn an_answer_that_has_begun_is_not_interrupted_to_continue() {
+    let server = Server::start(&[], |app| {
+        reading(app, "/ready", |request: &Request, response: &mut Response| {
+            response.write(request, b"ready ")?;
+            let body = read_all(request, 100)?;
+            response.write(request, &body)
+        });
+    });
+    // Without an expectation the answer may begin before the body.
+    let mut client = server.connect();
+    client.send(head("/ready", "Content-Length: 5\r\n"));
+    assert_eq!(client.expect_head(200).framing, support::Framing::Chunked);
+    assert_eq!(shown(&client.chunk()), "ready ");
+    client.send([&b"hello"[..], &get("/")].concat());
+    assert_eq!(shown(&client.chunk()), "hello");
+    assert!(client.chunk().is_empty());
+    assert_eq!(client.expect(200).text(), "root");
+    // With one the client takes the answer for final; it may send the body all the same.
+    let mut client = server.connect();
+    client.send(head("/ready", "Content-Length: 5\r\nExpect: 100-continue\r\n"));
+    client.expect_head(200);
+    assert_eq!(shown(&client.chunk()), "ready ");
+    let _ = client.try_send("hello");
+    match client.try_chunk() {
+        Ok(chunk) => assert_eq!(shown(&chunk), "hello", "nothing else stands between the chunks"),
+        // Or the read fails, and the answer is cut.
+        Err(why) => assert!(!why.contains("HTTP/1.1 100"), "{why}"),
+    }
+}
+
+#[test]
+fn trailers_and_head_and_nothing_at_all_are_read_to_their_end() {
+    let server = Server::start(&[], |app| reading(app, "/read", read_and_mirror));
+    let mut client = server.connect();
+    client.send(
+        "POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5;a=b\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n",
+    );
+    client.send("POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    client.send("HEAD /read HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send([get("/read"), post("/read", b"end")].concat());
+    assert_eq!(client.expect(200).text(), "hello");
+    assert_eq!(client.expect(200).text(), "");
+    assert_eq!(client.answer_to_head().status, 200);
+    assert_eq!(client.expect(200).text(), "");
+    assert_eq!(client.expect(200).text(), "end");
+}
+
+#[test]
+fn many_uploads_at_once_keep_their_bytes_apart() {
+    let place = Place::new(&[("spool_bytes", "5000"), ("threads", "4")], |app| reading(app, "/read", read_and_mirror));
+    thread::scope(|scope| {
+        for seed in 0..6_u64 {
+            let place = &place;
+            scope.spawn(move || {
+                let mut random = Random::new(seed + 50);
+                let mut client = place.server.connect();
+                for turn in 0..30 {
+                    let length = random.below(40_000);
+                    let content = &pattern(100_000)[random.below(50_000)..][..length];
+                    if turn % 3 == 0 {
+                        client.send(post("/read", content));
+                        assert!(client.expect(200).body == content);
+                        continue;
+                    }
+                    let body = form(&[file("f", "f", content)]);
+                    client.send(if turn % 3 == 1 { upload("/form", &body) } else { chunked("/form", &body, 1 + random.below(20_000)) });
+                    let text = client.expect(200).text();
+                    assert!(text.contains(&sum(content)), "{text}");
+                }
+            });
+        }
+    });
+    place.expect_empty();
 }
