@@ -360,6 +360,50 @@ def test_a_thread_that_serves_does_not_wait(app: App) -> None:
     assert len(errors) == 1 and "would keep this thread from serving" in str(errors[0])
 
 
+def test_one_thread_writes_to_a_hundred_watchers_and_drops_those_who_lag() -> None:
+    app = App(stream_buffer_bytes=20_000)
+    watchers: list[Exchange] = []
+    app.get("/events")(lambda req: watchers.append(req.defer()))
+    app.get("/quick")(lambda req: "quick")
+    tick = Event("tick", data="x" * 10_000)
+    with app.start() as server:
+        ask = GET.replace(b"/", b"/events", 1)
+        connections = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(100)]
+        for connection in connections:
+            connection.sendall(ask)
+        with Client(server.host, server.port) as other:
+            while len(watchers) < 100:
+                assert other.get("/quick").text == "quick"
+            asleep, awake = connections[:5], connections[5:]
+            there = watchers[:]
+            while len(there) > 95:
+                for watcher in there[:]:
+                    try:
+                        watcher.write(tick)
+                    except LimitError:
+                        there.remove(watcher)
+                # Those who read take all that has come, so that only sleepers lag.
+                for connection in awake:
+                    received = b""
+                    while not received.endswith(b"\n\n\r\n"):
+                        received += connection.recv(100_000)
+                assert other.get("/quick").text == "quick"
+            for watcher in there:
+                assert watcher.finish()
+        for connection in awake:
+            assert rest_of_chunks(connection) == b"0\r\n\r\n"
+        for connection in connections:
+            connection.close()
+        assert len(asleep) == 100 - len(there) == 5
+
+
+def rest_of_chunks(connection: socket.socket) -> bytes:
+    answer = b""
+    while not answer.endswith(b"0\r\n\r\n"):
+        answer += connection.recv(1000)
+    return answer
+
+
 # --- clients that leave ---
 
 

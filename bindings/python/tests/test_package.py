@@ -114,7 +114,7 @@ def test_cargo_builds_the_library_in_the_checkout(checkout: Path, tmp_path: Path
     )
     done = build(checkout, PATH=path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (checkout / "cargo-ran").read_text() == f"{checkout}: build --release --lib\n"
+    assert (checkout / "cargo-ran").read_text() == f"{checkout}: build --release --lib --features brotli\n"
     with zipfile.ZipFile(wheel(checkout)) as archive:
         assert archive.read("hasty/libhasty.so") == b"built"
 

@@ -10,8 +10,8 @@
 'Hello, Ada!'
 
 `app.listen(8080)` serves until Ctrl-C. A handler returns its answer (`str` is text, `dict` and `list` are JSON, `bytes`
-are octets, `None` is 204, `(body, status[, headers])` and `Response` say more), or takes a second argument and fills
-that in: `def hello(req, res): res.status(200).json({...})`.
+are octets, `None` is 204, `(body, status[, headers])` and `Response` say more), yields it piece by piece, or takes a
+second argument and fills that in: `def hello(req, res): res.status(200).json({...})`.
 """
 
 from ._ffi import hasty_version as _version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+from collections.abc import Iterator
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from . import _ffi, event
@@ -20,7 +21,9 @@ __all__ = ["After", "ErrorHandler", "Handler", "Middleware", "Result"]
 log = logging.getLogger("hasty")
 
 #: A function that answers: `def h(req)` returns or yields the answer, `def h(req, res)` fills it in.
-Handler = Union[Callable[[Request], Result], Callable[[Request, Response], Any]]
+Handler = Union[
+    Callable[[Request], Result], Callable[[Request, Response], Union[Response, Iterator[event.Chunk], None]]
+]
 #: A function that lets a request pass (None) or answers it, in either of the shapes of a handler.
 Middleware = Union[Callable[[Request], Result], Callable[[Request, Response], Optional[Response]]]
 #: A function that may change an answer.
