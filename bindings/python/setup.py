@@ -32,8 +32,8 @@ def library() -> Path:
     built = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release" / NAME
     cargo = os.environ.get("CARGO") or shutil.which("cargo")
     if cargo:
-        # Only what was asked for: tests and examples of the crate are not wanted here. Brotli makes the library three times
-        # as large, which C programs may not want; who serves the Web from Python does not mind, and browsers take it.
+        # Only what was asked for: tests and examples of the crate are not wanted here. Brotli makes the library almost
+        # twice as large, which C programs may not want; those that serve the Web from Python do.
         subprocess.run([cargo, "build", "--release", "--lib", "--features", "brotli"], cwd=ROOT, check=True)
     elif not built.is_file():
         raise SystemExit(
