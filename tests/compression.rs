@@ -47,17 +47,15 @@ fn gzip_is_chosen_by_accept_encoding() {
         ("deflate, gzip", true),
         ("gzip;q=0.001", true),
         ("gzip;q=1.0, identity;q=0.5", true),
-        ("*", true),
-        ("compress, *;q=0.1", true),
         ("", false),
         ("identity", false),
         ("deflate, compress", false),
         ("gzip;q=0", false),
-        ("gzip;q=0.000, *", false),
         ("gzip;q=0.2, identity;q=0.9", false),
         ("*;q=0", false),
         ("gzipped", false),
         ("identity;q=1, *;q=0", false),
+        ("gzip;q=0.5, br;q=0.1, identity;q=0.2", true),
     ] {
         let answer = ask(&server, "/text", accept);
         assert_eq!(answer.all("Content-Encoding"), if is_coded { vec!["gzip"] } else { vec![] }, "{accept:?}: {answer:?}");
@@ -73,6 +71,47 @@ fn gzip_is_chosen_by_accept_encoding() {
     client.send("GET /text HTTP/1.1\r\nHost: a\r\nAccept-Encoding: identity\r\nAccept-Encoding: gzip\r\n\r\n");
     let answer = client.expect(200);
     assert!(answer.field("Content-Encoding").is_none() || gunzip(&answer.body) == text().as_bytes());
+}
+
+/// `*` is any that is not named. A build with brotli has two.
+#[test]
+fn an_asterisk_is_any_coding_that_is_not_named() {
+    let server = Server::start(&[], plain);
+    let best = if cfg!(feature = "brotli") { "br" } else { "gzip" };
+    let others = if cfg!(feature = "brotli") { vec!["br"] } else { vec![] };
+    for (accept, coding) in [("*", vec![best]), ("compress, *;q=0.1", vec![best]), ("gzip;q=0.000, *", others), ("br;q=0, *", vec!["gzip"])]
+    {
+        assert_eq!(ask(&server, "/text", accept).all("Content-Encoding"), coding, "{accept}");
+    }
+}
+
+#[cfg(feature = "brotli")]
+#[test]
+fn brotli_is_chosen_where_a_client_has_it() {
+    use support::unbrotli;
+    let server = Server::start(&[], |app| {
+        plain(app);
+        app.get("/stream", |request: &Request, response: &mut Response| {
+            response.set_type(b"text/plain")?;
+            (0..1000).try_for_each(|number| response.write(request, format!("line {number}\n").as_bytes()))
+        })
+        .expect("new");
+    });
+    for (accept, coding) in
+        [("br", "br"), ("gzip, br", "br"), ("gzip, deflate, br, zstd", "br"), ("br;q=0.5, gzip", "gzip"), ("br;q=0, gzip", "gzip")]
+    {
+        let answer = ask(&server, "/text", accept);
+        assert_eq!(answer.all("Content-Encoding"), [coding], "{accept}");
+        let body = if coding == "br" { unbrotli(&answer.body) } else { gunzip(&answer.body) };
+        assert!(body == text().as_bytes(), "{accept}");
+    }
+    let mut client = server.connect();
+    client.send([&b"GET /stream HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br\r\n\r\n"[..], &get("/")].concat());
+    let streamed = client.expect_streamed(200);
+    assert_eq!(streamed.answer.all("Content-Encoding"), ["br"]);
+    let expected: String = (0..1000).map(|number| format!("line {number}\n")).collect();
+    assert!(unbrotli(&streamed.answer.body) == expected.as_bytes());
+    assert_eq!(client.expect(200).text(), "root");
 }
 
 #[test]

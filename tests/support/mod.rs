@@ -49,6 +49,15 @@ pub fn gunzip(coded: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// What a stream of brotli has inside, to its end.
+#[cfg(feature = "brotli")]
+#[track_caller]
+pub fn unbrotli(coded: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut brotli::Decompressor::new(coded, 4096), &mut plain).expect("brotli that can be decoded to its end");
+    plain
+}
+
 /// Waits until `is_so`; for what another thread brings about without telling.
 #[track_caller]
 pub fn await_that(what: &str, is_so: impl Fn() -> bool) {
