@@ -1332,3 +1332,27 @@ fn thousands_of_pipelined_requests_are_deferred_one_after_the_other() {
         }
     });
 }
+
+#[test]
+fn what_was_written_before_a_cut_arrives_and_does_not_look_whole() {
+    let (server, parked) = deferring(&[]);
+    for version in ["1.0", "1.1"] {
+        let mut client = server.connect_narrow();
+        client.send(format!("GET /later HTTP/{version}\r\nHost: a\r\n\r\n"));
+        let mut exchange = parked.take();
+        exchange.write(pattern(8 << 20)).expect("there is room for one");
+        drop(exchange);
+        let head = client.expect_head(200);
+        if head.framing == Framing::Close {
+            // Only a reset tells that this is not all; it may take along what was not read yet.
+            assert!(client.try_rest().is_err(), "the connection ended as if that were all");
+        } else {
+            let mut body = Vec::new();
+            while body.len() < 8 << 20 {
+                body.extend(client.chunk());
+            }
+            assert!(body == pattern(8 << 20));
+            assert!(client.try_chunk().is_err(), "there is no last chunk");
+        }
+    }
+}
