@@ -1067,7 +1067,7 @@ hasty_status hasty_app_secure_headers(struct hasty_app *app);
  * Lets `handler` shape every answer from 400 to 599 that the library itself makes.
  *
  * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
- * request could not be parsed. Where `handler` fails, the library's own answer is sent. A second call replaces
+ * request could not be parsed, or is in the hands of an exchange. Where `handler` fails, the library's own answer is sent. A second call replaces
  * the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
