@@ -1220,8 +1220,7 @@ fn a_handler_that_fails_after_it_has_deferred_decides_nothing_more() {
 #[test]
 fn who_waits_for_room_is_told_when_there_is_nobody_left() {
     let (server, parked) = deferring(&[]);
-    let client = server.connect_narrow();
-    let mut client = client;
+    let mut client = server.connect_narrow();
     client.send(get("/later"));
     let mut exchange = parked.take();
     while exchange.write(pattern(100_000)).is_ok() {}
@@ -1355,4 +1354,85 @@ fn what_was_written_before_a_cut_arrives_and_does_not_look_whole() {
             assert!(client.try_chunk().is_err(), "there is no last chunk");
         }
     }
+}
+
+/// The client's time does not run while it waits for us.
+#[test]
+fn no_time_out_of_the_clients_runs_while_an_exchange_is_open() {
+    let parked = Parked::default();
+    let options = [("idle_timeout_ms", "400"), ("header_timeout_ms", "400"), ("body_timeout_ms", "400"), ("exchange_timeout_ms", "60000")];
+    let server = Server::start(&options, |app| {
+        let place = parked.clone();
+        let defer = move |request: &Request, response: &mut Response| {
+            place.put(response.defer(request)?);
+            Ok(Flow::Done)
+        };
+        app.middleware("/later", Box::new(defer)).expect("a prefix");
+        app.post("/mirror", |request: &Request, response: &mut Response| response.send(request.body().bytes())).expect("new");
+    });
+    let mirror = post("/mirror", b"hello");
+    let unread = post("/later", pattern(1000));
+    // What is there when the exchange begins, and what comes when it has ended.
+    let cases: [(Vec<u8>, Vec<u8>, &str); 5] = [
+        (get("/later"), get("/"), "root"),
+        ([get("/later"), b"GET / HT".to_vec()].concat(), b"TP/1.1\r\nHost: a\r\n\r\n".to_vec(), "root"),
+        ([&get("/later")[..], &mirror[..mirror.len() - 2]].concat(), b"lo".to_vec(), "hello"),
+        (unread[..unread.len() - 500].to_vec(), [pattern(1000)[500..].to_vec(), get("/")].concat(), "root"),
+        ([get("/later"), b"\r\n".to_vec()].concat(), get("/"), "root"),
+    ];
+    let mut clients: Vec<_> = cases.iter().map(|_| server.connect()).collect();
+    for (client, (before, ..)) in clients.iter_mut().zip(&cases) {
+        client.send(before);
+    }
+    parked.await_count(cases.len());
+    // An idle client's end shows that all these times are over.
+    let mut idle = server.connect();
+    idle.send(get("/"));
+    idle.expect(200);
+    idle.expect_end();
+    thread::sleep(Duration::from_millis(500));
+    for exchange in parked.take_all() {
+        say(exchange, "later").expect("the client waits");
+    }
+    for (number, (client, (_, after, text))) in clients.iter_mut().zip(&cases).enumerate() {
+        assert_eq!(client.expect(200).text(), "later", "case {number}");
+        client.send(after);
+        assert_eq!(client.expect(200).text(), *text, "case {number}");
+    }
+}
+
+#[test]
+fn a_deferred_stream_is_compressed_like_any_other() {
+    let (server, parked) = deferring(&[("stream_buffer_bytes", "20000")]);
+    let mut client = server.connect_narrow();
+    client.send("GET /later HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut exchange = parked.take();
+    exchange.response_mut().set_type(b"text/plain").expect("a type");
+    let mut random = Random::new(17);
+    let mut pieces = std::iter::repeat_with(|| &pattern(1 << 20)[random.below(900_000)..][..random.below(19_000)]);
+    let mut expected = Vec::new();
+    // Nobody reads yet, so one of them finds no room.
+    let mut refused = pieces.by_ref().find(|piece| {
+        let outcome = exchange.write(piece);
+        assert!(matches!(outcome.as_ref().map_err(|error| error.kind()), Ok(()) | Err(Kind::Limit)));
+        expected.extend_from_slice(if outcome.is_ok() { piece } else { b"" });
+        outcome.is_err()
+    });
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let body = gunzip(&client.expect_streamed(200).answer.body);
+            assert_eq!(client.expect(200).text(), "root");
+            body
+        });
+        for piece in refused.take().into_iter().chain(pieces.take(200)) {
+            // What is refused must leave no trace in the coded stream.
+            while let Err(error) = exchange.write(piece) {
+                assert_eq!(error.kind(), Kind::Limit);
+                thread::sleep(Duration::from_micros(100));
+            }
+            expected.extend_from_slice(piece);
+        }
+        exchange.finish().expect("the client waits");
+        assert!(reader.join().expect("no panic") == expected);
+    });
 }
