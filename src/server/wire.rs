@@ -111,8 +111,9 @@ impl Patience {
 }
 
 impl DirectWire {
-    /// Waits for the client, at most so long in one go.
-    fn wait(&mut self, readiness: Readiness, most_ms: u32, late: Error) -> Result<()> {
+    /// Waits for the client, at most so long in one go. False: the time is up; but it may have moved a little all the same, since
+    /// the kernel tells of room for output only when there is much.
+    fn wait(&mut self, readiness: Readiness, most_ms: u32, too_slow: Error) -> Result<bool> {
         let patience = match readiness {
             Readiness::Input => &mut self.input,
             Readiness::Output => &mut self.output,
@@ -123,9 +124,8 @@ impl DirectWire {
         patience.waited += began.elapsed();
         match waited {
             Waited::Other => Err(STOPPED),
-            Waited::Late => Err(late),
-            Waited::Ready if patience.is_used_up(&self.pace) => Err(late),
-            Waited::Ready => Ok(()),
+            _ if patience.is_used_up(&self.pace) => Err(too_slow),
+            waited => Ok(waited == Waited::Ready),
         }
     }
 }
@@ -136,22 +136,26 @@ impl Wire for DirectWire {
     }
 
     fn send(&mut self, out: &mut Output) -> Result<()> {
+        let mut in_time = true;
         loop {
             let before = out.sent();
             let sent = send_output(self.socket.as_fd(), out).map_err(|_| GONE)?;
-            self.output.bytes += (out.sent() - before) as u64;
+            let count = out.sent() - before;
+            self.output.bytes += count as u64;
             match sent {
                 Sent::All => {
                     out.clear();
                     return Ok(());
                 }
                 Sent::Enough => {}
-                Sent::Blocked => self.wait(Readiness::Output, self.pace.write_ms, UNTAKEN)?,
+                Sent::Blocked if count == 0 && !in_time => return Err(UNTAKEN),
+                Sent::Blocked => in_time = self.wait(Readiness::Output, self.pace.write_ms, UNTAKEN)?,
             }
         }
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Result<usize> {
+        let mut in_time = true;
         loop {
             match (&*SockRef::from(&self.socket)).read(into) {
                 Ok(count) => {
@@ -159,7 +163,10 @@ impl Wire for DirectWire {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Readiness::Input, self.pace.body_ms, SLOW)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock && in_time => {
+                    in_time = self.wait(Readiness::Input, self.pace.body_ms, SLOW)?;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(SLOW),
                 Err(_) => return Err(GONE),
             }
         }

@@ -16,6 +16,9 @@ from pathlib import Path
 LIST = Path(__file__).with_name("symbols.txt")
 CONTRACT = Path(__file__).with_name("contract") / "hasty_contract.h"
 
+# Functions that the contract does not ask for.
+BEYOND = {"hasty_access_to_text"}
+
 
 def declarations(header):
     """The functions a header declares: name -> its whole declaration on one line."""
@@ -84,8 +87,8 @@ def main(arguments):
     say("header and symbols.txt name the same functions (make header writes both)", differs(declared, "the header", listed, "symbols.txt"))
     say("libhasty.so exports what the header declares and nothing else", differs(exported(library), "libhasty.so", declared, "the header"))
     say("every function that returns a hasty_str has a twin ending in _to", twins(functions))
-    unknown = {name for name in declared - set(declarations(CONTRACT)) if not name.endswith("_to")}
-    say("every function is one of the contract's, or a twin", ", ".join(sorted(unknown)))
+    unknown = {name for name in declared - set(declarations(CONTRACT)) - BEYOND if not name.endswith("_to")}
+    say("every function is one of the contract's, a twin, or known to be beyond it", ", ".join(sorted(unknown)))
 
 
 if __name__ == "__main__":
