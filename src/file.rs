@@ -3,10 +3,12 @@
 use crate::error::{Error, Kind, Result, Shown};
 use crate::http::coding::Coding;
 use crate::http::conditions::{self, Conditions, Validators, Verdict};
+use crate::http::encoder;
 use crate::http::method::Method;
 use crate::http::ranges::{self, Ranges};
 use crate::request::Request;
 use crate::response::{FileSlice, OwnedBytes, Piece, Refusal, type_of_extension};
+use crate::text::Text;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -83,6 +85,10 @@ pub(crate) struct Servable {
     content: Content,
     len: u64,
     etag: String,
+    /// The field lines of an answer with all of it: its type, tag and date, and that it has ranges.
+    lines: Vec<u8>,
+    /// The tag and the date once more, each with a NUL behind it.
+    texts: [Vec<u8>; 2],
     /// Last-Modified, in seconds and as text.
     modified: Option<(u64, String)>,
     settled: bool,
@@ -121,14 +127,33 @@ impl Servable {
         let modified = u64::try_from(identity.modified.0).ok().map(|seconds| seconds.min(most));
         let mut kind = type_of_name(name).into_bytes();
         kind.push(0);
-        Servable {
-            content,
-            len: identity.size,
-            etag: format!("{weak}\"{:x}-{:016x}\"", identity.size, identity.tag()),
-            modified: modified.and_then(|seconds| Some((seconds, conditions::date(seconds)?))),
-            settled,
-            kind,
-            coding,
+        let etag = format!("{weak}\"{:x}-{:016x}\"", identity.size, identity.tag());
+        let modified = modified.and_then(|seconds| Some((seconds, conditions::date(seconds)?)));
+        let date = modified.as_ref().map_or("", |(_, text)| text);
+        let mut lines = Vec::new();
+        encoder::field(b"Content-Type", &kind[..kind.len() - 1], &mut lines);
+        encoder::field(b"ETag", etag.as_bytes(), &mut lines);
+        if !date.is_empty() {
+            encoder::field(b"Last-Modified", date.as_bytes(), &mut lines);
+        }
+        encoder::field(b"Accept-Ranges", b"bytes", &mut lines);
+        let texts = [&*etag, date].map(|text| format!("{text}\0").into_bytes());
+        Servable { content, len: identity.size, etag, lines, texts, modified, settled, kind, coding }
+    }
+
+    /// The field lines of an answer with all of it, made once.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// One of the headers in those lines.
+    pub(crate) fn header(&self, name: &[u8]) -> Option<Text<'_>> {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match () {
+            () if is(b"etag") => Some(Text::new(&self.texts[0])),
+            () if is(b"last-modified") && self.modified.is_some() => Some(Text::new(&self.texts[1])),
+            () if is(b"accept-ranges") => Some(Text::new(b"bytes\0")),
+            () => None,
         }
     }
 

@@ -86,6 +86,8 @@ enum Type {
     Assumed(&'static Known),
     /// That of the file which is sent.
     File(Arc<Servable>),
+    /// The same, and with it the tag, the date and the ranges of the file, in lines that are made already.
+    Whole(Arc<Servable>),
     /// Set by the handler, in `Response::kind_text`.
     Set,
 }
@@ -208,6 +210,7 @@ impl Response {
         self.need_composing()?;
         match u16::try_from(code) {
             Ok(code @ 200..=599) => {
+                self.take_apart();
                 self.status = code;
                 Ok(())
             }
@@ -233,6 +236,7 @@ impl Response {
     /// Takes away all headers called `name`; none need be there.
     pub fn remove_header(&mut self, name: &[u8]) -> Result<()> {
         self.need_composing()?;
+        self.take_apart();
         if name.eq_ignore_ascii_case(b"content-type") {
             self.kind = Type::Unset;
         } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -250,13 +254,16 @@ impl Response {
             return match &self.kind {
                 Type::Unset => None,
                 Type::Assumed(known) => Some(Text::new(known.text)),
-                Type::File(file) => Some(Text::new(file.kind())),
+                Type::File(file) | Type::Whole(file) => Some(Text::new(file.kind())),
                 Type::Set => Some(Text::new(&self.kind_text)),
             };
         }
         let named = |header: &&Header| self.text[header.name.0..header.name.1].eq_ignore_ascii_case(name);
-        let header = self.headers.iter().find(named)?;
-        Some(Text::new(&self.text[header.value.0..=header.value.1]))
+        match (self.headers.iter().find(named), &self.kind) {
+            (Some(header), _) => Some(Text::new(&self.text[header.value.0..=header.value.1])),
+            (None, Type::Whole(file)) => file.header(name),
+            (None, _) => None,
+        }
     }
 
     /// The body given so far; None where there is none, and for files.
@@ -458,6 +465,7 @@ impl Response {
 
     fn header_checked(&mut self, name: &[u8], value: &[u8], replace: bool) -> Result<()> {
         self.need_composing()?;
+        self.take_apart();
         // RFC 9112 11.1: a line end in a value would let whoever chose it write headers, or answers, of their own.
         if !is_token(name) {
             return self.refuse(format!("header name \"{}\" is not a token: letters, digits and !#$%&'*+-.^_`|~", Shown(name)));
@@ -573,6 +581,7 @@ impl Response {
 
     /// The body's type, where the handler set none.
     fn keep_type(&mut self, kind: &[u8]) {
+        self.take_apart();
         self.kind_text.clear();
         self.kind_text.extend_from_slice(kind);
         self.kind_text.push(0);
@@ -743,6 +752,7 @@ impl Response {
         let Some(FileAnswer { file, varies, disposition }) = self.file.take() else { return Ok(None) };
         let current = self.status == 200 && !plain;
         let share = match current {
+            true if self.headers.is_empty() => file::share(&file, file.etag(), request),
             true => file::share(&file, self.header(b"etag").as_deref().unwrap_or(file.etag()), request),
             false => Share::Whole,
         };
@@ -752,7 +762,10 @@ impl Response {
         if varies {
             self.add_vary(b"Accept-Encoding");
         }
-        if current {
+        let whole = current && matches!(share, Share::Whole) && matches!(self.kind, Type::File(_)) && !self.describes_file();
+        if whole {
+            self.kind = Type::Whole(Arc::clone(&file));
+        } else if current {
             self.set_absent(b"ETag", file.etag());
         }
         if matches!(share, Share::Nothing) {
@@ -761,7 +774,7 @@ impl Response {
             self.remove_header(b"content-length")?;
             return Ok(None);
         }
-        if current {
+        if current && !whole {
             if let Some(date) = file.last_modified() {
                 self.set_absent(b"Last-Modified", date);
             }
@@ -780,6 +793,26 @@ impl Response {
         }
         .map_err(|error| Error::io("read a file", &error))?;
         Ok(None)
+    }
+
+    /// Has the handler said something of what the lines of a file say?
+    fn describes_file(&self) -> bool {
+        !self.headers.is_empty() && [&b"etag"[..], b"last-modified", b"accept-ranges"].iter().any(|name| self.header(name).is_some())
+    }
+
+    /// Makes ordinary headers of the lines of a file, since one of them is to change.
+    fn take_apart(&mut self) {
+        if !matches!(self.kind, Type::Whole(_)) {
+            return;
+        }
+        if let Type::Whole(file) = std::mem::take(&mut self.kind) {
+            self.push_header(b"ETag", file.etag());
+            if let Some(date) = file.last_modified() {
+                self.push_header(b"Last-Modified", date);
+            }
+            self.push_header(b"Accept-Ranges", b"bytes");
+            self.kind = Type::File(file);
+        }
     }
 
     /// RFC 9110 15.3.7: one range is the body, several are parts of it.
@@ -933,7 +966,7 @@ impl Response {
     /// Nothing is coded twice, nor where the handler forbids it, nor a part of something.
     fn may_be_coded(&self) -> bool {
         let is_text = match &self.kind {
-            Type::Unset | Type::File(_) => false,
+            Type::Unset | Type::File(_) | Type::Whole(_) => false,
             Type::Assumed(known) => !std::ptr::eq(*known, &raw const OCTETS),
             Type::Set => compression::is_compressible(&self.kind_text[..self.kind_text.len() - 1]),
         };
@@ -973,6 +1006,7 @@ impl Response {
     pub(crate) fn write_fields(&self, with_type: bool, out: &mut Vec<u8>) {
         match &self.kind {
             Type::Assumed(known) if with_type => out.extend_from_slice(known.line),
+            Type::Whole(file) => out.extend_from_slice(file.lines()),
             Type::File(file) if with_type => encoder::field(b"Content-Type", &file.kind()[..file.kind().len() - 1], out),
             Type::Set if with_type => encoder::field(b"Content-Type", &self.kind_text[..self.kind_text.len() - 1], out),
             _ => {}
