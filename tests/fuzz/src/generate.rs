@@ -1,5 +1,6 @@
 //! Requests that are almost right.
 
+use crate::bodies;
 use crate::random::Random;
 use std::fs;
 use std::path::Path;
@@ -206,15 +207,21 @@ fn unescape(text: &str) -> Vec<u8> {
 
 /// One input: made from parts, or a seed, or two; then broken in a few places, or in none.
 pub fn input(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = match random.below(4) {
+    let mut most_breakages = 4;
+    let mut bytes = match random.below(7) {
         0 => seed(random, seeds).to_vec(),
         1 => {
             let (a, b) = (seed(random, seeds), seed(random, seeds));
             [&a[..random.below(a.len() + 1)], &b[random.below(b.len() + 1)..]].concat()
         }
-        _ => (0..=random.below(3)).flat_map(|_| request(random)).collect(),
+        2..4 => (0..=random.below(3)).flat_map(|_| request(random)).collect(),
+        _ => {
+            // What is broken in these is broken in their bodies; the heads around them are usually right.
+            most_breakages = random.pick(&[0, 0, 0, 2]);
+            (0..=random.below(3)).flat_map(|_| if random.one_in(5) { request(random) } else { bodies::request(random) }).collect()
+        }
     };
-    for _ in 0..random.below(4) {
+    for _ in 0..random.below(most_breakages) {
         breakage(random, &mut bytes);
     }
     bytes.truncate(MAX_BYTES);
@@ -271,7 +278,7 @@ fn line_end(random: &mut Random, bytes: &mut Vec<u8>) {
 }
 
 /// Breaks one place.
-fn breakage(random: &mut Random, bytes: &mut Vec<u8>) {
+pub fn breakage(random: &mut Random, bytes: &mut Vec<u8>) {
     let at = random.below(bytes.len() + 1);
     let end = (at + 1 + random.below(12)).min(bytes.len());
     match random.below(9) {
@@ -292,6 +299,6 @@ fn breakage(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-fn insert(bytes: &mut Vec<u8>, at: usize, what: &[u8]) {
+pub fn insert(bytes: &mut Vec<u8>, at: usize, what: &[u8]) {
     bytes.splice(at..at, what.iter().copied());
 }

@@ -1,19 +1,25 @@
 //! Feeds the parser and the server requests that are almost right, for a bounded time.
 //!
 //! No sanitizer and no nightly compiler: inputs are made from the cases in `tests/cases` and a grammar, broken in
-//! the places where parsers go wrong, and each one must keep the promises in `promises`. Every few of them a real
-//! server is asked the same, in `wire`.
+//! the places where parsers go wrong, and each one must keep the promises in `promises`; forms of several parts also
+//! those in `forms`. Every few of them a real server is asked the same, in `wire`: its `handlers` read bodies and forms,
+//! and say what they have found.
 //!
 //! ```text
 //! hasty-fuzz --seconds 60 [--seed N] [--failures FOLDER]     a run; it prints its seed
 //! hasty-fuzz --replay FILE                                   one input again
 //! ```
 
+mod bodies;
+mod digest;
+mod forms;
 mod generate;
+mod handlers;
 mod promises;
 mod random;
 mod wire;
 
+use digest::Digest;
 use promises::Tally;
 use random::Random;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,6 +88,7 @@ fn run(arguments: &Arguments) -> ExitCode {
             .collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker does not panic outside of a check")).collect()
     });
+    let seen = wire.seen.counts();
     let stopped = wire.stop();
     let broken: Vec<_> = tallies.iter().filter_map(|tally| tally.as_ref().err()).chain(stopped.as_ref().err()).collect();
     if !broken.is_empty() {
@@ -90,8 +97,10 @@ fn run(arguments: &Arguments) -> ExitCode {
     }
     let tally = tallies.into_iter().flatten().fold(Tally::default(), Tally::add);
     println!("{tally} in {:.1} s", start.elapsed().as_secs_f64());
+    let unseen = seen.iter().find(|(_, count)| *count == 0).map(|(what, _)| format!("no {what}"));
+    println!("answers: {}", seen.map(|(what, count)| format!("{count} {what}")).join(", "));
     // A fuzzer that no longer reaches the corners would pass for ever.
-    match tally.dull() {
+    match tally.dull().or(unseen) {
         Some(why) if arguments.seconds >= 5 => {
             eprintln!("the inputs have grown dull: {why}");
             ExitCode::FAILURE
@@ -129,9 +138,7 @@ fn work(arguments: &Arguments, number: u64, seeds: &[Vec<u8>], wire: &Wire, star
 
 /// Keeps the input that broke a promise.
 fn report(arguments: &Arguments, broken: &str, input: &[u8]) -> String {
-    let name =
-        format!("{:016x}", input.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)));
-    let file = arguments.failures.join(name);
+    let file = arguments.failures.join(format!("{:016x}", Digest::of(input)));
     let kept = fs::create_dir_all(&arguments.failures).and_then(|()| fs::write(&file, input));
     let place = kept.map_or_else(|error| format!("not kept: {error}"), |()| format!("--replay {}", file.display()));
     format!("a promise is broken: {broken}\n{place}\n{}", input.escape_ascii())

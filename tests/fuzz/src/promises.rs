@@ -1,5 +1,6 @@
 //! What holds for any input, however broken.
 
+use crate::forms;
 use crate::random::Random;
 use hasty::http::body::Chunked;
 use hasty::http::headers::{Span, is_token};
@@ -26,6 +27,9 @@ pub struct Tally {
     partial: u64,
     complete: [u64; 3],
     bodies: u64,
+    /// Forms that were read, and what others were refused for.
+    pub forms: u64,
+    pub broken_forms: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
 }
 
@@ -37,8 +41,9 @@ impl Tally {
         self.partial += other.partial;
         self.bodies += other.bodies;
         self.complete.iter_mut().zip(other.complete).for_each(|(a, b)| *a += b);
-        for (refusal, count) in other.refused {
-            *self.refused.entry(refusal).or_default() += count;
+        self.forms += other.forms;
+        for (ours, theirs) in [(&mut self.refused, other.refused), (&mut self.broken_forms, other.broken_forms)] {
+            theirs.into_iter().for_each(|(refusal, count)| *ours.entry(refusal).or_default() += count);
         }
         self
     }
@@ -49,6 +54,10 @@ impl Tally {
         if self.complete.contains(&0) || self.bodies == 0 || self.partial == 0 {
             return Some(format!("heads {:?}, chunked bodies {}, partial {}", self.complete, self.bodies, self.partial));
         }
+        let broken = self.broken_forms.len();
+        if self.forms == 0 || broken < 12 {
+            return Some(format!("{} forms, {broken} kinds of broken ones: {:?}", self.forms, self.broken_forms.keys()));
+        }
         (seen < 25).then(|| format!("only {seen} kinds of refusal: {:?}", self.refused.keys()))
     }
 }
@@ -58,7 +67,7 @@ impl fmt::Display for Tally {
         let refused: u64 = self.refused.values().sum();
         write!(
             f,
-            "{} inputs ({} over the wire, in at most {:?}): {} heads ({} with a length, {} chunked), {} chunked bodies, {} partial, {refused} refused for {} reasons",
+            "{} inputs ({} over the wire, in at most {:?}): {} heads ({} with a length, {} chunked), {} chunked bodies, {} partial, {refused} refused for {} reasons, {} forms, {} broken in {} ways",
             self.inputs,
             self.exchanges,
             self.slowest,
@@ -68,11 +77,14 @@ impl fmt::Display for Tally {
             self.bodies,
             self.partial,
             self.refused.len(),
+            self.forms,
+            self.broken_forms.values().sum::<u64>(),
+            self.broken_forms.len(),
         )
     }
 }
 
-type Promise = Result<(), String>;
+pub type Promise = Result<(), String>;
 
 macro_rules! promise {
     ($condition:expr, $($words:tt)*) => {
@@ -81,6 +93,7 @@ macro_rules! promise {
         }
     };
 }
+pub(crate) use promise;
 
 /// Checks one input: its first request, and those that follow on the same connection.
 pub fn check(input: &[u8], random: &mut Random, tally: &mut Tally) -> Promise {
@@ -102,18 +115,24 @@ pub fn check(input: &[u8], random: &mut Random, tally: &mut Tally) -> Promise {
             Outcome::Complete(end) => {
                 check_head(rest, end, &head)?;
                 check_alone(&rest[..end], &head)?;
+                let kind = field(rest, &head, "Content-Type").to_vec();
                 rest = &rest[end..];
                 match head.framing {
                     Framing::Absent => tally.complete[0] += 1,
                     Framing::Length(length) => {
                         tally.complete[1] += 1;
-                        rest = &rest[usize::try_from(length).unwrap_or(usize::MAX).min(rest.len())..];
+                        let (body, later) = rest.split_at(usize::try_from(length).unwrap_or(usize::MAX).min(rest.len()));
+                        forms::check(&kind, body, random, tally)?;
+                        rest = later;
                     }
                     Framing::Chunked => {
                         tally.complete[2] += 1;
                         match check_body(rest, random)? {
-                            Ok(Some(consumed)) => rest = &rest[consumed..],
-                            Ok(None) => return Ok(()),
+                            Ok((body, Some(consumed))) => {
+                                forms::check(&kind, &body, random, tally)?;
+                                rest = &rest[consumed..];
+                            }
+                            Ok((body, None)) => return forms::check(&kind, &body, random, tally),
                             Err(refusal) => return refuse(refusal, tally),
                         }
                         tally.bodies += 1;
@@ -296,6 +315,12 @@ fn check_framing(input: &[u8], head: &Head) -> Promise {
     Ok(())
 }
 
+/// The first field of that name, or nothing.
+pub fn field<'a>(input: &'a [u8], head: &Head, name: &str) -> &'a [u8] {
+    let found = head.fields.iter().find(|field| field.name.of(input).eq_ignore_ascii_case(name.as_bytes()));
+    found.map_or(b"", |field| field.value.of(input))
+}
+
 fn shown(values: &[&[u8]]) -> String {
     values.iter().map(|value| format!("<{}>", value.escape_ascii())).collect()
 }
@@ -310,8 +335,8 @@ fn check_alone(input: &[u8], head: &Head) -> Promise {
     Ok(())
 }
 
-/// Where a chunked body ends, or why it is refused: the same whole, byte by byte and in any pieces.
-fn check_body(input: &[u8], random: &mut Random) -> Result<Result<Option<usize>, Refusal>, String> {
+/// The data of a chunked body and where it ends, or why it is refused: the same whole, byte by byte and in any pieces.
+fn check_body(input: &[u8], random: &mut Random) -> Result<Body, String> {
     let whole = decode(input, || usize::MAX)?;
     let single = decode(input, || 1)?;
     promise_same(&whole, &single, "byte by byte")?;
@@ -325,7 +350,7 @@ fn check_body(input: &[u8], random: &mut Random) -> Result<Result<Option<usize>,
             return Err(format!("the data is {}, plainly read {}", data.escape_ascii(), again.escape_ascii()));
         }
     }
-    Ok(whole.map(|(_, consumed)| consumed))
+    Ok(whole)
 }
 
 type Body = Result<(Vec<u8>, Option<usize>), Refusal>;

@@ -1,43 +1,107 @@
 //! A real server, asked in the same broken ways: it answers each request once, in order, and says why it stops.
 
-use crate::promises::LIMITS;
+use crate::handlers::{self, MAX_PARTS, SPOOL_BYTES, Whole};
+use crate::promises::{LIMITS, field};
 use crate::random::Random;
 use hasty::http::body::Chunked;
+use hasty::http::pairs::percent_decode_into;
 use hasty::http::parser::{Framing, Head, Outcome, head_end, parse};
 use hasty::http::refusal::Refusal;
-use hasty::{App, Options, Request, Response, Result};
+use hasty::{App, Error, Options, Request, Response, Result};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use std::{env, fs, process};
+use std::{env, fs, process, thread};
 
 /// Bodies beyond it are refused.
 const MAX_BODY_BYTES: usize = 1000;
+/// The same for forms.
+const MAX_FORM_BYTES: usize = 3000;
+/// How much `/read` and `/sip` read at a time.
+const READ_BYTES: usize = 64;
+const SIP_BYTES: usize = 3;
 
 /// A server on a Unix socket: no port is used up, however many connections there are.
 pub struct Wire {
     app: App,
     socket: PathBuf,
+    /// Where large files of forms are put aside.
+    spool: PathBuf,
     descriptors: usize,
+    /// What was answered.
+    pub seen: Seen,
+}
+
+/// Answers that show that the inputs reach where they should.
+#[derive(Default)]
+pub struct Seen {
+    forms: AtomicU64,
+    put_aside: AtomicU64,
+    broken: AtomicU64,
+    broken_early: AtomicU64,
+    read: AtomicU64,
+    partly: AtomicU64,
+    behind: AtomicU64,
+}
+
+impl Seen {
+    pub fn counts(&self) -> [(&'static str, u64); 7] {
+        [
+            ("forms", &self.forms),
+            ("with files put aside", &self.put_aside),
+            ("broken forms", &self.broken),
+            ("refused while they came", &self.broken_early),
+            ("bodies read by their handlers", &self.read),
+            ("read in part", &self.partly),
+            ("requests behind those", &self.behind),
+        ]
+        .map(|(what, count)| (what, count.load(Ordering::Relaxed)))
+    }
+}
+
+/// Which handler answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Form,
+    Read,
+    Anywhere,
 }
 
 /// What must come back for one request.
 #[derive(Debug, PartialEq)]
 enum Expected {
-    /// The handler's answer, or the router's or the limit's.
-    Answer { method: String, body_bytes: usize, last: bool },
+    /// The handler's answer.
+    Answer(Words),
     /// This status, and the end. A head beyond the limit is too long, whatever else is wrong with it.
     Refused { status: u16, too_long: bool },
     /// The same, or the error of a head that never ends: both are true of it.
     RefusedEarly(u16),
-    /// The same for a body. The router may have answered already, and a body may be too long as well.
-    RefusedBody(u16),
+    /// The same for a body. The router may have answered already, and a body may be too long as well. A handler that reads the
+    /// body itself may have read all it wants before, and says `early`.
+    RefusedBody { status: u16, early: Option<String> },
     /// RFC 9112 2.2 leaves open what more than one empty line is; so is all that follows.
     Open,
     /// The request never ends: an error, or nothing at all; the router may have answered already.
-    Incomplete,
+    Incomplete { early: Option<String> },
+}
+
+/// What a handler says.
+#[derive(Debug, PartialEq)]
+struct Words {
+    place: Place,
+    /// One of these; or an error, where there are none: the body is too long, or a form that cannot be read.
+    any: Vec<String>,
+    /// Does the connection end with it?
+    last: bool,
+    /// May it end although it need not? A client that awaits a 100 may not get one.
+    may_close: bool,
+    /// Does it leave some of the body unread?
+    partly: bool,
+    /// Of a form: can it be read?
+    good_form: Option<bool>,
 }
 
 /// One answer that must come.
@@ -56,20 +120,31 @@ impl Wire {
     pub fn start() -> Result<Wire> {
         let descriptors = open_descriptors();
         let socket = env::temp_dir().join(format!("hasty-fuzz-{}.sock", process::id()));
+        let spool = env::temp_dir().join(format!("hasty-fuzz-{}.spool", process::id()));
+        fs::create_dir_all(&spool).map_err(|error| Error::io("make a folder for uploads", &error))?;
         let app = App::new(Options::new())?;
         for (name, value) in [
             ("max_header_bytes", LIMITS.head_bytes),
             ("max_headers", LIMITS.fields),
             ("max_target_bytes", LIMITS.target_bytes),
             ("max_body_bytes", MAX_BODY_BYTES),
+            ("spool_bytes", SPOOL_BYTES),
+            ("max_parts", MAX_PARTS),
         ] {
             app.set_option(name, &value.to_string())?;
         }
-        app.route("*", "/", Box::new(answer))?;
-        app.route("*", "/*", Box::new(answer))?;
+        app.set_option("spool_directory", &spool.to_string_lossy())?;
+        app.route("*", "/", Box::new(handlers::look))?;
+        app.route("*", "/*", Box::new(handlers::look))?;
+        app.route("*", "/form", Box::new(handlers::form))?;
+        app.set_route_option("*", "/form", "max_body_bytes", &MAX_FORM_BYTES.to_string())?;
+        for (pattern, piece) in [("/read", READ_BYTES), ("/sip", SIP_BYTES)] {
+            app.route("*", pattern, Box::new(move |request: &Request, response: &mut Response| handlers::read(piece, request, response)))?;
+            app.set_route_option("*", pattern, "body", "stream")?;
+        }
         app.listen_unix(socket.as_os_str().as_encoded_bytes(), 0o600)?;
         app.start()?;
-        Ok(Wire { app, socket, descriptors })
+        Ok(Wire { app, socket, spool, descriptors, seen: Seen::default() })
     }
 
     /// Stops the server; it must leave nothing behind.
@@ -80,7 +155,10 @@ impl Wire {
         drop(self.app);
         let _ = fs::remove_file(&self.socket);
         let left = open_descriptors();
+        let uploads = fs::read_dir(&self.spool).map_or(0, |entries| entries.count());
+        let _ = fs::remove_dir_all(&self.spool);
         match (gone, left == self.descriptors) {
+            _ if uploads > 0 => Err(format!("{uploads} files of forms are still there")),
             (true, true) => Ok(()),
             (false, _) => Err("the socket's file is still there".to_owned()),
             _ => Err(format!("{left} descriptors are open, {} were before", self.descriptors)),
@@ -97,6 +175,10 @@ impl Wire {
         while !rest.is_empty() {
             let (piece, later) = rest.split_at((1 + random.below(most)).min(rest.len()));
             rest = later;
+            // The other side may have looked at what came so far, or not.
+            if random.one_in(4) {
+                thread::yield_now();
+            }
             if stream.write_all(piece).is_err() {
                 // It answered and closed; what it said is read below.
                 break;
@@ -110,19 +192,11 @@ impl Wire {
             // A client that goes on after its last request may see a reset behind the answer; behind an error never.
             Err(error)
                 if error.kind() == ErrorKind::ConnectionReset
-                    && matches!(expected.last(), Some(Turn { expected: Expected::Answer { last: true, .. }, .. })) => {}
+                    && matches!(expected.last(), Some(Turn { expected: Expected::Answer(Words { last: true, .. }), .. })) => {}
             Err(error) => return Err(format!("{error}, after {}", shown(&bytes))),
         }
-        judge(&expected, &bytes).map_err(|wrong| format!("{wrong}; all that came: {}", shown(&bytes)))
+        judge(&expected, &bytes, &self.seen).map_err(|wrong| format!("{wrong}; all that came: {}", shown(&bytes)))
     }
-}
-
-/// Says what it was asked, and reads everything on the way.
-fn answer(request: &Request, response: &mut Response) -> Result<()> {
-    let _ = (request.id(), request.path(), request.remote_address(), request.header(b"host"), request.param(b"*"));
-    let _ = (request.query(), request.cookies(), request.form(), request.json());
-    let words = format!("{} {}", request.method().to_str(), request.body().bytes().len());
-    response.send_text(words.as_bytes())
 }
 
 /// What the parser alone makes of the input: one entry for each answer that must come.
@@ -130,7 +204,7 @@ fn expected(input: &[u8]) -> Vec<Turn> {
     let mut found = Vec::new();
     let mut rest = input;
     while let Some((expected, end)) = one_expected(rest) {
-        let last = !matches!(expected, Expected::Answer { last: false, .. });
+        let last = !matches!(expected, Expected::Answer(Words { last: false, .. }));
         // RFC 9110 9.3.2: an answer to HEAD has no content. Whether a request that is refused was one may be unknown.
         let mut line = rest;
         while let Some(later) = line.strip_prefix(b"\r\n") {
@@ -153,7 +227,7 @@ fn one_expected(input: &[u8]) -> Option<(Expected, usize)> {
     }
     if input.iter().all(|b| b"\r\n".contains(b)) {
         // One empty line is no request (RFC 9112 2.2); other line ends may be none, or a broken one.
-        return (!matches!(input, b"" | b"\r\n")).then_some((Expected::Incomplete, 0));
+        return (!matches!(input, b"" | b"\r\n")).then_some((Expected::Incomplete { early: None }, 0));
     }
     let mut head = Head::default();
     let end = match parse(input, &LIMITS, &mut head) {
@@ -163,68 +237,149 @@ fn one_expected(input: &[u8]) -> Option<(Expected, usize)> {
             let whole = head_end(input, 0).0 || too_long;
             return Some((if whole { Expected::Refused { status, too_long } } else { Expected::RefusedEarly(status) }, 0));
         }
-        Outcome::Partial => return Some((Expected::Incomplete, 0)),
+        Outcome::Partial => return Some((Expected::Incomplete { early: None }, 0)),
+    };
+    let (expected, consumed) = by_body(input, &head, &input[end..]);
+    Some((expected, end + consumed))
+}
+
+/// What a request with this head must be answered with, and where its body ends.
+fn by_body(input: &[u8], head: &Head, rest: &[u8]) -> (Expected, usize) {
+    let place = place(head.target.path.of(input));
+    let most = if place == Place::Form { MAX_FORM_BYTES } else { MAX_BODY_BYTES };
+    let (body, end) = match head.framing {
+        Framing::Absent => (Vec::new(), Ok(Some(0))),
+        Framing::Length(length) => match usize::try_from(length) {
+            // What is too long and here all the same is passed over.
+            Ok(length) if length <= most.max(rest.len()) => {
+                (rest[..length.min(rest.len())].to_vec(), Ok((length <= rest.len()).then_some(length)))
+            }
+            _ => return (Expected::RefusedBody { status: 413, early: None }, 0),
+        },
+        Framing::Chunked => chunked(rest),
     };
     let method = String::from_utf8_lossy(head.method_span.of(input)).into_owned();
-    let rest = &input[end..];
-    let body = match head.framing {
-        Framing::Absent => Ok(Some((0, 0))),
-        Framing::Length(length) => match usize::try_from(length) {
-            Ok(length) if length <= MAX_BODY_BYTES => Ok((length <= rest.len()).then_some((length, length))),
-            _ => Err(413),
-        },
-        Framing::Chunked => match chunked(rest) {
-            Ok(Some((data, _))) if data > MAX_BODY_BYTES => Err(413),
-            Ok(found) => Ok(found),
-            Err(refusal) => Err(refusal.status()),
-        },
+    let wanted = handlers::read_wanted(head.target.query.map(|query| query.of(input)));
+    let read = (place == Place::Read).then(|| handlers::read_words(&method, &body[..wanted.min(body.len())]));
+    let early = read.clone().filter(|_| wanted <= body.len());
+    let consumed = match end {
+        Ok(Some(_)) if body.len() > most && head.framing == Framing::Chunked => return (Expected::RefusedBody { status: 413, early }, 0),
+        Ok(Some(consumed)) => consumed,
+        Ok(None) => return (Expected::Incomplete { early }, 0),
+        Err(refusal) => return (Expected::RefusedBody { status: refusal.status(), early }, 0),
     };
-    Some(match body {
-        Ok(Some((body_bytes, consumed))) => (Expected::Answer { method, body_bytes, last: !head.keep_alive }, end + consumed),
-        Ok(None) => (Expected::Incomplete, 0),
-        Err(status) => (Expected::RefusedBody(status), 0),
-    })
+    let whole = Whole { method: &method, content_type: field(input, head, "Content-Type"), body: &body };
+    let (any, good_form) = match read {
+        _ if body.len() > most => (Vec::new(), None),
+        Some(words) => (vec![words], None),
+        None if place == Place::Form => (handlers::form_words(&whole), handlers::is_good_form(&whole)),
+        None => (handlers::look_words(&whole), handlers::is_good_form(&whole)),
+    };
+    // A large form that is broken is refused before it has come whole, and nothing is read behind it.
+    let refused_early = place != Place::Read && good_form == Some(false) && handlers::is_large(&whole);
+    let last = !head.keep_alive || refused_early && !head.expects_else;
+    let may_close = head.expects_continue || head.expects_else || refused_early;
+    let partly = place == Place::Read && wanted < body.len() && !any.is_empty();
+    (Expected::Answer(Words { place, any, last, may_close, partly, good_form }), consumed)
 }
 
-/// The length of a chunked body's data, and what it takes.
-fn chunked(input: &[u8]) -> std::result::Result<Option<(usize, usize)>, Refusal> {
-    let mut bytes = input.to_vec();
-    let decoded = Chunked::new(u64::MAX, LIMITS.head_bytes, LIMITS.fields).decode(&mut bytes, 0, 0)?;
-    Ok(decoded.done.then_some((decoded.data_end, decoded.consumed)))
+/// The handler for a path. Segments are decoded before they are compared.
+fn place(path: &[u8]) -> Place {
+    let mut decoded = Vec::new();
+    percent_decode_into(path, &mut decoded);
+    match &decoded[..] {
+        b"/form" => Place::Form,
+        b"/read" | b"/sip" => Place::Read,
+        _ => Place::Anywhere,
+    }
 }
 
-fn judge(expected: &[Turn], bytes: &[u8]) -> std::result::Result<(), String> {
+/// A chunked body's data, as far as it can be read; and where it ends.
+fn chunked(input: &[u8]) -> (Vec<u8>, std::result::Result<Option<usize>, Refusal>) {
+    let mut decoder = Chunked::new(u64::MAX, LIMITS.head_bytes, LIMITS.fields);
+    let mut data = Vec::new();
+    for (at, &byte) in input.iter().enumerate() {
+        let from = data.len();
+        data.push(byte);
+        match decoder.decode(&mut data, from, from) {
+            Ok(decoded) => {
+                data.truncate(decoded.data_end);
+                if decoded.done {
+                    return (data, Ok(Some(at + 1)));
+                }
+            }
+            Err(refusal) => {
+                data.truncate(from);
+                return (data, Err(refusal));
+            }
+        }
+    }
+    (data, Ok(None))
+}
+
+/// What may answer in place of a handler: the router, or whoever has seen that the request is wrong.
+fn is_elsewhere(status: u16) -> bool {
+    matches!(status, 204 | 400 | 404 | 405 | 417)
+}
+
+fn judge(expected: &[Turn], bytes: &[u8], seen: &Seen) -> std::result::Result<(), String> {
     let mut rest = bytes;
+    let mut behind = false;
     for (number, Turn { head_only, expected }) in expected.iter().enumerate() {
         if *expected == Expected::Open {
             return Ok(());
         }
-        let Some(answer) = next_answer(&mut rest, *head_only, !matches!(expected, Expected::Answer { .. }))? else {
+        let Some(answer) = next_answer(&mut rest, *head_only, !matches!(expected, Expected::Answer(_)))? else {
             return match expected {
-                Expected::Incomplete => Ok(()),
+                Expected::Incomplete { .. } => Ok(()),
                 _ => Err(format!("no answer to request {number}, which is {expected:?}")),
             };
         };
         let Answer { status, close, .. } = answer;
+        let says = |words: &String| status == 200 && (*head_only || answer.body == words.as_bytes());
         let right = match expected {
             Expected::Refused { status: wanted, too_long } => close && (status == *wanted || *too_long && matches!(status, 414 | 431)),
             Expected::RefusedEarly(wanted) => close && (status == *wanted || status == 400),
-            Expected::RefusedBody(wanted) => close && status == *wanted || matches!(status, 204 | 400 | 404 | 405 | 413 | 417),
+            Expected::RefusedBody { status: wanted, early } => {
+                close && status == *wanted || is_elsewhere(status) || status == 413 || early.as_ref().is_some_and(says)
+            }
             Expected::Open => true,
-            Expected::Incomplete => matches!(status, 204 | 400 | 404 | 405 | 408 | 413 | 417),
-            Expected::Answer { method, body_bytes, last } => {
-                let ours = status == 200 && (*head_only || answer.body == format!("{method} {body_bytes}").as_bytes());
-                (close || !last) && (ours || matches!(status, 204 | 400 | 404 | 405 | 417))
+            Expected::Incomplete { early } => is_elsewhere(status) || matches!(status, 408 | 413) || early.as_ref().is_some_and(says),
+            Expected::Answer(Words { place, any, last, may_close, .. }) => {
+                let refused = any.is_empty() && matches!(status, 400 | 413);
+                // The paths of the other handlers are good ones: nobody else answers but to an expectation that cannot be met.
+                let elsewhere = is_elsewhere(status) && (*place == Place::Anywhere || status == 417 && *may_close);
+                (close || !last) && (!close || *last || *may_close) && (any.iter().any(says) || refused || elsewhere)
             }
         };
         if !right {
             return Err(format!("status {status}, close {close}, body {} for {expected:?}", shown(&answer.body)));
         }
-        if close || matches!(expected, Expected::RefusedBody(_) | Expected::Incomplete) {
-            break;
+        if let Expected::Answer(words) = expected {
+            note(words, status, behind, seen);
+            behind = words.place == Place::Read;
+        }
+        if close || !matches!(expected, Expected::Answer(_)) {
+            // A body that is too long ends the connection, but not where somebody has refused the request before it was looked at.
+            match expected {
+                Expected::RefusedBody { status: 413, .. } if !close => return Ok(()),
+                _ => break,
+            }
         }
     }
     if rest.is_empty() { Ok(()) } else { Err(format!("more than was asked for: {}", shown(rest))) }
+}
+
+fn note(words: &Words, status: u16, behind: bool, seen: &Seen) {
+    let count = |what: &AtomicU64, yes: bool| what.fetch_add(u64::from(yes), Ordering::Relaxed);
+    let form = words.place == Place::Form;
+    count(&seen.forms, form && words.good_form == Some(true));
+    count(&seen.put_aside, form && words.any.iter().any(|words| words.contains(" files,") && !words.contains(" 0 of them")));
+    count(&seen.broken, form && words.good_form == Some(false));
+    count(&seen.broken_early, form && words.any.is_empty() && matches!(status, 400 | 413));
+    count(&seen.read, words.place == Place::Read && status == 200);
+    count(&seen.partly, words.partly && status == 200);
+    count(&seen.behind, behind);
 }
 
 /// Reads one answer strictly, and passes over 100 (Continue). None at the end. `lenient`: one to HEAD may have a body.
