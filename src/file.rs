@@ -7,7 +7,7 @@ use crate::http::encoder;
 use crate::http::method::Method;
 use crate::http::ranges::{self, Ranges};
 use crate::request::Request;
-use crate::response::{FileSlice, OwnedBytes, Piece, Refusal, type_of_extension};
+use crate::response::{FileSlice, Instead, OwnedBytes, Piece, type_of_extension};
 use crate::text::Text;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use std::fs::File;
@@ -244,7 +244,7 @@ pub(crate) enum Share {
     /// 304.
     Nothing,
     /// An error instead.
-    Refusal(Refusal),
+    Instead(Instead),
 }
 
 /// Judges the conditions and ranges of a request. The tag may be another than the file's.
@@ -264,7 +264,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
         Verdict::NotModified => Share::Nothing,
         Verdict::Failed => {
             let words = "the file is not in the state that If-Match or If-Unmodified-Since ask for";
-            Share::Refusal(Refusal { code: 412, why: Error::fixed(Kind::Invalid, words), field: None })
+            Share::Instead(Instead { code: 412, why: Error::fixed(Kind::Invalid, words), field: None })
         }
         // RFC 9110 14.2: a server "MUST ignore a Range header field" with methods other than GET.
         Verdict::Ranged if method == Method::Get => match ranges::select(conditions.range().unwrap_or_default(), file.len) {
@@ -274,7 +274,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
                 let words = "none of the ranges lies within the file; Content-Range tells its length";
                 // RFC 9110 15.5.17: it "SHOULD generate a Content-Range header field" with the current length.
                 let field = Some((&b"Content-Range"[..], format!("bytes */{}", file.len)));
-                Share::Refusal(Refusal { code: 416, why: Error::fixed(Kind::Invalid, words), field })
+                Share::Instead(Instead { code: 416, why: Error::fixed(Kind::Invalid, words), field })
             }
         },
         Verdict::Ranged | Verdict::Whole => Share::Whole,

@@ -138,7 +138,7 @@ pub struct Response {
     /// A file that was given, until the request decides what of it is sent. There is no other body meanwhile.
     file: Option<FileAnswer>,
     /// The error that is to be answered instead.
-    refusal: Option<Refusal>,
+    instead: Option<Instead>,
     /// The copied body, followed by a NUL; memory is kept from answer to answer.
     bytes: Vec<u8>,
     /// An owned body, copied and ended with a NUL because somebody asked to see it.
@@ -169,7 +169,7 @@ enum Stage {
 }
 
 /// An error that a handler of our own asks for.
-pub(crate) struct Refusal {
+pub(crate) struct Instead {
     pub(crate) code: u16,
     pub(crate) why: Error,
     /// A field that belongs to it.
@@ -182,7 +182,7 @@ impl Response {
             stage: Stage::Composing,
             base: Default::default(),
             out: Box::default(),
-            refusal: None,
+            instead: None,
             status: 200,
             kind: Type::Unset,
             kind_text: Vec::new(),
@@ -570,8 +570,8 @@ impl Response {
     fn clear_body(&mut self) {
         // Looked at first, since most answers have none of what must be dropped.
         self.body = Body::Absent;
-        if self.file.is_some() || self.refusal.is_some() {
-            (self.file, self.refusal) = (None, None);
+        if self.file.is_some() || self.instead.is_some() {
+            (self.file, self.instead) = (None, None);
         }
         self.bytes.clear();
         // The room of an uncommonly large body is not kept.
@@ -664,7 +664,7 @@ impl Response {
     /// Asks for an error answer in place of one of its own.
     pub(crate) fn refuse_with(&mut self, code: u16, why: Error) {
         self.clear_body();
-        self.refusal = Some(Refusal { code, why, field: None });
+        self.instead = Some(Instead { code, why, field: None });
     }
 
     /// From now on it can only be given whole.
@@ -707,7 +707,7 @@ impl Response {
     /// Is it an ordinary answer, with nothing that must be looked into before it is sent?
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        let nothing = self.file.is_none() && self.refusal.is_none() && self.failure.is_none() && self.length.is_none();
+        let nothing = self.file.is_none() && self.instead.is_none() && self.failure.is_none() && self.length.is_none();
         nothing && matches!(self.stage, Stage::Composing)
     }
 
@@ -745,9 +745,9 @@ impl Response {
     /// Makes a body of the file that was given, if one was: what the request asks of it. Some: it gets an error instead.
     ///
     /// Conditions and ranges are about what would have been a 200; `plain` leaves them out of account, as for errors.
-    pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<Refusal>> {
-        if self.refusal.is_some() {
-            return Ok(self.refusal.take());
+    pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<Instead>> {
+        if self.instead.is_some() {
+            return Ok(self.instead.take());
         }
         let Some(FileAnswer { file, varies, disposition }) = self.file.take() else { return Ok(None) };
         let current = self.status == 200 && !plain;
@@ -756,8 +756,8 @@ impl Response {
             true => file::share(&file, self.header(b"etag").as_deref().unwrap_or(file.etag()), request),
             false => Share::Whole,
         };
-        if let Share::Refusal(refusal) = share {
-            return Ok(Some(refusal));
+        if let Share::Instead(instead) = share {
+            return Ok(Some(instead));
         }
         if varies {
             self.add_vary(b"Accept-Encoding");

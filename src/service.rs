@@ -15,7 +15,7 @@ use crate::json::Value;
 use crate::options::{Key, Options};
 use crate::output::Output;
 use crate::request::Request;
-use crate::response::{Refusal, Response};
+use crate::response::{Instead, Response};
 use crate::route::{Route, Routes};
 use crate::router::{Found, Router};
 use crate::server::{Control, Pace, monotonic_ms};
@@ -153,7 +153,11 @@ impl Service {
         if self.hooks.answer_preflight(found, method, request, response) {
             return false;
         }
-        let verdict = caught(|| Ok(self.hooks.take_token(request, monotonic_ms))).unwrap_or_default();
+        let verdict = caught(|| Ok(self.hooks.take_token(request, monotonic_ms))).unwrap_or_else(|error| {
+            // Who cannot tell whether it is too much does not make the app refuse everybody.
+            self.log_failure(request, &error, "the hook of a rate limit failed, the request is allowed");
+            None
+        });
         request.set_quota(verdict);
         if verdict.is_some_and(|verdict| !verdict.allowed) {
             self.fail(429, TOO_MANY, None, request, response);
@@ -276,7 +280,7 @@ impl Service {
 
     /// Decides what of a file is sent; the client may have asked for what there is not.
     fn settle_file(&self, request: &Request, response: &mut Response) -> Result<()> {
-        if let Some(Refusal { code, why, field }) = response.settle(request, false)? {
+        if let Some(Instead { code, why, field }) = response.settle(request, false)? {
             self.check(request, response)?;
             self.fail(code, why, None, request, response);
             if let Some((name, value)) = field {
