@@ -472,8 +472,11 @@ impl Connection {
         match wait.exchange.close(Some(code)) {
             Closing::Closed => {}
             Closing::Streaming => return self.break_off(),
-            // Its answer is here, or about to be.
-            Closing::Answered => return self.collect(service, now),
+            Closing::Answered => {
+                // Its answer is here, or about to be: no time runs any more.
+                wait.begun = true;
+                return self.collect(service, now);
+            }
         }
         let Phase::Waiting(wait) = &mut self.phase else { return };
         // The request is in other hands, so all that is known of it is given.

@@ -263,6 +263,9 @@ impl<'e> Worker<'e> {
                 }
                 connection.time_is_up(desk, &engine.service);
                 sent = send_kept(socket, connection, engine, desk.now());
+                if connection.is_waiting() {
+                    return Turn::Wait;
+                }
                 continue;
             }
             if received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
