@@ -223,6 +223,33 @@ fn an_exchange_nobody_answers_is_504_after_its_time() {
 }
 
 #[test]
+fn a_time_that_ends_while_an_exchange_answers_neither_cuts_nor_spins() {
+    let gate = Gate::new();
+    let _opened = Opened(gate.clone());
+    let passed = gate.clone();
+    let (server, parked) = deferring_with(&[("threads", "1"), ("exchange_timeout_ms", "200")], |app| {
+        let slow = move |_: &Request, _: &mut Response| {
+            passed.pass();
+            Ok(())
+        };
+        app.after("/later", Box::new(slow)).expect("before start");
+    });
+    let mut client = server.connect();
+    client.send(get("/later"));
+    let exchange = parked.take();
+    let finisher = thread::spawn(move || say(exchange, "late, but decided in time"));
+    gate.await_arrivals(1);
+    // The only thread goes on serving, long after the time has ended.
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(800) {
+        server.expect_alive();
+    }
+    gate.open();
+    assert_eq!(client.expect(200).text(), "late, but decided in time");
+    finisher.join().expect("no panic").expect("the client waited");
+}
+
+#[test]
 fn the_time_of_an_exchange_ends_with_its_first_write() {
     let (server, parked) = deferring(&[("exchange_timeout_ms", "200")]);
     let mut client = server.connect();
