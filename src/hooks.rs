@@ -105,6 +105,11 @@ impl Hooks {
 
 /// What is done for each request.
 impl Hooks {
+    /// Is there middleware for this request?
+    pub(crate) fn has_middleware(&self, request: &Request) -> bool {
+        self.middleware.iter().any(|(prefix, _)| prefix.matches(request.routed_path()))
+    }
+
     /// Runs middleware, in the order of registration, until one has answered.
     pub(crate) fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow> {
         for (prefix, middleware) in &self.middleware {

@@ -823,9 +823,9 @@ impl Request {
         self.keepsake.is_none() && !self.locals.borrow().is_empty()
     }
 
-    /// Leaves its bytes where they are until it ends, and goes on with a copy of those from `from` on.
-    pub(crate) fn keep_bytes(&mut self, from: usize) {
-        let copy = self.bytes[from..].to_vec();
+    /// Leaves its bytes where they are until it ends, and goes on with a copy.
+    pub(crate) fn keep_bytes(&mut self) {
+        let copy = self.bytes.clone();
         self.keepsake = Some(std::mem::replace(&mut self.bytes, copy));
     }
 

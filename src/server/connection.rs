@@ -582,8 +582,15 @@ impl Connection {
     }
 
     /// Decides by the head, and goes on to the body, which begins at `body_at`.
-    fn admit(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize) -> bool {
+    fn admit(&mut self, desk: &mut Desk, service: &Arc<Service>, mut body_at: usize) -> bool {
         let framing = desk.call.request.head().framing;
+        let waits = framing != Framing::Absent && !is_all_here(desk, framing, body_at);
+        if waits && service.hooks.has_middleware(&desk.call.request) {
+            // Middleware may keep views for the handler. They are to stay good while the body is waited for, without the large
+            // buffer of a thread being waited with.
+            body_at -= desk.used;
+            desk.set_apart();
+        }
         let ends_unread = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
         desk.call.request.set_ends_unread(ends_unread);
         let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
@@ -701,8 +708,7 @@ impl Connection {
             Framing::Length(length) => length,
             Framing::Absent | Framing::Chunked => 0,
         };
-        let here = (desk.call.request.bytes().len() - body_at) as u64;
-        let all_here = matches!(framing, Framing::Length(_)) && length <= here;
+        let all_here = is_all_here(desk, framing, body_at);
         // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only the end of the connection leaves no doubt.
         !all_here && (length > SKIPPED_BYTES || head.expects_continue || head.expects_else)
     }
@@ -813,6 +819,12 @@ impl Connection {
             self.phase = Phase::Ending { linger: true };
         }
     }
+}
+
+/// Is the whole body among the input? Of chunks only their decoder knows.
+fn is_all_here(desk: &Desk, framing: Framing, body_at: usize) -> bool {
+    let here = (desk.call.request.bytes().len() - body_at) as u64;
+    matches!(framing, Framing::Length(length) if length <= here)
 }
 
 #[cfg(test)]

@@ -90,11 +90,10 @@ impl Desk {
     /// Gives the call and the unused input to its connection; the thread has its own again.
     pub(super) fn take_off(&mut self) -> Box<Call> {
         let used = std::mem::take(&mut self.used);
-        let views_out = self.call.request.has_views_out();
         if let Some(own) = self.parked.take() {
             let mut kept = std::mem::replace(&mut self.call, own);
-            if views_out {
-                kept.request.keep_bytes(0);
+            if kept.request.has_views_out() {
+                kept.request.keep_bytes();
             }
             kept.request.drop_before(used);
             return kept;
@@ -102,17 +101,19 @@ impl Desk {
         // The large buffer stays with the thread; only what is needed leaves, in one of its own.
         let fresh = self.spare.pop().unwrap_or_else(|| new_call(&self.service, self.line.clone()));
         let mut kept = std::mem::replace(&mut self.call, fresh);
-        if views_out {
-            kept.request.keep_bytes(used);
-            kept.request.drop_before(0);
-            self.bytes_mut().reserve_exact(INPUT_BYTES);
-            return kept;
-        }
         let rest = kept.request.bytes()[used..].to_vec();
         *self.bytes_mut() = std::mem::replace(kept.request.bytes_mut(), rest);
         self.bytes_mut().clear();
         kept.request.drop_before(0);
         kept
+    }
+
+    /// Gives the present call a buffer of the size that it needs, if it has the thread's large one.
+    pub(super) fn set_apart(&mut self) {
+        if self.parked.is_none() {
+            let call = self.take_off();
+            self.put_on(call);
+        }
     }
 
     /// All input is used; the thread has its own call and buffer again.
