@@ -49,6 +49,8 @@ pub(crate) struct Caller {
 /// All views are bytes as received unless said otherwise. Making one may fill a cache, so a request is
 /// for one thread at a time.
 pub struct Request {
+    /// Dropped first: what is kept may look at the request when it ends.
+    locals: RefCell<Vec<Local>>,
     /// The bytes of the head and the body lie in here, from `base` on. They are the serving thread's, or
     /// this request's own once it had to wait for its body.
     bytes: Vec<u8>,
@@ -82,7 +84,6 @@ pub struct Request {
     /// Was it a preflight that the library has answered?
     is_preflight: bool,
     views: Views,
-    locals: RefCell<Vec<Local>>,
     /// The multipart form that the body is: what became of reading it.
     form: OnceCell<Arc<Result<Form>>>,
     /// Has the handler asked whether the form could be read? If not, it has taken one that could not for an empty one.
@@ -775,6 +776,7 @@ impl Request {
         self.after_body = match self.bytes.get_mut(body.end) {
             Some(after) => Some(std::mem::replace(after, 0)),
             None => {
+                debug_assert!(self.bytes.capacity() > self.bytes.len(), "views of the head may be out, so the bytes must not move");
                 self.bytes.push(0);
                 None
             }
@@ -784,6 +786,10 @@ impl Request {
 
     /// Ends the request: what follows its body is as it came again, views and locals are gone.
     pub(crate) fn end(&mut self) {
+        // A drop may be a user's function; it finds the list empty, not borrowed, and what it looks at still there.
+        if !self.locals.get_mut().is_empty() {
+            drop(self.locals.take());
+        }
         if !self.body.is_empty() {
             match self.after_body.take() {
                 Some(byte) => self.bytes[self.body.end] = byte,
@@ -800,10 +806,6 @@ impl Request {
         }
         if self.upload.get_mut().is_some() {
             self.upload.get_mut().take();
-        }
-        // A drop may be a user's function; it finds the list empty, not borrowed.
-        if !self.locals.get_mut().is_empty() {
-            drop(self.locals.take());
         }
     }
 
@@ -825,7 +827,8 @@ impl Request {
 
     /// Leaves its bytes where they are until it ends, and goes on with a copy.
     pub(crate) fn keep_bytes(&mut self) {
-        let copy = self.bytes.clone();
+        let mut copy = Vec::with_capacity(self.bytes.len() + 1);
+        copy.extend_from_slice(&self.bytes);
         self.keepsake = Some(std::mem::replace(&mut self.bytes, copy));
     }
 

@@ -245,22 +245,14 @@ impl Deferred {
         let visit = self.visit()?;
         let service = &visit.engine()?.service;
         self.decide()?;
-        let Call { request, response } = call;
-        let is_last = request.is_last() || service.control.is_ending();
-        if let Some((stream, out)) = response.stream_mut() {
-            let mut out = std::mem::take(out);
-            let (last, reset) = (is_last || stream.is_last(), stream.ends_by_close());
-            settle(service, request, response);
-            service.conclude_stream(request, response, &mut out);
-            let cut = response.stream_mut().is_none_or(|(stream, _)| stream.is_broken());
-            return self.give(out, Some(End { last, cut, reset }));
+        match catch_unwind(AssertUnwindSafe(|| encode(service, call, settle))) {
+            Ok((out, end)) => self.give(out, Some(end)),
+            Err(panic) => {
+                // Nobody else answers any more: the client is not left waiting.
+                let _ = self.give(Output::default(), Some(End { last: true, cut: true, reset: false }));
+                resume_unwind(panic)
+            }
         }
-        settle(service, request, response);
-        service.conclude(request, response);
-        let last = is_last || response.wants_close();
-        let mut out = Output::default();
-        answer::write(service, call, &mut out, &mut Clock::new(), last);
-        self.give(out, Some(End { last, cut: false, reset: false }))
     }
 
     /// Nothing calls back from now on, and nothing is at it.
@@ -442,6 +434,26 @@ impl Deferred {
             }
         }
     }
+}
+
+/// The bytes of an answer, or of the end of a stream, and what becomes of the connection then.
+fn encode(service: &Service, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> (Output, End) {
+    let Call { request, response } = call;
+    let is_last = request.is_last() || service.control.is_ending();
+    if let Some((stream, out)) = response.stream_mut() {
+        let mut out = std::mem::take(out);
+        let (last, reset) = (is_last || stream.is_last(), stream.ends_by_close());
+        settle(service, request, response);
+        service.conclude_stream(request, response, &mut out);
+        let cut = response.stream_mut().is_none_or(|(stream, _)| stream.is_broken());
+        return (out, End { last, cut, reset });
+    }
+    settle(service, request, response);
+    service.conclude(request, response);
+    let last = is_last || response.wants_close();
+    let mut out = Output::default();
+    answer::write(service, call, &mut out, &mut Clock::new(), last);
+    (out, End { last, cut: false, reset: false })
 }
 
 /// The connection goes on, whatever a notice does.

@@ -101,7 +101,7 @@ impl Desk {
         // The large buffer stays with the thread; only what is needed leaves, in one of its own.
         let fresh = self.spare.pop().unwrap_or_else(|| new_call(&self.service, self.line.clone()));
         let mut kept = std::mem::replace(&mut self.call, fresh);
-        let rest = kept.request.bytes()[used..].to_vec();
+        let rest = copy_with_room(&kept.request.bytes()[used..]);
         *self.bytes_mut() = std::mem::replace(kept.request.bytes_mut(), rest);
         self.bytes_mut().clear();
         kept.request.drop_before(0);
@@ -134,6 +134,13 @@ impl Desk {
         let Desk { call, out, clock, service, .. } = self;
         answer::write(service, call, out, clock, last);
     }
+}
+
+/// A copy that has room for the NUL behind a body: it must not move when views of it are out.
+fn copy_with_room(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(bytes.len() + 1);
+    copy.extend_from_slice(bytes);
+    copy
 }
 
 fn new_call(service: &Service, line: Option<Arc<dyn Line>>) -> Box<Call> {
