@@ -632,4 +632,73 @@ TEST(middleware_may_stream_an_answer_of_its_own)
     hasty_app_free(app);
 }
 
+/* ---- views kept for the handler ---- */
+
+static int looked;
+
+/* Looks at the view when the request ends. */
+static void looks_again(void *view)
+{
+    looked += strncmp(view, "user-", 5) == 0;
+}
+
+HANDLER(keeps_a_view)
+{
+    char *who = (char *)hasty_request_header(req, "X-User").data;
+    if (who)
+        CHECK_OK(hasty_request_set_local(req, "who", who, looks_again));
+    return HASTY_NEXT;
+}
+
+HANDLER(reads_the_view)
+{
+    return hasty_response_send_text(res, hasty_request_local(req, "who"));
+}
+
+static hasty_app *keeping_app(void)
+{
+    hasty_options options = {.size = sizeof options, .threads = 1};
+    hasty_app *app = check_app(&options);
+    use(app, "/", keeps_a_view, NULL);
+    CHECK_OK(hasty_app_get(app, "/fine", fine, NULL));
+    CHECK_OK(hasty_app_post(app, "/", reads_the_view, NULL));
+    CHECK_OK(hasty_app_post(app, "/streamed", fine, NULL));
+    CHECK_OK(hasty_app_set_route_option(app, "POST", "/streamed", "body", "stream"));
+    looked = 0;
+    return app;
+}
+
+TEST(a_view_kept_in_a_local_outlives_the_wait_for_a_body)
+{
+    hasty_app *app = keeping_app();
+    int port = check_serve(app);
+    for (size_t cut = 1; cut <= 4; cut++) {
+        client c = client_open(port);
+        CHECK(client_send(&c, "POST / HTTP/1.1\r\nHost: a\r\nX-User: user-1\r\nContent-Length: 8\r\n\r\n"));
+        CHECK(client_send_bytes(&c, "12345678", cut));
+        /* The same thread serves others meanwhile, in the same memory. */
+        for (int i = 0; i < 3; i++)
+            CHECK_REPLY(ask(port, "GET /fine HTTP/1.1\r\nHost: a\r\nX-User: user-another-with-a-long-name\r\n\r\n"), 200, "fine");
+        CHECK(client_send_bytes(&c, "12345678" + cut, 8 - cut));
+        CHECK_REPLY(client_read(&c), 200, "user-1");
+        client_close(&c);
+    }
+    hasty_app_free(app);
+    CHECK_INT(looked, 4 * 4);
+}
+
+TEST(a_view_kept_in_a_local_is_good_behind_pipelined_requests)
+{
+    hasty_app *app = keeping_app();
+    int port = check_serve(app);
+    client c = client_open(port);
+    CHECK(client_send(&c, "GET /fine HTTP/1.1\r\nHost: a\r\n\r\n"
+                          "POST / HTTP/1.1\r\nHost: a\r\nX-User: user-2\r\nContent-Length: 3\r\n\r\nabc"));
+    CHECK_REPLY(client_read(&c), 200, "fine");
+    CHECK_REPLY(client_read(&c), 200, "user-2");
+    client_close(&c);
+    hasty_app_free(app);
+    CHECK_INT(looked, 1);
+}
+
 CHECK_MAIN
