@@ -80,6 +80,8 @@ options! {
 #[derive(Clone, Debug)]
 pub struct Options {
     numbers: Vec<u64>,
+    /// Was max_connections set, and is not to follow the number of threads?
+    connections_set: bool,
     server_header: String,
     spool_directory: String,
 }
@@ -88,9 +90,9 @@ impl Options {
     /// All defaults.
     pub fn new() -> Options {
         let numbers = RULES.iter().map(|rule| rule.default).collect();
-        let mut options = Options { numbers, server_header: "hasty".to_owned(), spool_directory: String::new() };
+        let mut options = Options { numbers, connections_set: false, server_header: "hasty".to_owned(), spool_directory: String::new() };
         options.numbers[Key::Threads as usize] = default_threads();
-        options.numbers[Key::MaxConnections as usize] = default_connections();
+        options.numbers[Key::MaxConnections as usize] = default_connections(default_threads());
         options
     }
 
@@ -107,6 +109,10 @@ impl Options {
     /// Sets an option that is a number.
     pub fn set(&mut self, key: Key, value: u64) -> Result<()> {
         self.numbers[key as usize] = Options::checked(key, value)?;
+        self.connections_set |= key == Key::MaxConnections;
+        if key == Key::Threads && !self.connections_set {
+            self.numbers[Key::MaxConnections as usize] = default_connections(value);
+        }
         Ok(())
     }
 
@@ -201,9 +207,9 @@ fn default_threads() -> u64 {
 
 /// What RLIMIT_NOFILE allows, less a sixteenth (at least 32) for the files of the host, and two for each thread: one that streams
 /// an answer or reads a body has another descriptor for its socket.
-fn default_connections() -> u64 {
+fn default_connections(threads: u64) -> u64 {
     let files = crate::server::open_file_limit();
-    (files - files.min((files / 16).max(32) + 2 * default_threads())).clamp(1, RULES[Key::MaxConnections as usize].most)
+    (files - files.min((files / 16).max(32) + 2 * threads)).clamp(1, RULES[Key::MaxConnections as usize].most)
 }
 
 #[cfg(test)]

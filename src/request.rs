@@ -649,7 +649,9 @@ impl Request {
             head_len: self.head_len,
             body,
             is_whole: self.is_whole,
-            taken: self.taken + if has_body { 0 } else { self.body.len() as u64 },
+            taken: self.taken
+                + if has_body { 0 } else { self.body.len() as u64 }
+                + self.upload.borrow().as_ref().map_or(0, |upload| upload.read_bytes()),
             after_body: None,
             params: self.params.copy(),
             route: self.route,

@@ -174,6 +174,9 @@ impl Service {
             }
             return true;
         }
+        if outcome.is_err() && !response.is_streaming() && !response.is_deferred() {
+            response.keep_headers();
+        }
         self.settle(outcome, request, response);
         false
     }

@@ -97,6 +97,8 @@ impl Stream {
             }
             Ending::Length(left) if data.len() as u64 > left => {
                 let words = format!("{} bytes are more than the {left} that Content-Length leaves", data.len());
+                // The head may still be here, and the answers before it.
+                self.push(out)?;
                 self.broken = true;
                 self.fault = Some(words.clone());
                 return Err(Error::invalid(words));

@@ -198,6 +198,11 @@ impl Upload {
         self.awaits_continue
     }
 
+    /// How much was read.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read
+    }
+
     /// Is more of it left than is worth receiving when nobody reads it?
     pub(crate) fn is_much(&self, most: u64) -> bool {
         let left = match &self.framing {

@@ -734,7 +734,7 @@ impl Connection {
     fn go_on(&mut self, desk: &mut Desk, service: &Service, then: Then) -> bool {
         desk.used = then.used;
         match (&mut self.phase, then.skip) {
-            (Phase::Ending { linger }, _) => *linger |= then.last || !desk.input().is_empty(),
+            (Phase::Ending { linger }, skip) => *linger |= then.last || skip.is_some() || !desk.input().is_empty(),
             (Phase::Closed { .. }, _) => return false,
             (phase, Some(skip)) => {
                 self.slow = service.pace.begin(desk.now());

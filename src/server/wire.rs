@@ -103,10 +103,10 @@ struct Patience {
 }
 
 impl Patience {
-    /// Does each byte buy less time than was taken for it?
-    fn is_used_up(&self, pace: &Pace) -> bool {
-        let bought = self.bytes.saturating_mul(1000).checked_div(u64::from(pace.min_rate));
-        bought.is_some_and(|ms| self.waited > RATE_GRACE + Duration::from_millis(ms))
+    /// What is left of the time that each byte buys; None where there is no least rate.
+    fn left(&self, pace: &Pace) -> Option<Duration> {
+        let bought = self.bytes.saturating_mul(1000).checked_div(u64::from(pace.min_rate))?;
+        Some((RATE_GRACE + Duration::from_millis(bought)).saturating_sub(self.waited))
     }
 }
 
@@ -118,13 +118,14 @@ impl DirectWire {
             Readiness::Input => &mut self.input,
             Readiness::Output => &mut self.output,
         };
-        let most = (most_ms > 0).then(|| Duration::from_millis(u64::from(most_ms)));
+        let pause = (most_ms > 0).then(|| Duration::from_millis(u64::from(most_ms)));
+        let most = [pause, patience.left(&self.pace)].into_iter().flatten().min();
         let began = Instant::now();
         let waited = wait_ready(self.socket.as_fd(), readiness, most, Some(self.control.as_fd()));
         patience.waited += began.elapsed();
         match waited {
             Waited::Other => Err(STOPPED),
-            _ if patience.is_used_up(&self.pace) => Err(too_slow),
+            _ if patience.left(&self.pace).is_some_and(|left| left.is_zero()) => Err(too_slow),
             waited => Ok(waited == Waited::Ready),
         }
     }
