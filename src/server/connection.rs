@@ -186,6 +186,11 @@ impl Connection {
         matches!(self.phase, Phase::Uploading(_))
     }
 
+    /// Is the answer of the exchange that it waits for being made at this moment?
+    pub(super) fn is_being_answered(&self) -> bool {
+        matches!(&self.phase, Phase::Waiting(wait) if wait.exchange.is_answering())
+    }
+
     /// Answers that wait for the socket to take them.
     pub(super) fn unsent_mut(&mut self) -> Option<&mut Output> {
         self.unsent.as_deref_mut()
@@ -588,8 +593,7 @@ impl Connection {
         if waits && service.hooks.has_middleware(&desk.call.request) {
             // Middleware may keep views for the handler. They are to stay good while the body is waited for, without the large
             // buffer of a thread being waited with.
-            body_at -= desk.used;
-            desk.set_apart();
+            body_at -= desk.set_apart();
         }
         let ends_unread = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
         desk.call.request.set_ends_unread(ends_unread);
@@ -693,8 +697,12 @@ impl Connection {
         let Some(upload) = desk.call.request.take_upload() else { return false };
         let Unread { bytes, framing, awaits_continue, failure, read } = upload.into_unread();
         desk.call.request.note_taken(read);
-        desk.bytes_mut().truncate(body_at);
-        desk.bytes_mut().extend_from_slice(&bytes);
+        let request = &mut desk.call.request;
+        request.bytes_mut().truncate(body_at);
+        if request.has_views_out() && request.bytes_mut().capacity() < body_at + bytes.len() {
+            request.keep_bytes();
+        }
+        request.bytes_mut().extend_from_slice(&bytes);
         let skip = framing.map(|framing| Box::new(Skip::rest_of(framing)));
         let too_much = skip.as_ref().is_some_and(|skip| awaits_continue || skip.left > SKIPPED_BYTES + bytes.len() as u64);
         let last = failure.is_some() || too_much;
@@ -830,10 +838,11 @@ fn is_all_here(desk: &Desk, framing: Framing, body_at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handler::Handler;
+    use crate::handler::{Flow, Handler};
     use crate::hooks::Hooks;
     use crate::http::parser::work;
     use crate::options::Options;
+    use crate::prefix::Prefix;
     use crate::request::Request;
     use crate::response::Response;
     use crate::route::Route;
@@ -841,6 +850,10 @@ mod tests {
     use crate::server::Control;
 
     fn service(set: impl FnOnce(&mut Options)) -> Arc<Service> {
+        service_with(set, Hooks::default())
+    }
+
+    fn service_with(set: impl FnOnce(&mut Options), hooks: Hooks) -> Arc<Service> {
         let mut options = Options::new();
         set(&mut options);
         let mut router = Router::new();
@@ -852,7 +865,7 @@ mod tests {
             routes.push(Route::new(pattern, Vec::new(), std::ptr::null_mut()));
             handlers.push(Box::new(echo));
         }
-        Arc::new(Service::new(&options, router, routes, handlers, Hooks::default(), Arc::new(Control::new().unwrap())))
+        Arc::new(Service::new(&options, router, routes, handlers, hooks, Arc::new(Control::new().unwrap())))
     }
 
     /// A client and a connection without a socket between them.
@@ -953,6 +966,31 @@ mod tests {
             let answer = talk.say(&input[..at]) + &talk.say(&input[at..]);
             assert_eq!(strip(answer), whole, "cut at {at}");
             assert!(talk.connection.is_closed());
+        }
+    }
+
+    #[test]
+    fn with_middleware_it_is_the_same_wherever_the_input_is_cut_twice() {
+        let keeping = |request: &Request, _: &mut Response| {
+            request.set_local(b"key", Box::new(1));
+            Ok(Flow::Next)
+        };
+        let mut hooks = Hooks::default();
+        hooks.middleware.push((Prefix::new("/").unwrap(), Box::new(keeping)));
+        let service = service_with(|_| {}, hooks);
+        let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\
+                      POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\nGET /e HTTP/\
+                      POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n\
+                      POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast";
+        let strip = |text: String| text.split("Date: ").map(|part| part.get(29..).unwrap_or(part).to_owned()).collect::<Vec<_>>();
+        let whole = strip(Talk::new(Arc::clone(&service)).say(input));
+        assert_eq!(whole.len(), 5, "four answers: {whole:?}");
+        for first in 1..input.len() {
+            for second in (first + 1..input.len()).step_by(5) {
+                let mut talk = Talk::new(Arc::clone(&service));
+                let answer = talk.say(&input[..first]) + &talk.say(&input[first..second]) + &talk.say(&input[second..]);
+                assert_eq!(strip(answer), whole, "cut at {first} and {second}");
+            }
         }
     }
 

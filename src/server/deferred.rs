@@ -214,8 +214,7 @@ impl Deferred {
     }
 
     /// Lets the answer go; `end` is decided with it.
-    fn give(&self, out: Output, end: Option<End>) -> Result<()> {
-        let visit = self.visit()?;
+    fn give(&self, engine: &Engine, out: Output, end: Option<End>) -> Result<()> {
         {
             let mut state = self.state.lock();
             if matches!(state.stage, Stage::Closed | Stage::Answered) {
@@ -225,7 +224,7 @@ impl Deferred {
             state.stage = if end.is_some() { Stage::Answered } else { Stage::Streaming };
             state.end = end;
         }
-        visit.engine()?.attend(self.id);
+        engine.attend(self.id);
         Ok(())
     }
 
@@ -243,13 +242,13 @@ impl Deferred {
     /// Makes bytes of the answer, and lets them go. `settle` makes it complete first.
     fn answer(&self, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Result<()> {
         let visit = self.visit()?;
-        let service = &visit.engine()?.service;
+        let engine = visit.engine()?;
         self.decide()?;
-        match catch_unwind(AssertUnwindSafe(|| encode(service, call, settle))) {
-            Ok((out, end)) => self.give(out, Some(end)),
+        match catch_unwind(AssertUnwindSafe(|| encode(&engine.service, call, settle))) {
+            Ok((out, end)) => self.give(engine, out, Some(end)),
             Err(panic) => {
                 // Nobody else answers any more: the client is not left waiting.
-                let _ = self.give(Output::default(), Some(End { last: true, cut: true, reset: false }));
+                let _ = self.give(engine, Output::default(), Some(End { last: true, cut: true, reset: false }));
                 resume_unwind(panic)
             }
         }
@@ -399,6 +398,11 @@ impl Deferred {
         self.state.lock().stage != Stage::Open
     }
 
+    /// Is its answer being made by somebody who will bring it?
+    pub(super) fn is_answering(&self) -> bool {
+        self.state.lock().stage == Stage::Answering
+    }
+
     /// Would the half of its answer look like the whole?
     pub(super) fn ends_by_close(&self) -> bool {
         self.state.lock().ends_by_close
@@ -481,7 +485,8 @@ impl Wire for Queue {
     }
 
     fn send(&mut self, out: &mut Output) -> Result<()> {
-        self.0.give(std::mem::take(out), None)
+        let visit = self.0.visit()?;
+        self.0.give(visit.engine()?, std::mem::take(out), None)
     }
 
     fn receive(&mut self, _into: &mut [u8]) -> Result<usize> {

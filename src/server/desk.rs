@@ -108,12 +108,16 @@ impl Desk {
         kept
     }
 
-    /// Gives the present call a buffer of the size that it needs, if it has the thread's large one.
-    pub(super) fn set_apart(&mut self) {
-        if self.parked.is_none() {
-            let call = self.take_off();
-            self.put_on(call);
+    /// Gives the present call a buffer of the size that it needs, if it has the thread's large one. Gives by how many bytes what
+    /// is in it has moved down.
+    pub(super) fn set_apart(&mut self) -> usize {
+        if self.parked.is_some() {
+            return 0;
         }
+        let used = self.used;
+        let call = self.take_off();
+        self.put_on(call);
+        used
     }
 
     /// All input is used; the thread has its own call and buffer again.

@@ -378,32 +378,9 @@ impl Engine {
     /// An exchange has something for the connection that waits for it: it is sent here and now, as far as the socket takes it.
     /// What the client wants next is left to the threads that serve.
     pub(super) fn attend(&self, id: Id) {
-        let Claim::Mine(mut guard) = self.slab.claim(id, 0) else { return };
-        {
-            let now = clock::milliseconds();
-            let Tenant { socket, connection, counted, .. } = &mut *guard;
-            let Some(socket) = socket else { return guard.abandon() };
-            connection.collect(&self.service, now);
-            let sent = send_kept(socket.as_fd(), connection, self, now);
-            self.count_held(connection, counted);
-            if !connection.is_closed() && !self.register(id, &mut guard) {
-                guard.connection.break_off();
-            }
-            self.set_deadline(id, &guard);
-            let idle = guard.connection.unsent_mut().is_none() && !guard.connection.is_waiting();
-            // Its end as well: whoever is to hear of it may wait for a lock that the caller of this holds.
-            if sent == Sent::Enough || idle || guard.connection.has_news() {
-                guard.abandon();
-                return self.requeue(id);
-            }
-            match guard.release() {
-                None => {}
-                // What happened meanwhile, such as the client's end, is for a thread that serves.
-                Some(again) => {
-                    again.abandon();
-                    return self.requeue(id);
-                }
-            }
+        let Claim::Mine(guard) = self.slab.claim(id, 0) else { return };
+        if !self.deliver(id, guard) {
+            self.requeue(id);
         }
         if self.service.control.is_stopping() && self.crew.is_nobody() {
             // Whoever has closed all the others has passed this one by, while it was ours.
@@ -412,6 +389,31 @@ impl Engine {
                 self.close(id, guard);
             }
         }
+    }
+
+    /// Sends what an exchange has given, and lets the connection go. False: there is more to do, for a thread that serves.
+    fn deliver(&self, id: Id, mut guard: Guard<'_, Tenant>) -> bool {
+        let now = clock::milliseconds();
+        let Tenant { socket, connection, counted, .. } = &mut *guard;
+        let Some(socket) = socket else {
+            guard.abandon();
+            return true;
+        };
+        connection.collect(&self.service, now);
+        let sent = send_kept(socket.as_fd(), connection, self, now);
+        self.count_held(connection, counted);
+        if !connection.is_closed() && !self.register(id, &mut guard) {
+            guard.connection.break_off();
+        }
+        self.set_deadline(id, &guard);
+        let idle = guard.connection.unsent_mut().is_none() && !guard.connection.is_waiting();
+        // Its end as well: whoever is to hear of it may wait for a lock that the caller of this holds.
+        if sent == Sent::Enough || idle || guard.connection.has_news() {
+            guard.abandon();
+            return false;
+        }
+        // What happened meanwhile, such as the client's end, is for a thread that serves.
+        guard.release().map(Guard::abandon).is_none()
     }
 
     /// Tells exchanges what has happened to them.

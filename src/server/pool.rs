@@ -211,6 +211,10 @@ impl Engine {
     fn close_all(&self) {
         self.listeners.write().clear();
         self.slab.for_each_free(|id, mut guard| {
+            if guard.connection.is_being_answered() {
+                // Whoever brings the answer closes it.
+                return guard.abandon();
+            }
             self.dismiss(&mut guard);
             self.close(id, guard);
         });

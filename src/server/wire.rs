@@ -95,18 +95,23 @@ struct DirectWire {
     output: Patience,
 }
 
-/// How long was waited for a client, and what came of it.
-#[derive(Default)]
+/// How long a client may still be waited for at the least rate; each byte buys some, but no more is saved up than the longest
+/// pause, as in `Pace`.
 struct Patience {
-    waited: Duration,
-    bytes: u64,
+    left: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { left: RATE_GRACE }
+    }
 }
 
 impl Patience {
-    /// What is left of the time that each byte buys; None where there is no least rate.
-    fn left(&self, pace: &Pace) -> Option<Duration> {
-        let bought = self.bytes.saturating_mul(1000).checked_div(u64::from(pace.min_rate))?;
-        Some((RATE_GRACE + Duration::from_millis(bought)).saturating_sub(self.waited))
+    fn moved(&mut self, bytes: usize, pause_ms: u32, pace: &Pace) {
+        let bought = (bytes as u64).saturating_mul(1000).checked_div(u64::from(pace.min_rate)).unwrap_or(0);
+        let most = Duration::from_millis(u64::from(pause_ms)).max(RATE_GRACE);
+        self.left = (self.left + Duration::from_millis(bought.min(most.as_millis() as u64))).min(most);
     }
 }
 
@@ -119,13 +124,14 @@ impl DirectWire {
             Readiness::Output => &mut self.output,
         };
         let pause = (most_ms > 0).then(|| Duration::from_millis(u64::from(most_ms)));
-        let most = [pause, patience.left(&self.pace)].into_iter().flatten().min();
+        let rated = (self.pace.min_rate > 0).then_some(patience.left);
+        let most = [pause, rated].into_iter().flatten().min();
         let began = Instant::now();
         let waited = wait_ready(self.socket.as_fd(), readiness, most, Some(self.control.as_fd()));
-        patience.waited += began.elapsed();
+        patience.left = patience.left.saturating_sub(began.elapsed());
         match waited {
             Waited::Other => Err(STOPPED),
-            _ if patience.left(&self.pace).is_some_and(|left| left.is_zero()) => Err(too_slow),
+            _ if rated.is_some() && patience.left.is_zero() => Err(too_slow),
             waited => Ok(waited == Waited::Ready),
         }
     }
@@ -142,7 +148,7 @@ impl Wire for DirectWire {
             let before = out.sent();
             let sent = send_output(self.socket.as_fd(), out).map_err(|_| GONE)?;
             let count = out.sent() - before;
-            self.output.bytes += count as u64;
+            self.output.moved(count, self.pace.write_ms, &self.pace);
             match sent {
                 Sent::All => {
                     out.clear();
@@ -160,7 +166,7 @@ impl Wire for DirectWire {
         loop {
             match (&*SockRef::from(&self.socket)).read(into) {
                 Ok(count) => {
-                    self.input.bytes += count as u64;
+                    self.input.moved(count, self.pace.body_ms, &self.pace);
                     return Ok(count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -367,6 +367,8 @@ static int thread_count(void)
 
 TEST(threads_is_the_number_of_threads_and_a_standby)
 {
+    /* Threads that were joined leave /proc a moment later. */
+    CHECK(AWAIT(thread_count() == 1));
     int before = thread_count();
     for (uint32_t threads = 1; threads <= 4; threads++) {
         hasty_options options = {.size = sizeof options, .threads = threads};
@@ -388,6 +390,8 @@ static void *runs(void *app)
 
 TEST(without_threads_only_those_that_run_it_serve)
 {
+    /* Threads that were joined leave /proc a moment later. */
+    CHECK(AWAIT(thread_count() == 1));
     int before = thread_count();
     hasty_options options = {.size = sizeof options, .threads = HASTY_NONE};
     hasty_app *app = check_app(&options);
