@@ -59,7 +59,22 @@ enum Content {
     /// With a NUL behind it.
     Memory(Vec<u8>),
     /// In a file that is gone with this, and its path for C. It is not kept open: a form may have many files, and a process not.
-    Spooled(TempPath, CString),
+    Spooled(Spool, CString),
+}
+
+/// A temporary file that is gone with this, unless this is gone in a fork of the process that made it.
+#[derive(Debug)]
+struct Spool {
+    path: TempPath,
+    process: u32,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            self.path.disable_cleanup(true);
+        }
+    }
 }
 
 /// Makes a form of a body that arrives in pieces.
@@ -269,7 +284,7 @@ impl FormRules {
         let file = self.written(spool.into_inner().map_err(io::IntoInnerError::into_error))?;
         let path = file.into_temp_path();
         let text = self.written(CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from))?;
-        Ok(Content::Spooled(path, text))
+        Ok(Content::Spooled(Spool { path, process: std::process::id() }, text))
     }
 
     fn written<T>(&self, outcome: io::Result<T>) -> Result<T> {
@@ -357,7 +372,7 @@ impl FilePart {
         match &self.content {
             Content::Memory(bytes) => copy.write_all(&bytes[..bytes.len() - 1])?,
             // From file to file: the kernel copies, or shares what it can.
-            Content::Spooled(spool, _) => drop(io::copy(&mut File::open(spool)?, copy.as_file_mut())?),
+            Content::Spooled(spool, _) => drop(io::copy(&mut File::open(&spool.path)?, copy.as_file_mut())?),
         }
         copy.persist(path).map(drop).map_err(|failed| failed.error)
     }
@@ -366,7 +381,7 @@ impl FilePart {
     fn memory_bytes(&self) -> usize {
         let content = match &self.content {
             Content::Memory(bytes) => bytes.capacity(),
-            Content::Spooled(path, text) => path.as_os_str().len() + text.as_bytes().len(),
+            Content::Spooled(spool, text) => spool.path.as_os_str().len() + text.as_bytes().len(),
         };
         content + text_bytes(&self.name, &self.filename, self.content_type.as_deref())
     }
