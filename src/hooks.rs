@@ -29,10 +29,14 @@ pub(crate) struct Hooks {
 
 struct Limit {
     prefix: Prefix,
-    buckets: RateLimit,
-    /// Decides instead.
-    allow: Option<Box<dyn Allow>>,
-    per_minute: u32,
+    judge: Judge,
+}
+
+/// Who decides whether an address asks too often.
+enum Judge {
+    Buckets(RateLimit),
+    /// Somebody else; who is refused is told to come again at this rate.
+    Hook(Box<dyn Allow>, u32),
 }
 
 /// A field of every answer.
@@ -70,7 +74,8 @@ impl Hooks {
     /// Takes `allow` only where it succeeds.
     pub(crate) fn add_limit(&mut self, prefix: Prefix, per_minute: u32, burst: u32, allow: &mut Option<Box<dyn Allow>>) -> Result<()> {
         let buckets = RateLimit::new(per_minute, burst)?;
-        self.limits.push(Limit { prefix, buckets, allow: allow.take(), per_minute });
+        let judge = allow.take().map_or(Judge::Buckets(buckets), |allow| Judge::Hook(allow, per_minute));
+        self.limits.push(Limit { prefix, judge });
         Ok(())
     }
 
@@ -230,16 +235,16 @@ fn only_origin(request: &Request) -> Option<Text<'_>> {
 impl Limit {
     /// None: allowed, by somebody who says no more.
     fn take(&self, request: &Request, now_ms: u64) -> Option<Verdict> {
-        let ip = match request.peer() {
-            Peer::Ip(ip) => Some(ip),
-            Peer::Unix => None,
+        let (allow, per_minute) = match (&self.judge, request.peer()) {
+            (Judge::Buckets(buckets), Peer::Ip(ip)) => return Some(buckets.take(Some(ip), now_ms)),
+            (Judge::Buckets(buckets), Peer::Unix) => return Some(buckets.take(None, now_ms)),
+            (Judge::Hook(allow, per_minute), _) => (allow, *per_minute),
         };
-        let Some(allow) = &self.allow else { return Some(self.buckets.take(ip, now_ms)) };
         if allow.allow(request.remote_address()) {
             return None;
         }
-        let next_s = u64::from(60u32.div_ceil(self.per_minute));
-        Some(Verdict { allowed: false, limit: self.per_minute, remaining: 0, reset_s: next_s, retry_after_s: next_s })
+        let next_s = u64::from(60u32.div_ceil(per_minute));
+        Some(Verdict { allowed: false, limit: per_minute, remaining: 0, reset_s: next_s, retry_after_s: next_s })
     }
 }
 

@@ -516,7 +516,7 @@ impl Request {
     fn ends_now(&self) -> bool {
         match &*self.upload.borrow() {
             Some(upload) => upload.is_much(SKIPPED_BYTES),
-            None => self.ends_unread && !self.is_whole,
+            None => self.leaves_body(),
         }
     }
 
@@ -524,8 +524,13 @@ impl Request {
     pub(crate) fn note_answered(&self) -> bool {
         match &mut *self.upload.borrow_mut() {
             Some(upload) => upload.note_answered(),
-            None => self.ends_unread && !self.is_whole,
+            None => self.leaves_body(),
         }
+    }
+
+    /// Is there a body that was not received, and is not worth it?
+    fn leaves_body(&self) -> bool {
+        self.ends_unread && !self.is_whole
     }
 
     /// Was it a preflight that the library has answered?

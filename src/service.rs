@@ -233,7 +233,7 @@ impl Service {
     }
 
     /// Makes what a handler has left an answer that can be sent.
-    fn settle(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
+    pub(crate) fn settle(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
         if outcome.is_ok() && response.is_plain() && !request.form_was_read() {
             return;
         }
@@ -274,11 +274,6 @@ impl Service {
         if error.kind() != Kind::Closed {
             self.log(Level::Error, || format!("{request:?}: {what}: {error}"));
         }
-    }
-
-    /// What `settle` does for the handler's answer, for one that was deferred.
-    pub(crate) fn settle_deferred(&self, request: &Request, response: &mut Response) {
-        self.settle(Ok(()), request, response);
     }
 
     /// Decides what of a file is sent; the client may have asked for what there is not.

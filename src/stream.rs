@@ -42,7 +42,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(ending: Ending, last: bool, wire: Box<dyn Wire>, encoder: Option<Encoder>) -> Stream {
-        Stream { ending, wire, encoder, coded: Vec::new(), last: last || ending == Ending::Close, broken: false, fault: None, written: 0 }
+        Stream { ending, wire, encoder, coded: Vec::new(), last, broken: false, fault: None, written: 0 }
     }
 
     /// From now on it goes by another wire.

@@ -451,13 +451,28 @@ pub unsafe extern "C" fn hasty_app_use(
 ) -> hasty_status {
     let user_data = UserData::new(user_data, drop);
     guard(|| {
-        // SAFETY: the caller vouches for a live `app`.
-        let app = unsafe { handle::borrow(app.cast_const()) }?;
-        // SAFETY: the caller vouches for a NUL-terminated `prefix`.
-        let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
-        let function = handler.ok_or_else(|| handle::null("handler"))?;
-        app.app.middleware(prefix, Box::new(CHandler { function, user_data }))
+        // SAFETY: the caller vouches for `app` and `prefix`.
+        let (app, prefix, handler) = unsafe { around(app, prefix, handler, user_data) }?;
+        app.middleware(prefix, Box::new(handler))
     })
+}
+
+/// What is common to those that run around the routes.
+///
+/// # Safety
+/// `app` is NULL or live, and `prefix` is NULL or NUL-terminated, both during `'a`.
+unsafe fn around<'a>(
+    app: *mut hasty_app,
+    prefix: *const c_char,
+    handler: hasty_handler,
+    user_data: UserData,
+) -> Result<(&'a App, &'a str, CHandler)> {
+    // SAFETY: the caller vouches for a live `app`.
+    let app = unsafe { handle::borrow(app.cast_const()) }?;
+    // SAFETY: the caller vouches for a NUL-terminated `prefix`.
+    let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
+    let function = handler.ok_or_else(|| handle::null("handler"))?;
+    Ok((&app.app, prefix, CHandler { function, user_data }))
 }
 
 /// Runs `handler` after those of the routes, for every answer at `prefix` and below, in the reverse order of registration.
@@ -485,12 +500,9 @@ pub unsafe extern "C" fn hasty_app_after(
 ) -> hasty_status {
     let user_data = UserData::new(user_data, drop);
     guard(|| {
-        // SAFETY: the caller vouches for a live `app`.
-        let app = unsafe { handle::borrow(app.cast_const()) }?;
-        // SAFETY: the caller vouches for a NUL-terminated `prefix`.
-        let prefix = unsafe { handle::utf8(prefix, "prefix") }?;
-        let function = handler.ok_or_else(|| handle::null("handler"))?;
-        app.app.after(prefix, Box::new(CHandler { function, user_data }))
+        // SAFETY: the caller vouches for `app` and `prefix`.
+        let (app, prefix, handler) = unsafe { around(app, prefix, handler, user_data) }?;
+        app.after(prefix, Box::new(handler))
     })
 }
 

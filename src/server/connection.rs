@@ -5,7 +5,7 @@
 //! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
 
 use super::answer::{self, Clock};
-use super::deferred::{Closing, Collected, Deferred};
+use super::deferred::{Closing, Collected, Deferred, End};
 use super::desk::Desk;
 use super::incoming::{Fault, Incoming, Skip};
 use super::pace::{LINGER_MOST_MS, LINGER_MS, Pace, after, earlier, patient};
@@ -424,7 +424,7 @@ impl Connection {
         }
         if let Some(end) = end {
             self.cut_resets = end.reset;
-            self.end_wait(end.last, end.cut, end.reset, now, service);
+            self.end_wait(end, now, service);
         }
     }
 
@@ -440,32 +440,27 @@ impl Connection {
     }
 
     /// The exchange has answered; the connection goes on to what follows, or ends.
-    fn end_wait(&mut self, last: bool, cut: bool, reset: bool, now: u32, service: &Service) {
+    fn end_wait(&mut self, End { last, cut, reset }: End, now: u32, service: &Service) {
         let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
-        self.left = Some(Arc::clone(&wait.exchange));
+        let Wait { exchange, keep_alive, then, .. } = *wait;
+        self.left = Some(exchange);
         self.served += 1;
-        if cut && self.unsent.is_none() {
-            return self.end_with(Phase::Closed { reset });
-        }
-        if cut {
-            // What was written before it failed still leaves.
-            self.resets_at_end = reset;
-            self.phase = Phase::Ending { linger: true };
-            self.saved = None;
-            self.unfed = false;
-            return;
-        }
         if self.unsent.is_none() {
+            if cut {
+                return self.end_with(Phase::Closed { reset });
+            }
             self.since = now;
         }
-        if last || wait.then.last || !wait.keep_alive {
+        if cut || last || then.last || !keep_alive {
+            // What was written before it failed still leaves.
+            self.resets_at_end = cut && reset;
             self.phase = Phase::Ending { linger: true };
             self.saved = None;
             self.unfed = false;
             return;
         }
         self.unfed = self.saved.is_some();
-        if let Some(skip) = wait.then.skip {
+        if let Some(skip) = then.skip {
             self.slow = service.pace.begin(now);
             self.phase = Phase::Skipping(skip);
         }
@@ -496,7 +491,7 @@ impl Connection {
         let mut bytes = Output::default();
         answer::write(service, &mut call, &mut bytes, &mut Clock::new(), true);
         self.take_bytes(bytes, service, now);
-        self.end_wait(true, false, false, now, service);
+        self.end_wait(End { last: true, cut: false, reset: false }, now, service);
     }
 
     /// The client has ended its side. Its exchange hears of it; an answer is still tried.
@@ -793,7 +788,7 @@ impl Connection {
     fn finish(&mut self, desk: &mut Desk, service: &Service, last: bool) {
         self.served += 1;
         let call = &mut *desk.call;
-        let last = last || call.request.is_last() || service.control.is_ending() || call.response.wants_close();
+        let last = last || call.request.is_last() || service.control.is_ending();
         let keep_alive = call.request.head().keep_alive;
         if call.response.is_streaming() {
             return self.finish_stream(desk, service, last);

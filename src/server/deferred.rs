@@ -306,7 +306,7 @@ impl Deferred {
 impl Debt for Deferred {
     fn finish(&self, mut call: Box<Call>) -> Result<()> {
         self.fall_silent();
-        self.answer(&mut call, |service, request, response| service.settle_deferred(request, response))
+        self.answer(&mut call, |service, request, response| service.settle(Ok(()), request, response))
     }
 
     fn abandon(&self, mut call: Box<Call>) {

@@ -241,7 +241,9 @@ impl<'e> Worker<'e> {
         let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk } = self;
         let socket = socket.as_fd();
-        connection.collect(&engine.service, desk.now());
+        if connection.is_waiting() {
+            connection.collect(&engine.service, desk.now());
+        }
         let mut sent = send_kept(socket, connection, engine, desk.now());
         let mut received = 0;
         loop {
