@@ -38,6 +38,24 @@ const DISPOSITIONS: &[&[u8]] = &[
     b"form-data; name=\"a name of more than thirty characters\"",
     b"form-data; name=\"\xc3\xa4\xff\"",
 ];
+/// Other words for targets: of the same handlers, of others, and of none.
+const TARGETS: &[&[u8]] = &[
+    b"/%66orm",
+    b"http://a/form",
+    b"/%2Fform",
+    b"/form/",
+    b"//form",
+    b"/form%00",
+    b"/form%",
+    b"/r%65ad?3",
+    b"/read/?0",
+    b"//sip",
+    b"http://a?2",
+    b"/",
+    b"*",
+];
+/// The handlers answer any method, and most answers do not depend on it.
+const METHODS: &[&[u8]] = &[b"PUT", b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"X"];
 /// The first ones are good ones.
 const PART_FIELDS: &[&[u8]] = &[
     b"content-type:image/png; a=\"b\"",
@@ -169,11 +187,18 @@ fn piece(random: &mut Random, boundary: &[u8]) -> Vec<u8> {
     piece.iter().flat_map(|&b| if b == b'~' { boundary.to_vec() } else { vec![b] }).collect()
 }
 
-/// A request that is framed as it must be.
+/// A request that is framed as it must be, unless it says HTTP/1.0 and has chunks.
 fn message(random: &mut Random, target: &[u8], fields: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut bytes = [b"POST ", target, b" HTTP/1.1\r\nHost: a\r\n", fields].concat();
+    let target = if random.one_in(12) { random.pick(TARGETS) } else { target };
+    let method = match target {
+        b"*" => b"OPTIONS",
+        _ if random.one_in(12) => random.pick(METHODS),
+        _ => b"POST",
+    };
+    let version: &[u8] = if random.one_in(30) { b"1.0\r\nConnection: keep-alive" } else { b"1.1" };
+    let mut bytes = [method, b" ", target, b" HTTP/", version, b"\r\nHost: a\r\n", fields].concat();
     if random.one_in(12) {
-        bytes.extend_from_slice(b"Expect: 100-continue\r\n");
+        bytes.extend_from_slice(if random.one_in(4) { b"Expect: 100-continue, x\r\n" } else { b"Expect: 100-continue\r\n" });
     }
     if random.one_in(20) {
         bytes.extend_from_slice(b"Connection: close\r\n");

@@ -8,6 +8,12 @@ impl Random {
         Random(seed)
     }
 
+    /// The one of this number: their sequences have nothing to do with each other.
+    pub fn numbered(seed: u64, number: u64) -> Random {
+        let mut numbers = Random(number);
+        Random(seed ^ numbers.next())
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
