@@ -786,6 +786,8 @@ hasty_status hasty_app_set_option(struct hasty_app *app,
  *
  * There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's, and `body`: with "buffer", the default, the
  * handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
+ * `dispatch` is "pool", the default, or "caller": the handler runs in a thread of yours, one that calls `hasty_app_poll()`.
+ * Everything up to it goes on in the app's own threads, only middleware runs where the handler does.
  *
  * Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
  * `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -819,6 +821,8 @@ hasty_status hasty_app_option_to(const struct hasty_app *app, const char *key, s
 
 /**
  * Adds `handler` for `method` and `pattern`.
+ *
+ * A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`.
  *
  * `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
  * or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
@@ -1139,6 +1143,21 @@ hasty_status hasty_app_on_thread(struct hasty_app *app,
                                  hasty_drop drop);
 
 /**
+ * Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
+ *
+ * The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
+ * wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has been in `hasty_app_poll()` or its
+ * like, null if none ever was. It is answered by the app's own threads, also while yours is busy.
+ *
+ * Errors: as `hasty_app_route()`.
+ *
+ * # Safety
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated.
+ */
+hasty_status hasty_app_health(struct hasty_app *app,
+                              const char *pattern);
+
+/**
  * Listens on a TCP port, at once; connections are accepted from start on. May be repeated.
  *
  * `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" is every IPv4 address, "::" every address
@@ -1248,6 +1267,72 @@ void hasty_app_stop(struct hasty_app *app);
  */
 hasty_status hasty_app_wait(struct hasty_app *app,
                             int32_t timeout_ms);
+
+/**
+ * Returns a descriptor that is readable exactly while there is something for `hasty_app_poll()` or its like to do, and from the
+ * stop on; -1 on failure, see `hasty_last_error()`.
+ *
+ * It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
+ * start, too. Neither read nor close it: it is the app's, until free.
+ *
+ * Threads: any.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+int32_t hasty_app_fd(const struct hasty_app *app);
+
+/**
+ * Runs handlers of routes with `dispatch = caller` on this thread.
+ *
+ * It runs those whose requests wait, `max_requests` of them at most, and returns; if none waits, it waits for one. With
+ * `threads` none it does the app's other work as well: accepting, receiving, all other routes, time-outs.
+ *
+ * `*served` is how many handlers ran.
+ *
+ * Errors: `HASTY_ERR_TIMEOUT` if no request came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
+ * once the app has stopped; `HASTY_ERR_INVALID` if `max_requests` is 0; `HASTY_ERR_STATE` before start, inside a callback of the
+ * app, and for an app whose requests are taken by `hasty_app_next()` or slots; `HASTY_ERR_NULL`.
+ *
+ * Threads: any, also several.
+ *
+ * # Safety
+ * `app` is NULL or live; `served` is NULL or writable.
+ */
+hasty_status hasty_app_poll(struct hasty_app *app,
+                            uint32_t max_requests,
+                            int32_t timeout_ms,
+                            uint32_t *served);
+
+/**
+ * Takes a request of a route with `dispatch = caller`, or waits for one. `hasty_request_route()` and `hasty_request_user_data()`
+ * tell which route it is.
+ *
+ * Its middleware runs here; its handler does not. With `threads` none this does the app's other work as well.
+ *
+ * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
+ *
+ * Errors: as `hasty_app_poll()`.
+ *
+ * Threads: any, also several.
+ *
+ * # Safety
+ * `app` is NULL or live; `out` is NULL or writable.
+ */
+hasty_status hasty_app_next(struct hasty_app *app,
+                            int32_t timeout_ms,
+                            struct hasty_exchange **out);
+
+/**
+ * Ends a call of `hasty_app_poll()`, `hasty_app_next()` or `hasty_slot_wait()` that waits, with `HASTY_ERR_TIMEOUT`; or the next one
+ * that would wait.
+ *
+ * Threads: any, also signal handlers. Nothing happens for NULL.
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+void hasty_app_wake(struct hasty_app *app);
 
 /**
  * Writes a record as one line of an access log, without line end.

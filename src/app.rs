@@ -3,7 +3,9 @@
 use crate::access::AccessLog;
 use crate::cors::{Cors, CorsOptions};
 use crate::error::{Error, Kind, Result, Shown};
+use crate::exchange::Exchange;
 use crate::handler::{Allow, ErrorHandler, Handler, Log, Middleware, Notify};
+use crate::health::Health;
 use crate::hooks::Hooks;
 use crate::options::{Key, Options, parse_number};
 use crate::prefix::Prefix;
@@ -11,14 +13,14 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::route::Route;
 use crate::router::Router;
-use crate::server::{Control, Engine, Listener, Watch};
+use crate::server::{CallerQueue, Control, Engine, Listener, Watch};
 use crate::service::Service;
 use crate::static_files::{Memory, Mount, StaticFiles, StaticOptions};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -46,7 +48,10 @@ pub struct App {
     setup: Mutex<Option<Setup>>,
     options: Mutex<Options>,
     control: Arc<Control>,
+    callers: Arc<CallerQueue>,
     engine: OnceCell<Arc<Engine>>,
+    /// The same, for what tells how the app is.
+    known_engine: Arc<OnceCell<Weak<Engine>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// The first TCP listener's.
     port: OnceCell<u16>,
@@ -67,7 +72,9 @@ impl Setup {
     /// Keeps what the router knows by a number.
     fn add(&mut self, index: usize, pattern: &str, handler: Box<dyn Handler>) {
         let param_names = self.router.route(index).param_names().to_vec();
-        self.routes.push(Route::new(pattern, param_names, handler.user_data()));
+        let mut route = Route::new(pattern, param_names, handler.user_data());
+        route.is_for_caller = handler.is_for_caller();
+        self.routes.push(route);
         self.handlers.push(handler);
     }
 }
@@ -91,7 +98,9 @@ impl App {
             setup: Mutex::new(Some(setup)),
             options: Mutex::new(options),
             control: Arc::new(control),
+            callers: Arc::default(),
             engine: OnceCell::new(),
+            known_engine: Arc::default(),
             threads: Mutex::default(),
             port: OnceCell::new(),
         })
@@ -160,7 +169,7 @@ impl App {
     }
 
     /// Sets an option of one route, named by the words it was registered with: `body` (`buffer`, or `stream`: the handler reads
-    /// it itself), `max_body_bytes`, `exchange_timeout_ms`.
+    /// it itself), `dispatch` (`pool`, or `caller`: requests wait for `poll` or `next`), `max_body_bytes`, `exchange_timeout_ms`.
     pub fn set_route_option(&self, method: &str, pattern: &str, name: &str, value: &str) -> Result<()> {
         self.with_setup(|setup| {
             let Some(index) = setup.router.lookup(method, pattern) else {
@@ -169,7 +178,22 @@ impl App {
             };
             let route = &mut setup.routes[index];
             match name {
-                "body" => route.streams_body = parse_body(value)?,
+                "body" => {
+                    let streams = parse_word(name, value, ["buffer", "stream"])? == 1;
+                    refuse_stream_for_caller(streams, route.is_for_caller)?;
+                    route.streams_body = streams;
+                }
+                "dispatch" => {
+                    let for_caller = parse_word(name, value, ["pool", "caller"])? == 1;
+                    refuse_stream_for_caller(route.streams_body, for_caller)?;
+                    if !for_caller && setup.handlers[index].is_for_caller() {
+                        return Err(Error::fixed(
+                            Kind::Invalid,
+                            "route option dispatch = \"pool\": this route has no handler for the pool to run",
+                        ));
+                    }
+                    route.is_for_caller = for_caller;
+                }
                 "max_body_bytes" => route.max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(name, value)?)?),
                 "exchange_timeout_ms" => {
                     let ms = Options::checked(Key::ExchangeTimeoutMs, parse_number(name, value)?)?;
@@ -177,7 +201,7 @@ impl App {
                 }
                 _ => {
                     let words = format!(
-                        "there is no route option \"{}\"; there are body, max_body_bytes, exchange_timeout_ms",
+                        "there is no route option \"{}\"; there are dispatch, body, max_body_bytes, exchange_timeout_ms",
                         Shown(name.as_bytes())
                     );
                     return Err(Error::new(Kind::NotFound, words));
@@ -212,6 +236,11 @@ impl App {
     /// Lets pages of other origins read the answers below `prefix`. Of several policies the one of the longest prefix applies.
     pub fn cors(&self, prefix: &str, policy: &CorsOptions) -> Result<()> {
         self.with_setup(|setup| setup.hooks.add_cors(Prefix::new(prefix)?, Cors::new(policy)?))
+    }
+
+    /// Answers GET at `pattern` with how the app is, as JSON; with 503 while it drains.
+    pub fn health(&self, pattern: &str) -> Result<()> {
+        self.route("GET", pattern, Box::new(Health::new(&self.known_engine)))
     }
 
     /// Lets each address ask `per_minute` times a minute below `prefix`, `burst` times at once (0: as many); more is 429. With
@@ -338,10 +367,19 @@ impl App {
         let Some(setup) = place.take() else { return Ok(()) };
         let options = self.options.lock().clone();
         setup.memory.set_fresh_ms(options.get(Key::CacheMs));
-        let service = Service::new(&options, setup.router, setup.routes, setup.handlers, setup.hooks, Arc::clone(&self.control));
+        let service = Service::new(
+            &options,
+            setup.router,
+            setup.routes,
+            setup.handlers,
+            setup.hooks,
+            Arc::clone(&self.callers),
+            Arc::clone(&self.control),
+        );
         let engine = Arc::new(Engine::new(watch, service, &options, setup.listeners));
         let count = usize::try_from(options.get(Key::Threads)).unwrap_or(usize::MAX);
         let engine = self.engine.get_or_init(|| engine);
+        let _ = self.known_engine.set(Arc::downgrade(engine));
         *self.threads.lock() = engine.spawn(count)?;
         Ok(())
     }
@@ -357,6 +395,44 @@ impl App {
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// A descriptor that is readable exactly while there is something for `poll` or `next` to do, and from the stop on. It is for
+    /// `poll(2)` and its like, and lives as long as the app.
+    pub fn fd(&self) -> Result<BorrowedFd<'_>> {
+        self.refuse_fork()?;
+        self.callers.descriptor(&self.control)
+    }
+
+    /// Runs at most so many handlers of routes with `dispatch = caller` on this thread, once there are requests for them; gives how
+    /// many. None is without end. `Timeout`: none has come, or somebody called `wake`. `Closed`: the app has stopped.
+    pub fn poll(&self, most: usize, timeout: Option<Duration>) -> Result<usize> {
+        if most == 0 {
+            return Err(Error::fixed(Kind::Invalid, "poll of at most 0 requests: it must be at least 1"));
+        }
+        self.engine_to_work_for()?.poll(most, end_of(timeout))
+    }
+
+    /// Gives a request of a route with `dispatch = caller`, once there is one. None is without end. Errors as of `poll`.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Exchange> {
+        self.engine_to_work_for()?.next(end_of(timeout))
+    }
+
+    /// Ends a `poll` or `next` that waits, or the next one that would. Also from signal handlers.
+    pub fn wake(&self) {
+        if !self.control.is_forked() {
+            self.callers.wake();
+        }
+    }
+
+    fn engine_to_work_for(&self) -> Result<Arc<Engine>> {
+        self.refuse_fork()?;
+        match self.engine.get() {
+            Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot wait for its requests")),
+            Some(engine) => Ok(Arc::clone(engine)),
+            None if self.control.is_stopping() => Err(Error::fixed(Kind::Closed, "the app was stopped before it was started")),
+            None => Err(Error::state("the app was not started")),
         }
     }
 
@@ -423,12 +499,19 @@ impl Drop for App {
     }
 }
 
-/// Does the handler read the body itself?
-fn parse_body(value: &str) -> Result<bool> {
-    match value {
-        "stream" => Ok(true),
-        "buffer" => Ok(false),
-        _ => Err(Error::invalid(format!("route option body = \"{}\" is neither buffer nor stream", Shown(value.as_bytes())))),
+/// Which of the words an option may be it is.
+fn parse_word<const N: usize>(name: &str, value: &str, words: [&str; N]) -> Result<usize> {
+    words.iter().position(|&word| word == value).ok_or_else(|| {
+        let words = words.join(", ");
+        Error::invalid(format!("route option {name} = \"{}\" is none of {words}", Shown(value.as_bytes())))
+    })
+}
+
+/// A request that waits for a thread of the host's does so un-owned, with its whole body.
+fn refuse_stream_for_caller(streams_body: bool, is_for_caller: bool) -> Result<()> {
+    match streams_body && is_for_caller {
+        true => Err(Error::fixed(Kind::Invalid, "a route cannot have both body = stream and dispatch = caller")),
+        false => Ok(()),
     }
 }
 

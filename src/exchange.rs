@@ -11,14 +11,21 @@ pub type Notice = Box<dyn FnOnce() + Send>;
 
 /// Whoever owes an answer, as its exchange knows it.
 pub(crate) trait Debt: Send + Sync {
-    /// Sends the answer, or the end of the stream. Closed: nobody waits for it any more.
-    fn finish(&self, call: Box<Call>) -> Result<()>;
+    /// Sends the answer, or the end of the stream, as whoever made it has succeeded or failed. Closed: nobody waits for it any
+    /// more.
+    fn finish(&self, call: Box<Call>, outcome: Result<()>) -> Result<()>;
 
     /// Nobody is going to answer.
     fn abandon(&self, call: Box<Call>);
 
     /// Does the client still wait?
     fn is_alive(&self) -> bool;
+
+    /// Can it still be answered? A client that has ended its side may still read.
+    fn is_open(&self) -> bool;
+
+    /// Is it lent to a handler, in a thread of the host's? Then its writes wait for the client, and it may be deferred.
+    fn lend(&self, lent: bool);
 
     /// Calls `notice` once the client has gone; at once if it has.
     fn on_close(&self, notice: Notice);
@@ -86,7 +93,7 @@ impl Exchange {
     /// Sends the answer, or the end of what was written. It does not wait for the client. `Closed`: nobody waited for it any more.
     pub fn finish(mut self) -> Result<()> {
         match self.call.take() {
-            Some(call) => self.debt.finish(call),
+            Some(call) => self.debt.finish(call, Ok(())),
             None => Ok(()),
         }
     }
@@ -94,6 +101,16 @@ impl Exchange {
     /// Does the client still wait? No longer once it has ended its side, was answered by a time-out, or the app has stopped.
     pub fn is_alive(&self) -> bool {
         self.debt.is_alive()
+    }
+
+    /// Can it still be answered?
+    pub(crate) fn is_open(&self) -> bool {
+        self.debt.is_open()
+    }
+
+    /// The call, and who owes its answer.
+    pub(crate) fn take_apart(mut self) -> Option<(Box<Call>, Arc<dyn Debt>)> {
+        Some((self.call.take()?, Arc::clone(&self.debt)))
     }
 
     /// Who owes the answer; a notice that is called at once may end the exchange, and this outlives it.

@@ -17,6 +17,11 @@ pub trait Handler: Send + Sync + 'static {
     fn user_data(&self) -> *mut c_void {
         std::ptr::null_mut()
     }
+
+    /// Are the requests of its route left to the host's own threads?
+    fn is_for_caller(&self) -> bool {
+        false
+    }
 }
 
 impl<F> Handler for F

@@ -34,6 +34,7 @@ mod file;
 mod ffi;
 mod form;
 mod handler;
+mod health;
 mod hooks;
 pub mod http;
 pub mod json;
@@ -50,6 +51,7 @@ mod server;
 mod service;
 mod static_files;
 mod stream;
+mod tally;
 mod text;
 mod upload;
 

@@ -72,6 +72,8 @@ options! {
     Compress "compress" = 1, at most 1;
     /// Bytes of a deferred stream that may wait for its client; more is refused until there is room. 256 KiB.
     StreamBufferBytes "stream_buffer_bytes" = 256 << 10, at most i64::MAX as u64;
+    /// Requests that may wait for the host's thread, or for a free one; more is 503. 1024.
+    MaxQueued "max_queued" = 1024, at most MOST_U32;
     /// Seconds for which the kernel keeps a new connection back until its first bytes are there. 1.
     DeferAcceptS "defer_accept_s" = 1, at most 3600;
 }

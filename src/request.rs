@@ -547,6 +547,11 @@ impl Request {
         self.registered().is_some_and(|route| route.streams_body)
     }
 
+    /// Does it wait for a thread of the host's?
+    pub(crate) fn is_for_caller(&self) -> bool {
+        self.registered().is_some_and(|route| route.is_for_caller)
+    }
+
     /// Whose version it is, of a request that is in other hands.
     pub(crate) fn set_minor_version(&mut self, minor: u8) {
         self.head.minor = minor;

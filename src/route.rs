@@ -36,6 +36,8 @@ pub(crate) struct Route {
     pub(crate) exchange_timeout_ms: Option<u32>,
     /// Does the handler read the body itself, while it comes?
     pub(crate) streams_body: bool,
+    /// Do its requests wait for a thread of the host's?
+    pub(crate) is_for_caller: bool,
 }
 
 impl Route {
@@ -47,6 +49,7 @@ impl Route {
             max_body_bytes: None,
             exchange_timeout_ms: None,
             streams_body: false,
+            is_for_caller: false,
         }
     }
 

@@ -18,7 +18,8 @@ use crate::request::Request;
 use crate::response::{Instead, Response};
 use crate::route::{Route, Routes};
 use crate::router::{Found, Router};
-use crate::server::{Control, Pace, monotonic_ms};
+use crate::server::{CallerQueue, Control, Pace, monotonic_ms};
+use crate::tally::Tally;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -51,6 +52,12 @@ pub(crate) struct Service {
     pub(crate) pace: Pace,
     /// What clients make the app hold.
     pub(crate) buffered: Buffered,
+    /// How many requests have come.
+    pub(crate) requests: Tally,
+    /// Requests that wait for a thread of the host's,
+    pub(crate) callers: Arc<CallerQueue>,
+    /// and how many may.
+    max_queued: usize,
     /// Whether the app is coming to its end.
     pub(crate) control: Arc<Control>,
 }
@@ -62,6 +69,7 @@ impl Service {
         routes: Vec<Route>,
         handlers: Vec<Box<dyn Handler>>,
         hooks: Hooks,
+        callers: Arc<CallerQueue>,
         control: Arc<Control>,
     ) -> Service {
         let size = |key| usize::try_from(options.get(key)).unwrap_or(usize::MAX);
@@ -94,6 +102,9 @@ impl Service {
             stream_buffer_bytes: size(Key::StreamBufferBytes),
             server_line,
             buffered: Buffered::new(size(Key::MaxBufferedBytes)),
+            requests: Tally::default(),
+            callers,
+            max_queued: size(Key::MaxQueued),
             control,
         }
     }
@@ -163,6 +174,12 @@ impl Service {
             self.fail(429, TOO_MANY, None, request, response);
             return false;
         }
+        // It runs where the handler runs.
+        request.is_for_caller() || self.pass_middleware(request, response)
+    }
+
+    /// Runs middleware. False: it has answered, refused or deferred, and what it has left can be sent.
+    pub(crate) fn pass_middleware(&self, request: &Request, response: &mut Response) -> bool {
         let mut flow = Flow::Next;
         let outcome = caught(|| {
             flow = self.hooks.pass(request, response)?;
@@ -227,9 +244,30 @@ impl Service {
 
     /// Runs the route's handler. Whatever it does, `response` can be sent afterwards.
     pub(crate) fn handle(&self, request: &Request, response: &mut Response) {
-        let Some(handler) = request.route_number().and_then(|number| self.handlers.get(number)) else { return };
-        let outcome = caught(|| handler.handle(request, response));
+        let outcome = self.run_handler(request, response);
         self.settle(outcome, request, response);
+    }
+
+    pub(crate) fn run_handler(&self, request: &Request, response: &mut Response) -> Result<()> {
+        let Some(handler) = request.route_number().and_then(|number| self.handlers.get(number)) else { return Ok(()) };
+        caught(|| handler.handle(request, response))
+    }
+
+    /// Leaves a request to a thread of the host's.
+    pub(crate) fn leave_to_caller(&self, request: &Request, response: &mut Response) {
+        if self.callers.len() >= self.max_queued {
+            return self.refuse_queued(request, response);
+        }
+        match response.defer(request) {
+            Ok(exchange) => self.callers.push(exchange),
+            Err(error) => self.settle(Err(error), request, response),
+        }
+    }
+
+    /// The answer where as many requests wait for a thread as may.
+    pub(crate) fn refuse_queued(&self, request: &Request, response: &mut Response) {
+        let why = Error::fixed(Kind::Limit, "as many requests wait for a thread as max_queued allows");
+        self.fail(503, why, None, request, response);
     }
 
     /// Makes what a handler has left an answer that can be sent.

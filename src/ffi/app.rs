@@ -1,7 +1,8 @@
 //! `hasty_app_*`: options, routes, listening, running, stopping.
 
-use super::callback::{CAccessLog, CAllow, CHandler, CLog, CNotify, UserData};
-use super::guard::guard;
+use super::callback::{CAccessLog, CAllow, CHandler, CLog, CNoHandler, CNotify, UserData};
+use super::exchange;
+use super::guard::{Descriptor, guard};
 use super::handle::{self, Handle};
 use super::types::*;
 use crate::app::App;
@@ -12,7 +13,7 @@ use crate::options::{Key, Options};
 use crate::static_files::StaticOptions;
 use parking_lot::Mutex;
 use std::ffi::{OsStr, c_char, c_void};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -138,6 +139,8 @@ pub unsafe extern "C" fn hasty_app_set_option(app: *mut hasty_app, key: *const c
 ///
 /// There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's, and `body`: with "buffer", the default, the
 /// handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
+/// `dispatch` is "pool", the default, or "caller": the handler runs in a thread of yours, one that calls `hasty_app_poll()`.
+/// Everything up to it goes on in the app's own threads, only middleware runs where the handler does.
 ///
 /// Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
 /// `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -215,6 +218,8 @@ fn option(app: &CApp, name: &str) -> hasty_str {
 
 /// Adds `handler` for `method` and `pattern`.
 ///
+/// A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`.
+///
 /// `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
 /// or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
 /// beats a rest. A named method beats "*". HEAD falls back to GET.
@@ -256,8 +261,10 @@ unsafe fn add_route(app: *mut hasty_app, method: &str, pattern: *const c_char, h
     let app = unsafe { handle::borrow(app.cast_const()) }?;
     // SAFETY: the caller vouches for a NUL-terminated `pattern`.
     let pattern = unsafe { handle::utf8(pattern, "pattern") }?;
-    let function = handler.ok_or_else(|| handle::null("handler"))?;
-    app.app.route(method, pattern, Box::new(CHandler { function, user_data }))
+    match handler {
+        Some(function) => app.app.route(method, pattern, Box::new(CHandler { function, user_data })),
+        None => app.app.route(method, pattern, Box::new(CNoHandler { user_data })),
+    }
 }
 
 /// Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
@@ -751,6 +758,26 @@ pub unsafe extern "C" fn hasty_app_on_thread(
     })
 }
 
+/// Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
+///
+/// The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
+/// wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has been in `hasty_app_poll()` or its
+/// like, null if none ever was. It is answered by the app's own threads, also while yours is busy.
+///
+/// Errors: as `hasty_app_route()`.
+///
+/// # Safety
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_health(app: *mut hasty_app, pattern: *const c_char) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        // SAFETY: the caller vouches for a NUL-terminated `pattern`.
+        app.app.health(unsafe { handle::utf8(pattern, "pattern") }?)
+    })
+}
+
 /// Listens on a TCP port, at once; connections are accepted from start on. May be repeated.
 ///
 /// `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" is every IPv4 address, "::" every address
@@ -922,4 +949,94 @@ pub unsafe extern "C" fn hasty_app_wait(app: *mut hasty_app, timeout_ms: i32) ->
 /// Negative is for ever.
 fn timeout(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
+}
+
+/// Returns a descriptor that is readable exactly while there is something for `hasty_app_poll()` or its like to do, and from the
+/// stop on; -1 on failure, see `hasty_last_error()`.
+///
+/// It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
+/// start, too. Neither read nor close it: it is the app's, until free.
+///
+/// Threads: any.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_fd(app: *const hasty_app) -> i32 {
+    guard(|| {
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app) }?;
+        Ok(Descriptor(app.app.fd()?.as_raw_fd()))
+    })
+}
+
+/// Runs handlers of routes with `dispatch = caller` on this thread.
+///
+/// It runs those whose requests wait, `max_requests` of them at most, and returns; if none waits, it waits for one. With
+/// `threads` none it does the app's other work as well: accepting, receiving, all other routes, time-outs.
+///
+/// `*served` is how many handlers ran.
+///
+/// Errors: `HASTY_ERR_TIMEOUT` if no request came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
+/// once the app has stopped; `HASTY_ERR_INVALID` if `max_requests` is 0; `HASTY_ERR_STATE` before start, inside a callback of the
+/// app, and for an app whose requests are taken by `hasty_app_next()` or slots; `HASTY_ERR_NULL`.
+///
+/// Threads: any, also several.
+///
+/// # Safety
+/// `app` is NULL or live; `served` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_poll(app: *mut hasty_app, max_requests: u32, timeout_ms: i32, served: *mut u32) -> hasty_status {
+    guard(|| {
+        handle::need(served, "served")?;
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        let count = app.app.poll(max_requests as usize, timeout(timeout_ms))?;
+        // SAFETY: the caller vouches for a writable `served`.
+        unsafe { handle::write(served, u32::try_from(count).unwrap_or(u32::MAX)) }
+    })
+}
+
+/// Takes a request of a route with `dispatch = caller`, or waits for one. `hasty_request_route()` and `hasty_request_user_data()`
+/// tell which route it is.
+///
+/// Its middleware runs here; its handler does not. With `threads` none this does the app's other work as well.
+///
+/// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
+///
+/// Errors: as `hasty_app_poll()`.
+///
+/// Threads: any, also several.
+///
+/// # Safety
+/// `app` is NULL or live; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_next(app: *mut hasty_app, timeout_ms: i32, out: *mut *mut hasty_exchange) -> hasty_status {
+    guard(|| {
+        handle::need_out(out)?;
+        // SAFETY: the caller vouches for a live `app`.
+        let app = unsafe { handle::borrow(app.cast_const()) }?;
+        let exchange = exchange::give(app.app.next(timeout(timeout_ms))?)?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, exchange) }
+    })
+}
+
+/// Ends a call of `hasty_app_poll()`, `hasty_app_next()` or `hasty_slot_wait()` that waits, with `HASTY_ERR_TIMEOUT`; or the next one
+/// that would wait.
+///
+/// Threads: any, also signal handlers. Nothing happens for NULL.
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_wake(app: *mut hasty_app) {
+    if app.is_null() {
+        return;
+    }
+    // No guard: a signal handler may be here, and nothing below can panic or allocate.
+    // SAFETY: the caller vouches for a live `app`.
+    if let Ok(app) = unsafe { handle::borrow(app.cast_const()) } {
+        app.app.wake();
+    }
 }

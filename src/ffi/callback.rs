@@ -108,6 +108,25 @@ impl ErrorHandler for CHandler {
     }
 }
 
+/// No handler: the requests of its route are taken by the host's own threads.
+pub(super) struct CNoHandler {
+    pub(super) user_data: UserData,
+}
+
+impl Handler for CNoHandler {
+    fn handle(&self, _request: &Request, _response: &mut Response) -> Result<()> {
+        Err(Error::fixed(Kind::State, "the route was registered without a handler; its requests are for hasty_app_next"))
+    }
+
+    fn user_data(&self) -> *mut c_void {
+        self.user_data.pointer()
+    }
+
+    fn is_for_caller(&self) -> bool {
+        true
+    }
+}
+
 /// A log function written in C.
 pub(super) struct CLog {
     pub(super) function: unsafe extern "C" fn(i32, *const hasty_str, *mut c_void),

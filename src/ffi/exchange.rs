@@ -5,6 +5,7 @@ use super::guard::guard;
 use super::handle::{self, Handle};
 use super::response::{self, Answer};
 use super::types::*;
+use crate::error::Result;
 use crate::exchange::Exchange;
 use std::ffi::c_void;
 use std::ptr;
@@ -38,15 +39,21 @@ pub unsafe extern "C" fn hasty_response_defer(res: *mut hasty_response, out: *mu
         handle::need_out(out)?;
         // SAFETY: the caller vouches for a live `res`.
         let (request, res) = unsafe { response::parts(res) }?;
-        let exchange = handle::give(CExchange { exchange: res.defer(request)?, answer: Answer::NONE });
-        // SAFETY: it was just made, and nobody else knows it yet.
-        let inner = unsafe { handle::borrow_mut::<hasty_exchange>(exchange) }?;
-        // Only now that it has its place do pointers into it stay good.
-        let (request, res) = inner.exchange.parts();
-        inner.answer = Answer::new(request, res);
+        let exchange = give(res.defer(request)?)?;
         // SAFETY: the caller vouches for a writable `out`.
         unsafe { handle::write(out, exchange) }
     })
+}
+
+/// Gives an exchange to C, which ends it.
+pub(super) fn give(exchange: Exchange) -> Result<*mut hasty_exchange> {
+    let exchange = handle::give(CExchange { exchange, answer: Answer::NONE });
+    // SAFETY: it was just made, and nobody else knows it yet.
+    let inner = unsafe { handle::borrow_mut::<hasty_exchange>(exchange) }?;
+    // Only now that it has its place do pointers into it stay good.
+    let (request, res) = inner.exchange.parts();
+    inner.answer = Answer::new(request, res);
+    Ok(exchange)
 }
 
 /// Returns the request, as it was when it was deferred. Borrowed: valid until finish or free.

@@ -36,6 +36,20 @@ impl Answer for hasty_str {
     }
 }
 
+/// A descriptor. Where there is none it is -1, and the last error says why.
+pub(super) struct Descriptor(pub(super) i32);
+
+impl Answer for Descriptor {
+    type Abi = i32;
+    fn done(self) -> i32 {
+        self.0
+    }
+    fn failed(error: Error) -> i32 {
+        remember(error);
+        -1
+    }
+}
+
 macro_rules! nothing {
     ($type:ty, $nothing:expr $(, $generic:ident)?) => {
         impl$(<$generic>)? Answer for $type {

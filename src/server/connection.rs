@@ -575,6 +575,7 @@ impl Connection {
                 self.empty = 0;
                 let caller = self.caller(service);
                 debug_assert!(desk.call.response.is_blank(), "nothing of another request's answer is here");
+                desk.requests.count();
                 desk.call.request.begin(caller, len);
                 self.admit(desk, service, desk.used + len)
             }
@@ -662,7 +663,12 @@ impl Connection {
     /// Runs the handler on a complete request. What follows it begins at `next`.
     fn answer(&mut self, desk: &mut Desk, service: &Arc<Service>, body: Range<usize>, next: usize) -> bool {
         desk.call.request.set_body(body);
-        self.handle(desk, service);
+        if desk.call.request.is_for_caller() {
+            let Call { request, response } = &mut *desk.call;
+            service.leave_to_caller(request, response);
+        } else {
+            self.handle(desk, service);
+        }
         self.conclude(desk, service, Then::next(next))
     }
 
@@ -860,7 +866,7 @@ mod tests {
             routes.push(Route::new(pattern, Vec::new(), std::ptr::null_mut()));
             handlers.push(Box::new(echo));
         }
-        Arc::new(Service::new(&options, router, routes, handlers, hooks, Arc::new(Control::new().unwrap())))
+        Arc::new(Service::new(&options, router, routes, handlers, hooks, Arc::default(), Arc::new(Control::new().unwrap())))
     }
 
     /// A client and a connection without a socket between them.

@@ -9,6 +9,7 @@ use super::crew::Crew;
 use super::engine::Engine;
 use super::pool::Serving;
 use super::slab::Id;
+use super::sys::event::{Readiness, Waited, wait_ready};
 use super::wire;
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
@@ -20,9 +21,11 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::service::{Service, panic_words};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
 
@@ -61,6 +64,8 @@ struct State {
     end: Option<End>,
     /// Has the client ended its side?
     gone: bool,
+    /// Is it in the hands of a handler that runs in a thread of the host's?
+    lent: bool,
     /// What the connection has answered instead; `LEFT` where there was nobody to answer.
     instead: u16,
     /// Bytes written to a stream, whose end is told by the connection's where that is so.
@@ -125,7 +130,7 @@ pub(super) struct Collected {
 }
 
 /// Somebody from outside at work in the engine: while he is, it does not go.
-struct Visit {
+pub(super) struct Visit {
     engine: Option<Arc<Engine>>,
     crew: Arc<Crew>,
     /// What is called from here cannot wait for the engine to go.
@@ -133,6 +138,13 @@ struct Visit {
 }
 
 impl Visit {
+    /// None: it is too late.
+    pub(super) fn of(engine: &Arc<Engine>) -> Option<Visit> {
+        let here = Serving::here(Arc::as_ptr(engine).addr());
+        let welcome = engine.crew.visit(|| engine.service.control.is_stopping());
+        welcome.then(|| Visit { engine: Some(Arc::clone(engine)), crew: Arc::clone(&engine.crew), _here: here })
+    }
+
     fn engine(&self) -> Result<&Arc<Engine>> {
         self.engine.as_ref().ok_or(CLOSED)
     }
@@ -173,6 +185,7 @@ impl Deferred {
                 wanted: 0,
                 end: None,
                 gone: false,
+                lent: false,
                 instead: LEFT,
                 written: 0,
                 ends_by_close: false,
@@ -292,6 +305,40 @@ impl Deferred {
         }
     }
 
+    /// Counts bytes that are going to be written, if there is room for them.
+    fn reserve(&self, bytes: usize) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.stage == Stage::Closed {
+            return Err(CLOSED);
+        }
+        state.wanted = bytes;
+        if self.has_room(&state) {
+            state.written += bytes as u64;
+            return Ok(());
+        }
+        Err(Error::fixed(Kind::Limit, "more than stream_buffer_bytes waits for the client; on_ready tells when there is room"))
+    }
+
+    /// Waits until the client has taken enough, and sends it what waits: there may be nobody else who does.
+    fn wait_for_room(&self, bytes: usize) -> Result<()> {
+        let visit = self.visit()?;
+        let engine = visit.engine()?;
+        let socket = engine.slab.duplicate(self.id).map_err(|error| Error::io("dup", &error))?.ok_or(CLOSED)?;
+        let pause = engine.service.pace.write_ms;
+        let most = (pause > 0).then(|| Duration::from_millis(u64::from(pause)));
+        loop {
+            match self.reserve(bytes) {
+                Err(error) if error.kind() == Kind::Limit => {}
+                reserved => return reserved,
+            }
+            match wait_ready(socket.as_fd(), Readiness::Output, most, Some(self.control.as_fd())) {
+                Waited::Ready => engine.attend(self.id),
+                Waited::Other => return Err(CLOSED),
+                Waited::Late | Waited::Signal => return Err(wire::UNTAKEN),
+            }
+        }
+    }
+
     /// Is there room again, or nobody to wait for?
     fn is_ready(&self, state: &State) -> bool {
         self.has_room(state) || state.stage == Stage::Closed
@@ -304,9 +351,9 @@ impl Deferred {
 }
 
 impl Debt for Deferred {
-    fn finish(&self, mut call: Box<Call>) -> Result<()> {
+    fn finish(&self, mut call: Box<Call>, outcome: Result<()>) -> Result<()> {
         self.fall_silent();
-        self.answer(&mut call, |service, request, response| service.settle(Ok(()), request, response))
+        self.answer(&mut call, |service, request, response| service.settle(outcome, request, response))
     }
 
     fn abandon(&self, mut call: Box<Call>) {
@@ -324,6 +371,14 @@ impl Debt for Deferred {
         }
         let state = self.state.lock();
         !state.gone && matches!(state.stage, Stage::Open | Stage::Streaming)
+    }
+
+    fn is_open(&self) -> bool {
+        !self.control.is_forked() && matches!(self.state.lock().stage, Stage::Open | Stage::Streaming)
+    }
+
+    fn lend(&self, lent: bool) {
+        self.state.lock().lent = lent;
     }
 
     fn on_close(&self, notice: Notice) {
@@ -472,16 +527,10 @@ struct Queue(Arc<Deferred>);
 
 impl Wire for Queue {
     fn make_room(&mut self, bytes: usize) -> Result<()> {
-        let mut state = self.0.state.lock();
-        if state.stage == Stage::Closed {
-            return Err(CLOSED);
+        match self.0.reserve(bytes) {
+            Err(error) if error.kind() == Kind::Limit && self.0.state.lock().lent => self.0.wait_for_room(bytes),
+            reserved => reserved,
         }
-        state.wanted = bytes;
-        if self.0.has_room(&state) {
-            state.written += bytes as u64;
-            return Ok(());
-        }
-        Err(Error::fixed(Kind::Limit, "more than stream_buffer_bytes waits for the client; on_ready tells when there is room"))
     }
 
     fn send(&mut self, out: &mut Output) -> Result<()> {
@@ -514,7 +563,14 @@ impl Line for Deferred {
         Err(Error::state("a deferred request reads no more of its body"))
     }
 
-    fn defer(&self, _request: &Request, _response: &mut Response) -> Result<Exchange> {
-        Err(Error::state("this answer is deferred already"))
+    fn defer(&self, request: &Request, response: &mut Response) -> Result<Exchange> {
+        let this = self.this.upgrade().ok_or(CLOSED)?;
+        if !std::mem::take(&mut self.state.lock().lent) {
+            return Err(Error::state("this answer is deferred already"));
+        }
+        let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
+        // Nobody asks what it is known as: its connection waits for it already.
+        let call = Call { request: request.detach(line), response: response.hand_over(Box::new(())) };
+        Ok(Exchange::new(Box::new(call), this))
     }
 }

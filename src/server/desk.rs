@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
+use crate::tally::Place;
 use std::sync::Arc;
 
 /// Room for one receive: more than most batches of pipelined requests need.
@@ -31,6 +32,8 @@ pub(super) struct Desk {
     service: Arc<Service>,
     line: Option<Arc<dyn Line>>,
     pub(super) clock: Clock,
+    /// How many requests were begun here.
+    pub(super) requests: Place,
 }
 
 impl Desk {
@@ -44,6 +47,7 @@ impl Desk {
             service: Arc::clone(service),
             line,
             clock: Clock::new(),
+            requests: service.requests.place(),
         };
         desk.bytes_mut().reserve_exact(INPUT_BYTES);
         desk

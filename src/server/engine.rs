@@ -11,6 +11,7 @@ use super::sys::owned::Guard;
 use super::sys::socket;
 use crate::error::{Error, Result};
 use crate::handler::Level;
+use crate::health::Signs;
 use crate::options::{Key, Options};
 use crate::request::Peer;
 use crate::service::Service;
@@ -21,7 +22,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Numbers in the epoll that name no connection.
 pub(super) const STOP: u64 = u64::MAX;
@@ -56,6 +57,9 @@ pub(crate) struct Engine {
     max_per_ip: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     pub(super) crew: Arc<Crew>,
+    began: Instant,
+    /// Are there threads of the app's own?
+    pub(super) has_threads: bool,
 }
 
 /// A connection that has just been accepted.
@@ -109,6 +113,8 @@ impl Engine {
             max_per_ip: size(Key::MaxConnectionsPerIp),
             per_ip: Mutex::default(),
             crew: Arc::default(),
+            began: Instant::now(),
+            has_threads: options.get(Key::Threads) > 0,
             service: Arc::new(service),
         }
     }
@@ -116,6 +122,18 @@ impl Engine {
 
 /// What workers ask for.
 impl Engine {
+    /// How it is.
+    pub(crate) fn signs(&self) -> Signs {
+        Signs {
+            is_ending: self.service.control.is_ending(),
+            uptime_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            requests: self.service.requests.sum(),
+            connections: self.slab.len(),
+            queued: self.service.callers.len(),
+            caller_idle_ms: self.service.callers.idle_ms(),
+        }
+    }
+
     /// Accepts one connection; there is none where the listener is closed.
     pub(super) fn accept_from(&self, number: usize) -> io::Result<Accepted> {
         // Held for one call that does not block, so that nobody keeps a door open that is being closed.

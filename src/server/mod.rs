@@ -14,12 +14,15 @@
 //! | `sending.rs` | output into sockets |
 //! | `wire.rs` | a connection in the hands of its handler, which waits for it |
 //! | `deferred.rs` | what an exchange and its connection share |
+//! | `caller.rs` | the requests that wait for a thread of the host's own |
+//! | `host.rs` | what threads of the host's do for the app |
 //! | `driver_epoll.rs` | carries bytes between sockets and connections |
 //! | `engine.rs` | what the serving threads share |
 //! | `crew.rs` | how many threads serve |
 //! | `pool.rs` | the threads, from start to end |
 
 mod answer;
+mod caller;
 mod connection;
 mod control;
 mod crew;
@@ -27,6 +30,7 @@ mod deferred;
 mod desk;
 mod driver_epoll;
 mod engine;
+mod host;
 mod incoming;
 mod listener;
 mod pace;
@@ -36,6 +40,7 @@ mod slab;
 mod sys;
 mod wire;
 
+pub(crate) use caller::CallerQueue;
 pub(crate) use control::Control;
 pub(crate) use engine::{Engine, Watch};
 pub(crate) use listener::Listener;

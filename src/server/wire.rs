@@ -27,7 +27,7 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 
 const GONE: Error = Error::fixed(Kind::Closed, "the client has left");
 const SLOW: Error = Error::fixed(Kind::Timeout, "the body came more slowly than body_timeout_ms or min_rate_bytes allow");
-const UNTAKEN: Error = Error::fixed(Kind::Timeout, "the client took nothing for write_timeout_ms, or less than min_rate_bytes");
+pub(super) const UNTAKEN: Error = Error::fixed(Kind::Timeout, "the client took nothing for write_timeout_ms, or less than min_rate_bytes");
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 
 /// The engine, as its requests know it.

@@ -2,7 +2,7 @@
 
 use super::checked;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Input, and the other side's end of output.
 pub(crate) const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
@@ -59,6 +59,11 @@ impl Epoll {
         // SAFETY: `events` has room for `most` entries, and Event is an epoll_event in memory.
         let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr().cast(), most, -1) };
         Ok(&events[..checked(count)? as usize])
+    }
+
+    /// Its descriptor, which is readable while there are events.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     fn control(&self, operation: libc::c_int, fd: RawFd, interest: u32, token: u64) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// A descriptor that is readable from the first `raise` on, for ever.
+/// A descriptor that is readable from a `raise` to the next `lower`.
 pub(crate) struct Flag(OwnedFd);
 
 impl Flag {
@@ -27,6 +27,15 @@ impl Flag {
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
         // SAFETY: as above.
         unsafe { *errno = before };
+    }
+}
+
+impl Flag {
+    /// It is not readable any more.
+    pub(crate) fn lower(&self) {
+        let mut count = 0u64;
+        // SAFETY: `count` has the eight bytes an eventfd gives. Nothing to read is no mistake: it was not raised.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
     }
 }
 
@@ -86,6 +95,8 @@ pub(crate) enum Waited {
     Late,
     /// The other descriptor is readable.
     Other,
+    /// A signal has come.
+    Signal,
 }
 
 /// Waits until `fd` is readable; None is without end. False: the time is up.
@@ -95,26 +106,38 @@ pub(crate) fn wait_readable(fd: BorrowedFd<'_>, end: Option<Instant>) -> bool {
 
 /// Waits until `fd` is ready or broken, or `other` is readable; at most so long, None is without end.
 pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<Duration>, other: Option<BorrowedFd<'_>>) -> Waited {
+    let end = time.map(|time| Instant::now() + time);
+    loop {
+        match poll_both(fd, readiness, other, end) {
+            Waited::Signal => {}
+            Waited::Late if end.is_some_and(|end| Instant::now() < end) => {}
+            waited => return waited,
+        }
+    }
+}
+
+/// Waits until one of two is readable, the time is up, or a signal has come.
+pub(crate) fn wait_for_either(fd: BorrowedFd<'_>, other: BorrowedFd<'_>, end: Option<Instant>) -> Waited {
+    poll_both(fd, Readiness::Input, Some(other), end)
+}
+
+fn poll_both(fd: BorrowedFd<'_>, readiness: Readiness, other: Option<BorrowedFd<'_>>, end: Option<Instant>) -> Waited {
     let events = match readiness {
         Readiness::Input => libc::POLLIN,
         Readiness::Output => libc::POLLOUT,
     };
-    let end = time.map(|time| Instant::now() + time);
-    loop {
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        // Rounded up, so that the last wait is not a spin of zeros.
-        let ms = left.map_or(-1, |left| libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX));
-        // A negative descriptor is passed over.
-        let other = other.map_or(-1, |other| other.as_raw_fd());
-        let mut polls =
-            [libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }, libc::pollfd { fd: other, events: libc::POLLIN, revents: 0 }];
-        // SAFETY: `polls` is two entries, live during the call.
-        let count = unsafe { libc::poll(polls.as_mut_ptr(), 2, ms) };
-        if count > 0 {
-            return if polls[0].revents != 0 { Waited::Ready } else { Waited::Other };
-        }
-        if left.is_some_and(|left| left.is_zero()) || count == 0 && end.is_some_and(|end| Instant::now() >= end) {
-            return Waited::Late;
-        }
+    let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+    // Rounded up, so that the last wait is not a spin of zeros.
+    let ms = left.map_or(-1, |left| libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX));
+    // A negative descriptor is passed over.
+    let other = other.map_or(-1, |other| other.as_raw_fd());
+    let mut polls = [libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }, libc::pollfd { fd: other, events: libc::POLLIN, revents: 0 }];
+    // SAFETY: `polls` is two entries, live during the call.
+    match unsafe { libc::poll(polls.as_mut_ptr(), 2, ms) } {
+        0 => Waited::Late,
+        // Whatever else poll may say, trying again is all there is to do.
+        count if count < 0 => Waited::Signal,
+        _ if polls[0].revents != 0 => Waited::Ready,
+        _ => Waited::Other,
     }
 }

@@ -298,6 +298,8 @@ hasty_app_rate_limit = _declare(
 hasty_app_add_header = _declare(_quick, "hasty_app_add_header", c_int32, POINTER(hasty_app), c_char_p, c_char_p)
 # hasty_status hasty_app_secure_headers(hasty_app *app);
 hasty_app_secure_headers = _declare(_quick, "hasty_app_secure_headers", c_int32, POINTER(hasty_app))
+# hasty_status hasty_app_health(hasty_app *app, const char *pattern);
+hasty_app_health = _declare(_quick, "hasty_app_health", c_int32, POINTER(hasty_app), c_char_p)
 # hasty_status hasty_app_on_error(hasty_app *app, hasty_handler handler, void *user_data, hasty_drop drop);
 hasty_app_on_error = _declare(
     _quick, "hasty_app_on_error", c_int32, POINTER(hasty_app), hasty_handler, c_void_p, hasty_drop
@@ -330,6 +332,14 @@ hasty_app_drain = _declare(_waiting, "hasty_app_drain", c_int32, POINTER(hasty_a
 hasty_app_stop = _declare(_waiting, "hasty_app_stop", None, POINTER(hasty_app))
 # hasty_status hasty_app_wait(hasty_app *app, int32_t timeout_ms);
 hasty_app_wait = _declare(_waiting, "hasty_app_wait", c_int32, POINTER(hasty_app), c_int32)
+# int32_t hasty_app_fd(const hasty_app *app);
+hasty_app_fd = _declare(_quick, "hasty_app_fd", c_int32, POINTER(hasty_app))
+# hasty_status hasty_app_poll(hasty_app *app, uint32_t max_requests, int32_t timeout_ms, uint32_t *served);
+hasty_app_poll = _declare(_waiting, "hasty_app_poll", c_int32, POINTER(hasty_app), c_uint32, c_int32, POINTER(c_uint32))
+# hasty_status hasty_app_next(hasty_app *app, int32_t timeout_ms, hasty_exchange **out);
+hasty_app_next = _declare(_waiting, "hasty_app_next", c_int32, POINTER(hasty_app), c_int32, POINTER(POINTER(hasty_exchange)))
+# void hasty_app_wake(hasty_app *app);
+hasty_app_wake = _declare(_waiting, "hasty_app_wake", None, POINTER(hasty_app))
 
 # --- access ---
 

@@ -1,0 +1,226 @@
+//! The requests that wait for a thread of the host's own, and what tells that thread of them.
+
+use super::control::Control;
+use super::sys::clock;
+use super::sys::epoll::{self, Epoll};
+use super::sys::event::{Flag, Waited, wait_for_either};
+use crate::error::{Error, Kind, Result};
+use crate::exchange::Exchange;
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// How the host comes for its requests. The first way it takes is the app's for good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Mode {
+    /// `poll` runs the handlers.
+    Poll = 1,
+    /// `next` hands out exchanges.
+    Next = 2,
+    /// Slots carry requests in and answers out.
+    Take = 3,
+}
+
+impl Mode {
+    fn name(number: u8) -> &'static str {
+        match number {
+            1 => "hasty_app_poll",
+            2 => "hasty_app_next",
+            _ => "hasty_slot_take",
+        }
+    }
+}
+
+/// The queue of those requests.
+#[derive(Default)]
+pub(crate) struct CallerQueue {
+    line: Mutex<Waiting>,
+    /// Made when somebody first wants to wait.
+    bells: OnceCell<Bells>,
+    /// Is the next call that would wait to return instead?
+    woken: AtomicBool,
+    mode: AtomicU8,
+    /// How many threads are in a call that waits.
+    inside: AtomicUsize,
+    /// When the last such call ended; in milliseconds, 0 is never.
+    last_seen: AtomicU32,
+}
+
+#[derive(Default)]
+struct Waiting {
+    exchanges: VecDeque<Exchange>,
+    /// How many watch the bell; nobody is rung for otherwise, which costs a system call.
+    watchers: usize,
+    /// Has the host the descriptor? Then it may be watching at any time.
+    is_watched: bool,
+    is_ringing: bool,
+}
+
+/// What threads of the host's wait for.
+struct Bells {
+    /// Readable while requests wait.
+    ready: Flag,
+    /// Readable once somebody wants a waiting call to return.
+    wake: Flag,
+    /// Readable while requests wait, and from the stop on: what the host watches.
+    outer: Epoll,
+}
+
+impl Bells {
+    fn new(control: &Control) -> io::Result<Bells> {
+        let bells = Bells { ready: Flag::new()?, wake: Flag::new()?, outer: Epoll::new()? };
+        bells.outer.add(bells.ready.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
+        bells.outer.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
+        Ok(bells)
+    }
+}
+
+/// A thread of the host's in a call that waits.
+pub(super) struct Inside<'q>(&'q CallerQueue);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.last_seen.store(clock::milliseconds().max(1), Ordering::Relaxed);
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl CallerQueue {
+    fn bells(&self, control: &Control) -> Result<&Bells> {
+        self.bells.get_or_try_init(|| Bells::new(control)).map_err(|error| Error::io("make what tells of requests", &error))
+    }
+
+    /// The descriptor that is readable while there is something to do, and from the stop on.
+    pub(crate) fn descriptor(&self, control: &Control) -> Result<BorrowedFd<'_>> {
+        let bells = self.bells(control)?;
+        let mut line = self.line.lock();
+        line.is_watched = true;
+        line.ring(bells);
+        Ok(bells.outer.as_fd())
+    }
+
+    /// The host does the engine's work as well: what the engine waits for is told by the same descriptor.
+    pub(super) fn watch_engine(&self, control: &Control, engine: &Epoll) -> Result<()> {
+        let outer = &self.bells(control)?.outer;
+        outer.add(engine.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0).map_err(|error| Error::io("start", &error))
+    }
+
+    /// Does nothing but for the first mode, and those that come after in the same.
+    pub(super) fn choose(&self, mode: Mode) -> Result<()> {
+        match self.mode.compare_exchange(0, mode as u8, Ordering::SeqCst, Ordering::SeqCst) {
+            Err(chosen) if chosen != mode as u8 => {
+                let (chosen, wanted) = (Mode::name(chosen), Mode::name(mode as u8));
+                Err(Error::new(Kind::State, format!("this app's requests are taken by {chosen}, so {wanted} is not for it")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.line.lock().exchanges.len()
+    }
+
+    /// A request waits from now on.
+    pub(crate) fn push(&self, exchange: Exchange) {
+        let mut line = self.line.lock();
+        line.exchanges.push_back(exchange);
+        if let Some(bells) = self.bells.get() {
+            line.ring(bells);
+        }
+    }
+
+    /// The request that has waited longest, and can still be answered.
+    pub(super) fn pop(&self) -> Option<Exchange> {
+        loop {
+            let exchange = {
+                let mut line = self.line.lock();
+                let first = line.exchanges.pop_front();
+                if let Some(bells) = self.bells.get() {
+                    line.ring(bells);
+                }
+                first?
+            };
+            // One whose client has left, or was told to wait no longer, ends here.
+            if exchange.is_open() {
+                return Some(exchange);
+            }
+        }
+    }
+
+    /// Gives up what waits.
+    pub(super) fn clear(&self) {
+        let left = std::mem::take(&mut self.line.lock().exchanges);
+        drop(left);
+    }
+
+    /// Ends a call that waits, or the next one that would. Safe in signal handlers: one store, one write.
+    pub(crate) fn wake(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        if let Some(bells) = self.bells.get() {
+            bells.wake.raise();
+        }
+    }
+
+    /// Was there a wake, and nobody it has ended yet?
+    pub(super) fn take_wake(&self) -> bool {
+        let woken = self.woken.load(Ordering::SeqCst) && self.woken.swap(false, Ordering::SeqCst);
+        if let (true, Some(bells)) = (woken, self.bells.get()) {
+            bells.wake.lower();
+        }
+        woken
+    }
+
+    /// A thread of the host's comes to see.
+    pub(super) fn enter(&self) -> Inside<'_> {
+        self.inside.fetch_add(1, Ordering::SeqCst);
+        Inside(self)
+    }
+
+    /// How long nobody has come; None if nobody ever did.
+    pub(crate) fn idle_ms(&self) -> Option<u32> {
+        if self.inside.load(Ordering::SeqCst) > 0 {
+            return Some(0);
+        }
+        match self.last_seen.load(Ordering::Relaxed) {
+            0 => None,
+            seen => Some(clock::milliseconds().wrapping_sub(seen)),
+        }
+    }
+
+    /// Waits until there may be something to do, a wake or a signal; at most until `end`, None is without end.
+    pub(super) fn wait(&self, control: &Control, end: Option<Instant>) -> Result<()> {
+        let bells = self.bells(control)?;
+        {
+            let mut line = self.line.lock();
+            line.watchers += 1;
+            line.ring(bells);
+        }
+        let waited = wait_for_either(bells.outer.as_fd(), bells.wake.as_fd(), end);
+        if waited == Waited::Other && !self.woken.load(Ordering::SeqCst) {
+            // The wake was seen before it rang.
+            bells.wake.lower();
+        }
+        let mut line = self.line.lock();
+        line.watchers -= 1;
+        line.ring(bells);
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// Lets the bell ring exactly while somebody waits who may be watched for.
+    fn ring(&mut self, bells: &Bells) {
+        let rings = !self.exchanges.is_empty() && (self.is_watched || self.watchers > 0);
+        if rings == self.is_ringing {
+            return;
+        }
+        self.is_ringing = rings;
+        if rings { bells.ready.raise() } else { bells.ready.lower() }
+    }
+}
