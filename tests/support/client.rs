@@ -291,8 +291,19 @@ impl Client {
     /// The answer that begins with bytes taken before.
     #[track_caller]
     pub fn answer_after(&mut self, taken: Vec<u8>) -> Answer {
-        self.unread.splice(0..0, taken);
+        self.put_back(taken);
         self.answer()
+    }
+
+    /// Gives back bytes that were taken, to be read again.
+    pub fn put_back(&mut self, taken: Vec<u8>) {
+        self.unread.splice(0..0, taken);
+    }
+
+    /// Has something come that was not read yet? Does not wait.
+    pub fn has_more(&mut self) -> bool {
+        self.take_what_came();
+        !self.unread.is_empty()
     }
 
     /// Waits until something has come or the server has closed. True for the latter.
