@@ -11,7 +11,7 @@ use crate::options::{Key, Options, parse_number};
 use crate::prefix::Prefix;
 use crate::request::Request;
 use crate::response::Response;
-use crate::route::Route;
+use crate::route::{Blocking, Route};
 use crate::router::Router;
 use crate::server::{CallerQueue, Control, Engine, Listener, Watch};
 use crate::service::Service;
@@ -169,7 +169,7 @@ impl App {
     }
 
     /// Sets an option of one route, named by the words it was registered with: `body` (`buffer`, or `stream`: the handler reads
-    /// it itself), `dispatch` (`pool`, or `caller`: requests wait for `poll` or `next`), `max_body_bytes`, `exchange_timeout_ms`.
+    /// it itself), `blocking` (`auto`, `yes` or `no`: whether its handler takes long), `dispatch` (`pool`, or `caller`: requests wait for `poll` or `next`), `max_body_bytes`, `exchange_timeout_ms`.
     pub fn set_route_option(&self, method: &str, pattern: &str, name: &str, value: &str) -> Result<()> {
         self.with_setup(|setup| {
             let Some(index) = setup.router.lookup(method, pattern) else {
@@ -182,6 +182,10 @@ impl App {
                     let streams = parse_word(name, value, ["buffer", "stream"])? == 1;
                     refuse_stream_for_caller(streams, route.is_for_caller)?;
                     route.streams_body = streams;
+                }
+                "blocking" => {
+                    const MEANINGS: [Blocking; 3] = [Blocking::Auto, Blocking::Yes, Blocking::No];
+                    route.blocking = MEANINGS[parse_word(name, value, ["auto", "yes", "no"])?];
                 }
                 "dispatch" => {
                     let for_caller = parse_word(name, value, ["pool", "caller"])? == 1;
@@ -201,7 +205,7 @@ impl App {
                 }
                 _ => {
                     let words = format!(
-                        "there is no route option \"{}\"; there are dispatch, body, max_body_bytes, exchange_timeout_ms",
+                        "there is no route option \"{}\"; there are blocking, dispatch, body, max_body_bytes, exchange_timeout_ms",
                         Shown(name.as_bytes())
                     );
                     return Err(Error::new(Kind::NotFound, words));
@@ -364,8 +368,11 @@ impl App {
             Some(setup) if !setup.listeners.is_empty() => Watch::new(&self.control, &setup.listeners)?,
             _ => return Err(Error::state("there is nothing to serve: call listen first")),
         };
-        let Some(setup) = place.take() else { return Ok(()) };
         let options = self.options.lock().clone();
+        if options.get(Key::Threads) == 0 {
+            self.callers.prepare(&self.control)?;
+        }
+        let Some(setup) = place.take() else { return Ok(()) };
         setup.memory.set_fresh_ms(options.get(Key::CacheMs));
         let service = Service::new(
             &options,
@@ -380,6 +387,7 @@ impl App {
         let count = usize::try_from(options.get(Key::Threads)).unwrap_or(usize::MAX);
         let engine = self.engine.get_or_init(|| engine);
         let _ = self.known_engine.set(Arc::downgrade(engine));
+        engine.let_host_watch()?;
         *self.threads.lock() = engine.spawn(count)?;
         Ok(())
     }
@@ -492,8 +500,9 @@ impl Drop for App {
             return;
         }
         let _ = engine.wait(None);
+        let spare = engine.take_spare();
         drop(engine);
-        for thread in self.threads.get_mut().drain(..) {
+        for thread in self.threads.get_mut().drain(..).chain(spare) {
             let _ = thread.join();
         }
     }

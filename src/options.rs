@@ -72,6 +72,10 @@ options! {
     Compress "compress" = 1, at most 1;
     /// Bytes of a deferred stream that may wait for its client; more is refused until there is room. 256 KiB.
     StreamBufferBytes "stream_buffer_bytes" = 256 << 10, at most i64::MAX as u64;
+    /// Lanes: threads that receive and serve at a time, while others block. One for each processor.
+    Lanes "lanes" = 0, at most 64;
+    /// Microseconds between two looks at what lasts too long; 0 takes every handler to block. 2 ms.
+    TickUs "tick_us" = 2000, at most 1_000_000;
     /// Requests that may wait for the host's thread, or for a free one; more is 503. 1024.
     MaxQueued "max_queued" = 1024, at most MOST_U32;
     /// Seconds for which the kernel keeps a new connection back until its first bytes are there. 1.
@@ -94,6 +98,7 @@ impl Options {
         let numbers = RULES.iter().map(|rule| rule.default).collect();
         let mut options = Options { numbers, connections_set: false, server_header: "hasty".to_owned(), spool_directory: String::new() };
         options.numbers[Key::Threads as usize] = default_threads();
+        options.numbers[Key::Lanes as usize] = processors().min(RULES[Key::Lanes as usize].most);
         options.numbers[Key::MaxConnections as usize] = default_connections(default_threads());
         options
     }
@@ -204,7 +209,11 @@ pub(crate) fn parse_number(name: &str, value: &str) -> Result<u64> {
 
 /// A thread that blocks serves nobody else meanwhile, so even one processor gets eight.
 fn default_threads() -> u64 {
-    std::thread::available_parallelism().map_or(8, |processors| (2 * processors.get() as u64).max(8)).min(RULES[Key::Threads as usize].most)
+    (2 * processors()).max(8).min(RULES[Key::Threads as usize].most)
+}
+
+fn processors() -> u64 {
+    std::thread::available_parallelism().map_or(4, |processors| processors.get() as u64)
 }
 
 /// What RLIMIT_NOFILE allows, less a sixteenth (at least 32) for the files of the host, and two for each thread: one that streams

@@ -17,6 +17,10 @@ impl Routes {
         Routes { list, forms }
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Route> {
+        self.list.iter()
+    }
+
     pub(crate) fn get(&self, number: usize) -> Option<&Route> {
         self.list.get(number)
     }
@@ -38,6 +42,18 @@ pub(crate) struct Route {
     pub(crate) streams_body: bool,
     /// Do its requests wait for a thread of the host's?
     pub(crate) is_for_caller: bool,
+    /// Does its handler block?
+    pub(crate) blocking: Blocking,
+}
+
+/// What a program says of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Blocking {
+    /// It is learned.
+    #[default]
+    Auto,
+    Yes,
+    No,
 }
 
 impl Route {
@@ -50,6 +66,7 @@ impl Route {
             exchange_timeout_ms: None,
             streams_body: false,
             is_for_caller: false,
+            blocking: Blocking::Auto,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::request::Request;
 use crate::response::{Instead, Response};
 use crate::route::{Route, Routes};
 use crate::router::{Found, Router};
-use crate::server::{CallerQueue, Control, Pace, monotonic_ms};
+use crate::server::{CallerQueue, Control, Habits, Pace, monotonic_ms};
 use crate::tally::Tally;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,6 +52,8 @@ pub(crate) struct Service {
     pub(crate) pace: Pace,
     /// What clients make the app hold.
     pub(crate) buffered: Buffered,
+    /// Which routes block.
+    pub(crate) habits: Habits,
     /// How many requests have come.
     pub(crate) requests: Tally,
     /// Requests that wait for a thread of the host's,
@@ -82,14 +84,17 @@ impl Service {
             spool_directory: (!options.spool_directory().is_empty()).then(|| options.spool_directory().into()),
             max_parts: size(Key::MaxParts),
         };
+        let routes = Arc::new(Routes::new(routes, forms));
+        let lends_bodies = routes.all().any(|route| route.streams_body);
         Service {
             router,
-            lends_bodies: routes.iter().any(|route| route.streams_body),
+            lends_bodies,
             compresses: options.get(Key::Compress) != 0,
             concludes: hooks.follow() || hooks.on_access.is_some(),
             intercepts: hooks.intercept(),
             pace: Pace::new(options, &routes),
-            routes: Arc::new(Routes::new(routes, forms)),
+            habits: Habits::new(&routes),
+            routes: routes,
             handlers,
             hooks,
             limits: Limits {

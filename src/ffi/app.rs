@@ -113,7 +113,8 @@ pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
 /// Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
 ///
 /// Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
-/// second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1), `cache_ms` (1000), `compress` (1),
+/// second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1), `cache_ms` (1000), `compress` (1), `max_queued`
+/// (1024 requests that wait for a thread), `lanes` (one for each processor), `tick_us` (2000),
 /// `spool_bytes` (262144), `spool_directory` (the system's for temporary files), `max_parts` (1000) and
 /// `stream_buffer_bytes` (262144).
 ///
@@ -136,6 +137,9 @@ pub unsafe extern "C" fn hasty_app_set_option(app: *mut hasty_app, key: *const c
 }
 
 /// Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
+///
+/// `blocking` is "auto", the default, "yes" or "no": a handler that blocks is best run where nobody waits for its thread; which ones
+/// do is learned, so to say it only spares the first few stumbles.
 ///
 /// There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's, and `body`: with "buffer", the default, the
 /// handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
@@ -951,10 +955,10 @@ fn timeout(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
 
-/// Returns a descriptor that is readable exactly while there is something for `hasty_app_poll()` or its like to do, and from the
-/// stop on; -1 on failure, see `hasty_last_error()`.
+/// Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
 ///
-/// It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
+/// With `threads` none it is also readable while the app has other work to do; and it is from the stop on. -1 is a failure, see
+/// `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
 /// start, too. Neither read nor close it: it is the app's, until free.
 ///
 /// Threads: any.
@@ -997,10 +1001,9 @@ pub unsafe extern "C" fn hasty_app_poll(app: *mut hasty_app, max_requests: u32, 
     })
 }
 
-/// Takes a request of a route with `dispatch = caller`, or waits for one. `hasty_request_route()` and `hasty_request_user_data()`
-/// tell which route it is.
+/// Takes a request of a route with `dispatch = caller`, or waits for one.
 ///
-/// Its middleware runs here; its handler does not. With `threads` none this does the app's other work as well.
+/// `hasty_request_route()` and `hasty_request_user_data()` tell which route it is. Its middleware runs here; its handler does not. With `threads` none this does the app's other work as well.
 ///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
@@ -1022,8 +1025,9 @@ pub unsafe extern "C" fn hasty_app_next(app: *mut hasty_app, timeout_ms: i32, ou
     })
 }
 
-/// Ends a call of `hasty_app_poll()`, `hasty_app_next()` or `hasty_slot_wait()` that waits, with `HASTY_ERR_TIMEOUT`; or the next one
-/// that would wait.
+/// Ends a call of `hasty_app_poll()` or its like that waits, or the next one that would.
+///
+/// It returns `HASTY_ERR_TIMEOUT` then.
 ///
 /// Threads: any, also signal handlers. Nothing happens for NULL.
 ///

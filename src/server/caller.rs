@@ -95,6 +95,11 @@ impl CallerQueue {
         self.bells.get_or_try_init(|| Bells::new(control)).map_err(|error| Error::io("make what tells of requests", &error))
     }
 
+    /// Makes what threads of the host's wait for, while a failure still loses nothing.
+    pub(crate) fn prepare(&self, control: &Control) -> Result<()> {
+        self.bells(control).map(|_| ())
+    }
+
     /// The descriptor that is readable while there is something to do, and from the stop on.
     pub(crate) fn descriptor(&self, control: &Control) -> Result<BorrowedFd<'_>> {
         let bells = self.bells(control)?;
@@ -195,13 +200,22 @@ impl CallerQueue {
 
     /// Waits until there may be something to do, a wake or a signal; at most until `end`, None is without end.
     pub(super) fn wait(&self, control: &Control, end: Option<Instant>) -> Result<()> {
+        self.wait_by(control, |bells| bells.outer.as_fd(), end)
+    }
+
+    /// The same, whatever the engine has to do.
+    pub(super) fn wait_for_requests(&self, control: &Control, end: Instant) -> Result<()> {
+        self.wait_by(control, |bells| bells.ready.as_fd(), Some(end))
+    }
+
+    fn wait_by(&self, control: &Control, watched: impl Fn(&Bells) -> BorrowedFd<'_>, end: Option<Instant>) -> Result<()> {
         let bells = self.bells(control)?;
         {
             let mut line = self.line.lock();
             line.watchers += 1;
             line.ring(bells);
         }
-        let waited = wait_for_either(bells.outer.as_fd(), bells.wake.as_fd(), end);
+        let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);
         if waited == Waited::Other && !self.woken.load(Ordering::SeqCst) {
             // The wake was seen before it rang.
             bells.wake.lower();

@@ -69,6 +69,8 @@ enum Phase {
     Uploading(Box<Incoming>),
     /// A request was answered before its body was there; the body is thrown away.
     Skipping(Box<Skip>),
+    /// A request waits for a thread that may block. Nothing is read until its handler has run.
+    Ready(Box<Ready>),
     /// A request was deferred. Nothing is read until its exchange has answered.
     Waiting(Box<Wait>),
     /// Nothing more is read. It ends when all is sent; with `linger` the client is given time to read it.
@@ -77,6 +79,47 @@ enum Phase {
     Lingering,
     /// It is over. With `reset` the client is told that what it has is not all.
     Closed { reset: bool },
+}
+
+/// Waiting for a thread.
+struct Ready {
+    step: Step,
+    /// Is it for another thread? If not, it is this one's turn again once what was written before is sent.
+    is_left: bool,
+    /// Has it been put where threads look for work?
+    is_queued: bool,
+}
+
+/// Where a request goes on.
+#[derive(Clone)]
+enum Step {
+    /// Its head is there: limits, policies and middleware come first. What follows the head begins there.
+    Admit { body_at: usize },
+    /// It was admitted, and its handler reads the body itself.
+    Lend { body_at: usize },
+    /// It is complete.
+    Answer { body: Range<usize>, next: usize },
+}
+
+/// What asking for a thread comes to.
+enum Leave {
+    Granted,
+    Later,
+    /// As many wait already as may.
+    Refused,
+}
+
+impl Step {
+    /// The first `count` bytes before it are gone.
+    fn shift(&mut self, count: usize) {
+        match self {
+            Step::Admit { body_at } | Step::Lend { body_at } => *body_at -= count,
+            Step::Answer { body, next } => {
+                *body = body.start - count..body.end - count;
+                *next -= count;
+            }
+        }
+    }
 }
 
 /// Waiting for an exchange.
@@ -161,9 +204,36 @@ impl Connection {
         matches!(self.phase, Phase::Closed { reset: true })
     }
 
-    /// Does it wait for an exchange?
+    /// Does it wait for an exchange, or for another thread?
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting(_))
+        match &self.phase {
+            Phase::Waiting(_) => true,
+            Phase::Ready(ready) => ready.is_left,
+            _ => false,
+        }
+    }
+
+    /// Is it to be put where threads look for work? Said once.
+    pub(super) fn wants_thread(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Ready(ready) if ready.is_left => !std::mem::replace(&mut ready.is_queued, true),
+            _ => false,
+        }
+    }
+
+    /// It was not put there after all.
+    pub(super) fn still_wants_thread(&mut self) {
+        if let Phase::Ready(ready) = &mut self.phase {
+            ready.is_queued = false;
+        }
+    }
+
+    /// The thread that it has waited for is here.
+    pub(super) fn call_up(&mut self) {
+        if let Phase::Ready(ready) = &mut self.phase {
+            ready.is_left = false;
+            self.unfed = true;
+        }
     }
 
     /// Is our side to be ended, so that the client sees the end and can read what was sent?
@@ -218,7 +288,7 @@ impl Connection {
             Phase::Uploading(_) | Phase::Skipping(_) => earlier(after(self.since, pace.body_ms), self.slow),
             Phase::Lingering => earlier(after(self.since, LINGER_MS), self.slow),
             Phase::Waiting(wait) if !wait.begun => after(self.since, wait.time_ms),
-            Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => 0,
+            Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => 0,
         }
     }
 
@@ -247,8 +317,10 @@ impl Connection {
         if desk.input().is_empty() {
             return desk.clean();
         }
-        if let Phase::Uploading(body) = &mut self.phase {
-            body.shift(desk.used);
+        match &mut self.phase {
+            Phase::Uploading(body) => body.shift(desk.used),
+            Phase::Ready(ready) => ready.step.shift(desk.used),
+            _ => {}
         }
         self.saved = Some(desk.take_off());
     }
@@ -277,8 +349,13 @@ impl Connection {
                 Phase::Reading => self.feed_head(desk, service),
                 Phase::Uploading(_) => self.feed_upload(desk, service),
                 Phase::Skipping(_) => self.feed_skip(desk),
+                Phase::Ready(ready) if !ready.is_left => {
+                    let step = ready.step.clone();
+                    self.phase = Phase::Reading;
+                    self.take_step(step, desk, service)
+                }
                 // What was received behind it waits as well.
-                Phase::Waiting(_) => false,
+                Phase::Ready(_) | Phase::Waiting(_) => false,
                 Phase::Ending { .. } | Phase::Lingering | Phase::Closed { .. } => {
                     desk.use_up();
                     false
@@ -306,7 +383,7 @@ impl Connection {
             }
             Phase::Uploading(_) => self.refuse(Refusal::Incomplete, desk, service),
             Phase::Skipping(_) | Phase::Lingering => self.phase = CLOSED,
-            Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
+            Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
         }
     }
 
@@ -345,7 +422,7 @@ impl Connection {
                 self.slow = pace.moved(self.slow, pace.body_ms, count, now);
             }
             Phase::Lingering => self.since = now,
-            Phase::Reading | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
+            Phase::Reading | Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
         }
     }
 
@@ -480,18 +557,44 @@ impl Connection {
         }
         let Phase::Waiting(wait) = &mut self.phase else { return };
         // The request is in other hands, so all that is known of it is given.
+        let (method, minor, fields) = (wait.method, wait.minor_version, wait.fields.take());
+        let bytes = self.own_answer(code, words, method, minor, fields, service);
+        self.take_bytes(bytes, service, now);
+        self.end_wait(End { last: true, cut: false, reset: false }, now, service);
+    }
+
+    /// Answers a request that waits for a thread. It ends the connection.
+    pub(super) fn answer_queued(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
+        let (Phase::Ready(_), Some(saved)) = (&self.phase, self.saved.take()) else { return };
+        let (method, minor) = (saved.request.known_method(), saved.request.minor_version());
+        let fields = service.policy_fields(&saved.request);
+        let bytes = self.own_answer(code, words, method, minor, fields, service);
+        self.take_bytes(bytes, service, now);
+        self.unfed = false;
+        self.phase = Phase::Ending { linger: true };
+    }
+
+    /// The bytes of an answer of the library's own, for a request that is not at hand.
+    fn own_answer(
+        &self,
+        code: u16,
+        words: &'static str,
+        method: Method,
+        minor_version: u8,
+        fields: Option<Box<Response>>,
+        service: &Arc<Service>,
+    ) -> Output {
         let mut call = Call { request: Request::new(Arc::clone(&service.routes), None), response: Response::new() };
         let caller = Caller { peer: self.peer, ticket: self.ticket, is_last: true, now: None };
-        call.request.blank(caller, wait.method);
-        call.request.set_minor_version(wait.minor_version);
+        call.request.blank(caller, method);
+        call.request.set_minor_version(minor_version);
         service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
-        if let Some(fields) = &wait.fields {
+        if let Some(fields) = &fields {
             call.response.add_headers_of(fields);
         }
         let mut bytes = Output::default();
         answer::write(service, &mut call, &mut bytes, &mut Clock::new(), true);
-        self.take_bytes(bytes, service, now);
-        self.end_wait(End { last: true, cut: false, reset: false }, now, service);
+        bytes
     }
 
     /// The client has ended its side. Its exchange hears of it; an answer is still tried.
@@ -582,6 +685,37 @@ impl Connection {
         }
     }
 
+    /// Goes on where a request has waited.
+    fn take_step(&mut self, step: Step, desk: &mut Desk, service: &Arc<Service>) -> bool {
+        match step {
+            Step::Admit { body_at } => self.admit(desk, service, body_at),
+            Step::Lend { body_at } => self.lend_body(desk, service, body_at),
+            Step::Answer { body, next } => self.answer(desk, service, body, next),
+        }
+    }
+
+    /// Asks whether this thread may run what takes long. False: the request waits, or was refused.
+    ///
+    /// `waits`: it may wait for its client, whatever else it does.
+    fn may_run(&mut self, desk: &mut Desk, service: &Arc<Service>, waits: bool, step: impl FnOnce() -> Step) -> Leave {
+        let Some(route) = desk.call.request.route_number() else { return Leave::Granted };
+        desk.shift.note_route(route);
+        if !(waits || desk.shift.takes_all_to_block() || service.habits.blocks(route)) {
+            return Leave::Granted;
+        }
+        // The clients of answers before this one wait for them.
+        let is_left = desk.out.is_empty();
+        if is_left && desk.shift.step_aside() {
+            return Leave::Granted;
+        }
+        if is_left && !desk.shift.has_room_in_queue() {
+            return Leave::Refused;
+        }
+        self.unfed = !is_left;
+        self.phase = Phase::Ready(Box::new(Ready { step: step(), is_left, is_queued: false }));
+        Leave::Later
+    }
+
     /// Decides by the head, and goes on to the body, which begins at `body_at`.
     fn admit(&mut self, desk: &mut Desk, service: &Arc<Service>, mut body_at: usize) -> bool {
         let framing = desk.call.request.head().framing;
@@ -593,18 +727,45 @@ impl Connection {
         }
         let ends_unread = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
         desk.call.request.set_ends_unread(ends_unread);
+        if self.middleware_may_block(desk, service) {
+            match self.may_run(desk, service, false, || Step::Admit { body_at }) {
+                Leave::Granted => {}
+                Leave::Later => return false,
+                Leave::Refused => return self.refuse_queued(desk, service, body_at, framing),
+            }
+        }
         let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
+        if let (Some(long), Some(route)) = (desk.shift.overran(), desk.call.request.route_number()) {
+            service.habits.note_overrun(route, long);
+        }
         if !admitted {
             return self.answer_early(desk, service, body_at, framing);
         }
         match framing {
-            _ if desk.call.request.reads_body() => self.lend_body(desk, service, body_at, framing),
+            _ if desk.call.request.reads_body() => self.lend_body(desk, service, body_at),
             Framing::Absent => self.answer(desk, service, body_at..body_at, body_at),
             Framing::Length(_) | Framing::Chunked => {
                 let body = Incoming::new(framing, body_at, service.body_limit(&desk.call.request), service);
                 self.receive(body, desk, service)
             }
         }
+    }
+
+    /// Is there middleware, and does what comes behind it block? Then it had better not run here either.
+    fn middleware_may_block(&self, desk: &mut Desk, service: &Service) -> bool {
+        if service.hooks.middleware.is_empty() || !(desk.shift.takes_all_to_block() || service.habits.any_blocks()) {
+            return false;
+        }
+        let request = &mut desk.call.request;
+        request.route_by(&service.router);
+        !request.is_for_caller() && service.hooks.has_middleware(request)
+    }
+
+    /// Too many requests wait for a thread already.
+    fn refuse_queued(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
+        let Call { request, response } = &mut *desk.call;
+        service.refuse_queued(request, response);
+        self.answer_early(desk, service, body_at, framing)
     }
 
     fn feed_upload(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
@@ -662,24 +823,47 @@ impl Connection {
 
     /// Runs the handler on a complete request. What follows it begins at `next`.
     fn answer(&mut self, desk: &mut Desk, service: &Arc<Service>, body: Range<usize>, next: usize) -> bool {
+        let is_for_caller = desk.call.request.is_for_caller();
+        let leave = match is_for_caller {
+            true => Leave::Granted,
+            false => self.may_run(desk, service, false, || Step::Answer { body: body.clone(), next }),
+        };
+        if matches!(leave, Leave::Later) {
+            return false;
+        }
         desk.call.request.set_body(body);
-        if desk.call.request.is_for_caller() {
-            let Call { request, response } = &mut *desk.call;
-            service.leave_to_caller(request, response);
-        } else {
-            self.handle(desk, service);
+        let Call { request, response } = &mut *desk.call;
+        match leave {
+            Leave::Refused => service.refuse_queued(request, response),
+            _ if is_for_caller => service.leave_to_caller(request, response),
+            _ => self.handle(desk, service),
         }
         self.conclude(desk, service, Then::next(next))
     }
 
     fn handle(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        let timed = desk.call.request.route_number().filter(|&route| service.habits.is_timed(route)).map(|route| (route, Instant::now()));
         desk.with_output(|call| service.handle(&call.request, &mut call.response));
+        if let Some((route, began)) = timed {
+            service.habits.note_run(route, began.elapsed());
+        } else if let (Some(true), Some(route)) = (desk.shift.overran(), desk.call.request.route_number()) {
+            // The lookout has noted that it overran, but not how long.
+            service.habits.note_overrun(route, true);
+        }
         // A handler takes its time; the answer's date and deadlines count from now.
         desk.clock.tick();
     }
 
     /// Runs a handler that reads the body itself.
-    fn lend_body(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
+    fn lend_body(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize) -> bool {
+        let framing = desk.call.request.head().framing;
+        // It may wait for the rest of the body. Where nobody could take the lane then, another thread is waited for now.
+        let waits = !desk.shift.could_step_aside();
+        match self.may_run(desk, service, waits, || Step::Lend { body_at }) {
+            Leave::Granted => {}
+            Leave::Later => return false,
+            Leave::Refused => return self.refuse_queued(desk, service, body_at, framing),
+        }
         let request = &mut desk.call.request;
         let received = request.bytes()[body_at..].to_vec();
         request.bytes_mut().truncate(body_at);
@@ -838,6 +1022,7 @@ fn is_all_here(desk: &Desk, framing: Framing, body_at: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::Shift;
     use super::*;
     use crate::handler::{Flow, Handler};
     use crate::hooks::Hooks;
@@ -879,7 +1064,12 @@ mod tests {
 
     impl Talk {
         fn new(service: Arc<Service>) -> Talk {
-            Talk { desk: Desk::new(&service, None), service, connection: Connection::new(Peer::Unix, 0), came: Vec::new() }
+            Talk {
+                desk: Desk::new(&service, None, Arc::new(Shift::none())),
+                service,
+                connection: Connection::new(Peer::Unix, 0),
+                came: Vec::new(),
+            }
         }
 
         /// Sends one piece, and gives what is answered to it.
@@ -1015,7 +1205,7 @@ mod tests {
     #[test]
     fn answers_stop_until_they_are_sent_when_there_are_many() {
         let service = service(|_| {});
-        let mut desk = Desk::new(&service, None);
+        let mut desk = Desk::new(&service, None, Arc::new(Shift::none()));
         let mut connection = Connection::new(Peer::Unix, 0);
         let one = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         connection.sit_down(&mut desk);
@@ -1075,7 +1265,7 @@ mod tests {
     #[test]
     fn a_response_never_outlives_its_request() {
         let service = service(|_| {});
-        let mut desk = Desk::new(&service, None);
+        let mut desk = Desk::new(&service, None, Arc::new(Shift::none()));
         let mut waiting = Connection::new(Peer::Unix, 0);
         let mut say = |connection: &mut Connection, bytes: &[u8]| {
             connection.sit_down(&mut desk);

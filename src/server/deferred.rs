@@ -140,7 +140,7 @@ pub(super) struct Visit {
 impl Visit {
     /// None: it is too late.
     pub(super) fn of(engine: &Arc<Engine>) -> Option<Visit> {
-        let here = Serving::here(Arc::as_ptr(engine).addr());
+        let here = Serving::here(Arc::as_ptr(engine).addr(), None);
         let welcome = engine.crew.visit(|| engine.service.control.is_stopping());
         welcome.then(|| Visit { engine: Some(Arc::clone(engine)), crew: Arc::clone(&engine.crew), _here: here })
     }
@@ -219,7 +219,7 @@ impl Deferred {
         if !self.crew.visit(|| self.control.is_stopping()) {
             return Err(CLOSED);
         }
-        Ok(Visit { engine: self.engine.upgrade(), crew: Arc::clone(&self.crew), _here: Serving::here(self.engine.as_ptr().addr()) })
+        Ok(Visit { engine: self.engine.upgrade(), crew: Arc::clone(&self.crew), _here: Serving::here(self.engine.as_ptr().addr(), None) })
     }
 
     fn is_closed(&self) -> bool {
@@ -316,7 +316,7 @@ impl Deferred {
             state.written += bytes as u64;
             return Ok(());
         }
-        Err(Error::fixed(Kind::Limit, "more than stream_buffer_bytes waits for the client; on_ready tells when there is room"))
+        Err(wire::FULL)
     }
 
     /// Waits until the client has taken enough, and sends it what waits: there may be nobody else who does.

@@ -1,6 +1,7 @@
 //! What a serving thread has at hand.
 
 use super::answer::{self, Clock};
+use super::lanes::Shift;
 use crate::call::Call;
 use crate::line::Line;
 use crate::output::Output;
@@ -31,13 +32,15 @@ pub(super) struct Desk {
     spare: Vec<Box<Call>>,
     service: Arc<Service>,
     line: Option<Arc<dyn Line>>,
+    /// The lane that the thread leads.
+    pub(super) shift: Arc<Shift>,
     pub(super) clock: Clock,
     /// How many requests were begun here.
     pub(super) requests: Place,
 }
 
 impl Desk {
-    pub(super) fn new(service: &Arc<Service>, line: Option<Arc<dyn Line>>) -> Desk {
+    pub(super) fn new(service: &Arc<Service>, line: Option<Arc<dyn Line>>, shift: Arc<Shift>) -> Desk {
         let mut desk = Desk {
             call: new_call(service, line.clone()),
             out: Box::new(Output::with_capacity(OUTPUT_FULL)),
@@ -46,6 +49,7 @@ impl Desk {
             spare: Vec::new(),
             service: Arc::clone(service),
             line,
+            shift,
             clock: Clock::new(),
             requests: service.requests.place(),
         };

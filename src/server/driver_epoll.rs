@@ -3,26 +3,28 @@
 use super::connection::Connection;
 use super::desk::Desk;
 use super::engine::{Accepted, Engine, LISTENER, MAX_LISTENERS, STOP, TIMER};
+use super::lanes::{BATCH, BATCH_ALONE, Batch, Duty, Look, Parker, Shift, Task, Watchfulness};
 use super::sending::{Sent, send_output};
 use super::slab::{Id, Tenant};
+use super::sys::baton::Held;
 use super::sys::clock;
-use super::sys::epoll::{self, Event};
+use super::sys::epoll;
 use super::sys::owned::{Claim, FIN, GONE, Guard};
 use super::sys::socket;
 use super::wire::EngineLine;
 use crate::error::{Error, Kind};
 use crate::handler::Level;
-use crate::request::Peer;
 use crate::service::panic_words;
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Events that a thread takes at a time when it is the only one.
-const BATCH: usize = 64;
-/// Connections accepted in one turn; the next turn is another thread's if it is free.
-const ACCEPTED: usize = 16;
+/// How long a lane that is not the first waits for events before it is left, in milliseconds.
+const EXTRA_LANE_MS: i32 = 2;
+/// How long a thread waits after an epoll_wait that failed.
+const EPOLL_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of requests received in one turn.
 const INPUT_TURN: usize = 64 * 1024;
 /// Bytes of a body received in one turn.
@@ -32,6 +34,26 @@ const BODY_TURN: usize = 256 * 1024;
 pub(super) struct Worker<'e> {
     engine: &'e Arc<Engine>,
     desk: Desk,
+    parker: Arc<Parker>,
+}
+
+/// What is to be served.
+enum Job {
+    /// A connection, for which this was announced.
+    Serve(Id, u32),
+    Welcome(Accepted),
+    /// Deadlines may have passed.
+    Sweep,
+    PauseAccepting(std::io::Error),
+}
+
+/// How long a leader goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Term {
+    /// Until it has lost its lane, or the app stops.
+    Long,
+    /// Until nothing is there to be done.
+    Short,
 }
 
 /// What a look at a connection came to.
@@ -45,45 +67,178 @@ enum Turn {
 }
 
 impl<'e> Worker<'e> {
-    pub(super) fn new(engine: &'e Arc<Engine>) -> Worker<'e> {
-        Worker { engine, desk: desk(engine) }
+    pub(super) fn new(engine: &'e Arc<Engine>, desk: Desk) -> Worker<'e> {
+        Worker { engine, desk, parker: Arc::default() }
     }
 
     /// Serves until the app stops.
     pub(super) fn run(&mut self) {
-        let mut events = [Event::NONE; BATCH];
-        while !self.engine.service.control.is_stopping() {
-            // Events in a thread's hands wait for its handler. Where others could serve them, it takes one.
-            let batch = if self.engine.is_alone() { BATCH } else { 1 };
-            let ready = match self.engine.epoll.wait(&mut events[..batch]) {
-                Ok(ready) => ready.len(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    self.engine.service.log(Level::Error, || format!("epoll_wait: {error}; this thread stops serving"));
-                    return;
+        let engine = self.engine;
+        while let Some(duty) = engine.lanes.next_duty(&self.parker, || engine.service.control.is_stopping()) {
+            match duty {
+                Duty::Lead(lane, held) => self.lead(lane, held, Term::Long),
+                Duty::Overran(lane, held) => {
+                    self.note_overrun(lane);
+                    self.lead(lane, held, Term::Long);
                 }
-            };
-            self.desk.clock.tick();
-            for event in &events[..ready] {
-                self.serve(*event);
+                Duty::Answer(id) => self.answer_queued(id),
             }
         }
     }
 
-    fn serve(&mut self, event: Event) {
-        match event.token() {
-            STOP => {}
-            TIMER => self.sweep(),
-            token if token > LISTENER - MAX_LISTENERS => self.accept((LISTENER - token) as usize),
-            token => {
-                let id = Id::from_token(token);
-                let fin = if event.ready() & epoll::FIN != 0 { FIN } else { 0 };
-                let gone = if event.ready() & epoll::GONE != 0 { GONE } else { 0 };
-                let engine = self.engine;
-                if let Claim::Mine(guard) = engine.slab.claim(id, fin | gone) {
-                    self.turns(id, guard, false);
+    /// Its desk, for the next worker.
+    pub(super) fn into_desk(self) -> Desk {
+        self.desk
+    }
+
+    /// Does what is there to be done now, for a thread that has other things to do as well. False: another thread is at it.
+    pub(super) fn run_once(&mut self, watch: &mut Watchfulness) -> bool {
+        let engine = self.engine;
+        let (lane, held) = match engine.lanes.take_free() {
+            Some(free) => free,
+            None => match engine.lanes.look(&mut watch.seen) {
+                Look::Overran(lane, held) => {
+                    self.note_overrun(lane);
+                    (lane, held)
                 }
+                Look::Quiet | Look::Moved => return false,
+            },
+        };
+        self.lead(lane, held, Term::Short);
+        true
+    }
+
+    fn note_overrun(&self, lane: usize) {
+        if let Some(route) = self.engine.lanes.overran_route(lane) {
+            self.engine.service.habits.note_overrun(route, false);
+        }
+    }
+
+    /// Takes events and serves them.
+    fn lead(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) {
+        let engine = self.engine;
+        loop {
+            let Some(task) = held.next() else {
+                match self.refill(lane, held, term) {
+                    Some(filled) => held = filled,
+                    None => return,
+                }
+                continue;
+            };
+            let Some(job) = self.take_up(task, &mut held) else { continue };
+            engine.lanes.begin_task(lane);
+            self.desk.shift.begin(lane, held.serve());
+            self.do_job(job);
+            match self.desk.shift.end(&engine.lanes) {
+                Some(still) => held = still,
+                None => return,
             }
+        }
+    }
+
+    /// Waits for events. None: the lane was laid down.
+    fn refill(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) -> Option<Held<'e, Batch>> {
+        let engine = self.engine;
+        if engine.service.control.is_stopping() {
+            engine.lanes.lay_down(held);
+            return None;
+        }
+        // Events in a lane wait for what is served before them, unless somebody takes it over.
+        let most = if engine.is_alone() { BATCH_ALONE } else { BATCH };
+        let ms = match term {
+            Term::Short => 0,
+            Term::Long if lane == 0 => -1,
+            Term::Long => EXTRA_LANE_MS,
+        };
+        match engine.epoll.wait(&mut held.events[..most], ms) {
+            Ok(0) if term == Term::Short => {
+                engine.lanes.lay_down(held);
+                None
+            }
+            Ok(0) => engine.lanes.narrow(lane, held),
+            Ok(count) => {
+                engine.lanes.begin_batch(lane);
+                if held.fill(count, most) {
+                    engine.lanes.widen();
+                }
+                self.desk.clock.tick();
+                Some(held)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Some(held),
+            Err(error) => {
+                engine.lanes.lay_down(held);
+                engine.service.log(Level::Error, || format!("epoll_wait: {error}; a thread pauses"));
+                // It is not known to fail for a descriptor that is open; if it does, it must not take all of the processor.
+                std::thread::sleep(EPOLL_PAUSE);
+                None
+            }
+        }
+    }
+
+    /// Does what cannot take long while the lane is in hand. Some: the rest is to be served.
+    fn take_up(&self, task: Task, held: &mut Batch) -> Option<Job> {
+        let engine = self.engine;
+        match task {
+            Task::Event(event) => match event.token() {
+                STOP => None,
+                TIMER => Some(Job::Sweep),
+                token if token > LISTENER - MAX_LISTENERS => {
+                    held.open_door((LISTENER - token) as usize);
+                    None
+                }
+                token => Some(Job::Serve(Id::from_token(token), event.ready())),
+            },
+            Task::Accept(number) => match engine.accept_from(number) {
+                Ok(accepted) => {
+                    // Whoever leads next goes on accepting, whatever becomes of this one.
+                    if held.note_accepted() {
+                        engine.resume_listener(number);
+                    }
+                    Some(Job::Welcome(accepted))
+                }
+                Err(error) if socket::is_passing(&error) => None,
+                Err(error) => {
+                    held.close_door();
+                    // Out of descriptors or memory: those that wait are accepted when some are free again.
+                    (error.kind() != ErrorKind::WouldBlock).then_some(Job::PauseAccepting(error))
+                }
+            },
+        }
+    }
+
+    fn do_job(&mut self, job: Job) {
+        match job {
+            Job::Serve(id, ready) => self.serve(id, ready),
+            Job::Welcome(accepted) => self.welcome(accepted),
+            Job::Sweep => self.sweep(),
+            Job::PauseAccepting(error) => self.engine.pause_accepting(&error),
+        }
+    }
+
+    fn serve(&mut self, id: Id, ready: u32) {
+        let fin = if ready & epoll::FIN != 0 { FIN } else { 0 };
+        let gone = if ready & epoll::GONE != 0 { GONE } else { 0 };
+        if let Claim::Mine(guard) = self.engine.slab.claim(id, fin | gone) {
+            self.turns(id, guard, false);
+        }
+    }
+
+    /// Runs the handler of a request that has waited for this thread.
+    fn answer_queued(&mut self, id: Id) {
+        let engine = self.engine;
+        self.desk.clock.tick();
+        match engine.slab.claim(id, 0) {
+            Claim::Mine(mut guard) => {
+                guard.connection.call_up();
+                self.turns(id, guard, false);
+            }
+            // Somebody looks at it for a moment.
+            Claim::Busy => {
+                engine.lanes.enqueue(id);
+                std::thread::yield_now();
+            }
+            // The client has left.
+            Claim::Stale => {}
         }
     }
 
@@ -97,42 +252,8 @@ impl<'e> Worker<'e> {
         });
     }
 
-    /// Accepts what waits. What cannot be served at once is left to whoever polls next.
-    fn accept(&mut self, number: usize) {
-        let engine = self.engine;
-        let mut held = None;
-        for _ in 0..ACCEPTED {
-            match engine.accept_from(number) {
-                Ok(accepted) => {
-                    // A handler may take its time, so when others are there it starts when all are accepted.
-                    let alone = engine.is_alone();
-                    let next = if alone { Some(accepted) } else { held.replace(accepted) };
-                    if let Some(Accepted { socket, peer, deferred }) = next {
-                        self.welcome(socket, peer, deferred && alone);
-                    }
-                }
-                Err(error) if socket::is_passing(&error) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if let Some(Accepted { socket, peer, deferred }) = held {
-                        self.welcome(socket, peer, deferred);
-                    }
-                    return;
-                }
-                Err(error) => {
-                    // Out of descriptors or memory: those that wait are accepted when some are free again.
-                    engine.pause_accepting(&error);
-                    break;
-                }
-            }
-        }
-        if let Some(Accepted { socket, peer, .. }) = held {
-            self.welcome(socket, peer, false);
-        }
-        engine.resume_listener(number);
-    }
-
-    /// Gives a new connection its place. With `at_once` its first bytes are there, and it may never need the epoll.
-    fn welcome(&mut self, socket: OwnedFd, peer: Peer, at_once: bool) {
+    /// Gives a new connection its place. Where its first bytes are there it may never need the epoll.
+    fn welcome(&mut self, Accepted { socket, peer, deferred }: Accepted) {
         let engine = self.engine;
         let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now())) else {
             // Even the places for those that are told so are taken.
@@ -145,11 +266,10 @@ impl<'e> Worker<'e> {
             self.turn_away(&mut guard, words);
             return self.turns(id, guard, false);
         }
-        if at_once {
+        if deferred {
             return self.turns(id, guard, false);
         }
-        // Let go of first, and watched then: were it still ours when its first event comes, its handler would run
-        // here, while others that were accepted with it wait.
+        // Let go of first, and watched then: its first event may be another thread's.
         guard.registered = true;
         self.set_deadline(id, &guard);
         guard.abandon();
@@ -166,7 +286,7 @@ impl<'e> Worker<'e> {
 
     fn turn_away(&mut self, tenant: &mut Tenant, words: &'static str) {
         let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
-        let Worker { engine, desk } = self;
+        let Worker { engine, desk, .. } = self;
         connection.refuse_and_end(503, Error::fixed(Kind::Limit, words), desk, &engine.service);
         connection.stand_up(desk);
         send(socket.as_fd(), connection, desk, engine);
@@ -193,9 +313,21 @@ impl<'e> Worker<'e> {
                 }
                 Turn::Wait => {
                     self.set_deadline(id, &guard);
+                    let wants_thread = guard.connection.wants_thread();
                     match guard.release() {
+                        None if wants_thread => return self.engine.lanes.enqueue(id),
                         None => return,
-                        Some(again) => guard = again,
+                        Some(mut again) => {
+                            if wants_thread {
+                                again.connection.still_wants_thread();
+                            }
+                            guard = again;
+                        }
+                    }
+                    if !self.desk.shift.leads() {
+                        // More for this connection is for whoever leads; this thread has had its time.
+                        guard.abandon();
+                        return self.requeue(id);
                     }
                 }
             }
@@ -231,7 +363,7 @@ impl<'e> Worker<'e> {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.turn(tenant, fin, due)));
         outcome.unwrap_or_else(|panic| {
             self.engine.service.log(Level::Error, || format!("a connection is closed, serving it panicked: {}", panic_words(&*panic)));
-            self.desk = desk(self.engine);
+            self.desk = self.engine.new_desk(&self.desk.shift);
             Turn::Close
         })
     }
@@ -239,7 +371,7 @@ impl<'e> Worker<'e> {
     /// Receives, feeds and sends until nothing more can be done now. `due`: its deadline has passed.
     fn turn(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
         let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Turn::Close };
-        let Worker { engine, desk } = self;
+        let Worker { engine, desk, .. } = self;
         let socket = socket.as_fd();
         if connection.is_waiting() {
             connection.collect(&engine.service, desk.now());
@@ -371,8 +503,11 @@ fn end_side(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
     }
 }
 
-fn desk(engine: &Arc<Engine>) -> Desk {
-    Desk::new(&engine.service, Some(Arc::new(EngineLine::new(engine))))
+impl Engine {
+    /// What a thread needs to serve.
+    pub(super) fn new_desk(self: &Arc<Engine>, shift: &Arc<Shift>) -> Desk {
+        Desk::new(&self.service, Some(Arc::new(EngineLine::new(self))), Arc::clone(shift))
+    }
 }
 
 /// What is done for connections by whoever owns one, workers and exchanges alike.
@@ -434,6 +569,7 @@ impl Engine {
         if connection.is_waiting() {
             let now = clock::milliseconds();
             connection.answer_waiting(503, "the server has stopped", now, &self.service);
+            connection.answer_queued(503, "the server has stopped", now, &self.service);
             send_kept(socket.as_fd(), connection, self, now);
         }
     }

@@ -3,6 +3,8 @@
 use super::connection::Connection;
 use super::control::Control;
 use super::crew::Crew;
+use super::desk::Desk;
+use super::lanes::Lanes;
 use super::listener::Listener;
 use super::slab::{Id, Slab, Tenant};
 use super::sys::epoll::{self, Epoll};
@@ -22,6 +24,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Numbers in the epoll that name no connection.
@@ -57,6 +60,11 @@ pub(crate) struct Engine {
     max_per_ip: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     pub(super) crew: Arc<Crew>,
+    pub(super) lanes: Arc<Lanes>,
+    /// The thread that stands by, once it is made.
+    pub(super) spare: Mutex<Option<JoinHandle<()>>>,
+    /// Desks of threads of the host's, between two visits.
+    pub(super) desks: Mutex<Vec<Desk>>,
     began: Instant,
     /// Are there threads of the app's own?
     pub(super) has_threads: bool,
@@ -113,6 +121,9 @@ impl Engine {
             max_per_ip: size(Key::MaxConnectionsPerIp),
             per_ip: Mutex::default(),
             crew: Arc::default(),
+            lanes: Arc::new(Lanes::new(size(Key::Lanes), options.get(Key::TickUs), size(Key::MaxQueued), options.get(Key::Threads) > 1)),
+            spare: Mutex::default(),
+            desks: Mutex::default(),
             began: Instant::now(),
             has_threads: options.get(Key::Threads) > 0,
             service: Arc::new(service),
@@ -129,7 +140,7 @@ impl Engine {
             uptime_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             requests: self.service.requests.sum(),
             connections: self.slab.len(),
-            queued: self.service.callers.len(),
+            queued: self.service.callers.len() + self.lanes.queued(),
             caller_idle_ms: self.service.callers.idle_ms(),
         }
     }

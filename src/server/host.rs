@@ -3,7 +3,10 @@
 
 use super::caller::Mode;
 use super::deferred::Visit;
+use super::driver_epoll::Worker;
 use super::engine::Engine;
+use super::lanes::{Shift, Watchfulness};
+use super::pool::Serving;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
 use std::sync::Arc;
@@ -13,6 +16,11 @@ const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 const NOTHING: Error = Error::fixed(Kind::Timeout, "no request has come");
 
 impl Engine {
+    /// Without threads of its own the app is driven by the host's, which watch what the engine waits for.
+    pub(crate) fn let_host_watch(&self) -> Result<()> {
+        if self.has_threads { Ok(()) } else { self.service.callers.watch_engine(&self.service.control, &self.epoll) }
+    }
+
     /// Runs at most so many handlers of requests that wait, once there are some; gives how many. None is without end.
     pub(crate) fn poll(self: &Arc<Engine>, most: usize, end: Option<Instant>) -> Result<usize> {
         let callers = &self.service.callers;
@@ -45,19 +53,45 @@ impl Engine {
         })
     }
 
+    /// Does what there is to be done for the app, where it has no threads of its own. False: another thread is at it.
+    pub(super) fn work(self: &Arc<Engine>, watch: &mut Watchfulness) -> bool {
+        let shift = Arc::new(Shift::new(&self.lanes));
+        let _here = Serving::here(Arc::as_ptr(self).addr(), Some(Arc::clone(&shift)));
+        let desk = match self.desks.lock().pop() {
+            Some(mut desk) => {
+                desk.shift = shift;
+                desk
+            }
+            None => self.new_desk(&shift),
+        };
+        let mut worker = Worker::new(self, desk);
+        let done = worker.run_once(watch);
+        self.desks.lock().push(worker.into_desk());
+        done
+    }
+
     /// Looks again and again, until something is found, the app has stopped, somebody wakes this thread, or the time is up.
     fn wait_for<R>(self: &Arc<Engine>, end: Option<Instant>, mut look: impl FnMut() -> Option<R>) -> Result<R> {
+        let callers = &self.service.callers;
+        let mut watch = self.lanes.watchfulness();
         loop {
+            let leads = !self.has_threads && self.work(&mut watch);
             if self.service.control.is_stopping() {
                 return Err(STOPPED);
             }
             if let Some(found) = look() {
                 return Ok(found);
             }
-            if self.service.callers.take_wake() || end.is_some_and(|end| Instant::now() >= end) {
+            if callers.take_wake() || end.is_some_and(|end| Instant::now() >= end) {
                 return Err(NOTHING);
             }
-            self.service.callers.wait(&self.service.control, end)?;
+            if self.has_threads || leads {
+                callers.wait(&self.service.control, end)?;
+            } else {
+                // Another thread is at it, and is watched.
+                let soon = Instant::now() + self.lanes.tick();
+                callers.wait_for_requests(&self.service.control, end.map_or(soon, |end| end.min(soon)))?;
+            }
         }
     }
 

@@ -14,6 +14,8 @@
 //! | `sending.rs` | output into sockets |
 //! | `wire.rs` | a connection in the hands of its handler, which waits for it |
 //! | `deferred.rs` | what an exchange and its connection share |
+//! | `lanes.rs` | the right to poll, and who has it |
+//! | `habits.rs` | which routes block |
 //! | `caller.rs` | the requests that wait for a thread of the host's own |
 //! | `host.rs` | what threads of the host's do for the app |
 //! | `driver_epoll.rs` | carries bytes between sockets and connections |
@@ -30,8 +32,10 @@ mod deferred;
 mod desk;
 mod driver_epoll;
 mod engine;
+mod habits;
 mod host;
 mod incoming;
+mod lanes;
 mod listener;
 mod pace;
 mod pool;
@@ -43,6 +47,7 @@ mod wire;
 pub(crate) use caller::CallerQueue;
 pub(crate) use control::Control;
 pub(crate) use engine::{Engine, Watch};
+pub(crate) use habits::Habits;
 pub(crate) use listener::Listener;
 pub(crate) use pace::Pace;
 pub(crate) use sys::clock::monotonic_ms;

@@ -3,7 +3,7 @@
 //! Times are milliseconds modulo 2^32; a deadline of 0 is never.
 
 use crate::options::{Key, Options};
-use crate::route::Route;
+use crate::route::Routes;
 
 /// After an answer that ends the connection: how long the client may send nothing before it ends its own side,
 pub(super) const LINGER_MS: u32 = 2_000;
@@ -28,7 +28,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(options: &Options, routes: &[Route]) -> Pace {
+    pub(crate) fn new(options: &Options, routes: &Routes) -> Pace {
         let number = |key| u32::try_from(options.get(key)).unwrap_or(u32::MAX);
         let time_out = |key| patient(number(key));
         let pace = Pace {
@@ -41,7 +41,7 @@ impl Pace {
             shortest_ms: LINGER_MS,
         };
         let times = [pace.header_ms, pace.body_ms, pace.idle_ms, pace.write_ms, pace.exchange_ms, LINGER_MS];
-        let of_routes = routes.iter().filter_map(|route| route.exchange_timeout_ms);
+        let of_routes = routes.all().filter_map(|route| route.exchange_timeout_ms);
         let shortest_ms = times.into_iter().chain(of_routes).filter(|&ms| ms > 0).min().unwrap_or(LINGER_MS);
         Pace { shortest_ms, ..pace }
     }

@@ -3,12 +3,14 @@
 use super::connection::Connection;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
+use super::lanes::Shift;
 use super::sys::event::wait_readable;
 use super::sys::{clock, epoll, process, socket};
 use crate::error::{Error, Kind, Result};
 use crate::handler::{Level, Notify};
 use crate::service::panic_words;
 use std::cell::RefCell;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,18 +22,27 @@ const CUT_GRACE: Duration = Duration::from_millis(500);
 
 thread_local! {
     /// The engines that this thread serves; more than one where a handler runs another app.
-    static SERVING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static SERVING: RefCell<Vec<(usize, Option<Arc<Shift>>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// While it lives, this thread does work of an engine, and what it calls cannot wait for that to end.
 pub(super) struct Serving(());
 
 impl Serving {
-    pub(super) fn here(engine: usize) -> Serving {
+    pub(super) fn here(engine: usize, shift: Option<Arc<Shift>>) -> Serving {
         // A thread that is ending, and calls from a destructor of its own, may have lost it already.
-        let _ = SERVING.try_with(|serving| serving.borrow_mut().push(engine));
+        let _ = SERVING.try_with(|serving| serving.borrow_mut().push((engine, shift)));
         Serving(())
     }
+}
+
+/// What this thread has in hand of an engine.
+pub(super) fn shift_here(engine: usize) -> Option<Arc<Shift>> {
+    let find = |serving: &RefCell<Vec<(usize, Option<Arc<Shift>>)>>| {
+        let serving = serving.borrow();
+        serving.iter().rev().find_map(|(name, shift)| shift.clone().filter(|_| *name == engine))
+    };
+    SERVING.try_with(find).ok().flatten()
 }
 
 impl Drop for Serving {
@@ -40,21 +51,27 @@ impl Drop for Serving {
     }
 }
 
+/// A thread of our own, which runs none of the host's signal handlers.
+fn spawn_serving(name: String, engine: Arc<Engine>) -> io::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name);
+    process::with_signals_blocked(|| {
+        thread.spawn(move || {
+            process::this_thread_is_ours();
+            engine.serve(true);
+        })
+    })
+}
+
 impl Engine {
     /// Makes threads that serve.
     pub(crate) fn spawn(self: &Arc<Engine>, count: usize) -> Result<Vec<JoinHandle<()>>> {
         let mut threads = Vec::with_capacity(count);
+        let weak = Arc::downgrade(self);
+        self.lanes.reinforce_by(move || weak.upgrade().is_some_and(|engine| engine.spawn_spare()));
         // All are counted before the first runs, so that it does not take itself for the only one.
         self.crew.enter(count, || false);
         for number in 0..count {
-            let engine = Arc::clone(self);
-            let thread = std::thread::Builder::new().name(format!("hasty-{number}"));
-            match process::with_signals_blocked(|| {
-                thread.spawn(move || {
-                    process::this_thread_is_ours();
-                    engine.serve(true);
-                })
-            }) {
+            match spawn_serving(format!("hasty-{number}"), Arc::clone(self)) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     self.service.control.stop();
@@ -69,19 +86,29 @@ impl Engine {
 
     /// Serves on this thread, too, until the app stops.
     pub(crate) fn run(self: Arc<Engine>) {
-        match self.crew.enter(1, || self.service.control.is_stopping()) {
-            None => return,
-            Some(1) => self.share(),
-            Some(_) => {}
+        if self.crew.enter(1, || self.service.control.is_stopping()).is_some() {
+            self.serve(false);
         }
-        self.serve(false);
     }
 
-    /// A thread that was alone is so no longer. The events it has in its hands would wait for its handler:
-    /// all are put back into the queue, where the other finds them.
-    fn share(&self) {
-        self.slab.requeue_all(&self.epoll);
-        self.resume_listeners();
+    /// Makes the thread that stands by when all others may be held up.
+    fn spawn_spare(self: &Arc<Engine>) -> bool {
+        if self.crew.enter(1, || self.service.control.is_stopping()).is_none() {
+            return false;
+        }
+        let engine = Arc::clone(self);
+        match spawn_serving("hasty-spare".to_owned(), engine) {
+            Ok(thread) => {
+                *self.spare.lock() = Some(thread);
+                true
+            }
+            Err(error) => {
+                self.crew.stop_serving(1);
+                self.crew.leave(1);
+                self.service.log(Level::Warn, || format!("start a thread that stands by: {error}; slow handlers may hold up others"));
+                false
+            }
+        }
     }
 
     /// Tells those who want to know of the pool's threads.
@@ -93,11 +120,12 @@ impl Engine {
     /// `is_ours`: the thread is one of the pool.
     fn serve(self: Arc<Engine>, is_ours: bool) {
         let name = Arc::as_ptr(&self).addr();
-        let here = Serving::here(name);
+        let shift = Arc::new(Shift::new(&self.lanes));
+        let here = Serving::here(name, Some(Arc::clone(&shift)));
         if is_ours {
             self.tell(Notify::start);
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(&self).run()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(&self, self.new_desk(&shift)).run()));
         if let Err(panic) = outcome {
             self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
         }
@@ -114,11 +142,16 @@ impl Engine {
         crew.leave(1);
     }
 
+    /// The thread that stands by, to be waited for.
+    pub(crate) fn take_spare(&self) -> Option<JoinHandle<()>> {
+        self.spare.lock().take()
+    }
+
     /// Is this call made by one of the app's own callbacks?
     pub(crate) fn is_serving_here(&self) -> bool {
         let name = std::ptr::from_ref(self).addr();
         // A thread that is ending, and calls from a destructor of its own, serves nothing any more.
-        SERVING.try_with(|serving| serving.borrow().contains(&name)).unwrap_or(false)
+        SERVING.try_with(|serving| serving.borrow().iter().any(|(engine, _)| *engine == name)).unwrap_or(false)
     }
 
     /// Waits until the app was stopped and all threads have left. None is without end.
@@ -136,12 +169,9 @@ impl Engine {
     }
 
     /// Refuses new connections, lets what runs finish, and stops: when all is done, or at `end`.
-    pub(crate) fn drain(&self, end: Option<Instant>) -> Result<()> {
+    pub(crate) fn drain(self: &Arc<Engine>, end: Option<Instant>) -> Result<()> {
         self.service.control.drain();
         self.accept_last();
-        if self.crew.is_nobody() {
-            self.slab.for_each_free(|id, guard| self.close(id, guard));
-        }
         // A thread looks at each whether a request has just come, and closes those that are idle.
         self.slab.requeue_all(&self.epoll);
         let done = self.wait_until_empty(end);
@@ -194,12 +224,18 @@ impl Engine {
         }
     }
 
-    fn wait_until_empty(&self, end: Option<Instant>) -> bool {
+    fn wait_until_empty(self: &Arc<Engine>, end: Option<Instant>) -> bool {
+        let mut watch = self.lanes.watchfulness();
         while self.slab.len() > 0 && !self.service.control.is_stopping() {
             // A connection's end is announced; a stop from a signal handler is not, so look now and then.
             let soon = Instant::now() + Duration::from_millis(50);
             let until = end.map_or(soon, |end| end.min(soon));
-            self.crew.wait_for_change(until);
+            if self.crew.is_nobody() && self.work(&mut watch) {
+                // Nobody else does it.
+                wait_readable(self.epoll.as_fd(), Some(until));
+            } else {
+                self.crew.wait_for_change(until);
+            }
             if end.is_some_and(|end| Instant::now() >= end) {
                 break;
             }

@@ -5,6 +5,7 @@ use super::control::Control;
 use super::deferred::Deferred;
 use super::engine::Engine;
 use super::pace::Pace;
+use super::pool::shift_here;
 use super::sending::{Sent, send_output};
 use super::slab::Id;
 use super::sys::event::{Readiness, Waited, wait_ready};
@@ -28,6 +29,8 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 const GONE: Error = Error::fixed(Kind::Closed, "the client has left");
 const SLOW: Error = Error::fixed(Kind::Timeout, "the body came more slowly than body_timeout_ms or min_rate_bytes allow");
 pub(super) const UNTAKEN: Error = Error::fixed(Kind::Timeout, "the client took nothing for write_timeout_ms, or less than min_rate_bytes");
+pub(super) const FULL: Error =
+    Error::fixed(Kind::Limit, "more than stream_buffer_bytes waits for the client; on_ready of an exchange tells when there is room");
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 
 /// The engine, as its requests know it.
@@ -52,7 +55,11 @@ impl EngineLine {
         let socket = engine.slab.duplicate(Id::from_token(ticket)).map_err(|error| Error::io("dup", &error))?.ok_or(GONE)?;
         let pace = engine.service.pace;
         let control = Arc::clone(&engine.service.control);
-        Ok((engine, DirectWire { socket, control, pace, input: Patience::default(), output: Patience::default() }))
+        let limit = engine.service.stream_buffer_bytes;
+        let name = Arc::as_ptr(&engine).addr();
+        let wire =
+            DirectWire { socket, control, engine: name, limit, kept: 0, pace, input: Patience::default(), output: Patience::default() };
+        Ok((engine, wire))
     }
 }
 
@@ -90,6 +97,12 @@ struct DirectWire {
     socket: OwnedFd,
     /// A stop ends every wait.
     control: Arc<Control>,
+    /// The engine's name, by which the thread's lane is found.
+    engine: usize,
+    /// How much may be kept where nobody can be waited for,
+    limit: usize,
+    /// and how much is.
+    kept: usize,
     pace: Pace,
     input: Patience,
     output: Patience,
@@ -116,6 +129,11 @@ impl Patience {
 }
 
 impl DirectWire {
+    /// May this thread wait? It gives its lane away first; where nobody is there to take it, others would wait with it.
+    fn may_wait(&self) -> bool {
+        shift_here(self.engine).is_none_or(|shift| shift.step_aside())
+    }
+
     /// Waits for the client, at most so long in one go. False: the time is up; but it may have moved a little all the same, since
     /// the kernel tells of room for output only when there is much.
     fn wait(&mut self, readiness: Readiness, most_ms: u32, too_slow: Error) -> Result<bool> {
@@ -138,8 +156,8 @@ impl DirectWire {
 }
 
 impl Wire for DirectWire {
-    fn make_room(&mut self, _bytes: usize) -> Result<()> {
-        Ok(())
+    fn make_room(&mut self, bytes: usize) -> Result<()> {
+        if self.kept == 0 || self.kept + bytes <= self.limit || self.may_wait() { Ok(()) } else { Err(FULL) }
     }
 
     fn send(&mut self, out: &mut Output) -> Result<()> {
@@ -152,10 +170,15 @@ impl Wire for DirectWire {
             match sent {
                 Sent::All => {
                     out.clear();
+                    self.kept = 0;
                     return Ok(());
                 }
                 Sent::Enough => {}
                 Sent::Blocked if count == 0 && !in_time => return Err(UNTAKEN),
+                Sent::Blocked if !self.may_wait() => {
+                    self.kept = out.len();
+                    return Ok(());
+                }
                 Sent::Blocked => in_time = self.wait(Readiness::Output, self.pace.write_ms, UNTAKEN)?,
             }
         }
@@ -171,6 +194,8 @@ impl Wire for DirectWire {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock && in_time => {
+                    // Where it cannot be given away the lane is taken over by whoever is idle first.
+                    self.may_wait();
                     in_time = self.wait(Readiness::Input, self.pace.body_ms, SLOW)?;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(SLOW),

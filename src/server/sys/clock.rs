@@ -17,6 +17,12 @@ pub(crate) fn monotonic_ms() -> u64 {
     seconds as u64 * 1000 + nanoseconds as u64 / 1_000_000
 }
 
+/// Microseconds since the same moment, exactly.
+pub(crate) fn microseconds() -> u64 {
+    let (seconds, nanoseconds) = read(libc::CLOCK_MONOTONIC);
+    seconds as u64 * 1_000_000 + nanoseconds as u64 / 1000
+}
+
 fn read(clock: libc::clockid_t) -> (i64, i64) {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is writable; both clocks exist since Linux 2.6.32.

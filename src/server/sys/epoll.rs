@@ -53,12 +53,12 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_MOD, fd, interest, token)
     }
 
-    /// Waits for events, as long as it takes.
-    pub(crate) fn wait<'a>(&self, events: &'a mut [Event]) -> io::Result<&'a [Event]> {
+    /// Waits for events, so many milliseconds at most, or, when negative, as long as it takes. Gives how many there are.
+    pub(crate) fn wait(&self, events: &mut [Event], ms: libc::c_int) -> io::Result<usize> {
         let most = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
         // SAFETY: `events` has room for `most` entries, and Event is an epoll_event in memory.
-        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr().cast(), most, -1) };
-        Ok(&events[..checked(count)? as usize])
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr().cast(), most, ms) };
+        Ok(checked(count)? as usize)
     }
 
     /// Its descriptor, which is readable while there are events.

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "system calls, and the cell that connections are owned through")]
 
+pub(super) mod baton;
 pub(super) mod clock;
 pub(super) mod epoll;
 pub(super) mod event;

@@ -1,0 +1,197 @@
+//! The right to poll, and what goes with it.
+//!
+//! Whoever holds the baton owns the value. While it serves what it took from there it says so, and touches the value no more:
+//! if that lasts too long, another thread may take the baton over, with all that is left.
+
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Nobody's.
+const FREE: u64 = 0;
+/// Its holder polls, or looks what to do next.
+const HELD: u64 = 1;
+/// Its holder serves.
+const SERVING: u64 = 2;
+const STATE: u64 = 3;
+/// Above the state there is a number that only grows.
+const STEP: u64 = 4;
+
+/// A value, and the word that says whose it is: `number << 2 | state`.
+pub(crate) struct Baton<T> {
+    word: AtomicU64,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `value` is reached through a Held only. One is made by the compare-exchange that sets HELD, which only one thread wins,
+// and is used up by what sets another state. Release there and Acquire here make one holder's writes the next one's reads.
+unsafe impl<T: Send> Sync for Baton<T> {}
+
+/// What the word said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    /// Does its holder serve?
+    pub(crate) fn is_serving(self) -> bool {
+        self.0 & STATE == SERVING
+    }
+
+    fn next(self, state: u64) -> u64 {
+        (self.0 & !STATE).wrapping_add(STEP) | state
+    }
+}
+
+/// A service that was begun with the baton in hand. Another thread may have it by now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service(u64);
+
+impl Service {
+    /// As a number that is never 0.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The service that has this number.
+    pub(crate) fn of(number: u64) -> Service {
+        Service(number)
+    }
+}
+
+impl<T> Baton<T> {
+    pub(crate) fn new(value: T) -> Baton<T> {
+        Baton { word: AtomicU64::new(FREE), value: UnsafeCell::new(value) }
+    }
+
+    /// What the word says.
+    pub(crate) fn look(&self) -> Word {
+        Word(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Takes it, if it is nobody's.
+    pub(crate) fn take(&self) -> Option<Held<'_, T>> {
+        let word = self.look();
+        if word.0 & STATE == FREE { self.win(word) } else { None }
+    }
+
+    /// Takes it from a holder that has been in one service since the word was `seen`.
+    pub(crate) fn take_over(&self, seen: Word) -> Option<Held<'_, T>> {
+        if seen.is_serving() { self.win(seen) } else { None }
+    }
+
+    fn win(&self, word: Word) -> Option<Held<'_, T>> {
+        let held = word.next(HELD);
+        self.word.compare_exchange(word.0, held, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        Some(Held { baton: self, word: Word(held), _here: PhantomData })
+    }
+
+    /// The service is over: it is held again, unless somebody else has it.
+    pub(crate) fn resume(&self, service: Service) -> Option<Held<'_, T>> {
+        let held = service.0 & !STATE | HELD;
+        // Acquire costs nothing here, and spares thinking about it: nobody else has touched the value.
+        self.word.compare_exchange(service.0, held, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        Some(Held { baton: self, word: Word(held), _here: PhantomData })
+    }
+
+    /// Gives it up in the middle of a service. False: somebody else has it already.
+    pub(crate) fn lay_down(&self, service: Service) -> bool {
+        let free = Word(service.0).next(FREE);
+        self.word.compare_exchange(service.0, free, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Does the word still say that this service is on?
+    pub(crate) fn is_on(&self, service: Service) -> bool {
+        self.look().0 == service.0
+    }
+}
+
+/// The baton in hand. One that is merely dropped is nobody's for ever.
+pub(crate) struct Held<'b, T> {
+    baton: &'b Baton<T>,
+    word: Word,
+    /// It stays with its thread.
+    _here: PhantomData<*mut T>,
+}
+
+impl<T> Held<'_, T> {
+    /// Begins a service; whoever finds that it takes too long may go on with the value.
+    pub(crate) fn serve(self) -> Service {
+        let serving = self.word.next(SERVING);
+        self.baton.word.store(serving, Ordering::Release);
+        Service(serving)
+    }
+
+    /// Gives it up.
+    pub(crate) fn lay_down(self) {
+        self.baton.word.store(self.word.next(FREE), Ordering::Release);
+    }
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the word says HELD for this one alone, see `Baton`.
+        unsafe { &*self.baton.value.get() }
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the word says HELD for this one alone, see `Baton`; `&mut self` makes this borrow of it the only one.
+        unsafe { &mut *self.baton.value.get() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_in_time_goes_on_holding() {
+        let baton = Baton::new(1);
+        let mut held = baton.take().expect("it is free");
+        *held += 1;
+        assert!(baton.take().is_none(), "it is held");
+        let service = held.serve();
+        assert!(baton.is_on(service) && baton.take().is_none());
+        assert_eq!(*baton.resume(service).expect("in time"), 2);
+    }
+
+    #[test]
+    fn who_takes_too_long_has_lost_it() {
+        let baton = Baton::new(1);
+        let service = baton.take().expect("free").serve();
+        let seen = baton.look();
+        let held = baton.take_over(seen).expect("still the same service");
+        assert!(!baton.is_on(service) && baton.resume(service).is_none() && !baton.lay_down(service));
+        held.lay_down();
+        assert!(baton.take().is_some());
+    }
+
+    #[test]
+    fn each_service_is_another() {
+        let baton = Baton::new(1);
+        let first = baton.take().expect("free").serve();
+        let seen = baton.look();
+        let second = baton.resume(first).expect("in time").serve();
+        assert!(baton.take_over(seen).is_none(), "what was seen is over");
+        assert!(baton.is_on(second));
+    }
+
+    #[test]
+    fn what_is_held_is_not_taken_over() {
+        let baton = Baton::new(1);
+        let _held = baton.take().expect("free");
+        assert!(baton.take_over(baton.look()).is_none());
+    }
+
+    #[test]
+    fn laid_down_in_a_service_it_is_free() {
+        let baton = Baton::new(1);
+        let service = baton.take().expect("free").serve();
+        assert!(baton.lay_down(service));
+        assert!(baton.resume(service).is_none());
+        assert!(baton.take().is_some());
+    }
+}
