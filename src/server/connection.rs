@@ -705,7 +705,7 @@ impl Connection {
         }
         // The clients of answers before this one wait for them.
         let is_left = desk.out.is_empty();
-        if is_left && desk.shift.step_aside() {
+        if is_left && (desk.shift.step_aside() || desk.shift.is_alone()) {
             return Leave::Granted;
         }
         if is_left && !desk.shift.has_room_in_queue() {

@@ -74,6 +74,7 @@ impl<'e> Worker<'e> {
     /// Serves until the app stops.
     pub(super) fn run(&mut self) {
         let engine = self.engine;
+        engine.lanes.join();
         while let Some(duty) = engine.lanes.next_duty(&self.parker, || engine.service.control.is_stopping()) {
             match duty {
                 Duty::Lead(lane, held) => self.lead(lane, held, Term::Long),

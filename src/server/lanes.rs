@@ -46,6 +46,8 @@ pub(super) struct Lanes {
     max_queued: usize,
     /// How many requests wait for a thread.
     queued: AtomicUsize,
+    /// Threads that come for duties.
+    members: AtomicUsize,
     /// Makes one more thread, which stands by.
     reinforce: OnceCell<Reinforce>,
 }
@@ -223,7 +225,12 @@ impl Shift {
         Some(u128::from(since) >= lanes.tick.as_micros())
     }
 
-    /// May as many more requests wait for a thread?
+    /// Is this the only thread there is? Then nothing can be left to others.
+    pub(super) fn is_alone(&self) -> bool {
+        self.lanes.as_ref().is_none_or(|lanes| lanes.members.load(Ordering::Relaxed) < 2)
+    }
+
+    /// May one more request wait for a thread?
     pub(super) fn has_room_in_queue(&self) -> bool {
         self.lanes.as_ref().is_none_or(|lanes| lanes.queued.load(Ordering::Relaxed) < lanes.max_queued)
     }
@@ -270,6 +277,7 @@ impl Lanes {
             rests: AtomicBool::new(false),
             max_queued,
             queued: AtomicUsize::new(0),
+            members: AtomicUsize::new(0),
             reinforce: OnceCell::new(),
         }
     }
@@ -286,6 +294,11 @@ impl Lanes {
 
     pub(super) fn tick(&self) -> Duration {
         self.tick
+    }
+
+    /// A thread comes for duties from now on.
+    pub(super) fn join(&self) {
+        self.members.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until there is something to do for this thread; None: it leaves.

@@ -281,9 +281,59 @@ stage_examples() {
     need_files 'examples' 'examples-c/*.c' || return
     mkdir -p "$folder"
     for source in examples-c/*.c; do
+        [[ $source != */embed-* ]] || continue # they have a stage of their own
         check "$source compiles" cc -std=c17 $warnings -Wpedantic -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static
     done
     relay examples 300 env HASTY_LIBRARY="$library/libhasty.so" python3 tests/examples.py "$folder"
+}
+
+# hasty in the main loops of others: poll, select, epoll, GLib, libuv and Tcl
+stage_embed() {
+    need_library || return
+    need_command cc gcc 'the C examples' || { skip 'examples-c/embed-*.c' "$missing" && return; }
+    mkdir -p "$work/embed"
+    embedded poll
+    embedded select
+    embedded epoll
+    embedded glib glib-2.0 libglib2.0-dev
+    embedded libuv libuv libuv1-dev
+    embedded tcl tcl tcl-dev
+    need_command valgrind 'valgrind libc6-dbg' 'memory checks' || { skip 'embed-poll under valgrind' "$missing" && return; }
+    [ ! -x "$work/embed/embed-poll" ] || relay 'embed-poll under valgrind' 300 python3 tests/embed.py \
+        valgrind -q --error-exitcode=97 --leak-check=full --fair-sched=yes --errors-for-leak-kinds=definite,indirect,possible "$work/embed/embed-poll"
+}
+
+# embedded LOOP [MODULE PACKAGE]: builds and tries examples-c/embed-LOOP.c, with what pkg-config knows as MODULE.
+embedded() {
+    local program="$work/embed/embed-$1" flags='' libraries=''
+    if [ $# -gt 1 ]; then
+        need_command pkg-config pkg-config "embed-$1" && { pkg-config --exists "$2" || need_package "$3" "embed-$1"; } ||
+            { skip "embed-$1" "$missing" && return; }
+        # The warnings are for our own lines.
+        flags=$(pkg-config --cflags "$2" | sed 's/-I/-isystem /g')
+        libraries=$(pkg-config --libs "$2")
+    fi
+    # shellcheck disable=SC2086
+    check "embed-$1.c compiles" cc -std=gnu17 $warnings -Wpedantic -O2 -I include $flags "examples-c/embed-$1.c" -o "$program" $libraries $static &&
+        relay "embed-$1" 120 python3 tests/embed.py "$program"
+}
+
+# one old program in several languages, and their declarations, against what their README and the header say
+stage_legacy() {
+    local language packages probe there=()
+    need_library || return
+    need_command cc gcc 'the old programs' || { skip 'examples-c/legacy' "$missing" && return; }
+    python3 bindings/declare.py --check
+    while read -r language packages probe; do
+        if $probe >/dev/null 2>&1 || { need_package "${packages//,/ }" "the old program in $language" && $probe >/dev/null 2>&1; }; then
+            there+=("$language")
+        else
+            skip "examples-c/legacy/$language" "${missing:-$probe does not run although ${packages//,/ } is installed}"
+        fi
+    done < <(python3 tests/legacy.py --needs)
+    mkdir -p "$work/legacy"
+    relay declarations 300 python3 tests/legacy/calls.py "$work/legacy" "${there[@]}"
+    relay legacy 600 python3 tests/legacy.py "$library" "$work/legacy" "${there[@]}"
 }
 
 # in a browser, pages read across origins what the policies allow, and the example site works and can be seen
