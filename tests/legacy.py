@@ -10,10 +10,12 @@ docs/legacy.md shows of the programs must be in them, and the declarations under
 """
 
 import concurrent.futures
+import contextlib
 import difflib
 import http.client
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import textwrap
@@ -154,6 +156,36 @@ def ends_cleanly(label, served):
     expect(f"{label} touches its data on the main thread only", "" if good else f"the witness: {seen[0] if seen else said!r}")
 
 
+def stops_while_others_ask(label, command):
+    """The program ends at once although requests wait: each is answered, one way or the other, if it got in at all."""
+    with Served(command) as served:
+        clients = [socket.create_connection((served.host, served.port), timeout=20) for _ in range(20)]
+        for number, client in enumerate(clients):
+            target = "POST /stop" if number == 10 else "GET /customers"
+            client.sendall(f"{target} HTTP/1.1\r\nHost: {served.host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        begin = time.monotonic()
+        try:
+            code = served.process.wait(20)
+        except subprocess.TimeoutExpired:
+            code = "still running"
+        took = time.monotonic() - begin
+        expect(f"{label} ends at once while others ask", "" if code == 0 and took < 3 else f"it ended with {code} after {took:.1f} s")
+        wrong = [answer for answer in map(whole, clients) if not re.match(r"HTTP/1.1 (200|503) |$", answer)]
+        expect(f"{label} leaves nobody with half an answer", wrong[0][:200] if wrong else "")
+
+
+def whole(client):
+    """What a client gets: nothing when it was not let in; a half answer loses its status."""
+    text = b""
+    with client, contextlib.suppress(ConnectionResetError):
+        while part := client.recv(65536):
+            text += part
+    head, _, body = text.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\n[Cc]ontent-[Ll]ength: (\d+)", head)
+    good = not text or (length and int(length[1]) == len(body))
+    return text.decode() if good else f"half: {text.decode()}"
+
+
 def last_words(served):
     """What a program that has ended has said, the witness's line included: that may be a moment late."""
     deadline = time.monotonic() + 5
@@ -230,6 +262,8 @@ def main():
         if all(build(f"{label}: {command.split()[0]} ...", command, folder) for command in building):
             command = start_command(starting, folder, witness)
             answers[label] = hold(label, command, written)
+            if answers[label]:
+                stops_while_others_ask(label, command)
             refuses_a_taken_port(label, command, language.name, scratch)
     if len(answers) > 1:
         compare(answers)

@@ -103,8 +103,7 @@
                    WHEN HASTY-ERR-CLOSED SET stopping TO TRUE
                END-EVALUATE
            END-PERFORM
-           CALL "hasty_app_drain" USING BY VALUE app BY VALUE 5000
-               RETURNING outcome
+      *>   Requests that still wait are answered 503.
            CALL "hasty_app_free" USING BY VALUE app
                RETURNING OMITTED
            MOVE customer-count TO number-shown

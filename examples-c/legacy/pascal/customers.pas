@@ -271,7 +271,6 @@ begin
     if hasty_app_poll(app, 1, -1, served) = HASTY_ERR_CLOSED then
       Break;
 
-  hasty_app_drain(app, 5000);
-  hasty_app_free(app);
+  hasty_app_free(app); // requests that still wait are answered 503
   WriteLn(StdErr, 'stopped with ', count, ' customers');
 end.

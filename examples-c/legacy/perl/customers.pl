@@ -32,7 +32,6 @@ my %functions = (
     app_port                 => [[qw(opaque)] => 'sint32'],
     app_start                => [[qw(opaque)] => 'sint32'],
     app_poll                 => [[qw(opaque uint32 sint32 uint32*)] => 'sint32'],
-    app_drain                => [[qw(opaque sint32)] => 'sint32'],
     app_free                 => [[qw(opaque)] => 'void'],
     request_param            => [[qw(opaque string)] => 'str'],
     request_json             => [[qw(opaque opaque*)] => 'sint32'],
@@ -203,6 +202,5 @@ until ($stopping) {
     last if app_poll($app, 16, 1000, \$served) == CLOSED;
 }
 
-app_drain($app, 5000);
-app_free($app);
+app_free($app);    # requests that still wait are answered 503
 printf STDERR "stopped with %d customers\n", scalar @customers;

@@ -2,7 +2,7 @@
  *
  *     hasty::route METHOD PATTERN COMMAND   evaluates COMMAND NUMBER BODY for each request; it gives {STATUS JSON ?LOCATION?}
  *     hasty::start PORT                     gives the port; from here on requests are events, like timers
- *     hasty::end                            gives open answers 5 seconds
+ *     hasty::end                            ends the app; requests that still wait are answered 503
  *
  * NUMBER is the path's. BODY is {malformed SENTENCE}, {object NAME {KIND VALUE} ...} or {other}. Texts are bytes, as they came.
  */
@@ -100,8 +100,7 @@ COMMAND(start)
 COMMAND(end)
 {
     Tcl_DeleteFileHandler(hasty_app_fd(app));
-    hasty_app_drain(app, 5000);
-    hasty_app_free(app);
+    hasty_app_free(app); /* requests that still wait are answered 503 */
     return TCL_OK;
 }
 
