@@ -325,6 +325,7 @@ stage_legacy() {
     need_command cc gcc 'the old programs' || { skip 'examples-c/legacy' "$missing" && return; }
     python3 bindings/declare.py --check
     while read -r language packages probe; do
+        missing=''
         if $probe >/dev/null 2>&1 || { need_package "${packages//,/ }" "the old program in $language" && $probe >/dev/null 2>&1; }; then
             there+=("$language")
         else
