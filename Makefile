@@ -40,9 +40,10 @@ fuzz: ## feed the parser mutated requests for FUZZ_SECONDS (60)
 bench: build ## measure (benches/README.md says what and how)
 	@if [ -x benches/run.sh ]; then benches/run.sh; else cat benches/README.md; fi
 
-header: ## write include/hasty.h and tests/abi/symbols.txt anew from src/ffi
+header: ## write include/hasty.h, tests/abi/symbols.txt and the declarations in bindings anew from src/ffi
 	HASTY_BLESS=1 $(cargo) test --quiet --test header the_committed_header
 	python3 tests/abi/symbols.py --bless include/hasty.h
+	python3 bindings/declare.py
 	@git --no-pager diff --stat HEAD -- include/hasty.h tests/abi/symbols.txt 2>/dev/null || true
 
 # Copies what `make build` made: `sudo make install` must not build as root.

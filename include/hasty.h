@@ -1150,8 +1150,8 @@ hasty_status hasty_app_on_thread(struct hasty_app *app,
  * Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
  *
  * The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
- * wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has been in `hasty_app_poll()` or its
- * like, null if none ever was. It is answered by the app's own threads, also while yours is busy.
+ * wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has looked for requests by
+ * `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also while yours is busy.
  *
  * Errors: as `hasty_app_route()`.
  *
@@ -1238,6 +1238,9 @@ hasty_status hasty_app_run(struct hasty_app *app);
 
 /**
  * Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
+ *
+ * Requests that wait for a thread of yours are waited for as well, so call it from another thread than the one that polls; or stop
+ * polling and call `hasty_app_stop()`, which answers them 503.
  *
  * Errors: `HASTY_ERR_TIMEOUT` if something had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
  * before start; `HASTY_ERR_NULL`.
@@ -2349,6 +2352,58 @@ hasty_status hasty_exchange_on_ready(struct hasty_exchange *exchange,
  * `exchange` is NULL or live, and nobody else uses it.
  */
 void hasty_exchange_free(struct hasty_exchange *exchange);
+
+/**
+ * Gives the answer in the slot, if one is owed, and takes the next request. It never waits.
+ *
+ * `slot->size` and `slot->app` are yours to set; begin with all else 0, and leave the slot at its address. On `HASTY_OK` it holds a
+ * request: `ticket` is not 0, `route` is the number of the route's successful registration from 0, the texts end with NUL and
+ * are valid until the next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those and call again.
+ *
+ * `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
+ * overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
+ * cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
+ * to be answered quickly.
+ *
+ * Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: the answer was given all the
+ * same, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
+ * the app, and for an app whose requests are taken by `hasty_app_poll()` or `hasty_app_next()`; `HASTY_ERR_NULL`.
+ *
+ * Threads: any, each with a slot of its own.
+ *
+ * # Safety
+ * `slot` is NULL or a struct of `slot->size` bytes whose pointers are as said above, and nobody else uses it.
+ */
+hasty_status hasty_slot_take(struct hasty_slot *slot);
+
+/**
+ * Waits until `hasty_slot_take()` would take a request. A signal ends it early.
+ *
+ * With `threads` none it does the app's work meanwhile.
+ *
+ * Errors: `HASTY_ERR_TIMEOUT` if none came within `timeout_ms`, or a signal or `hasty_app_wake()` did; otherwise as
+ * `hasty_slot_take()`.
+ *
+ * Threads: any, each with a slot of its own.
+ *
+ * # Safety
+ * `slot` is NULL or a struct of `slot->size` bytes, and nobody else uses it.
+ */
+hasty_status hasty_slot_wait(struct hasty_slot *slot,
+                             int32_t timeout_ms);
+
+/**
+ * Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+ *
+ * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
+ *
+ * Errors: `HASTY_ERR_STATE` if there is no request in the slot; `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_NULL`.
+ *
+ * # Safety
+ * `slot` is NULL or a struct of `slot->size` bytes, and nobody else uses it; `out` is NULL or writable.
+ */
+hasty_status hasty_slot_exchange(struct hasty_slot *slot,
+                                 struct hasty_exchange **out);
 
 /**
  * Reads `len` bytes of JSON: one value with nothing after it but spaces.

@@ -400,7 +400,8 @@ impl App {
             Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot run it")),
             Some(engine) => {
                 engine.run();
-                Ok(())
+                // A callback may have forked, and come back in the other process.
+                self.refuse_fork()
             }
             None => Ok(()),
         }
@@ -425,6 +426,31 @@ impl App {
     /// Gives a request of a route with `dispatch = caller`, once there is one. None is without end. Errors as of `poll`.
     pub fn next(&self, timeout: Option<Duration>) -> Result<Exchange> {
         self.engine_to_work_for()?.next(end_of(timeout))
+    }
+
+    /// Gives a request of a route with `dispatch = caller` for a slot, without waiting. Its answer is given by `submit`.
+    pub(crate) fn take(&self) -> Result<Exchange> {
+        self.engine_to_work_for()?.take()
+    }
+
+    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken.
+    pub(crate) fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
+        match self.engine.get() {
+            Some(engine) => engine.submit(exchange, time, fill),
+            None => drop(exchange),
+        }
+    }
+
+    /// Waits until `take` would give a request; a signal ends it as well. None is without end.
+    pub(crate) fn wait_for_request(&self, timeout: Option<Duration>) -> Result<()> {
+        self.engine_to_work_for()?.wait_for_request(end_of(timeout))
+    }
+
+    /// Sends the answers of slots that were kept back.
+    pub(crate) fn flush(&self) {
+        if let Some(engine) = self.engine.get() {
+            engine.let_go();
+        }
     }
 
     /// Ends a `poll` or `next` that waits, or the next one that would. Also from signal handlers.
@@ -491,8 +517,9 @@ impl Drop for App {
         self.control.stop();
         let Some(engine) = self.engine.take() else { return };
         if self.control.is_forked() {
-            // Its threads are not here to be waited for, and may have been anywhere when the fork was made.
-            std::mem::forget(engine);
+            // Its threads are not here to be waited for, and may have been anywhere when the fork was made. Its descriptors are
+            // closed already, and their numbers may be somebody else's.
+            std::mem::forget((engine, Arc::clone(&self.control), Arc::clone(&self.callers)));
             return;
         }
         if engine.is_serving_here() {
@@ -500,6 +527,7 @@ impl Drop for App {
             return;
         }
         let _ = engine.wait(None);
+        engine.shut();
         let spare = engine.take_spare();
         drop(engine);
         for thread in self.threads.get_mut().drain(..).chain(spare) {

@@ -27,6 +27,9 @@ pub(crate) trait Debt: Send + Sync {
     /// Is it lent to a handler, in a thread of the host's? Then its writes wait for the client, and it may be deferred.
     fn lend(&self, lent: bool);
 
+    /// Its answer is given, but kept back until others leave with it.
+    fn hold_back(&self);
+
     /// Calls `notice` once the client has gone; at once if it has.
     fn on_close(&self, notice: Notice);
 

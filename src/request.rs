@@ -577,6 +577,12 @@ impl Request {
         self.is_last || !self.head.keep_alive
     }
 
+    /// The params' values as sent, in the order of the pattern.
+    pub(crate) fn raw_params(&self) -> impl Iterator<Item = &[u8]> {
+        let count = self.registered().map_or(0, |route| route.param_names.len());
+        (0..count).map(|index| self.raw_param(index))
+    }
+
     fn raw_param(&self, index: usize) -> &[u8] {
         let path = self.route_path();
         self.params.range(index).map_or(&[], |range| &path[range])

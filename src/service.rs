@@ -94,7 +94,7 @@ impl Service {
             intercepts: hooks.intercept(),
             pace: Pace::new(options, &routes),
             habits: Habits::new(&routes),
-            routes: routes,
+            routes,
             handlers,
             hooks,
             limits: Limits {

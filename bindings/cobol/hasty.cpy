@@ -1,4 +1,4 @@
-      *> The constants of hasty, and how its 134 functions are called.
+      *> The constants of hasty, and how its 137 functions are called.
       *> Generated from include/hasty.h by bindings/declare.py.
       *> SPDX-License-Identifier: MIT OR Apache-2.0
       *>
@@ -936,6 +936,25 @@
       *> CALL "hasty_exchange_free"
       *>     USING BY VALUE exchange *> POINTER
       *>     RETURNING OMITTED
+      *>
+      *> Gives the answer in the slot, if one is owed, and
+      *> takes the next request.
+      *> CALL "hasty_slot_take"
+      *>     USING BY REFERENCE slot *> hasty-slot
+      *>     RETURNING BINARY-LONG
+      *>
+      *> Waits until `hasty_slot_take()` would take a request.
+      *> CALL "hasty_slot_wait"
+      *>     USING BY REFERENCE slot *> hasty-slot
+      *>           BY VALUE timeout-ms *> BINARY-LONG
+      *>     RETURNING BINARY-LONG
+      *>
+      *> Makes an exchange of the request in the slot, to be
+      *> answered later; `ticket` becomes 0.
+      *> CALL "hasty_slot_exchange"
+      *>     USING BY REFERENCE slot *> hasty-slot
+      *>           BY REFERENCE out *> POINTER
+      *>     RETURNING BINARY-LONG
       *>
       *> Reads `len` bytes of JSON: one value with nothing
       *> after it but spaces.

@@ -1350,6 +1350,29 @@ module hasty
       type(c_ptr), value :: exchange
     end subroutine hasty_exchange_free
 
+    ! Gives the answer in the slot, if one is owed, and takes the next request.
+    function hasty_slot_take(slot) bind(C, name='hasty_slot_take') result(answer)
+      import
+      type(hasty_slot), intent(inout) :: slot
+      integer(c_int32_t) :: answer
+    end function hasty_slot_take
+
+    ! Waits until `hasty_slot_take()` would take a request.
+    function hasty_slot_wait(slot, timeout_ms) bind(C, name='hasty_slot_wait') result(answer)
+      import
+      type(hasty_slot), intent(inout) :: slot
+      integer(c_int32_t), value :: timeout_ms
+      integer(c_int32_t) :: answer
+    end function hasty_slot_wait
+
+    ! Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+    function hasty_slot_exchange(slot, out) bind(C, name='hasty_slot_exchange') result(answer)
+      import
+      type(hasty_slot), intent(inout) :: slot
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: answer
+    end function hasty_slot_exchange
+
     ! Reads `len` bytes of JSON: one value with nothing after it but spaces.
     function hasty_json_parse(text, len, out) bind(C, name='hasty_json_parse') result(answer)
       import
@@ -1686,6 +1709,9 @@ module hasty
   public :: hasty_exchange_on_close
   public :: hasty_exchange_on_ready
   public :: hasty_exchange_free
+  public :: hasty_slot_take
+  public :: hasty_slot_wait
+  public :: hasty_slot_exchange
   public :: hasty_json_parse
   public :: hasty_json_free
   public :: hasty_json_clone

@@ -691,6 +691,15 @@ function hasty_exchange_on_ready(exchange: PHastyExchange; ready: THastyNotifyFn
 // Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing.
 procedure hasty_exchange_free(exchange: PHastyExchange); cdecl; external 'hasty';
 
+// Gives the answer in the slot, if one is owed, and takes the next request.
+function hasty_slot_take(var slot: THastySlot): THastyStatus; cdecl; external 'hasty';
+
+// Waits until `hasty_slot_take()` would take a request.
+function hasty_slot_wait(var slot: THastySlot; timeout_ms: LongInt): THastyStatus; cdecl; external 'hasty';
+
+// Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+function hasty_slot_exchange(var slot: THastySlot; var out_: PHastyExchange): THastyStatus; cdecl; external 'hasty';
+
 // Reads `len` bytes of JSON: one value with nothing after it but spaces.
 function hasty_json_parse(text: Pointer; len: SizeUInt; var out_: PHastyJson): THastyStatus; cdecl; external 'hasty';
 

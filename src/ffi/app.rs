@@ -4,6 +4,7 @@ use super::callback::{CAccessLog, CAllow, CHandler, CLog, CNoHandler, CNotify, U
 use super::exchange;
 use super::guard::{Descriptor, guard};
 use super::handle::{self, Handle};
+use super::slot::Slots;
 use super::types::*;
 use crate::app::App;
 use crate::cors::CorsOptions;
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 /// An app, and the texts of its options that were handed out.
 pub(super) struct CApp {
-    app: App,
+    pub(super) app: App,
+    pub(super) slots: Slots,
     /// Kept until free, since views of them are out.
     texts: Mutex<Vec<(String, Box<[u8]>)>>,
 }
@@ -48,7 +50,7 @@ pub unsafe extern "C" fn hasty_app_new(options: *const hasty_options, out: *mut 
             // SAFETY: as above, and its string is NULL or NUL-terminated.
             unsafe { apply(&given, &mut settings) }?;
         }
-        let app = CApp { app: App::new(settings)?, texts: Mutex::default() };
+        let app = CApp { app: App::new(settings)?, slots: Slots::default(), texts: Mutex::default() };
         // SAFETY: the caller vouches for a writable `out`.
         unsafe { handle::write(out, handle::give(app)) }
     })
@@ -765,8 +767,8 @@ pub unsafe extern "C" fn hasty_app_on_thread(
 /// Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
 ///
 /// The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
-/// wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has been in `hasty_app_poll()` or its
-/// like, null if none ever was. It is answered by the app's own threads, also while yours is busy.
+/// wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has looked for requests by
+/// `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also while yours is busy.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
@@ -899,6 +901,9 @@ pub unsafe extern "C" fn hasty_app_run(app: *mut hasty_app) -> hasty_status {
 }
 
 /// Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
+///
+/// Requests that wait for a thread of yours are waited for as well, so call it from another thread than the one that polls; or stop
+/// polling and call `hasty_app_stop()`, which answers them 503.
 ///
 /// Errors: `HASTY_ERR_TIMEOUT` if something had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
 /// before start; `HASTY_ERR_NULL`.

@@ -184,7 +184,7 @@ unsafe impl Options for hasty_cors {}
 unsafe impl Options for hasty_access {}
 
 /// No struct of ours comes near it; a size beyond is a sign of memory that was not initialised.
-const MAX_OPTIONS_SIZE: usize = 4096;
+pub(super) const MAX_OPTIONS_SIZE: usize = 4096;
 
 /// Reads a struct of options by the size that its caller knows: older ones are shorter, newer ones longer.
 ///

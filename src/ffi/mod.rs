@@ -16,6 +16,8 @@ mod response;
 
 mod exchange;
 
+mod slot;
+
 mod json;
 
 mod callback;

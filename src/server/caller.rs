@@ -10,8 +10,8 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Instant;
 
 /// How the host comes for its requests. The first way it takes is the app's for good.
@@ -45,10 +45,8 @@ pub(crate) struct CallerQueue {
     /// Is the next call that would wait to return instead?
     woken: AtomicBool,
     mode: AtomicU8,
-    /// How many threads are in a call that waits.
-    inside: AtomicUsize,
-    /// When the last such call ended; in milliseconds, 0 is never.
-    last_seen: AtomicU32,
+    /// When a thread of the host's last looked for requests; in milliseconds, 0 is never.
+    last_look: AtomicU32,
 }
 
 #[derive(Default)]
@@ -80,16 +78,6 @@ impl Bells {
     }
 }
 
-/// A thread of the host's in a call that waits.
-pub(super) struct Inside<'q>(&'q CallerQueue);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.last_seen.store(clock::milliseconds().max(1), Ordering::Relaxed);
-        self.0.inside.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 impl CallerQueue {
     fn bells(&self, control: &Control) -> Result<&Bells> {
         self.bells.get_or_try_init(|| Bells::new(control)).map_err(|error| Error::io("make what tells of requests", &error))
@@ -113,6 +101,13 @@ impl CallerQueue {
     pub(super) fn watch_engine(&self, control: &Control, engine: &Epoll) -> Result<()> {
         let outer = &self.bells(control)?.outer;
         outer.add(engine.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0).map_err(|error| Error::io("start", &error))
+    }
+
+    /// Gives the descriptors to `each`, without any lock.
+    pub(super) fn for_each_descriptor(&self, each: &mut dyn FnMut(RawFd)) {
+        if let Some(Bells { ready, wake, outer }) = self.bells.get() {
+            [ready.as_fd(), wake.as_fd(), outer.as_fd()].iter().for_each(|fd| each(fd.as_raw_fd()));
+        }
     }
 
     /// Does nothing but for the first mode, and those that come after in the same.
@@ -142,6 +137,7 @@ impl CallerQueue {
 
     /// The request that has waited longest, and can still be answered.
     pub(super) fn pop(&self) -> Option<Exchange> {
+        self.note_look();
         loop {
             let exchange = {
                 let mut line = self.line.lock();
@@ -156,12 +152,6 @@ impl CallerQueue {
                 return Some(exchange);
             }
         }
-    }
-
-    /// Gives up what waits.
-    pub(super) fn clear(&self) {
-        let left = std::mem::take(&mut self.line.lock().exchanges);
-        drop(left);
     }
 
     /// Ends a call that waits, or the next one that would. Safe in signal handlers: one store, one write.
@@ -181,34 +171,32 @@ impl CallerQueue {
         woken
     }
 
-    /// A thread of the host's comes to see.
-    pub(super) fn enter(&self) -> Inside<'_> {
-        self.inside.fetch_add(1, Ordering::SeqCst);
-        Inside(self)
+    fn note_look(&self) {
+        self.last_look.store(clock::milliseconds().max(1), Ordering::Relaxed);
     }
 
-    /// How long nobody has come; None if nobody ever did.
+    /// How long nobody has looked for requests, 0 while somebody waits for them; None if nobody ever did.
     pub(crate) fn idle_ms(&self) -> Option<u32> {
-        if self.inside.load(Ordering::SeqCst) > 0 {
+        if self.line.lock().watchers > 0 {
             return Some(0);
         }
-        match self.last_seen.load(Ordering::Relaxed) {
+        match self.last_look.load(Ordering::Relaxed) {
             0 => None,
-            seen => Some(clock::milliseconds().wrapping_sub(seen)),
+            last => Some(clock::milliseconds().wrapping_sub(last)),
         }
     }
 
-    /// Waits until there may be something to do, a wake or a signal; at most until `end`, None is without end.
-    pub(super) fn wait(&self, control: &Control, end: Option<Instant>) -> Result<()> {
+    /// Waits until there may be something to do, a wake or a signal; at most until `end`, None is without end. True: it was a signal.
+    pub(super) fn wait(&self, control: &Control, end: Option<Instant>) -> Result<bool> {
         self.wait_by(control, |bells| bells.outer.as_fd(), end)
     }
 
     /// The same, whatever the engine has to do.
-    pub(super) fn wait_for_requests(&self, control: &Control, end: Instant) -> Result<()> {
+    pub(super) fn wait_for_requests(&self, control: &Control, end: Instant) -> Result<bool> {
         self.wait_by(control, |bells| bells.ready.as_fd(), Some(end))
     }
 
-    fn wait_by(&self, control: &Control, watched: impl Fn(&Bells) -> BorrowedFd<'_>, end: Option<Instant>) -> Result<()> {
+    fn wait_by(&self, control: &Control, watched: impl Fn(&Bells) -> BorrowedFd<'_>, end: Option<Instant>) -> Result<bool> {
         let bells = self.bells(control)?;
         {
             let mut line = self.line.lock();
@@ -223,7 +211,8 @@ impl CallerQueue {
         let mut line = self.line.lock();
         line.watchers -= 1;
         line.ring(bells);
-        Ok(())
+        self.note_look();
+        Ok(waited == Waited::Signal)
     }
 }
 

@@ -842,10 +842,15 @@ impl Connection {
     }
 
     fn handle(&mut self, desk: &mut Desk, service: &Arc<Service>) {
-        let timed = desk.call.request.route_number().filter(|&route| service.habits.is_timed(route)).map(|route| (route, Instant::now()));
+        let is_timed = |&route: &usize| service.habits.is_timed(route) || desk.shift.is_unwatched();
+        let timed = desk.call.request.route_number().filter(is_timed).map(|route| (route, Instant::now()));
         desk.with_output(|call| service.handle(&call.request, &mut call.response));
         if let Some((route, began)) = timed {
-            service.habits.note_run(route, began.elapsed());
+            let time = began.elapsed();
+            service.habits.note_run(route, time);
+            if desk.shift.is_long(time) {
+                service.habits.note_overrun(route, true);
+            }
         } else if let (Some(true), Some(route)) = (desk.shift.overran(), desk.call.request.route_number()) {
             // The lookout has noted that it overran, but not how long.
             service.habits.note_overrun(route, true);

@@ -1,6 +1,7 @@
 //! Whether the app is to end.
 
 use super::sys::event::Flag;
+use super::sys::fork::Birthmark;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +11,13 @@ pub(crate) struct Control {
     stopping: AtomicBool,
     draining: AtomicBool,
     flag: Flag,
-    /// The process that made the app; a fork of it has no threads, and shares our descriptors.
-    process: u32,
+    /// Of the process that made the app; a fork of it has no threads, and shares our descriptors.
+    birthmark: Birthmark,
 }
 
 impl Control {
     pub(crate) fn new() -> io::Result<Control> {
-        Ok(Control { stopping: AtomicBool::new(false), draining: AtomicBool::new(false), flag: Flag::new()?, process: std::process::id() })
+        Ok(Control { stopping: AtomicBool::new(false), draining: AtomicBool::new(false), flag: Flag::new()?, birthmark: Birthmark::new() })
     }
 
     /// Asks all threads to leave. Safe in signal handlers: one store, one write.
@@ -36,7 +37,7 @@ impl Control {
 
     /// Is this a fork of the process that made the app?
     pub(crate) fn is_forked(&self) -> bool {
-        std::process::id() != self.process
+        self.birthmark.is_forked()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -1,7 +1,7 @@
 //! How many threads serve, and who waits for them to leave.
 
 use parking_lot::{Condvar, Mutex};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// The threads that serve. It outlives the engine by the moment in which the last one leaves.
@@ -11,6 +11,8 @@ pub(super) struct Crew {
     serving: AtomicUsize,
     /// How many have not yet let go of the engine.
     present: Mutex<usize>,
+    /// Is the app gone? Then nobody comes any more. Changed under the lock of `present`.
+    is_shut: AtomicBool,
     changed: Condvar,
 }
 
@@ -28,7 +30,7 @@ impl Crew {
     /// Somebody from outside has something to do, unless it is too late. He leaves like the others.
     pub(super) fn visit(&self, is_too_late: impl FnOnce() -> bool) -> bool {
         let mut present = self.present.lock();
-        let welcome = !is_too_late();
+        let welcome = !is_too_late() && !self.is_shut.load(Ordering::Relaxed);
         *present += usize::from(welcome);
         welcome
     }
@@ -71,6 +73,15 @@ impl Crew {
             }
         }
         true
+    }
+
+    /// Waits until all have left, and lets nobody come any more.
+    pub(super) fn shut(&self) {
+        let mut present = self.present.lock();
+        while *present > 0 {
+            self.changed.wait(&mut present);
+        }
+        self.is_shut.store(true, Ordering::Relaxed);
     }
 
     /// Waits until something has changed, at most until `end`.

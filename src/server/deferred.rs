@@ -66,6 +66,8 @@ struct State {
     gone: bool,
     /// Is it in the hands of a handler that runs in a thread of the host's?
     lent: bool,
+    /// Is its answer to wait until others leave with it?
+    is_held_back: bool,
     /// What the connection has answered instead; `LEFT` where there was nobody to answer.
     instead: u16,
     /// Bytes written to a stream, whose end is told by the connection's where that is so.
@@ -186,6 +188,7 @@ impl Deferred {
                 end: None,
                 gone: false,
                 lent: false,
+                is_held_back: false,
                 instead: LEFT,
                 written: 0,
                 ends_by_close: false,
@@ -216,7 +219,9 @@ impl Deferred {
         if self.control.is_forked() {
             return Err(CLOSED);
         }
-        if !self.crew.visit(|| self.control.is_stopping()) {
+        // A stop leaves their time to handlers that run, and this may be in the hands of one.
+        let is_lent = self.state.lock().lent;
+        if !self.crew.visit(|| self.control.is_stopping() && !is_lent) {
             return Err(CLOSED);
         }
         Ok(Visit { engine: self.engine.upgrade(), crew: Arc::clone(&self.crew), _here: Serving::here(self.engine.as_ptr().addr(), None) })
@@ -236,6 +241,10 @@ impl Deferred {
             state.out.append(out);
             state.stage = if end.is_some() { Stage::Answered } else { Stage::Streaming };
             state.end = end;
+            if state.is_held_back {
+                engine.held_back.lock().push(self.id);
+                return Ok(());
+            }
         }
         engine.attend(self.id);
         Ok(())
@@ -381,6 +390,10 @@ impl Debt for Deferred {
         self.state.lock().lent = lent;
     }
 
+    fn hold_back(&self) {
+        self.state.lock().is_held_back = true;
+    }
+
     fn on_close(&self, notice: Notice) {
         if self.control.is_forked() {
             return;
@@ -455,7 +468,8 @@ impl Deferred {
 
     /// Is its answer being made by somebody who will bring it?
     pub(super) fn is_answering(&self) -> bool {
-        self.state.lock().stage == Stage::Answering
+        let state = self.state.lock();
+        state.stage == Stage::Answering || state.lent && matches!(state.stage, Stage::Open | Stage::Streaming)
     }
 
     /// Would the half of its answer look like the whole?

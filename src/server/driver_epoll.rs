@@ -17,7 +17,7 @@ use crate::handler::Level;
 use crate::service::panic_words;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -363,6 +363,7 @@ impl<'e> Worker<'e> {
     fn turn_caught(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.turn(tenant, fin, due)));
         outcome.unwrap_or_else(|panic| {
+            self.engine.leave_if_forked();
             self.engine.service.log(Level::Error, || format!("a connection is closed, serving it panicked: {}", panic_words(&*panic)));
             self.desk = self.engine.new_desk(&self.desk.shift);
             Turn::Close
@@ -417,6 +418,7 @@ impl<'e> Worker<'e> {
             } else {
                 receive(socket, connection, desk, engine, fin, &mut received)
             };
+            engine.leave_if_forked();
             connection.stand_up(desk);
             // What is let go of counts no more when the client has its answer.
             engine.count_held(connection, counted);
@@ -505,6 +507,13 @@ fn end_side(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
 }
 
 impl Engine {
+    /// A callback may have forked, and come back in the other process: nothing of that may reach the client.
+    fn leave_if_forked(&self) {
+        if self.service.control.is_forked() {
+            resume_unwind(Box::new("a fork"));
+        }
+    }
+
     /// What a thread needs to serve.
     pub(super) fn new_desk(self: &Arc<Engine>, shift: &Arc<Shift>) -> Desk {
         Desk::new(&self.service, Some(Arc::new(EngineLine::new(self))), Arc::clone(shift))

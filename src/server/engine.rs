@@ -9,6 +9,7 @@ use super::listener::Listener;
 use super::slab::{Id, Slab, Tenant};
 use super::sys::epoll::{self, Epoll};
 use super::sys::event::Timer;
+use super::sys::fork::Descriptors;
 use super::sys::owned::Guard;
 use super::sys::socket;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -61,8 +62,12 @@ pub(crate) struct Engine {
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     pub(super) crew: Arc<Crew>,
     pub(super) lanes: Arc<Lanes>,
+    /// Has a thread begun to close what is nobody's?
+    pub(super) is_closing: AtomicBool,
     /// The thread that stands by, once it is made.
     pub(super) spare: Mutex<Option<JoinHandle<()>>>,
+    /// Connections whose answers are kept back until others leave with them.
+    pub(super) held_back: Mutex<Vec<Id>>,
     /// Desks of threads of the host's, between two visits.
     pub(super) desks: Mutex<Vec<Desk>>,
     began: Instant,
@@ -121,13 +126,30 @@ impl Engine {
             max_per_ip: size(Key::MaxConnectionsPerIp),
             per_ip: Mutex::default(),
             crew: Arc::default(),
+            is_closing: AtomicBool::new(false),
             lanes: Arc::new(Lanes::new(size(Key::Lanes), options.get(Key::TickUs), size(Key::MaxQueued), options.get(Key::Threads) > 1)),
             spare: Mutex::default(),
+            held_back: Mutex::default(),
             desks: Mutex::default(),
             began: Instant::now(),
             has_threads: options.get(Key::Threads) > 0,
             service: Arc::new(service),
         }
+    }
+}
+
+/// For forks of the process.
+impl Descriptors for Engine {
+    fn for_each(&self, each: &mut dyn FnMut(RawFd)) {
+        self.slab.for_each_fd(each);
+        // Where they are being closed at this moment they are left to that.
+        if let Some(listeners) = self.listeners.try_read() {
+            listeners.iter().for_each(|listener| each(listener.as_fd().as_raw_fd()));
+        }
+        each(self.epoll.as_fd().as_raw_fd());
+        each(self.timer.as_fd().as_raw_fd());
+        each(self.service.control.as_fd().as_raw_fd());
+        self.service.callers.for_each_descriptor(each);
     }
 }
 

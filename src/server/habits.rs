@@ -78,6 +78,16 @@ impl Habits {
         });
     }
 
+    /// A request of a route that is left to the host was answered within that time.
+    pub(crate) fn note_left_run(&self, route: usize, time: Duration) {
+        self.learn(route, |now| if time < QUICK { (now + 1).min(QUICK_RUNS) } else { 0 });
+    }
+
+    /// Is a route that is left to the host known to be quick?
+    pub(crate) fn is_known_quick(&self, route: usize) -> bool {
+        self.routes.get(route).is_some_and(|habit| habit.learned.load(Ordering::Relaxed) >= QUICK_RUNS)
+    }
+
     fn learn(&self, route: usize, next: impl Fn(u32) -> u32) {
         let Some(habit) = self.routes.get(route) else { return };
         let learned = habit.learned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(next(now)));

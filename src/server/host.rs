@@ -9,13 +9,86 @@ use super::lanes::{Shift, Watchfulness};
 use super::pool::Serving;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
+use crate::request::Request;
+use crate::response::Response;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Answers kept back at most: they leave together, so that clients wake once.
+const KEPT_BACK: usize = 16;
 
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
+const FORKED: Error = Error::fixed(Kind::State, "this process is a fork of the one that made the app");
 const NOTHING: Error = Error::fixed(Kind::Timeout, "no request has come");
 
 impl Engine {
+    /// Gives a request that waits, without waiting; its middleware has run. Answers that were kept back leave, unless this one is
+    /// known to follow soon.
+    pub(crate) fn take(self: &Arc<Engine>) -> Result<Exchange> {
+        let callers = &self.service.callers;
+        callers.choose(Mode::Take)?;
+        let _visit = Visit::of(self).ok_or(STOPPED)?;
+        let mut found = self.pop_for_slot();
+        if found.is_none() && !self.has_threads {
+            self.work(&mut self.lanes.watchfulness());
+            found = self.pop_for_slot();
+        }
+        let keeps_back = found.as_ref().is_some_and(|exchange| {
+            let is_quick = exchange.request().route_number().is_some_and(|route| self.service.habits.is_known_quick(route));
+            is_quick && self.held_back.lock().len() < KEPT_BACK
+        });
+        if !keeps_back {
+            self.let_go();
+        }
+        found.ok_or(NOTHING)
+    }
+
+    fn pop_for_slot(&self) -> Option<Exchange> {
+        loop {
+            let exchange = self.service.callers.pop()?;
+            if self.service.hooks.has_middleware(exchange.request()) {
+                // It takes its time.
+                self.let_go();
+            }
+            if let Some(exchange) = self.pass_left_middleware(exchange) {
+                // It is in the hands of a handler, as it were.
+                exchange.debt().lend(true);
+                return Some(exchange);
+            }
+        }
+    }
+
+    /// Sends the answer to a request that was taken for a slot: it may be kept back until the next one is taken.
+    pub(crate) fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
+        let Some((mut call, debt)) = exchange.take_apart() else { return };
+        if let Some(route) = call.request.route_number() {
+            self.service.habits.note_left_run(route, time);
+        }
+        let outcome = fill(&call.request, &mut call.response);
+        if !self.service.control.is_stopping() {
+            debt.hold_back();
+        }
+        // Nobody is left to be told that nobody waits any more.
+        let _ = debt.finish(call, outcome);
+    }
+
+    /// Sends what was kept back.
+    pub(crate) fn let_go(&self) {
+        let ids = std::mem::take(&mut *self.held_back.lock());
+        for id in ids {
+            self.attend(id);
+        }
+    }
+
+    /// Waits until there is a request to be taken, a wake or a signal. None is without end.
+    pub(crate) fn wait_for_request(self: &Arc<Engine>, end: Option<Instant>) -> Result<()> {
+        let callers = &self.service.callers;
+        callers.choose(Mode::Take)?;
+        let _visit = Visit::of(self).ok_or(STOPPED)?;
+        self.let_go();
+        self.wait_for(end, true, || (callers.len() > 0).then_some(()))
+    }
+
     /// Without threads of its own the app is driven by the host's, which watch what the engine waits for.
     pub(crate) fn let_host_watch(&self) -> Result<()> {
         if self.has_threads { Ok(()) } else { self.service.callers.watch_engine(&self.service.control, &self.epoll) }
@@ -26,8 +99,7 @@ impl Engine {
         let callers = &self.service.callers;
         callers.choose(Mode::Poll)?;
         let _visit = Visit::of(self).ok_or(STOPPED)?;
-        let _inside = callers.enter();
-        self.wait_for(end, || {
+        self.wait_for(end, false, || {
             let mut served = 0;
             while served < most && !self.service.control.is_stopping() {
                 let Some(exchange) = callers.pop() else { break };
@@ -43,8 +115,7 @@ impl Engine {
         let callers = &self.service.callers;
         callers.choose(Mode::Next)?;
         let _visit = Visit::of(self).ok_or(STOPPED)?;
-        let _inside = callers.enter();
-        self.wait_for(end, || {
+        self.wait_for(end, false, || {
             loop {
                 if let Some(exchange) = self.pass_left_middleware(callers.pop()?) {
                     return Some(exchange);
@@ -71,12 +142,16 @@ impl Engine {
     }
 
     /// Looks again and again, until something is found, the app has stopped, somebody wakes this thread, or the time is up.
-    fn wait_for<R>(self: &Arc<Engine>, end: Option<Instant>, mut look: impl FnMut() -> Option<R>) -> Result<R> {
+    fn wait_for<R>(self: &Arc<Engine>, end: Option<Instant>, ends_by_signal: bool, mut look: impl FnMut() -> Option<R>) -> Result<R> {
         let callers = &self.service.callers;
+        let control = &self.service.control;
         let mut watch = self.lanes.watchfulness();
         loop {
             let leads = !self.has_threads && self.work(&mut watch);
-            if self.service.control.is_stopping() {
+            if control.is_forked() {
+                return Err(FORKED);
+            }
+            if control.is_stopping() {
                 return Err(STOPPED);
             }
             if let Some(found) = look() {
@@ -85,12 +160,15 @@ impl Engine {
             if callers.take_wake() || end.is_some_and(|end| Instant::now() >= end) {
                 return Err(NOTHING);
             }
-            if self.has_threads || leads {
-                callers.wait(&self.service.control, end)?;
+            let signalled = if self.has_threads || leads {
+                callers.wait(control, end)?
             } else {
                 // Another thread is at it, and is watched.
                 let soon = Instant::now() + self.lanes.tick();
-                callers.wait_for_requests(&self.service.control, end.map_or(soon, |end| end.min(soon)))?;
+                callers.wait_for_requests(control, end.map_or(soon, |end| end.min(soon)))?
+            };
+            if signalled && ends_by_signal {
+                return Err(NOTHING);
             }
         }
     }

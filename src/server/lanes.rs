@@ -41,6 +41,8 @@ pub(super) struct Lanes {
     /// Is every handler taken to block? That is for tests.
     always: bool,
     rota: Mutex<Rota>,
+    /// Is there a lookout? Where there is none, handlers are timed by those who run them.
+    is_watched: AtomicBool,
     /// Does the lookout rest? Then whoever finds events wakes it.
     rests: AtomicBool,
     max_queued: usize,
@@ -225,6 +227,16 @@ impl Shift {
         Some(u128::from(since) >= lanes.tick.as_micros())
     }
 
+    /// Does nobody look whether a handler takes too long?
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.lanes.as_ref().is_some_and(|lanes| !lanes.is_watched.load(Ordering::Relaxed)) && !self.is_alone()
+    }
+
+    /// Has it lasted so long that the lookout would have taken the lane over?
+    pub(super) fn is_long(&self, time: Duration) -> bool {
+        self.lanes.as_ref().is_some_and(|lanes| time >= 2 * lanes.tick)
+    }
+
     /// Is this the only thread there is? Then nothing can be left to others.
     pub(super) fn is_alone(&self) -> bool {
         self.lanes.as_ref().is_none_or(|lanes| lanes.members.load(Ordering::Relaxed) < 2)
@@ -274,6 +286,7 @@ impl Lanes {
             tick,
             always: tick_us == 0,
             rota: Mutex::new(Rota { active: 1, spare_made: !may_reinforce, ..Rota::default() }),
+            is_watched: AtomicBool::new(false),
             rests: AtomicBool::new(false),
             max_queued,
             queued: AtomicUsize::new(0),
@@ -347,6 +360,7 @@ impl Lanes {
     /// Looks at the batons until one is to be taken over, or somebody calls.
     fn look_out<'l>(&'l self, me: &Arc<Parker>, rota: &mut MutexGuard<'_, Rota>) -> Option<(usize, Held<'l, Batch>)> {
         rota.lookout = Some(Arc::clone(me));
+        self.is_watched.store(true, Ordering::Relaxed);
         let mut seen = self.unseen();
         let mut quiet = 0;
         loop {
@@ -363,6 +377,7 @@ impl Lanes {
             match self.look(&mut seen) {
                 Look::Overran(number, held) => {
                     rota.lookout = None;
+                    self.is_watched.store(false, Ordering::Relaxed);
                     return Some((number, held));
                 }
                 Look::Quiet => quiet += 1,
@@ -466,11 +481,19 @@ impl Lanes {
         None
     }
 
+    /// Somebody who is idle, and is to be called. The lookout goes last.
+    fn reserve(&self, rota: &mut Rota) -> Option<Arc<Parker>> {
+        rota.parked.pop().or_else(|| {
+            self.is_watched.store(false, Ordering::Relaxed);
+            rota.lookout.take()
+        })
+    }
+
     /// A leader ends: the lane is for whoever is idle.
     pub(super) fn lay_down(&self, held: Held<'_, Batch>) {
         let mut rota = self.rota.lock();
         held.lay_down();
-        if let Some(parker) = rota.reserve() {
+        if let Some(parker) = self.reserve(&mut rota) {
             parker.call();
         }
     }
@@ -479,7 +502,7 @@ impl Lanes {
     fn give_away(&self, lane: &Lane, service: Service) -> bool {
         {
             let mut rota = self.rota.lock();
-            if let Some(parker) = rota.reserve() {
+            if let Some(parker) = self.reserve(&mut rota) {
                 // Where it was taken over in this moment, who is called finds nothing to do, and that is all.
                 lane.baton.lay_down(service);
                 parker.call();
@@ -514,7 +537,7 @@ impl Lanes {
         let mut rota = self.rota.lock();
         rota.queue.push_back(id);
         self.queued.fetch_add(1, Ordering::Relaxed);
-        if let Some(parker) = rota.reserve() {
+        if let Some(parker) = self.reserve(&mut rota) {
             parker.call();
         }
     }
@@ -545,11 +568,6 @@ impl Parker {
 }
 
 impl Rota {
-    /// Somebody who is idle, and is to be called. The lookout goes last.
-    fn reserve(&mut self) -> Option<Arc<Parker>> {
-        self.parked.pop().or_else(|| self.lookout.take())
-    }
-
     /// A parked thread becomes the lookout, if there is none. False: there is nobody.
     fn appoint_lookout(&mut self) -> bool {
         if self.lookout.is_some() {

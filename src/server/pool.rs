@@ -5,6 +5,7 @@ use super::driver_epoll::Worker;
 use super::engine::Engine;
 use super::lanes::Shift;
 use super::sys::event::wait_readable;
+use super::sys::fork::{self, Descriptors};
 use super::sys::{clock, epoll, process, socket};
 use crate::error::{Error, Kind, Result};
 use crate::handler::{Level, Notify};
@@ -13,7 +14,8 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -22,8 +24,11 @@ const CUT_GRACE: Duration = Duration::from_millis(500);
 
 thread_local! {
     /// The engines that this thread serves; more than one where a handler runs another app.
-    static SERVING: RefCell<Vec<(usize, Option<Arc<Shift>>)>> = const { RefCell::new(Vec::new()) };
+    static SERVING: RefCell<Vec<Service>> = const { RefCell::new(Vec::new()) };
 }
+
+/// The engine that is served, and the lane that is led for it.
+type Service = (usize, Option<Arc<Shift>>);
 
 /// While it lives, this thread does work of an engine, and what it calls cannot wait for that to end.
 pub(super) struct Serving(());
@@ -38,7 +43,7 @@ impl Serving {
 
 /// What this thread has in hand of an engine.
 pub(super) fn shift_here(engine: usize) -> Option<Arc<Shift>> {
-    let find = |serving: &RefCell<Vec<(usize, Option<Arc<Shift>>)>>| {
+    let find = |serving: &RefCell<Vec<Service>>| {
         let serving = serving.borrow();
         serving.iter().rev().find_map(|(name, shift)| shift.clone().filter(|_| *name == engine))
     };
@@ -66,6 +71,8 @@ impl Engine {
     /// Makes threads that serve.
     pub(crate) fn spawn(self: &Arc<Engine>, count: usize) -> Result<Vec<JoinHandle<()>>> {
         let mut threads = Vec::with_capacity(count);
+        let known: Weak<dyn Descriptors> = Arc::downgrade(&(Arc::clone(self) as Arc<dyn Descriptors>));
+        fork::close_in_forks(known).map_err(|error| Error::io("start", &error))?;
         let weak = Arc::downgrade(self);
         self.lanes.reinforce_by(move || weak.upgrade().is_some_and(|engine| engine.spawn_spare()));
         // All are counted before the first runs, so that it does not take itself for the only one.
@@ -126,10 +133,17 @@ impl Engine {
             self.tell(Notify::start);
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(&self, self.new_desk(&shift)).run()));
+        if self.service.control.is_forked() {
+            // A callback has forked, and come back in the other process, which has nothing of this but copies.
+            std::mem::forget(self);
+            return;
+        }
         if let Err(panic) = outcome {
             self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
         }
-        if self.crew.stop_serving(1) {
+        // The first one as well: a handler that takes its time keeps nobody else waiting.
+        let is_first = self.service.control.is_stopping() && !self.is_closing.swap(true, Ordering::SeqCst);
+        if self.crew.stop_serving(1) || is_first {
             self.close_all();
         }
         if is_ours {
@@ -140,6 +154,11 @@ impl Engine {
         drop(self);
         drop(here);
         crew.leave(1);
+    }
+
+    /// Waits until nobody is at work here, and lets nobody come any more.
+    pub(crate) fn shut(&self) {
+        self.crew.shut();
     }
 
     /// The thread that stands by, to be waited for.

@@ -211,6 +211,14 @@ impl Slab {
         }
     }
 
+    /// Gives the number of each socket to `each`, without any lock.
+    pub(super) fn for_each_fd(&self, each: &mut dyn FnMut(RawFd)) {
+        for chunk in self.chunks.iter().filter_map(OnceCell::get) {
+            let numbers = chunk.places.iter().map(|place| place.fd.load(Ordering::Relaxed));
+            numbers.filter(|&fd| fd != NO_FD).for_each(&mut *each);
+        }
+    }
+
     fn visit<'s>(&'s self, index: u32, each: &mut impl FnMut(Id, Guard<'s, Tenant>)) {
         let Some(guard) = self.place(index).cell.claim_any() else { return };
         if guard.socket.is_some() {

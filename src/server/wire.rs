@@ -163,6 +163,10 @@ impl Wire for DirectWire {
     fn send(&mut self, out: &mut Output) -> Result<()> {
         let mut in_time = true;
         loop {
+            // Or a stop would wait for a stream that has no end.
+            if self.control.is_stopping() {
+                return Err(STOPPED);
+            }
             let before = out.sent();
             let sent = send_output(self.socket.as_fd(), out).map_err(|_| GONE)?;
             let count = out.sent() - before;

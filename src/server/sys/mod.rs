@@ -6,6 +6,7 @@ pub(super) mod baton;
 pub(super) mod clock;
 pub(super) mod epoll;
 pub(super) mod event;
+pub(super) mod fork;
 pub(super) mod owned;
 pub(super) mod process;
 pub(super) mod socket;

@@ -167,6 +167,38 @@ class hasty_access(Structure):
     ]
 
 
+# typedef struct hasty_slot { size_t size; hasty_app *app; uint64_t ticket; int32_t route, method; ... } hasty_slot;
+class hasty_slot(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("app", POINTER(hasty_app)),
+        ("ticket", c_uint64),
+        ("route", c_int32),
+        ("method", c_int32),
+        ("user_data", c_void_p),
+        ("request", POINTER(hasty_request)),
+        ("method_text", c_char_p),
+        ("path", c_char_p),
+        ("query", c_char_p),
+        ("params", c_char_p),
+        ("header_names", c_char_p),
+        ("header_values", c_char_p),
+        ("path_len", c_uint64),
+        ("query_len", c_uint64),
+        ("params_len", c_uint64),
+        ("header_count", c_uint64),
+        ("body", c_void_p),
+        ("body_len", c_uint64),
+        ("status", c_int32),
+        ("kind", c_int32),
+        ("content_type", c_char_p),
+        ("extra_headers", c_char_p),
+        ("extra_headers_len", c_uint64),
+        ("reply", c_char_p),
+        ("reply_len", c_uint64),
+    ]
+
+
 # Each kind of pointer is a type of its own, so that ctypes refuses a response where a request belongs.
 if TYPE_CHECKING:
     AppPointer = ctypes._Pointer[hasty_app]
@@ -600,6 +632,15 @@ hasty_exchange_on_ready = _declare(
 )
 # void hasty_exchange_free(hasty_exchange *exchange);
 hasty_exchange_free = _declare(_waiting, "hasty_exchange_free", None, POINTER(hasty_exchange))
+
+# --- slot ---
+
+# hasty_status hasty_slot_take(hasty_slot *slot);
+hasty_slot_take = _declare(_quick, "hasty_slot_take", c_int32, POINTER(hasty_slot))
+# hasty_status hasty_slot_wait(hasty_slot *slot, int32_t timeout_ms);
+hasty_slot_wait = _declare(_waiting, "hasty_slot_wait", c_int32, POINTER(hasty_slot), c_int32)
+# hasty_status hasty_slot_exchange(hasty_slot *slot, hasty_exchange **out);
+hasty_slot_exchange = _declare(_quick, "hasty_slot_exchange", c_int32, POINTER(hasty_slot), POINTER(POINTER(hasty_exchange)))
 
 # --- json ---
 

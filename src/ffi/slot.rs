@@ -1,0 +1,288 @@
+//! `hasty_slot_*`: one request and its answer in a struct, for languages that pay for every call and argument.
+
+use super::app::CApp;
+use super::exchange;
+use super::guard::guard;
+use super::handle;
+use super::types::*;
+use crate::error::{Error, Kind, Result};
+use crate::exchange::Exchange;
+use crate::request::Request;
+use crate::response::Response;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::ffi::{OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+/// What belongs to the slots of an app, by their addresses.
+#[derive(Default)]
+pub(super) struct Slots(Mutex<HashMap<usize, Box<Claimed>>>);
+
+/// The request in a slot.
+#[derive(Default)]
+struct Claimed {
+    ticket: u64,
+    request: Option<(Exchange, Instant)>,
+    /// What the slot's texts point to. They are made in one piece, and used again.
+    texts: Vec<u8>,
+}
+
+impl Slots {
+    /// What belongs to a slot; made where there is nothing yet.
+    fn lend(&self, slot: *const hasty_slot) -> Box<Claimed> {
+        self.0.lock().remove(&slot.addr()).unwrap_or_default()
+    }
+
+    fn give_back(&self, slot: *const hasty_slot, claimed: Box<Claimed>) {
+        self.0.lock().insert(slot.addr(), claimed);
+    }
+
+    fn with<R>(&self, slot: *const hasty_slot, run: impl FnOnce(&mut Claimed) -> Result<R>) -> Result<R> {
+        // No lock is held while it runs: middleware and logs are the host's.
+        let mut claimed = self.lend(slot);
+        let outcome = run(&mut claimed);
+        self.give_back(slot, claimed);
+        outcome
+    }
+}
+
+impl Claimed {
+    /// Takes the request that the ticket is for.
+    fn redeem(&mut self, ticket: u64) -> Result<(Exchange, Instant)> {
+        let known = if ticket == self.ticket { self.request.take() } else { None };
+        known.ok_or_else(|| Error::invalid(format!("slot ticket {ticket}: no answer is owed for it; it is hasty_slot_take's to set")))
+    }
+}
+
+/// Gives the answer in the slot, if one is owed, and takes the next request. It never waits.
+///
+/// `slot->size` and `slot->app` are yours to set; begin with all else 0, and leave the slot at its address. On `HASTY_OK` it holds a
+/// request: `ticket` is not 0, `route` is the number of the route's successful registration from 0, the texts end with NUL and
+/// are valid until the next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those and call again.
+///
+/// `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
+/// overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
+/// cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
+/// to be answered quickly.
+///
+/// Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: the answer was given all the
+/// same, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
+/// the app, and for an app whose requests are taken by `hasty_app_poll()` or `hasty_app_next()`; `HASTY_ERR_NULL`.
+///
+/// Threads: any, each with a slot of its own.
+///
+/// # Safety
+/// `slot` is NULL or a struct of `slot->size` bytes whose pointers are as said above, and nobody else uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for `slot`.
+        let (slot, app) = unsafe { open(slot) }?;
+        app.slots.with(ptr::from_ref(slot), |claimed| {
+            if slot.ticket != 0 {
+                let (exchange, began) = claimed.redeem(slot.ticket)?;
+                slot.ticket = 0;
+                let answer: &hasty_slot = slot;
+                app.app.submit(exchange, began.elapsed(), |request, response| {
+                    // SAFETY: the caller vouches for what the answer's fields point to.
+                    unsafe { fill(answer, request, response) }
+                });
+            }
+            let exchange = app.app.take().inspect_err(|_| app.app.flush())?;
+            claim(slot, claimed, exchange);
+            Ok(())
+        })
+    })
+}
+
+/// Waits until `hasty_slot_take()` would take a request. A signal ends it early.
+///
+/// With `threads` none it does the app's work meanwhile.
+///
+/// Errors: `HASTY_ERR_TIMEOUT` if none came within `timeout_ms`, or a signal or `hasty_app_wake()` did; otherwise as
+/// `hasty_slot_take()`.
+///
+/// Threads: any, each with a slot of its own.
+///
+/// # Safety
+/// `slot` is NULL or a struct of `slot->size` bytes, and nobody else uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32) -> hasty_status {
+    guard(|| {
+        // SAFETY: the caller vouches for `slot`.
+        let (_, app) = unsafe { open(slot) }?;
+        app.app.wait_for_request(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
+    })
+}
+
+/// Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+///
+/// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
+///
+/// Errors: `HASTY_ERR_STATE` if there is no request in the slot; `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_NULL`.
+///
+/// # Safety
+/// `slot` is NULL or a struct of `slot->size` bytes, and nobody else uses it; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_slot_exchange(slot: *mut hasty_slot, out: *mut *mut hasty_exchange) -> hasty_status {
+    guard(|| {
+        handle::need_out(out)?;
+        // SAFETY: the caller vouches for `slot`.
+        let (slot, app) = unsafe { open(slot) }?;
+        if slot.ticket == 0 {
+            return Err(Error::fixed(Kind::State, "there is no request in this slot"));
+        }
+        let (exchange, _) = app.slots.with(ptr::from_ref(slot), |claimed| claimed.redeem(slot.ticket))?;
+        slot.ticket = 0;
+        exchange.debt().lend(false);
+        let exchange = exchange::give(exchange)?;
+        // SAFETY: the caller vouches for a writable `out`.
+        unsafe { handle::write(out, exchange) }
+    })
+}
+
+/// The slot, and its app.
+///
+/// # Safety
+/// `slot` is NULL or a struct of `slot->size` bytes that nobody else uses during `'a`, and its `app` is NULL or live.
+unsafe fn open<'a>(slot: *mut hasty_slot) -> Result<(&'a mut hasty_slot, &'a CApp)> {
+    handle::need(slot, "slot")?;
+    // SAFETY: not NULL, and it begins with its size, says the caller.
+    let size = unsafe { slot.cast::<usize>().read() };
+    if size < size_of::<hasty_slot>() || size > handle::MAX_OPTIONS_SIZE {
+        return Err(Error::invalid(format!("hasty_slot.size = {size}: it must be sizeof(hasty_slot), {} here", size_of::<hasty_slot>())));
+    }
+    // SAFETY: it is as long as it says, says the caller, and any bytes are a value of it.
+    let slot = unsafe { &mut *slot };
+    // SAFETY: the caller vouches for a live `app`.
+    let app = unsafe { handle::borrow(slot.app.cast_const()) }?;
+    Ok((slot, app))
+}
+
+/// Puts a request into the slot.
+fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, exchange: Exchange) {
+    claimed.ticket = claimed.ticket.wrapping_add(1).max(1);
+    let (exchange, _) = claimed.request.insert((exchange, Instant::now()));
+    let request = exchange.request();
+    let texts = Texts::of(request, &mut claimed.texts);
+    let at = |start: usize| claimed.texts[start..].as_ptr().cast::<c_char>();
+    let (method, path, query, body) = (request.method(), request.path(), request.query_string(), request.body());
+    *slot = hasty_slot {
+        size: slot.size,
+        app: slot.app,
+        ticket: claimed.ticket,
+        route: request.route_number().and_then(|route| i32::try_from(route).ok()).unwrap_or(-1),
+        method: request.known_method() as i32,
+        user_data: request.registered().map_or(ptr::null_mut(), |route| route.user_data()),
+        request: ptr::from_ref(request).cast(),
+        method_text: method.with_nul().as_ptr().cast(),
+        path: path.with_nul().as_ptr().cast(),
+        query: query.map_or(EMPTY.as_ptr(), |query| query.with_nul().as_ptr()).cast(),
+        params: at(0),
+        header_names: at(texts.names),
+        header_values: at(texts.values),
+        path_len: path.bytes().len() as u64,
+        query_len: query.map_or(0, |query| query.bytes().len() as u64),
+        params_len: texts.params_len as u64,
+        header_count: request.header_count() as u64,
+        body: body.with_nul().as_ptr(),
+        body_len: body.bytes().len() as u64,
+        status: 200,
+        kind: HASTY_KIND_TEXT,
+        content_type: ptr::null(),
+        extra_headers: ptr::null(),
+        extra_headers_len: 0,
+        reply: ptr::null(),
+        reply_len: 0,
+    };
+}
+
+const EMPTY: &[u8] = b"\0";
+
+/// Where the texts that are made for a slot begin.
+struct Texts {
+    params_len: usize,
+    names: usize,
+    values: usize,
+}
+
+impl Texts {
+    /// Makes them: params, names and values of headers, each separated by line feeds and ended by a NUL.
+    fn of(request: &Request, out: &mut Vec<u8>) -> Texts {
+        out.clear();
+        for param in request.raw_params() {
+            out.extend_from_slice(param);
+            out.push(b'\n');
+        }
+        let params_len = end_lines(out, 0);
+        let names = out.len();
+        for index in 0..request.header_count() {
+            if let Some((name, _)) = request.header_at(index) {
+                out.extend(name.bytes().iter().map(u8::to_ascii_lowercase));
+                out.push(b'\n');
+            }
+        }
+        end_lines(out, names);
+        let values = out.len();
+        for index in 0..request.header_count() {
+            if let Some((_, value)) = request.header_at(index) {
+                out.extend_from_slice(value.bytes());
+                out.push(b'\n');
+            }
+        }
+        end_lines(out, values);
+        Texts { params_len, names, values }
+    }
+}
+
+/// Puts a NUL in place of the last line feed since `start`; gives the length without it.
+fn end_lines(out: &mut Vec<u8>, start: usize) -> usize {
+    match out.len() > start {
+        true => out.pop(),
+        false => None,
+    };
+    out.push(0);
+    out.len() - 1 - start
+}
+
+/// Makes an answer of what the slot says.
+///
+/// # Safety
+/// The pointers of the answer's fields are NULL or as their lengths say, and `content_type` is NULL or NUL-terminated.
+unsafe fn fill(slot: &hasty_slot, _request: &Request, response: &mut Response) -> Result<()> {
+    response.set_status(slot.status)?;
+    let length = usize::try_from(slot.reply_len).unwrap_or(usize::MAX);
+    // SAFETY: the caller vouches for the reply.
+    let reply = unsafe { handle::bytes(slot.reply.cast(), length, "reply") }?;
+    match slot.kind {
+        HASTY_KIND_TEXT => response.send_text(reply),
+        HASTY_KIND_HTML => response.send_html(reply),
+        HASTY_KIND_JSON => response.send_json(reply),
+        HASTY_KIND_BYTES => response.send(reply),
+        HASTY_KIND_FILE => response.send_file(OsStr::from_bytes(reply)),
+        HASTY_KIND_NONE => Ok(()),
+        kind => Err(Error::invalid(format!("slot kind {kind} is none of HASTY_KIND_TEXT and its like"))),
+    }?;
+    if !slot.content_type.is_null() {
+        // SAFETY: the caller vouches for a NUL-terminated `content_type`.
+        response.set_type(unsafe { handle::text(slot.content_type, "content_type") }?)?;
+    }
+    let length = usize::try_from(slot.extra_headers_len).unwrap_or(usize::MAX);
+    // SAFETY: the caller vouches for the headers.
+    let headers = unsafe { handle::bytes(slot.extra_headers.cast(), length, "extra_headers") }?;
+    for line in headers.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        add_header(response, line)?;
+    }
+    Ok(())
+}
+
+fn add_header(response: &mut Response, line: &[u8]) -> Result<()> {
+    let Some(colon) = line.iter().position(|&byte| byte == b':') else {
+        return Err(Error::invalid(format!("extra header \"{}\" has no colon", crate::error::Shown(line))));
+    };
+    let (name, value) = (&line[..colon], crate::http::headers::trim(&line[colon + 1..]));
+    // One of these replaces what `kind` has set; others may be there several times.
+    if name.eq_ignore_ascii_case(b"content-type") { response.set_header(name, value) } else { response.add_header(name, value) }
+}
