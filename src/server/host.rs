@@ -179,7 +179,6 @@ impl Engine {
         let Some((mut call, debt)) = exchange.take_apart() else { return };
         debt.lend(true);
         let outcome = self.service.run_handler(&call.request, &mut call.response);
-        debt.lend(false);
         if !call.response.is_deferred() {
             // Nobody is left to be told that nobody waits any more.
             let _ = debt.finish(call, outcome);
@@ -194,8 +193,8 @@ impl Engine {
         let (mut call, debt) = exchange.take_apart()?;
         debt.lend(true);
         let goes_on = self.service.pass_middleware(&call.request, &mut call.response);
-        debt.lend(false);
         if goes_on {
+            debt.lend(false);
             return Some(Exchange::new(call, debt));
         }
         if !call.response.is_deferred() {
