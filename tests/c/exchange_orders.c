@@ -320,6 +320,9 @@ static void client_saw(play *p)
             WRONG(p, "a stream that was given up has an end");
         return;
     }
+    /* What was written while the handler ran leaves after it; an end of the app may come first, if the holder is told. */
+    if (r.status == 0 && p->client.ended && p->wrote == HASTY_OK && p->finished != HASTY_OK && has(p->order->steps, "SA"))
+        return;
     /* Without patience, a drain cuts the connections of handlers that have not returned, and R is only their last word before. */
     if (r.status == 0 && p->client.ended && has(p->order->steps, "d"))
         return;
