@@ -3,7 +3,13 @@
 mod support;
 
 use hasty::{App, Request, Response};
-use support::{Client, Gate, Opened, Server, get, last_get};
+use parking_lot::Mutex;
+use socket2::SockRef;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+use support::{Client, Gate, Opened, Server, await_that, get, last_get, pattern, post};
 
 fn with_gate(threads: &str) -> (Server, Gate) {
     let gate = Gate::new();
@@ -215,4 +221,373 @@ fn one_thread_serves_after_its_handler_has_blocked() {
         assert_eq!(client.expect(200).text(), "root");
     }
     expect_slow(&mut blocked);
+}
+
+/// A server whose `/slow/:number` is said to block or not, and which numbers its handler has seen.
+struct Slow {
+    server: Server,
+    gate: Gate,
+    ran: Arc<Mutex<Vec<usize>>>,
+}
+
+fn with_slow(options: &[(&str, &str)], blocking: &str) -> Slow {
+    let (gate, ran) = (Gate::new(), Arc::new(Mutex::new(Vec::new())));
+    let server = Server::start(options, |app| {
+        let (held, seen) = (gate.clone(), Arc::clone(&ran));
+        let handler = move |request: &Request, response: &mut Response| {
+            let number = String::from_utf8_lossy(&request.param(b"number").expect("the pattern has it")).into_owned();
+            seen.lock().push(number.parse().expect("a number"));
+            held.pass();
+            response.send_text(&[b"slow ", number.as_bytes(), b" ", request.body().bytes()].concat())
+        };
+        app.route("*", "/slow/:number", Box::new(handler)).expect("new");
+        app.set_route_option("*", "/slow/:number", "blocking", blocking).expect("an option");
+        app.health("/health").expect("new");
+    });
+    Slow { server, gate, ran }
+}
+
+impl Slow {
+    /// Connections that have asked for `/slow/first` and those behind it.
+    fn ask(&self, first: usize, count: usize) -> Vec<Client> {
+        let ask = |number| {
+            let mut client = self.server.connect();
+            client.send(get(&format!("/slow/{number}")));
+            client
+        };
+        (first..first + count).map(ask).collect()
+    }
+
+    fn opened(&self) -> Opened {
+        Opened(self.gate.clone())
+    }
+}
+
+/// How many requests wait for a thread, by the app's own account.
+#[track_caller]
+fn queued(server: &Server) -> usize {
+    let mut client = server.connect();
+    client.send(last_get("/health"));
+    let text = client.expect(200).text();
+    let (_, number) = text.split_once("\"queued\":").expect("it tells");
+    number.split([',', '}']).next().and_then(|number| number.trim().parse().ok()).expect("a number")
+}
+
+#[track_caller]
+fn await_queued(server: &Server, count: usize) {
+    await_that(&format!("{count} requests wait for a thread"), || queued(server) == count);
+}
+
+/// Every one of them gets its own answer, and then another one.
+#[track_caller]
+fn expect_numbers(clients: &mut [Client], first: usize) {
+    for (number, client) in (first..).zip(clients) {
+        assert_eq!(client.expect(200).text(), format!("slow {number} "));
+        client.send(get("/"));
+        assert_eq!(client.expect(200).text(), "root");
+    }
+}
+
+#[track_caller]
+fn expect_quick(client: &mut Client) {
+    client.send(get("/"));
+    assert_eq!(client.expect(200).text(), "root");
+}
+
+#[test]
+fn while_all_threads_are_in_handlers_that_are_known_to_block_others_are_answered() {
+    let slow = with_slow(&[("threads", "8")], "yes");
+    let _opened = slow.opened();
+    let mut before = slow.server.connect();
+    expect_quick(&mut before);
+    let mut clients = slow.ask(0, 32);
+    slow.gate.await_arrivals(8);
+    for _ in 0..100 {
+        expect_quick(&mut before);
+        slow.server.expect_alive();
+    }
+    await_queued(&slow.server, 24);
+    assert_eq!(slow.ran.lock().len(), 8, "as many as there are threads run at a time");
+    slow.gate.open();
+    expect_numbers(&mut clients, 0);
+    assert_eq!(queued(&slow.server), 0);
+}
+
+#[test]
+fn a_route_that_has_blocked_is_known_to_block() {
+    let (gate, holds) = (Gate::new(), Arc::new(AtomicBool::new(false)));
+    let server = Server::start(&[("threads", "8")], |app| {
+        let (gate, holds) = (gate.clone(), Arc::clone(&holds));
+        let handler = move |_: &Request, response: &mut Response| {
+            if holds.load(Ordering::Relaxed) {
+                gate.pass()
+            } else {
+                thread::sleep(Duration::from_millis(10))
+            }
+            response.send_text(b"slow")
+        };
+        app.get("/slow", handler).expect("new");
+        app.health("/health").expect("new");
+    });
+    let _opened = Opened(gate.clone());
+    let mut clients: Vec<Client> = (0..32).map(|_| server.connect()).collect();
+    for _ in 0..4 {
+        clients.iter_mut().for_each(|client| client.send(get("/slow")));
+        expect_slow(&mut clients);
+    }
+    holds.store(true, Ordering::Relaxed);
+    clients.iter_mut().for_each(|client| client.send(get("/slow")));
+    gate.await_arrivals(8);
+    for _ in 0..100 {
+        server.expect_alive();
+    }
+    await_queued(&server, 24);
+    gate.open();
+    expect_slow(&mut clients);
+}
+
+#[test]
+fn two_hundred_routes_that_block_are_known_one_by_one() {
+    const ROUTES: usize = 200;
+    let (gate, holds) = (Gate::new(), Arc::new(AtomicBool::new(false)));
+    let server = Server::start(&[("threads", "8")], |app| {
+        for number in 0..ROUTES {
+            let (gate, holds) = (gate.clone(), Arc::clone(&holds));
+            let handler = move |_: &Request, response: &mut Response| {
+                if holds.load(Ordering::Relaxed) {
+                    gate.pass()
+                } else {
+                    thread::sleep(Duration::from_millis(10))
+                }
+                response.send_text(format!("slow {number} ").as_bytes())
+            };
+            app.get(&format!("/slow/{number}"), handler).expect("new");
+        }
+        app.health("/health").expect("new");
+    });
+    let _opened = Opened(gate.clone());
+    let mut clients: Vec<Client> = (0..ROUTES).map(|_| server.connect()).collect();
+    let ask = |clients: &mut [Client]| {
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.send(get(&format!("/slow/{number}")));
+        }
+    };
+    // All threads are in some of them most of the time, and the others have to be known all the same.
+    for _ in 0..4 {
+        ask(&mut clients);
+        expect_numbers(&mut clients, 0);
+    }
+    holds.store(true, Ordering::Relaxed);
+    ask(&mut clients);
+    gate.await_arrivals(8);
+    for _ in 0..100 {
+        server.expect_alive();
+    }
+    await_queued(&server, ROUTES - 8);
+    gate.open();
+    expect_numbers(&mut clients, 0);
+}
+
+#[test]
+fn others_are_answered_while_all_threads_are_in_handlers_that_nobody_knew_to_block() {
+    let (server, gate) = with_gate("4");
+    let _opened = Opened(gate.clone());
+    let mut blocked = block(&server, &gate, 4);
+    for _ in 0..20 {
+        server.expect_alive();
+    }
+    gate.open();
+    expect_slow(&mut blocked);
+}
+
+#[test]
+fn a_route_that_is_said_not_to_block_is_never_made_to_wait() {
+    let slow = with_slow(&[("threads", "2")], "no");
+    let _opened = slow.opened();
+    // Two threads, and the one that stands by: it is in no handler that is known to block, but this one is known not to.
+    let mut clients = slow.ask(0, 3);
+    slow.gate.await_arrivals(3);
+    slow.gate.open();
+    expect_numbers(&mut clients, 0);
+}
+
+#[test]
+fn what_one_thread_is_told_to_block_in_it_blocks_in() {
+    let slow = with_slow(&[("threads", "1")], "yes");
+    let _opened = slow.opened();
+    let mut clients = slow.ask(0, 10);
+    slow.gate.await_arrivals(1);
+    slow.gate.open();
+    expect_numbers(&mut clients, 0);
+}
+
+#[test]
+fn blocking_is_yes_no_or_auto() {
+    let app = Server::app(&[], |_| {});
+    for word in ["yes", "no", "auto"] {
+        app.set_route_option("GET", "/", "blocking", word).expect(word);
+    }
+    for word in ["", "maybe", "YES", "1"] {
+        let error = app.set_route_option("GET", "/", "blocking", word).expect_err(word);
+        assert_eq!(error.kind(), hasty::Kind::Invalid, "{word}: {error}");
+    }
+}
+
+#[test]
+fn requests_beyond_max_queued_are_503_and_told_when_to_come_again() {
+    let slow = with_slow(&[("threads", "2"), ("max_queued", "3")], "yes");
+    let _opened = slow.opened();
+    let mut running = slow.ask(0, 2);
+    slow.gate.await_arrivals(2);
+    let mut waiting = slow.ask(2, 3);
+    await_queued(&slow.server, 3);
+    for mut client in slow.ask(10, 5) {
+        let answer = client.expect(503);
+        let after = answer.all("retry-after");
+        assert!(matches!(after[..], [seconds] if seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)), "{answer:?}");
+        if !answer.says_close() {
+            expect_quick(&mut client);
+        }
+    }
+    assert_eq!(queued(&slow.server), 3, "who was refused waits for nothing");
+    slow.gate.open();
+    expect_numbers(&mut running, 0);
+    expect_numbers(&mut waiting, 2);
+    // There is room again.
+    expect_numbers(&mut slow.ask(20, 3), 20);
+    let mut ran = slow.ran.lock().clone();
+    ran.sort_unstable();
+    assert_eq!(ran, [0, 1, 2, 3, 4, 20, 21, 22], "the handler of who was refused has not run");
+}
+
+#[test]
+fn who_has_left_while_it_waited_for_a_thread_has_no_handler_run() {
+    // One lane: what happens is seen in the order in which it has happened.
+    let slow = with_slow(&[("threads", "2"), ("lanes", "1")], "yes");
+    let _opened = slow.opened();
+    let mut running = slow.ask(0, 2);
+    slow.gate.await_arrivals(2);
+    let mut waiting = slow.ask(2, 6);
+    await_queued(&slow.server, 6);
+    for client in [waiting.remove(1), waiting.remove(3)] {
+        SockRef::from(client.tcp()).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        drop(client);
+    }
+    for _ in 0..10 {
+        slow.server.expect_alive();
+    }
+    slow.gate.open();
+    expect_numbers(&mut running, 0);
+    for (number, client) in [2, 4, 5, 7].into_iter().zip(&mut waiting) {
+        expect_numbers(std::slice::from_mut(client), number);
+    }
+    await_queued(&slow.server, 0);
+    let mut ran = slow.ran.lock().clone();
+    ran.sort_unstable();
+    assert_eq!(ran, [0, 1, 2, 4, 5, 7]);
+}
+
+#[test]
+fn who_waits_for_a_thread_and_has_said_that_nothing_follows_is_answered() {
+    let slow = with_slow(&[("threads", "2")], "yes");
+    let _opened = slow.opened();
+    let mut running = slow.ask(0, 2);
+    slow.gate.await_arrivals(2);
+    let mut waiting = slow.ask(2, 4);
+    await_queued(&slow.server, 4);
+    waiting.iter().for_each(Client::half_close);
+    for _ in 0..10 {
+        slow.server.expect_alive();
+    }
+    slow.gate.open();
+    expect_numbers(&mut running, 0);
+    for (number, client) in (2..).zip(&mut waiting) {
+        assert_eq!(client.expect(200).text(), format!("slow {number} "));
+        client.expect_end();
+    }
+}
+
+#[test]
+fn a_request_that_has_waited_for_a_thread_is_as_it_came() {
+    let slow = with_slow(&[("threads", "2")], "yes");
+    let _opened = slow.opened();
+    let mut running = slow.ask(0, 2);
+    slow.gate.await_arrivals(2);
+    let body = |number: usize| &pattern(200_000)[number * 1000..][..[0, 1, 3000, 150_000][number % 4]];
+    let mut waiting: Vec<_> = (0..20)
+        .map(|number| {
+            let mut client = slow.server.connect();
+            // With the next one behind it.
+            client.send([post(&format!("/slow/{}", 100 + number), body(number)), get("/")].concat());
+            client
+        })
+        .collect();
+    await_queued(&slow.server, 20);
+    slow.gate.open();
+    expect_numbers(&mut running, 0);
+    for (number, client) in waiting.iter_mut().enumerate() {
+        let answer = client.expect(200);
+        let right = [format!("slow {} ", 100 + number).as_bytes(), body(number)].concat();
+        assert!(answer.body == right, "{answer:?}");
+        assert_eq!(client.expect(200).text(), "root");
+    }
+}
+
+#[test]
+fn a_body_that_its_handler_reads_comes_after_it_has_waited_for_a_thread() {
+    let gate = Gate::new();
+    let server = Server::start(&[("threads", "2")], |app| {
+        let held = gate.clone();
+        let handler = move |request: &Request, response: &mut Response| {
+            held.pass();
+            let (mut body, mut piece) = (Vec::new(), [0; 5000]);
+            loop {
+                match request.read(&mut piece)? {
+                    0 => return response.send(&body),
+                    count => body.extend_from_slice(&piece[..count]),
+                }
+            }
+        };
+        app.post("/read", handler).expect("new");
+        app.set_route_option("POST", "/read", "body", "stream").expect("an option");
+        app.set_route_option("POST", "/read", "blocking", "yes").expect("an option");
+        app.health("/health").expect("new");
+    });
+    let _opened = Opened(gate.clone());
+    let body = pattern(100_000);
+    let whole = post("/read", body);
+    let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    // Of the last four there is some of the body when they begin to wait, of the others all or none.
+    let cut = |number: usize| if number < 4 { whole.len() - body.len() * (number % 2) } else { whole.len() - number * 10_000 };
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(&whole[..cut(number)]);
+    }
+    gate.await_arrivals(2);
+    await_queued(&server, 6);
+    gate.open();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(&whole[cut(number)..]);
+        let answer = client.expect(200);
+        assert!(answer.body == body, "{answer:?}");
+        expect_quick(client);
+    }
+}
+
+#[test]
+fn answers_before_one_that_blocks_do_not_wait_for_it() {
+    for threads in ["1", "2", "8"] {
+        let slow = with_slow(&[("threads", threads)], "yes");
+        let _opened = slow.opened();
+        let mut client = slow.server.connect();
+        client.send([get("/"), get("/"), get("/slow/7"), get("/"), get("/slow/8"), get("/")].concat());
+        for _ in 0..2 {
+            assert_eq!(client.expect(200).text(), "root");
+        }
+        slow.gate.await_arrivals(1);
+        assert!(!client.has_more(), "the third answer is not there yet");
+        slow.gate.open();
+        for words in ["slow 7 ", "root", "slow 8 ", "root"] {
+            assert_eq!(client.expect(200).text(), words);
+        }
+    }
 }
