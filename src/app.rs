@@ -395,13 +395,14 @@ impl App {
     /// Starts if needed, and serves on this thread too until the app stops.
     pub fn run(&self) -> Result<()> {
         self.start_once(false)?;
-        // From here on the app may be dropped by another thread: only the engine is touched.
+        // From here on the app may be dropped by another thread: only what is shared is touched.
+        let control = Arc::clone(&self.control);
         match self.engine.get().cloned() {
             Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot run it")),
             Some(engine) => {
                 engine.run();
                 // A callback may have forked, and come back in the other process.
-                self.refuse_fork()
+                refuse_fork(&control)
             }
             None => Ok(()),
         }
@@ -498,10 +499,7 @@ impl App {
 
     /// Threads do not survive a fork, and the sockets are still the other process's.
     fn refuse_fork(&self) -> Result<()> {
-        match self.control.is_forked() {
-            true => Err(Error::state("this process is a fork of the one that made the app; make a new one here")),
-            false => Ok(()),
-        }
+        refuse_fork(&self.control)
     }
 
     fn with_setup<R>(&self, change: impl FnOnce(&mut Setup) -> Result<R>) -> Result<R> {
@@ -533,6 +531,13 @@ impl Drop for App {
         for thread in self.threads.get_mut().drain(..).chain(spare) {
             let _ = thread.join();
         }
+    }
+}
+
+fn refuse_fork(control: &Control) -> Result<()> {
+    match control.is_forked() {
+        true => Err(Error::state("this process is a fork of the one that made the app; make a new one here")),
+        false => Ok(()),
     }
 }
 

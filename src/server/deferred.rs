@@ -141,13 +141,14 @@ pub(super) struct Visit {
 
 impl Visit {
     /// None: it is too late.
-    pub(super) fn of(engine: &Arc<Engine>) -> Option<Visit> {
-        let here = Serving::here(Arc::as_ptr(engine).addr(), None);
-        let welcome = engine.crew.visit(|| engine.service.control.is_stopping());
-        welcome.then(|| Visit { engine: Some(Arc::clone(engine)), crew: Arc::clone(&engine.crew), _here: here })
+    pub(super) fn of(engine: Arc<Engine>) -> Option<Visit> {
+        let here = Serving::here(Arc::as_ptr(&engine).addr(), None);
+        let crew = Arc::clone(&engine.crew);
+        let welcome = crew.visit(|| engine.service.control.is_stopping());
+        welcome.then(|| Visit { engine: Some(engine), crew, _here: here })
     }
 
-    fn engine(&self) -> Result<&Arc<Engine>> {
+    pub(super) fn engine(&self) -> Result<&Arc<Engine>> {
         self.engine.as_ref().ok_or(CLOSED)
     }
 }

@@ -24,23 +24,30 @@ const NOTHING: Error = Error::fixed(Kind::Timeout, "no request has come");
 impl Engine {
     /// Gives a request that waits, without waiting; its middleware has run. Answers that were kept back leave, unless this one is
     /// known to follow soon.
-    pub(crate) fn take(self: &Arc<Engine>) -> Result<Exchange> {
-        let callers = &self.service.callers;
-        callers.choose(Mode::Take)?;
-        let _visit = Visit::of(self).ok_or(STOPPED)?;
-        let mut found = self.pop_for_slot();
-        if found.is_none() && !self.has_threads {
-            self.work(&mut self.lanes.watchfulness());
-            found = self.pop_for_slot();
+    pub(crate) fn take(self: Arc<Engine>) -> Result<Exchange> {
+        let visit = self.visited_for(Mode::Take)?;
+        let engine = visit.engine()?;
+        let mut found = engine.pop_for_slot();
+        if found.is_none() && !engine.has_threads {
+            engine.work(&mut engine.lanes.watchfulness());
+            found = engine.pop_for_slot();
         }
-        let keeps_back = found.as_ref().is_some_and(|exchange| {
-            let is_quick = exchange.request().route_number().is_some_and(|route| self.service.habits.is_known_quick(route));
-            is_quick && self.held_back.lock().len() < KEPT_BACK
-        });
-        if !keeps_back {
-            self.let_go();
+        if !found.as_ref().is_some_and(|exchange| engine.keeps_answers_for(exchange.request())) {
+            engine.let_go();
         }
         found.ok_or(NOTHING)
+    }
+
+    /// A thread of the host's comes, and holds the engine until it leaves: whoever frees the app waits for it.
+    fn visited_for(self: Arc<Engine>, mode: Mode) -> Result<Visit> {
+        self.service.callers.choose(mode)?;
+        Visit::of(self).ok_or(STOPPED)
+    }
+
+    /// May answers wait for the one to this request?
+    fn keeps_answers_for(&self, request: &Request) -> bool {
+        let is_quick = request.route_number().is_some_and(|route| self.service.habits.is_known_quick(route));
+        is_quick && self.held_back.lock().len() < KEPT_BACK
     }
 
     fn pop_for_slot(&self) -> Option<Exchange> {
@@ -81,12 +88,11 @@ impl Engine {
     }
 
     /// Waits until there is a request to be taken, a wake or a signal. None is without end.
-    pub(crate) fn wait_for_request(self: &Arc<Engine>, end: Option<Instant>) -> Result<()> {
-        let callers = &self.service.callers;
-        callers.choose(Mode::Take)?;
-        let _visit = Visit::of(self).ok_or(STOPPED)?;
-        self.let_go();
-        self.wait_for(end, true, || (callers.len() > 0).then_some(()))
+    pub(crate) fn wait_for_request(self: Arc<Engine>, end: Option<Instant>) -> Result<()> {
+        let visit = self.visited_for(Mode::Take)?;
+        let engine = visit.engine()?;
+        engine.let_go();
+        engine.wait_for(end, true, || (engine.service.callers.len() > 0).then_some(()))
     }
 
     /// Without threads of its own the app is driven by the host's, which watch what the engine waits for.
@@ -95,15 +101,14 @@ impl Engine {
     }
 
     /// Runs at most so many handlers of requests that wait, once there are some; gives how many. None is without end.
-    pub(crate) fn poll(self: &Arc<Engine>, most: usize, end: Option<Instant>) -> Result<usize> {
-        let callers = &self.service.callers;
-        callers.choose(Mode::Poll)?;
-        let _visit = Visit::of(self).ok_or(STOPPED)?;
-        self.wait_for(end, false, || {
+    pub(crate) fn poll(self: Arc<Engine>, most: usize, end: Option<Instant>) -> Result<usize> {
+        let visit = self.visited_for(Mode::Poll)?;
+        let engine = visit.engine()?;
+        engine.wait_for(end, false, || {
             let mut served = 0;
-            while served < most && !self.service.control.is_stopping() {
-                let Some(exchange) = callers.pop() else { break };
-                self.run_left_handler(exchange);
+            while served < most && !engine.service.control.is_stopping() {
+                let Some(exchange) = engine.service.callers.pop() else { break };
+                engine.run_left_handler(exchange);
                 served += 1;
             }
             (served > 0).then_some(served)
@@ -111,13 +116,12 @@ impl Engine {
     }
 
     /// Gives a request that waits, once there is one; its middleware has run. None is without end.
-    pub(crate) fn next(self: &Arc<Engine>, end: Option<Instant>) -> Result<Exchange> {
-        let callers = &self.service.callers;
-        callers.choose(Mode::Next)?;
-        let _visit = Visit::of(self).ok_or(STOPPED)?;
-        self.wait_for(end, false, || {
+    pub(crate) fn next(self: Arc<Engine>, end: Option<Instant>) -> Result<Exchange> {
+        let visit = self.visited_for(Mode::Next)?;
+        let engine = visit.engine()?;
+        engine.wait_for(end, false, || {
             loop {
-                if let Some(exchange) = self.pass_left_middleware(callers.pop()?) {
+                if let Some(exchange) = engine.pass_left_middleware(engine.service.callers.pop()?) {
                     return Some(exchange);
                 }
             }

@@ -463,7 +463,12 @@ impl Lanes {
             None if rota.lookout.is_some() => {
                 drop(rota);
                 if self.make_spare() {
-                    self.rota.lock().active += 1;
+                    let mut rota = self.rota.lock();
+                    rota.active += 1;
+                    // As in `give_away`.
+                    if let Some(parker) = rota.parked.pop() {
+                        parker.call();
+                    }
                 }
             }
             None => {}
@@ -512,12 +517,16 @@ impl Lanes {
                 return true;
             }
         }
-        // The one that is made now is idle, and finds it.
-        self.make_spare() && {
-            let _rota = self.rota.lock();
-            lane.baton.lay_down(service);
-            true
+        if !self.make_spare() {
+            return false;
         }
+        let mut rota = self.rota.lock();
+        lane.baton.lay_down(service);
+        // The one that was made may have come, found nothing to lead, and be idle by now.
+        if let Some(parker) = self.reserve(&mut rota) {
+            parker.call();
+        }
+        true
     }
 
     /// Is a thread idle, or can one be made?
