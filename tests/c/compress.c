@@ -259,7 +259,7 @@ TEST(pieces_are_not_held_back_for_the_sake_of_compression)
         int port;
         hasty_app *app = serve(handlers[i], NULL, &port);
         client c = client_open(port);
-        client_send(&c, request_text("GET", "/", "Accept-Encoding: gzip\r\n", NULL));
+        client_send(&c, request_text("GET", "/", "Accept-Encoding: gzip\r\nConnection: close\r\n", NULL));
         reply head = client_read_head(&c);
         CHECK_INT(head.status, 200);
         if (reply_header(&head, "Content-Encoding") != NULL)
@@ -268,6 +268,8 @@ TEST(pieces_are_not_held_back_for_the_sake_of_compression)
             CHECK_CONTAINS(client_read_chunk(&c), "first");
         CHECK_INT(gate_open, 0);
         gate_open = 1;
+        // The handler is to end before the app does: what is written after a stop is refused.
+        CHECK(client_read_all(&c) != NULL);
         client_close(&c);
         hasty_app_free(app);
     }
