@@ -27,6 +27,9 @@ pub(crate) trait Debt: Send + Sync {
     /// Is it lent to a handler, in a thread of the host's? Then its writes wait for the client, and it may be deferred.
     fn lend(&self, lent: bool);
 
+    /// Does it wait for a thread of the host's, or no longer?
+    fn note_queued(&self, queued: bool);
+
     /// Its answer is given, but kept back until others leave with it.
     fn hold_back(&self);
 

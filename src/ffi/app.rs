@@ -20,8 +20,9 @@ use std::time::Duration;
 
 /// An app, and the texts of its options that were handed out.
 pub(super) struct CApp {
-    pub(super) app: App,
+    /// Before the app, which sends what they leave unanswered.
     pub(super) slots: Slots,
+    pub(super) app: App,
     /// Kept until free, since views of them are out.
     texts: Mutex<Vec<(String, Box<[u8]>)>>,
 }

@@ -11,8 +11,11 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
+
+/// So many requests are looked through at once.
+const FEW: usize = 16;
 
 /// How the host comes for its requests. The first way it takes is the app's for good.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,8 +45,8 @@ pub(crate) struct CallerQueue {
     line: Mutex<Waiting>,
     /// Made when somebody first wants to wait.
     bells: OnceCell<Bells>,
-    /// Is the next call that would wait to return instead?
-    woken: AtomicBool,
+    /// How many calls that wait, or would, are to return instead.
+    wakes: AtomicUsize,
     mode: AtomicU8,
     /// When a thread of the host's last looked for requests; in milliseconds, 0 is never.
     last_look: AtomicU32,
@@ -52,6 +55,8 @@ pub(crate) struct CallerQueue {
 #[derive(Default)]
 struct Waiting {
     exchanges: VecDeque<Exchange>,
+    /// How many of them cannot be answered any more, about.
+    left: usize,
     /// How many watch the bell; nobody is rung for otherwise, which costs a system call.
     watchers: usize,
     /// Has the host the descriptor? Then it may be watching at any time.
@@ -71,7 +76,7 @@ struct Bells {
 
 impl Bells {
     fn new(control: &Control) -> io::Result<Bells> {
-        let bells = Bells { ready: Flag::new()?, wake: Flag::new()?, outer: Epoll::new()? };
+        let bells = Bells { ready: Flag::new()?, wake: Flag::counting()?, outer: Epoll::new()? };
         bells.outer.add(bells.ready.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
         bells.outer.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
         Ok(bells)
@@ -126,8 +131,29 @@ impl CallerQueue {
         self.line.lock().exchanges.len()
     }
 
+    /// One of those that wait cannot be answered any more. What it holds is let go of soon: when it is one of few, or one of many
+    /// such, so that nobody can make this costly.
+    pub(super) fn note_left(&self) {
+        let left: Vec<Exchange> = {
+            let mut line = self.line.lock();
+            line.left += 1;
+            if line.exchanges.len() > FEW && 2 * line.left < line.exchanges.len() {
+                return;
+            }
+            line.left = 0;
+            let (open, left) = std::mem::take(&mut line.exchanges).into_iter().partition(Exchange::is_open);
+            line.exchanges = open;
+            if let Some(bells) = self.bells.get() {
+                line.ring(bells);
+            }
+            Vec::from(left as VecDeque<Exchange>)
+        };
+        drop(left);
+    }
+
     /// A request waits from now on.
     pub(crate) fn push(&self, exchange: Exchange) {
+        exchange.debt().note_queued(true);
         let mut line = self.line.lock();
         line.exchanges.push_back(exchange);
         if let Some(bells) = self.bells.get() {
@@ -147,6 +173,7 @@ impl CallerQueue {
                 }
                 first?
             };
+            exchange.debt().note_queued(false);
             // One whose client has left, or was told to wait no longer, ends here.
             if exchange.is_open() {
                 return Some(exchange);
@@ -154,9 +181,9 @@ impl CallerQueue {
         }
     }
 
-    /// Ends a call that waits, or the next one that would. Safe in signal handlers: one store, one write.
+    /// Ends a call that waits, or the next one that would. Safe in signal handlers: one addition, one write.
     pub(crate) fn wake(&self) {
-        self.woken.store(true, Ordering::SeqCst);
+        self.wakes.fetch_add(1, Ordering::SeqCst);
         if let Some(bells) = self.bells.get() {
             bells.wake.raise();
         }
@@ -164,11 +191,18 @@ impl CallerQueue {
 
     /// Was there a wake, and nobody it has ended yet?
     pub(super) fn take_wake(&self) -> bool {
-        let woken = self.woken.load(Ordering::SeqCst) && self.woken.swap(false, Ordering::SeqCst);
-        if let (true, Some(bells)) = (woken, self.bells.get()) {
+        let taken = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |wakes| wakes.checked_sub(1)).is_ok();
+        if let (true, Some(bells)) = (taken, self.bells.get()) {
             bells.wake.lower();
         }
-        woken
+        taken
+    }
+
+    /// Lets one of those who wait have a look.
+    pub(super) fn rouse(&self) {
+        if let (true, Some(bells)) = (self.line.lock().watchers > 0, self.bells.get()) {
+            bells.wake.raise();
+        }
     }
 
     fn note_look(&self) {
@@ -204,8 +238,8 @@ impl CallerQueue {
             line.ring(bells);
         }
         let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);
-        if waited == Waited::Other && !self.woken.load(Ordering::SeqCst) {
-            // The wake was seen before it rang.
+        if waited == Waited::Other && self.wakes.load(Ordering::SeqCst) == 0 {
+            // It was taken before it rang, or this is to have a look.
             bells.wake.lower();
         }
         let mut line = self.line.lock();

@@ -23,7 +23,7 @@ use crate::service::{Service, panic_words};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(super) struct Deferred {
     this: Weak<Deferred>,
     /// Memory that the request and its answer hold.
     held: AtomicUsize,
+    /// Does it wait for a thread of the host's?
+    is_queued: AtomicBool,
     state: Mutex<State>,
     /// A notice has returned.
     returned: Condvar,
@@ -181,6 +183,7 @@ impl Deferred {
             limit: engine.service.stream_buffer_bytes,
             this: Weak::clone(this),
             held: AtomicUsize::new(0),
+            is_queued: AtomicBool::new(false),
             state: Mutex::new(State {
                 stage: Stage::Open,
                 out: Output::default(),
@@ -391,6 +394,10 @@ impl Debt for Deferred {
         self.state.lock().lent = lent;
     }
 
+    fn note_queued(&self, queued: bool) {
+        self.is_queued.store(queued, Ordering::SeqCst);
+    }
+
     fn hold_back(&self) {
         self.state.lock().is_held_back = true;
     }
@@ -449,6 +456,10 @@ impl Deferred {
         if matches!(before, Stage::Open | Stage::Streaming) {
             state.stage = Stage::Closed;
             state.instead = instead.unwrap_or(LEFT);
+        }
+        drop(state);
+        if let (true, Some(engine)) = (self.is_queued.load(Ordering::SeqCst), self.engine.upgrade()) {
+            engine.service.callers.note_left();
         }
         match before {
             Stage::Open | Stage::Closed => Closing::Closed,

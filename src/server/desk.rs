@@ -109,6 +109,13 @@ impl Desk {
         // The large buffer stays with the thread; only what is needed leaves, in one of its own.
         let fresh = self.spare.pop().unwrap_or_else(|| new_call(&self.service, self.line.clone()));
         let mut kept = std::mem::replace(&mut self.call, fresh);
+        if kept.request.has_views_out() {
+            // What middleware keeps points into it: then the buffer leaves, and the thread has a new one.
+            kept.request.keep_bytes();
+            kept.request.drop_before(used);
+            self.bytes_mut().reserve_exact(INPUT_BYTES);
+            return kept;
+        }
         let rest = copy_with_room(&kept.request.bytes()[used..]);
         *self.bytes_mut() = std::mem::replace(kept.request.bytes_mut(), rest);
         self.bytes_mut().clear();

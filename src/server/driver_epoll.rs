@@ -52,7 +52,7 @@ enum Job {
 enum Term {
     /// Until it has lost its lane, or the app stops.
     Long,
-    /// Until nothing is there to be done.
+    /// For one batch of events.
     Short,
 }
 
@@ -118,8 +118,12 @@ impl<'e> Worker<'e> {
     /// Takes events and serves them.
     fn lead(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) {
         let engine = self.engine;
+        let mut is_over = false;
         loop {
             let Some(task) = held.next() else {
+                if std::mem::replace(&mut is_over, term == Term::Short) {
+                    return engine.lanes.lay_down(held);
+                }
                 match self.refill(lane, held, term) {
                     Some(filled) => held = filled,
                     None => return,
@@ -161,6 +165,10 @@ impl<'e> Worker<'e> {
                 engine.lanes.begin_batch(lane);
                 if held.fill(count, most) {
                     engine.lanes.widen();
+                }
+                if term == Term::Short && count > 1 {
+                    // Another thread of the host's is to look whether the first of them takes long.
+                    engine.service.callers.rouse();
                 }
                 self.desk.clock.tick();
                 Some(held)

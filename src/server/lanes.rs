@@ -223,6 +223,8 @@ impl Shift {
         if lane.baton.is_on(service) {
             return None;
         }
+        // Said once: what comes after it in the same service has not overrun.
+        self.service.store(0, Ordering::Relaxed);
         let since = clock::microseconds().saturating_sub(lane.taken_us.load(Ordering::Relaxed));
         Some(u128::from(since) >= lanes.tick.as_micros())
     }

@@ -10,8 +10,17 @@ pub(crate) struct Flag(OwnedFd);
 
 impl Flag {
     pub(crate) fn new() -> io::Result<Flag> {
+        Flag::with(0)
+    }
+
+    /// One that each `raise` has to be matched by a `lower`.
+    pub(crate) fn counting() -> io::Result<Flag> {
+        Flag::with(libc::EFD_SEMAPHORE)
+    }
+
+    fn with(flags: libc::c_int) -> io::Result<Flag> {
         // SAFETY: takes no pointers.
-        let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK | flags) })?;
         // SAFETY: `fd` is open and nobody else's.
         Ok(Flag(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
