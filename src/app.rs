@@ -13,7 +13,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::route::{Blocking, Route};
 use crate::router::Router;
-use crate::server::{CallerQueue, Control, Engine, Listener, Watch};
+use crate::server::{CallerQueue, Control, Engine, Listener, SlotVisit, Watch};
 use crate::service::Service;
 use crate::static_files::{Memory, Mount, StaticFiles, StaticOptions};
 use once_cell::sync::OnceCell;
@@ -429,29 +429,9 @@ impl App {
         self.engine_to_work_for()?.next(end_of(timeout))
     }
 
-    /// Gives a request of a route with `dispatch = caller` for a slot, without waiting. Its answer is given by `submit`.
-    pub(crate) fn take(&self) -> Result<Exchange> {
-        self.engine_to_work_for()?.take()
-    }
-
-    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken.
-    pub(crate) fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
-        match self.engine.get() {
-            Some(engine) => engine.submit(exchange, time, fill),
-            None => drop(exchange),
-        }
-    }
-
-    /// Waits until `take` would give a request; a signal ends it as well. None is without end.
-    pub(crate) fn wait_for_request(&self, timeout: Option<Duration>) -> Result<()> {
-        self.engine_to_work_for()?.wait_for_request(end_of(timeout))
-    }
-
-    /// Sends the answers of slots that were kept back.
-    pub(crate) fn flush(&self) {
-        if let Some(engine) = self.engine.get() {
-            engine.let_go();
-        }
+    /// Comes with a slot. From here on the app may be dropped, by this thread's own callbacks too: only what is given is touched.
+    pub(crate) fn visit_with_slot(&self) -> Result<SlotVisit> {
+        self.engine_to_work_for()?.visit_with_slot()
     }
 
     /// Ends a `poll` or `next` that waits, or the next one that would. Also from signal handlers.
@@ -558,6 +538,6 @@ fn refuse_stream_for_caller(streams_body: bool, is_for_caller: bool) -> Result<(
 }
 
 /// The moment at which a time from now is over; None is never.
-fn end_of(timeout: Option<Duration>) -> Option<Instant> {
+pub(crate) fn end_of(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }

@@ -16,12 +16,13 @@ use parking_lot::Mutex;
 use std::ffi::{OsStr, c_char, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An app, and the texts of its options that were handed out.
 pub(super) struct CApp {
     /// Before the app, which sends what they leave unanswered.
-    pub(super) slots: Slots,
+    pub(super) slots: Arc<Slots>,
     pub(super) app: App,
     /// Kept until free, since views of them are out.
     texts: Mutex<Vec<(String, Box<[u8]>)>>,
@@ -51,7 +52,7 @@ pub unsafe extern "C" fn hasty_app_new(options: *const hasty_options, out: *mut 
             // SAFETY: as above, and its string is NULL or NUL-terminated.
             unsafe { apply(&given, &mut settings) }?;
         }
-        let app = CApp { app: App::new(settings)?, slots: Slots::default(), texts: Mutex::default() };
+        let app = CApp { app: App::new(settings)?, slots: Arc::default(), texts: Mutex::default() };
         // SAFETY: the caller vouches for a writable `out`.
         unsafe { handle::write(out, handle::give(app)) }
     })

@@ -5,6 +5,7 @@ use super::exchange;
 use super::guard::guard;
 use super::handle;
 use super::types::*;
+use crate::app::end_of;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
 use crate::request::Request;
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What belongs to the slots of an app, by their addresses.
@@ -80,17 +82,17 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
     guard(|| {
         // SAFETY: the caller vouches for `slot`.
         let (slot, app) = unsafe { open(slot) }?;
-        app.slots.with(ptr::from_ref(slot), |claimed| {
+        // A callback below may free the app: from here on only these are touched.
+        let (slots, visit) = (Arc::clone(&app.slots), app.app.visit_with_slot()?);
+        slots.with(ptr::from_ref(slot), |claimed| {
             if slot.ticket != 0 {
                 let (exchange, began) = claimed.redeem(slot.ticket)?;
                 slot.ticket = 0;
                 let answer: &hasty_slot = slot;
-                app.app.submit(exchange, began.elapsed(), |request, response| {
-                    // SAFETY: the caller vouches for what the answer's fields point to.
-                    unsafe { fill(answer, request, response) }
-                });
+                // SAFETY: the caller vouches for what the answer's fields point to.
+                visit.submit(exchange, began.elapsed(), |_, response| unsafe { fill(answer, response) });
             }
-            let exchange = app.app.take().inspect_err(|_| app.app.flush())?;
+            let exchange = visit.take()?;
             claim(slot, claimed, exchange);
             Ok(())
         })
@@ -113,7 +115,8 @@ pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32)
     guard(|| {
         // SAFETY: the caller vouches for `slot`.
         let (_, app) = unsafe { open(slot) }?;
-        app.app.wait_for_request(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
+        let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+        app.app.visit_with_slot()?.wait(end_of(timeout))
     })
 }
 
@@ -251,7 +254,7 @@ fn end_lines(out: &mut Vec<u8>, start: usize) -> usize {
 ///
 /// # Safety
 /// The pointers of the answer's fields are NULL or as their lengths say, and `content_type` is NULL or NUL-terminated.
-unsafe fn fill(slot: &hasty_slot, _request: &Request, response: &mut Response) -> Result<()> {
+unsafe fn fill(slot: &hasty_slot, response: &mut Response) -> Result<()> {
     response.set_status(slot.status)?;
     let length = usize::try_from(slot.reply_len).unwrap_or(usize::MAX);
     // SAFETY: the caller vouches for the reply.

@@ -70,15 +70,18 @@ struct Bells {
     ready: Flag,
     /// Readable once somebody wants a waiting call to return.
     wake: Flag,
-    /// Readable while requests wait, and from the stop on: what the host watches.
+    /// Readable while requests wait, and from the stop on.
+    requests: Epoll,
+    /// The same, and while the engine has work that is for the host's threads: what the host watches.
     outer: Epoll,
 }
 
 impl Bells {
     fn new(control: &Control) -> io::Result<Bells> {
-        let bells = Bells { ready: Flag::new()?, wake: Flag::counting()?, outer: Epoll::new()? };
-        bells.outer.add(bells.ready.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
-        bells.outer.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
+        let bells = Bells { ready: Flag::new()?, wake: Flag::counting()?, requests: Epoll::new()?, outer: Epoll::new()? };
+        bells.requests.add(bells.ready.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
+        bells.requests.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
+        bells.outer.add(bells.requests.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
         Ok(bells)
     }
 }
@@ -110,8 +113,8 @@ impl CallerQueue {
 
     /// Gives the descriptors to `each`, without any lock.
     pub(super) fn for_each_descriptor(&self, each: &mut dyn FnMut(RawFd)) {
-        if let Some(Bells { ready, wake, outer }) = self.bells.get() {
-            [ready.as_fd(), wake.as_fd(), outer.as_fd()].iter().for_each(|fd| each(fd.as_raw_fd()));
+        if let Some(Bells { ready, wake, requests, outer }) = self.bells.get() {
+            [ready.as_fd(), wake.as_fd(), requests.as_fd(), outer.as_fd()].iter().for_each(|fd| each(fd.as_raw_fd()));
         }
     }
 
@@ -226,8 +229,8 @@ impl CallerQueue {
     }
 
     /// The same, whatever the engine has to do.
-    pub(super) fn wait_for_requests(&self, control: &Control, end: Instant) -> Result<bool> {
-        self.wait_by(control, |bells| bells.ready.as_fd(), Some(end))
+    pub(super) fn wait_for_requests(&self, control: &Control, end: Option<Instant>) -> Result<bool> {
+        self.wait_by(control, |bells| bells.requests.as_fd(), end)
     }
 
     fn wait_by(&self, control: &Control, watched: impl Fn(&Bells) -> BorrowedFd<'_>, end: Option<Instant>) -> Result<bool> {

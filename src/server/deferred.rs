@@ -144,9 +144,19 @@ pub(super) struct Visit {
 impl Visit {
     /// None: it is too late.
     pub(super) fn of(engine: Arc<Engine>) -> Option<Visit> {
+        let control = Arc::clone(&engine.service.control);
+        Visit::unless(engine, || control.is_stopping())
+    }
+
+    /// The same, also after a stop. None: the app is gone.
+    pub(super) fn late(engine: Arc<Engine>) -> Option<Visit> {
+        Visit::unless(engine, || false)
+    }
+
+    fn unless(engine: Arc<Engine>, is_too_late: impl FnOnce() -> bool) -> Option<Visit> {
         let here = Serving::here(Arc::as_ptr(&engine).addr(), None);
         let crew = Arc::clone(&engine.crew);
-        let welcome = crew.visit(|| engine.service.control.is_stopping());
+        let welcome = crew.visit(is_too_late);
         welcome.then(|| Visit { engine: Some(engine), crew, _here: here })
     }
 

@@ -166,8 +166,8 @@ impl<'e> Worker<'e> {
                 if held.fill(count, most) {
                     engine.lanes.widen();
                 }
-                if term == Term::Short && count > 1 {
-                    // Another thread of the host's is to look whether the first of them takes long.
+                if count > 1 && !engine.has_threads {
+                    // A thread of the host's that waits is to look whether the first of them takes long.
                     engine.service.callers.rouse();
                 }
                 self.desk.clock.tick();

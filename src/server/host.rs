@@ -21,12 +21,26 @@ const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 const FORKED: Error = Error::fixed(Kind::State, "this process is a fork of the one that made the app");
 const NOTHING: Error = Error::fixed(Kind::Timeout, "no request has come");
 
-impl Engine {
+/// A thread of the host's with a slot. As long as it is here the engine stays, whoever frees the app.
+pub(crate) struct SlotVisit(Visit);
+
+impl SlotVisit {
+    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken.
+    pub(crate) fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
+        match self.0.engine() {
+            Ok(engine) => engine.submit(exchange, time, fill),
+            Err(_) => drop(exchange),
+        }
+    }
+
     /// Gives a request that waits, without waiting; its middleware has run. Answers that were kept back leave, unless this one is
     /// known to follow soon.
-    pub(crate) fn take(self: Arc<Engine>) -> Result<Exchange> {
-        let visit = self.visited_for(Mode::Take)?;
-        let engine = visit.engine()?;
+    pub(crate) fn take(&self) -> Result<Exchange> {
+        let engine = self.0.engine()?;
+        if engine.service.control.is_stopping() {
+            engine.let_go();
+            return Err(STOPPED);
+        }
         let mut found = engine.pop_for_slot();
         if found.is_none() && !engine.has_threads {
             engine.work(&mut engine.lanes.watchfulness());
@@ -36,6 +50,21 @@ impl Engine {
             engine.let_go();
         }
         found.ok_or(NOTHING)
+    }
+
+    /// Waits until there is a request to be taken, a wake or a signal. None is without end.
+    pub(crate) fn wait(&self, end: Option<Instant>) -> Result<()> {
+        let engine = self.0.engine()?;
+        engine.let_go();
+        engine.wait_for(end, true, || (engine.service.callers.len() > 0).then_some(()))
+    }
+}
+
+impl Engine {
+    /// A thread of the host's comes with a slot, also after a stop: it may have an answer to give.
+    pub(crate) fn visit_with_slot(self: Arc<Engine>) -> Result<SlotVisit> {
+        self.service.callers.choose(Mode::Take)?;
+        Visit::late(self).map(SlotVisit).ok_or(STOPPED)
     }
 
     /// A thread of the host's comes, and holds the engine until it leaves: whoever frees the app waits for it.
@@ -66,7 +95,7 @@ impl Engine {
     }
 
     /// Sends the answer to a request that was taken for a slot: it may be kept back until the next one is taken.
-    pub(crate) fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
+    fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
         let Some((mut call, debt)) = exchange.take_apart() else { return };
         if let Some(route) = call.request.route_number() {
             self.service.habits.note_left_run(route, time);
@@ -80,19 +109,11 @@ impl Engine {
     }
 
     /// Sends what was kept back.
-    pub(crate) fn let_go(&self) {
+    fn let_go(&self) {
         let ids = std::mem::take(&mut *self.held_back.lock());
         for id in ids {
             self.attend(id);
         }
-    }
-
-    /// Waits until there is a request to be taken, a wake or a signal. None is without end.
-    pub(crate) fn wait_for_request(self: Arc<Engine>, end: Option<Instant>) -> Result<()> {
-        let visit = self.visited_for(Mode::Take)?;
-        let engine = visit.engine()?;
-        engine.let_go();
-        engine.wait_for(end, true, || (engine.service.callers.len() > 0).then_some(()))
     }
 
     /// Without threads of its own the app is driven by the host's, which watch what the engine waits for.
@@ -166,10 +187,13 @@ impl Engine {
             }
             let signalled = if self.has_threads || leads {
                 callers.wait(control, end)?
-            } else {
+            } else if self.lanes.are_serving() {
                 // Another thread is at it, and is watched.
                 let soon = Instant::now() + self.lanes.tick();
-                callers.wait_for_requests(control, end.map_or(soon, |end| end.min(soon)))?
+                callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))))?
+            } else {
+                // Another thread waits for events, and tells when there are some.
+                callers.wait_for_requests(control, end)?
             };
             if signalled && ends_by_signal {
                 return Err(NOTHING);

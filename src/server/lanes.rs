@@ -207,7 +207,9 @@ impl Shift {
 
     /// The handler of this route is going to run.
     pub(super) fn note_route(&self, route: usize) {
-        if let Some((_, lane, _)) = self.leading() {
+        if let Some((_, lane, service)) = self.leading()
+            && lane.baton.is_on(service)
+        {
             lane.route.store(route as u32 + 1, Ordering::Relaxed);
         }
     }
@@ -416,6 +418,11 @@ impl Lanes {
             *seen = now;
         }
         if moved { Look::Moved } else { Look::Quiet }
+    }
+
+    /// Does the leader of any lane serve?
+    pub(super) fn are_serving(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.baton.look().is_serving())
     }
 
     /// What a look begins with.

@@ -48,6 +48,7 @@ pub(crate) use caller::CallerQueue;
 pub(crate) use control::Control;
 pub(crate) use engine::{Engine, Watch};
 pub(crate) use habits::Habits;
+pub(crate) use host::SlotVisit;
 pub(crate) use listener::Listener;
 pub(crate) use pace::Pace;
 pub(crate) use sys::clock::monotonic_ms;
