@@ -45,8 +45,10 @@ pub(crate) struct CallerQueue {
     line: Mutex<Waiting>,
     /// Made when somebody first wants to wait.
     bells: OnceCell<Bells>,
-    /// How many calls that wait, or would, are to return instead.
+    /// How many calls that wait, or would, are to return instead,
     wakes: AtomicUsize,
+    /// and how many wait.
+    waiting: AtomicUsize,
     mode: AtomicU8,
     /// When a thread of the host's last looked for requests; in milliseconds, 0 is never.
     last_look: AtomicU32,
@@ -184,10 +186,12 @@ impl CallerQueue {
         }
     }
 
-    /// Ends a call that waits, or the next one that would. Safe in signal handlers: one addition, one write.
+    /// Ends a call that waits, or the next one that would. Safe in signal handlers: atomics and one write.
     pub(crate) fn wake(&self) {
-        self.wakes.fetch_add(1, Ordering::SeqCst);
-        if let Some(bells) = self.bells.get() {
+        // Those that come before anybody waits end one call between them.
+        let most = self.waiting.load(Ordering::SeqCst).max(1);
+        let counted = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |wakes| (wakes < most).then_some(wakes + 1));
+        if let (Ok(_), Some(bells)) = (counted, self.bells.get()) {
             bells.wake.raise();
         }
     }
@@ -239,6 +243,7 @@ impl CallerQueue {
             let mut line = self.line.lock();
             line.watchers += 1;
             line.ring(bells);
+            self.waiting.store(line.watchers, Ordering::SeqCst);
         }
         let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);
         if waited == Waited::Other && self.wakes.load(Ordering::SeqCst) == 0 {
@@ -248,6 +253,7 @@ impl CallerQueue {
         let mut line = self.line.lock();
         line.watchers -= 1;
         line.ring(bells);
+        self.waiting.store(line.watchers, Ordering::SeqCst);
         self.note_look();
         Ok(waited == Waited::Signal)
     }
