@@ -126,6 +126,9 @@ impl Options {
     /// The value, if it is within the option's bounds.
     pub(crate) fn checked(key: Key, value: u64) -> Result<u64> {
         let rule = &RULES[key as usize];
+        if key == Key::Lanes && value == 0 {
+            return Err(Error::fixed(Kind::Invalid, "option lanes = 0: there is at least 1"));
+        }
         if value > rule.most {
             return Err(Error::invalid(format!("option {} = {value} is more than {}", rule.name, rule.most)));
         }

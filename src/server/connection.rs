@@ -59,6 +59,8 @@ pub(super) struct Connection {
     resets_at_end: bool,
     /// An exchange that is not waited for any more, and has not been told yet.
     left: Option<Arc<Deferred>>,
+    /// Has it been put where threads look for work?
+    is_queued: bool,
 }
 
 /// What a connection is doing.
@@ -86,8 +88,6 @@ struct Ready {
     step: Step,
     /// Is it for another thread? If not, it is this one's turn again once what was written before is sent.
     is_left: bool,
-    /// Has it been put where threads look for work?
-    is_queued: bool,
 }
 
 /// Where a request goes on.
@@ -182,6 +182,7 @@ impl Connection {
             cut_resets: false,
             resets_at_end: false,
             left: None,
+            is_queued: false,
         }
     }
 
@@ -215,21 +216,23 @@ impl Connection {
 
     /// Is it to be put where threads look for work? Said once.
     pub(super) fn wants_thread(&mut self) -> bool {
-        match &mut self.phase {
-            Phase::Ready(ready) if ready.is_left => !std::mem::replace(&mut ready.is_queued, true),
-            _ => false,
-        }
+        let is_left = matches!(&self.phase, Phase::Ready(ready) if ready.is_left);
+        is_left && !std::mem::replace(&mut self.is_queued, true)
     }
 
     /// It was not put there after all.
     pub(super) fn still_wants_thread(&mut self) {
-        if let Phase::Ready(ready) = &mut self.phase {
-            ready.is_queued = false;
-        }
+        self.is_queued = false;
+    }
+
+    /// Is it where threads look for work? It may be over all the same.
+    pub(super) fn is_queued(&self) -> bool {
+        self.is_queued
     }
 
     /// The thread that it has waited for is here.
     pub(super) fn call_up(&mut self) {
+        self.is_queued = false;
         if let Phase::Ready(ready) = &mut self.phase {
             ready.is_left = false;
             self.unfed = true;
@@ -712,7 +715,7 @@ impl Connection {
             return Leave::Refused;
         }
         self.unfed = !is_left;
-        self.phase = Phase::Ready(Box::new(Ready { step: step(), is_left, is_queued: false }));
+        self.phase = Phase::Ready(Box::new(Ready { step: step(), is_left }));
         Leave::Later
     }
 

@@ -9,7 +9,7 @@ use super::listener::Listener;
 use super::slab::{Id, Slab, Tenant};
 use super::sys::epoll::{self, Epoll};
 use super::sys::event::Timer;
-use super::sys::fork::Descriptors;
+use super::sys::fork::{self, Descriptors};
 use super::sys::owned::Guard;
 use super::sys::socket;
 use crate::error::{Error, Result};
@@ -305,6 +305,13 @@ impl Engine {
     pub(super) fn close(&self, id: Id, mut guard: Guard<'_, Tenant>) {
         if let (true, Some(socket)) = (guard.connection.wants_reset(), &guard.socket) {
             socket::reset_at_close(socket.as_fd());
+        }
+        if let (true, false, Some(socket)) = (fork::has_forked(), guard.connection.wants_reset(), &guard.socket) {
+            // The client is to see the end also while a fork has a copy of it.
+            socket::cut(socket.as_raw_fd());
+        }
+        if guard.connection.is_queued() {
+            self.lanes.forget(id);
         }
         guard.connection.break_off();
         self.tell_exchanges(&mut guard);

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
 use crate::request::Request;
 use crate::response::Response;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -161,9 +162,19 @@ impl Engine {
             None => self.new_desk(&shift),
         };
         let mut worker = Worker::new(self, desk);
-        let done = worker.run_once(watch);
-        self.desks.lock().push(worker.into_desk());
-        done
+        let done = catch_unwind(AssertUnwindSafe(|| worker.run_once(watch)));
+        match done {
+            Ok(done) => {
+                self.desks.lock().push(worker.into_desk());
+                done
+            }
+            // A handler has forked, and come back in the other process; whoever called is told.
+            Err(_) if self.service.control.is_forked() => {
+                std::mem::forget(worker);
+                false
+            }
+            Err(panic) => resume_unwind(panic),
+        }
     }
 
     /// Looks again and again, until something is found, the app has stopped, somebody wakes this thread, or the time is up.

@@ -550,6 +550,15 @@ impl Lanes {
         wanted && self.reinforce.get().is_some_and(|reinforce| reinforce())
     }
 
+    /// A request that waits for a thread has lost its client.
+    pub(super) fn forget(&self, id: Id) {
+        let mut rota = self.rota.lock();
+        if let Some(place) = rota.queue.iter().position(|&queued| queued == id) {
+            rota.queue.remove(place);
+            self.queued.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// A request waits for a thread.
     pub(super) fn enqueue(&self, id: Id) {
         let mut rota = self.rota.lock();

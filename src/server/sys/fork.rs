@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Once, Weak};
 
 /// Tells whether this is still the process that made it.
@@ -97,7 +97,15 @@ extern "C" fn before_fork() {
     std::mem::forget(KNOWN.lock());
 }
 
+/// Has this process forked? Then somebody may have copies of descriptors that are not known here, such as a handler's.
+pub(crate) fn has_forked() -> bool {
+    HAS_FORKED.load(Ordering::Relaxed)
+}
+
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+
 extern "C" fn after_fork() {
+    HAS_FORKED.store(true, Ordering::Relaxed);
     // SAFETY: `before_fork` has locked it, on this thread.
     unsafe { KNOWN.force_unlock() };
 }
