@@ -16,11 +16,16 @@ use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What belongs to the slots of an app, by their addresses.
 #[derive(Default)]
-pub(super) struct Slots(Mutex<HashMap<usize, Box<Claimed>>>);
+pub(super) struct Slots {
+    claimed: Mutex<HashMap<usize, Box<Claimed>>>,
+    /// The last ticket that was given.
+    tickets: AtomicU64,
+}
 
 /// The request in a slot.
 #[derive(Default)]
@@ -32,20 +37,14 @@ struct Claimed {
 }
 
 impl Slots {
-    /// What belongs to a slot; made where there is nothing yet.
-    fn lend(&self, slot: *const hasty_slot) -> Box<Claimed> {
-        self.0.lock().remove(&slot.addr()).unwrap_or_default()
-    }
-
-    fn give_back(&self, slot: *const hasty_slot, claimed: Box<Claimed>) {
-        self.0.lock().insert(slot.addr(), claimed);
-    }
-
+    /// Does something with what belongs to a slot; made where there is nothing yet. What has failed leaves nothing behind.
     fn with<R>(&self, slot: *const hasty_slot, run: impl FnOnce(&mut Claimed) -> Result<R>) -> Result<R> {
         // No lock is held while it runs: middleware and logs are the host's.
-        let mut claimed = self.lend(slot);
+        let mut claimed = self.claimed.lock().remove(&slot.addr()).unwrap_or_default();
         let outcome = run(&mut claimed);
-        self.give_back(slot, claimed);
+        if outcome.is_ok() || claimed.request.is_some() {
+            self.claimed.lock().insert(slot.addr(), claimed);
+        }
         outcome
     }
 }
@@ -93,6 +92,7 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
                 visit.submit(exchange, began.elapsed(), |_, response| unsafe { fill(answer, response) });
             }
             let exchange = visit.take()?;
+            claimed.ticket = slots.tickets.fetch_add(1, Ordering::Relaxed) + 1;
             claim(slot, claimed, exchange);
             Ok(())
         })
@@ -140,6 +140,10 @@ pub unsafe extern "C" fn hasty_slot_exchange(slot: *mut hasty_slot, out: *mut *m
         let (exchange, _) = app.slots.with(ptr::from_ref(slot), |claimed| claimed.redeem(slot.ticket))?;
         slot.ticket = 0;
         exchange.debt().lend(false);
+        if let Ok(visit) = app.app.visit_with_slot() {
+            // Nobody knows when this thread comes again.
+            visit.let_go();
+        }
         let exchange = exchange::give(exchange)?;
         // SAFETY: the caller vouches for a writable `out`.
         unsafe { handle::write(out, exchange) }
@@ -166,7 +170,6 @@ unsafe fn open<'a>(slot: *mut hasty_slot) -> Result<(&'a mut hasty_slot, &'a CAp
 
 /// Puts a request into the slot.
 fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, exchange: Exchange) {
-    claimed.ticket = claimed.ticket.wrapping_add(1).max(1);
     let (exchange, _) = claimed.request.insert((exchange, Instant::now()));
     let request = exchange.request();
     let texts = Texts::of(request, &mut claimed.texts);
@@ -276,7 +279,7 @@ unsafe fn fill(slot: &hasty_slot, response: &mut Response) -> Result<()> {
     // SAFETY: the caller vouches for the headers.
     let headers = unsafe { handle::bytes(slot.extra_headers.cast(), length, "extra_headers") }?;
     for line in headers.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        add_header(response, line)?;
+        add_header(response, line.strip_suffix(b"\r").unwrap_or(line))?;
     }
     Ok(())
 }

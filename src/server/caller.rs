@@ -245,17 +245,26 @@ impl CallerQueue {
             line.ring(bells);
             self.waiting.store(line.watchers, Ordering::SeqCst);
         }
+        if self.wakes.load(Ordering::SeqCst) > 0 {
+            // It came before there was anything to ring.
+            return Ok(self.note_waited(bells, Waited::Other));
+        }
         let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);
         if waited == Waited::Other && self.wakes.load(Ordering::SeqCst) == 0 {
             // It was taken before it rang, or this is to have a look.
             bells.wake.lower();
         }
+        Ok(self.note_waited(bells, waited))
+    }
+
+    /// A wait is over. Did a signal end it?
+    fn note_waited(&self, bells: &Bells, waited: Waited) -> bool {
         let mut line = self.line.lock();
         line.watchers -= 1;
         line.ring(bells);
         self.waiting.store(line.watchers, Ordering::SeqCst);
         self.note_look();
-        Ok(waited == Waited::Signal)
+        waited == Waited::Signal
     }
 }
 

@@ -738,7 +738,8 @@ impl Connection {
             }
         }
         let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
-        if let (Some(long), Some(route)) = (desk.shift.overran(), desk.call.request.route_number()) {
+        let route = desk.call.request.route_number().filter(|_| !desk.call.request.is_for_caller());
+        if let (Some(long), Some(route)) = (desk.shift.overran(), route) {
             service.habits.note_overrun(route, long);
         }
         if !admitted {

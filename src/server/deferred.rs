@@ -135,6 +135,8 @@ pub(super) struct Collected {
 
 /// Somebody from outside at work in the engine: while he is, it does not go.
 pub(super) struct Visit {
+    /// If not, it brings an answer, perhaps with a lock of the host's in hand: nobody else's notices are called then.
+    comes_to_serve: bool,
     engine: Option<Arc<Engine>>,
     crew: Arc<Crew>,
     /// What is called from here cannot wait for the engine to go.
@@ -157,7 +159,7 @@ impl Visit {
         let here = Serving::here(Arc::as_ptr(&engine).addr(), None);
         let crew = Arc::clone(&engine.crew);
         let welcome = crew.visit(is_too_late);
-        welcome.then(|| Visit { engine: Some(engine), crew, _here: here })
+        welcome.then(|| Visit { comes_to_serve: true, engine: Some(engine), crew, _here: here })
     }
 
     pub(super) fn engine(&self) -> Result<&Arc<Engine>> {
@@ -167,6 +169,11 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
+        let comes_to_serve = self.engine.as_ref().filter(|_| self.comes_to_serve);
+        if let Some(engine) = comes_to_serve.filter(|engine| engine.service.control.is_stopping()) {
+            // Where no thread serves, nobody else does it.
+            engine.close_if_nobody_serves();
+        }
         // Whoever waits for the crew may free the app next.
         drop(self.engine.take());
         self.crew.leave(1);
@@ -238,7 +245,12 @@ impl Deferred {
         if !self.crew.visit(|| self.control.is_stopping() && !is_lent) {
             return Err(CLOSED);
         }
-        Ok(Visit { engine: self.engine.upgrade(), crew: Arc::clone(&self.crew), _here: Serving::here(self.engine.as_ptr().addr(), None) })
+        Ok(Visit {
+            comes_to_serve: false,
+            engine: self.engine.upgrade(),
+            crew: Arc::clone(&self.crew),
+            _here: Serving::here(self.engine.as_ptr().addr(), None),
+        })
     }
 
     fn is_closed(&self) -> bool {

@@ -122,6 +122,7 @@ impl<'e> Worker<'e> {
         loop {
             let Some(task) = held.next() else {
                 if std::mem::replace(&mut is_over, term == Term::Short) {
+                    engine.lanes.end_batch(lane);
                     return engine.lanes.lay_down(held);
                 }
                 match self.refill(lane, held, term) {
@@ -144,6 +145,7 @@ impl<'e> Worker<'e> {
     /// Waits for events. None: the lane was laid down.
     fn refill(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) -> Option<Held<'e, Batch>> {
         let engine = self.engine;
+        engine.lanes.end_batch(lane);
         if engine.service.control.is_stopping() {
             engine.lanes.lay_down(held);
             return None;

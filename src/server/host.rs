@@ -53,6 +53,13 @@ impl SlotVisit {
         found.ok_or(NOTHING)
     }
 
+    /// Sends the answers that were kept back.
+    pub(crate) fn let_go(&self) {
+        if let Ok(engine) = self.0.engine() {
+            engine.let_go();
+        }
+    }
+
     /// Waits until there is a request to be taken, a wake or a signal. None is without end.
     pub(crate) fn wait(&self, end: Option<Instant>) -> Result<()> {
         let engine = self.0.engine()?;

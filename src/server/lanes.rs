@@ -60,7 +60,7 @@ struct Lane {
     baton: Baton<Batch>,
     /// The route whose handler runs, plus 1.
     route: AtomicU32,
-    /// How many batches were taken.
+    /// How many batches were taken, and how many are done with: odd while there is one.
     batches: AtomicUsize,
     /// When it was taken over last, in microseconds.
     taken_us: AtomicU64,
@@ -414,7 +414,7 @@ impl Lanes {
                 lane.taken_us.store(clock::microseconds(), Ordering::Relaxed);
                 return Look::Overran(number, held);
             }
-            moved |= now != *seen || now.0.is_serving();
+            moved |= now != *seen || now.1 % 2 == 1;
             *seen = now;
         }
         if moved { Look::Moved } else { Look::Quiet }
@@ -449,6 +449,15 @@ impl Lanes {
             if let Some(lookout) = &rota.lookout {
                 lookout.bell.notify_one();
             }
+        }
+    }
+
+    /// All of the batch was served.
+    pub(super) fn end_batch(&self, number: usize) {
+        let batches = &self.lanes[number].batches;
+        let count = batches.load(Ordering::Relaxed);
+        if count % 2 == 1 {
+            batches.store(count + 1, Ordering::Relaxed);
         }
     }
 

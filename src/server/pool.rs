@@ -262,7 +262,14 @@ impl Engine {
         self.slab.len() == 0
     }
 
-    /// Closes doors and connections, after the last thread has left.
+    /// The app has stopped, and no thread serves: what is nobody's is closed.
+    pub(super) fn close_if_nobody_serves(&self) {
+        if self.crew.is_nobody() && !self.service.control.is_forked() {
+            self.close_all();
+        }
+    }
+
+    /// Closes doors, and connections that are nobody's.
     fn close_all(&self) {
         self.listeners.write().clear();
         self.slab.for_each_free(|id, mut guard| {

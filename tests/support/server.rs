@@ -26,6 +26,10 @@ impl Server {
     /// The same before it listens.
     pub fn app(options: &[(&str, &str)], routes: impl FnOnce(&App)) -> App {
         let app = App::new(Options::new()).expect("an app can be made");
+        // A whole run with HASTY_TEST_TICK_US=0 has the lane given away before every handler.
+        if let Ok(tick) = std::env::var("HASTY_TEST_TICK_US") {
+            app.set_option("tick_us", &tick).expect("a tick in microseconds");
+        }
         for (name, value) in options {
             app.set_option(name, value).expect("the option is valid");
         }

@@ -3,7 +3,7 @@
 //! A fork has copies of all descriptors. As long as it holds them a connection that we close is not closed to its client, and a
 //! port that we give up is not free. So the copies are closed in the fork before it does anything else.
 
-use parking_lot::Mutex;
+use std::cell::UnsafeCell;
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
@@ -73,7 +73,28 @@ pub(crate) trait Descriptors: Send + Sync {
     fn for_each(&self, each: &mut dyn FnMut(RawFd));
 }
 
-static KNOWN: Mutex<Vec<Weak<dyn Descriptors>>> = Mutex::new(Vec::new());
+static KNOWN: Known = Known { is_locked: AtomicBool::new(false), list: UnsafeCell::new(Vec::new()) };
+
+/// Those there are. The lock is as simple as can be: a fork finds it locked by the thread that it is a copy of.
+struct Known {
+    is_locked: AtomicBool,
+    list: UnsafeCell<Vec<Weak<dyn Descriptors>>>,
+}
+
+// SAFETY: the list is used between `lock` and `unlock` only.
+unsafe impl Sync for Known {}
+
+impl Known {
+    fn lock(&self) {
+        while self.is_locked.swap(true, Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn unlock(&self) {
+        self.is_locked.store(false, Ordering::Release);
+    }
+}
 
 /// A fork closes these from now on.
 pub(crate) fn close_in_forks(descriptors: Weak<dyn Descriptors>) -> io::Result<()> {
@@ -86,15 +107,18 @@ pub(crate) fn close_in_forks(descriptors: Weak<dyn Descriptors>) -> io::Result<(
     if result != 0 {
         return Err(io::Error::from_raw_os_error(result));
     }
-    let mut known = KNOWN.lock();
+    KNOWN.lock();
+    // SAFETY: it is locked.
+    let known = unsafe { &mut *KNOWN.list.get() };
     known.retain(|weak| weak.strong_count() > 0);
     known.push(descriptors);
+    KNOWN.unlock();
     Ok(())
 }
 
 /// Nobody else is at the list while the process forks.
 extern "C" fn before_fork() {
-    std::mem::forget(KNOWN.lock());
+    KNOWN.lock();
 }
 
 /// Has this process forked? Then somebody may have copies of descriptors that are not known here, such as a handler's.
@@ -106,13 +130,12 @@ static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn after_fork() {
     HAS_FORKED.store(true, Ordering::Relaxed);
-    // SAFETY: `before_fork` has locked it, on this thread.
-    unsafe { KNOWN.force_unlock() };
+    KNOWN.unlock();
 }
 
 extern "C" fn in_fork() {
     // SAFETY: `before_fork` has locked it, and this is the only thread of the fork.
-    let known = std::mem::take(unsafe { &mut *KNOWN.data_ptr() });
+    let known = std::mem::take(unsafe { &mut *KNOWN.list.get() });
     for weak in &known {
         let Some(descriptors) = weak.upgrade() else { continue };
         descriptors.for_each(&mut |fd| {
@@ -124,6 +147,5 @@ extern "C" fn in_fork() {
     }
     // Nothing is freed either, in a process that may have been forked in the middle of anything.
     std::mem::forget(known);
-    // SAFETY: as in `after_fork`.
-    unsafe { KNOWN.force_unlock() };
+    KNOWN.unlock();
 }
