@@ -47,7 +47,7 @@ pub(crate) struct CallerQueue {
     bells: OnceCell<Bells>,
     /// How many calls that wait, or would, are to return instead,
     wakes: AtomicUsize,
-    /// and how many wait.
+    /// and how many wait, or are about to.
     waiting: AtomicUsize,
     mode: AtomicU8,
     /// When a thread of the host's last looked for requests; in milliseconds, 0 is never.
@@ -85,6 +85,15 @@ impl Bells {
         bells.requests.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
         bells.outer.add(bells.requests.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0)?;
         Ok(bells)
+    }
+}
+
+/// A call that waits, or may.
+pub(super) struct Waits<'q>(&'q CallerQueue);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -196,6 +205,12 @@ impl CallerQueue {
         }
     }
 
+    /// A call that waits begins.
+    pub(super) fn begin_wait(&self) -> Waits<'_> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        Waits(self)
+    }
+
     /// Was there a wake, and nobody it has ended yet?
     pub(super) fn take_wake(&self) -> bool {
         let taken = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |wakes| wakes.checked_sub(1)).is_ok();
@@ -243,7 +258,6 @@ impl CallerQueue {
             let mut line = self.line.lock();
             line.watchers += 1;
             line.ring(bells);
-            self.waiting.store(line.watchers, Ordering::SeqCst);
         }
         if self.wakes.load(Ordering::SeqCst) > 0 {
             // It came before there was anything to ring.
@@ -262,7 +276,6 @@ impl CallerQueue {
         let mut line = self.line.lock();
         line.watchers -= 1;
         line.ring(bells);
-        self.waiting.store(line.watchers, Ordering::SeqCst);
         self.note_look();
         waited == Waited::Signal
     }

@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::pool::Serving;
 use super::slab::Id;
 use super::sys::event::{Readiness, Waited, wait_ready};
-use super::wire;
+use super::wire::{self, Patience};
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::{Debt, Exchange, Notice};
@@ -25,7 +25,7 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
 
@@ -226,7 +226,7 @@ impl Deferred {
         let known_as: Arc<Deferred> = Arc::clone(&this);
         let mut response = response.hand_over(Box::new(known_as));
         if let Some((stream, _)) = response.stream_mut() {
-            stream.set_wire(Box::new(Queue(Arc::clone(&this))));
+            stream.set_wire(Box::new(Queue::new(Arc::clone(&this))));
             let mut state = this.state.lock();
             state.stage = Stage::Streaming;
             state.ends_by_close = stream.ends_by_close();
@@ -355,18 +355,27 @@ impl Deferred {
     }
 
     /// Waits until the client has taken enough, and sends it what waits: there may be nobody else who does.
-    fn wait_for_room(&self, bytes: usize) -> Result<()> {
+    fn wait_for_room(&self, bytes: usize, patience: &mut Patience) -> Result<()> {
         let visit = self.visit()?;
         let engine = visit.engine()?;
         let socket = engine.slab.duplicate(self.id).map_err(|error| Error::io("dup", &error))?.ok_or(CLOSED)?;
-        let pause = engine.service.pace.write_ms;
-        let most = (pause > 0).then(|| Duration::from_millis(u64::from(pause)));
+        let pace = &engine.service.pace;
+        let pause = (pace.write_ms > 0).then(|| Duration::from_millis(u64::from(pace.write_ms)));
         loop {
             match self.reserve(bytes) {
                 Err(error) if error.kind() == Kind::Limit => {}
-                reserved => return reserved,
+                reserved => {
+                    patience.moved(bytes, pace.write_ms, pace);
+                    return reserved;
+                }
             }
-            match wait_ready(socket.as_fd(), Readiness::Output, most, Some(self.control.as_fd())) {
+            let rated = (pace.min_rate > 0).then_some(patience.left);
+            let most = [pause, rated].into_iter().flatten().min();
+            let began = Instant::now();
+            let waited = wait_ready(socket.as_fd(), Readiness::Output, most, Some(self.control.as_fd()));
+            patience.left = patience.left.saturating_sub(began.elapsed());
+            match waited {
+                Waited::Ready if rated.is_some() && patience.left.is_zero() => return Err(wire::UNTAKEN),
                 Waited::Ready => engine.attend(self.id),
                 Waited::Other => return Err(CLOSED),
                 Waited::Late | Waited::Signal => return Err(wire::UNTAKEN),
@@ -571,19 +580,31 @@ fn log_panic(outcome: std::thread::Result<()>, service: &Service) {
 }
 
 /// What a deferred answer's own response writes to.
-struct Queue(Arc<Deferred>);
+struct Queue {
+    deferred: Arc<Deferred>,
+    /// Where the handler waits for the client.
+    patience: Patience,
+}
+
+impl Queue {
+    fn new(deferred: Arc<Deferred>) -> Queue {
+        Queue { deferred, patience: Patience::default() }
+    }
+}
 
 impl Wire for Queue {
     fn make_room(&mut self, bytes: usize) -> Result<()> {
-        match self.0.reserve(bytes) {
-            Err(error) if error.kind() == Kind::Limit && self.0.state.lock().lent => self.0.wait_for_room(bytes),
+        match self.deferred.reserve(bytes) {
+            Err(error) if error.kind() == Kind::Limit && self.deferred.state.lock().lent => {
+                self.deferred.wait_for_room(bytes, &mut self.patience)
+            }
             reserved => reserved,
         }
     }
 
     fn send(&mut self, out: &mut Output) -> Result<()> {
-        let visit = self.0.visit()?;
-        self.0.give(visit.engine()?, std::mem::take(out), None)
+        let visit = self.deferred.visit()?;
+        self.deferred.give(visit.engine()?, std::mem::take(out), None)
     }
 
     fn receive(&mut self, _into: &mut [u8]) -> Result<usize> {
@@ -598,7 +619,7 @@ impl Line for Deferred {
         if self.is_closed() {
             return Err(CLOSED);
         }
-        wire::begin(&visit.engine()?.service, request, response, Box::new(Queue(this)))?;
+        wire::begin(&visit.engine()?.service, request, response, Box::new(Queue::new(this)))?;
         let ends_by_close = response.stream_mut().is_some_and(|(stream, _)| stream.ends_by_close());
         self.state.lock().ends_by_close = ends_by_close;
         if response.stream_mut().is_some_and(|(stream, _)| stream.is_coded()) {

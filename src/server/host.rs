@@ -189,6 +189,7 @@ impl Engine {
         let callers = &self.service.callers;
         let control = &self.service.control;
         let mut watch = self.lanes.watchfulness();
+        let _waits = callers.begin_wait();
         loop {
             let leads = !self.has_threads && self.work(&mut watch);
             if control.is_forked() {

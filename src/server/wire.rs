@@ -110,8 +110,8 @@ struct DirectWire {
 
 /// How long a client may still be waited for at the least rate; each byte buys some, but no more is saved up than the longest
 /// pause, as in `Pace`.
-struct Patience {
-    left: Duration,
+pub(super) struct Patience {
+    pub(super) left: Duration,
 }
 
 impl Default for Patience {
@@ -121,7 +121,7 @@ impl Default for Patience {
 }
 
 impl Patience {
-    fn moved(&mut self, bytes: usize, pause_ms: u32, pace: &Pace) {
+    pub(super) fn moved(&mut self, bytes: usize, pause_ms: u32, pace: &Pace) {
         let bought = (bytes as u64).saturating_mul(1000).checked_div(u64::from(pace.min_rate)).unwrap_or(0);
         let most = Duration::from_millis(u64::from(pause_ms)).max(RATE_GRACE);
         self.left = (self.left + Duration::from_millis(bought.min(most.as_millis() as u64))).min(most);
