@@ -41,7 +41,7 @@ pub(crate) struct Service {
     /// Is there anything to do after every handler,
     concludes: bool,
     /// or before?
-    intercepts: bool,
+    pub(crate) intercepts: bool,
     /// Are there handlers that read their bodies themselves?
     pub(crate) lends_bodies: bool,
     /// How much of a deferred stream may wait for its client.

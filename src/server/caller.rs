@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// So many requests are looked through at once.
@@ -45,10 +45,8 @@ pub(crate) struct CallerQueue {
     line: Mutex<Waiting>,
     /// Made when somebody first wants to wait.
     bells: OnceCell<Bells>,
-    /// How many calls that wait, or would, are to return instead,
-    wakes: AtomicUsize,
-    /// and how many wait, or are about to.
-    waiting: AtomicUsize,
+    /// How many calls wait, or are about to, above; how many of them, or of those to come, are to return instead, below.
+    wakes: AtomicU64,
     mode: AtomicU8,
     /// When a thread of the host's last looked for requests; in milliseconds, 0 is never.
     last_look: AtomicU32,
@@ -88,12 +86,37 @@ impl Bells {
     }
 }
 
+/// One call that waits.
+const WAITING: u64 = 1 << 32;
+/// The part that counts wakes.
+const WAKES: u64 = WAITING - 1;
+
 /// A call that waits, or may.
-pub(super) struct Waits<'q>(&'q CallerQueue);
+pub(super) struct Waits<'q> {
+    queue: &'q CallerQueue,
+    is_counted: bool,
+}
+
+impl Waits<'_> {
+    /// Was there a wake that has ended nobody yet? Then it ends this call, which does not count any more.
+    pub(super) fn take_wake(&mut self) -> bool {
+        let take = |word: u64| (word & WAKES > 0).then(|| word - WAITING - 1);
+        let taken = self.queue.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+        if taken {
+            self.is_counted = false;
+            if let Some(bells) = self.queue.bells.get() {
+                bells.wake.lower();
+            }
+        }
+        taken
+    }
+}
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        if self.is_counted {
+            self.queue.wakes.fetch_sub(WAITING, Ordering::SeqCst);
+        }
     }
 }
 
@@ -198,8 +221,8 @@ impl CallerQueue {
     /// Ends a call that waits, or the next one that would. Safe in signal handlers: atomics and one write.
     pub(crate) fn wake(&self) {
         // Those that come before anybody waits end one call between them.
-        let most = self.waiting.load(Ordering::SeqCst).max(1);
-        let counted = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |wakes| (wakes < most).then_some(wakes + 1));
+        let add = |word: u64| (word & WAKES < (word >> 32).max(1)).then(|| word + 1);
+        let counted = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
         if let (Ok(_), Some(bells)) = (counted, self.bells.get()) {
             bells.wake.raise();
         }
@@ -207,17 +230,8 @@ impl CallerQueue {
 
     /// A call that waits begins.
     pub(super) fn begin_wait(&self) -> Waits<'_> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        Waits(self)
-    }
-
-    /// Was there a wake, and nobody it has ended yet?
-    pub(super) fn take_wake(&self) -> bool {
-        let taken = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |wakes| wakes.checked_sub(1)).is_ok();
-        if let (true, Some(bells)) = (taken, self.bells.get()) {
-            bells.wake.lower();
-        }
-        taken
+        self.wakes.fetch_add(WAITING, Ordering::SeqCst);
+        Waits { queue: self, is_counted: true }
     }
 
     /// Lets one of those who wait have a look.
@@ -259,12 +273,12 @@ impl CallerQueue {
             line.watchers += 1;
             line.ring(bells);
         }
-        if self.wakes.load(Ordering::SeqCst) > 0 {
+        if self.wakes.load(Ordering::SeqCst) & WAKES > 0 {
             // It came before there was anything to ring.
             return Ok(self.note_waited(bells, Waited::Other));
         }
         let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);
-        if waited == Waited::Other && self.wakes.load(Ordering::SeqCst) == 0 {
+        if waited == Waited::Other && self.wakes.load(Ordering::SeqCst) & WAKES == 0 {
             // It was taken before it rang, or this is to have a look.
             bells.wake.lower();
         }

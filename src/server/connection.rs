@@ -738,9 +738,8 @@ impl Connection {
             }
         }
         let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
-        let route = desk.call.request.route_number().filter(|_| !desk.call.request.is_for_caller());
-        if let (Some(long), Some(route)) = (desk.shift.overran(), route) {
-            service.habits.note_overrun(route, long);
+        if service.intercepts {
+            note_slow_hooks(desk, service);
         }
         if !admitted {
             return self.answer_early(desk, service, body_at, framing);
@@ -1020,6 +1019,15 @@ impl Connection {
         } else if last {
             self.phase = Phase::Ending { linger: true };
         }
+    }
+}
+
+/// Hooks that took too long count for the route that they ran before.
+fn note_slow_hooks(desk: &Desk, service: &Service) {
+    let request = &desk.call.request;
+    let route = request.route_number().filter(|_| !request.is_for_caller());
+    if let (Some(long), Some(route)) = (desk.shift.overran(), route) {
+        service.habits.note_overrun(route, long);
     }
 }
 

@@ -189,7 +189,7 @@ impl Engine {
         let callers = &self.service.callers;
         let control = &self.service.control;
         let mut watch = self.lanes.watchfulness();
-        let _waits = callers.begin_wait();
+        let mut waits = callers.begin_wait();
         loop {
             let leads = !self.has_threads && self.work(&mut watch);
             if control.is_forked() {
@@ -201,7 +201,7 @@ impl Engine {
             if let Some(found) = look() {
                 return Ok(found);
             }
-            if callers.take_wake() || end.is_some_and(|end| Instant::now() >= end) {
+            if waits.take_wake() || end.is_some_and(|end| Instant::now() >= end) {
                 return Err(NOTHING);
             }
             let signalled = if self.has_threads || leads {
