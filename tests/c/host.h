@@ -154,7 +154,20 @@ static CHECK_UNUSED int end_of_child(pid_t child)
     return -1;
 }
 
-/* Runs `task` in a forked child, whose CHECKs count here. It ends by a signal: what it holds of the parent's is not its to free. */
+/* Lives on, doing nothing, until the parent ends it: what a child holds of the parent's is not its to let go of. */
+static CHECK_UNUSED void wait_to_be_killed(void)
+{
+    for (;;)
+        pause();
+}
+
+static CHECK_UNUSED void kill_child(pid_t child)
+{
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+/* Runs `task` in a forked child, whose CHECKs count here. */
 static CHECK_UNUSED void in_a_child(const char *file, int line, void (*task)(void *), void *data)
 {
     int pipes[2];
@@ -165,18 +178,19 @@ static CHECK_UNUSED void in_a_child(const char *file, int line, void (*task)(voi
     if (child == 0) {
         task(data);
         int len = snprintf(told, sizeof told, "%s\n", check_why);
-        raise(write(pipes[1], told, (size_t)len) == len ? SIGKILL : SIGABRT);
+        if (write(pipes[1], told, (size_t)len) == len)
+            wait_to_be_killed();
+        _exit(1);
     }
     close(pipes[1]);
-    int end = end_of_child(child);
-    ssize_t len = read(pipes[0], told, sizeof told);
+    struct pollfd report = {.fd = pipes[0], .events = POLLIN};
+    ssize_t len = poll(&report, 1, CLIENT_WAIT_MS) > 0 ? read(pipes[0], told, sizeof told) : -1;
     close(pipes[0]);
+    kill_child(child);
     if (len > 1)
         check_fail(file, line, "in the child: %.*s", (int)len, told);
-    else if (end < 0)
-        check_fail(file, line, "the child hangs");
     else if (len < 1)
-        check_fail(file, line, "the child ended with %d, without a word", end);
+        check_fail(file, line, len < 0 ? "the child hangs" : "the child ended without a word");
 }
 
 #define IN_A_CHILD(task, data) in_a_child(__FILE__, __LINE__, task, data)
