@@ -1,7 +1,7 @@
 //! What an exchange and the connection that waits for it share.
 //!
 //! The exchange may be finished by any thread at any time, while the client leaves, the time runs out or the app stops.
-//! One lock decides who was first. No function of a user's runs under it.
+//! `verdict.rs` decides who was first; what goes to and fro is here.
 
 use super::answer::{self, Clock};
 use super::control::Control;
@@ -10,6 +10,8 @@ use super::engine::Engine;
 use super::pool::Serving;
 use super::slab::Id;
 use super::sys::event::{Readiness, Waited, wait_ready};
+pub(super) use super::verdict::Closing;
+use super::verdict::{Case, Room, TooLate, Verdict};
 use super::wire::{self, Patience};
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
@@ -20,7 +22,7 @@ use crate::output::Output;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::{Service, panic_words};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::any::Any;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,34 +44,26 @@ pub(super) struct Deferred {
     control: Arc<Control>,
     /// The connection that waits.
     id: Id,
-    /// How much of a stream may wait for the client.
-    limit: usize,
     /// Itself, for its request to know.
     this: Weak<Deferred>,
     /// Memory that the request and its answer hold.
     held: AtomicUsize,
     /// Does it wait for a thread of the host's?
     is_queued: AtomicBool,
-    state: Mutex<State>,
-    /// A notice has returned.
-    returned: Condvar,
+    verdict: Verdict<Draft>,
 }
 
-struct State {
-    stage: Stage,
+/// What goes from the exchange to its connection, and what is known of it.
+struct Draft {
     /// What the connection has not collected yet,
     out: Output,
     /// and how much of what it has collected is not sent.
     unsent: usize,
     /// What the last write that found no room had wanted.
     wanted: usize,
+    /// How much of a stream may wait for the client.
+    limit: usize,
     end: Option<End>,
-    /// Has the client ended its side?
-    gone: bool,
-    /// Is it in the hands of a handler that runs in a thread of the host's?
-    lent: bool,
-    /// Is its answer to wait until others leave with it?
-    is_held_back: bool,
     /// What the connection has answered instead; `LEFT` where there was nobody to answer.
     instead: u16,
     /// Bytes written to a stream, whose end is told by the connection's where that is so.
@@ -77,43 +71,19 @@ struct State {
     ends_by_close: bool,
     /// For the access log, should the connection decide.
     record: Option<Box<Request>>,
-    on_close: Option<Notice>,
-    on_ready: Option<Notice>,
-    /// Threads in a notice.
-    calling: Vec<usize>,
 }
 
-impl State {
-    /// Does the client wait no more?
-    fn is_over(&self) -> bool {
-        self.gone || self.stage == Stage::Closed
+impl Room for Draft {
+    fn has_room(&self) -> bool {
+        let waiting = self.out.len() + self.unsent;
+        waiting == 0 || waiting + self.wanted <= self.limit
     }
 }
 
-/// Who has decided.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Nobody.
-    Open,
-    /// The exchange: it has begun a stream.
-    Streaming,
-    /// The exchange: its answer is being made.
-    Answering,
-    /// The exchange: it has answered.
-    Answered,
-    /// The connection: the client has left, the time was up, or the app has stopped.
-    Closed,
-}
-
-/// What became of closing it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// It is closed, and nothing was sent.
-    Closed,
-    /// It is closed, in the middle of a stream.
-    Streaming,
-    /// The exchange was first.
-    Answered,
+impl From<TooLate> for Error {
+    fn from(_: TooLate) -> Error {
+        CLOSED
+    }
 }
 
 /// How an answer ends.
@@ -180,14 +150,6 @@ impl Drop for Visit {
     }
 }
 
-/// A number that no other thread has now. The standard library's would be allocated on the host's threads, and stay.
-fn this_thread() -> usize {
-    thread_local! {
-        static PLACE: u8 = const { 0 };
-    }
-    PLACE.with(|place| std::ptr::from_ref(place).addr())
-}
-
 /// For handlers, and those that they give their exchange to.
 impl Deferred {
     /// Takes a request and its answer over from their handler.
@@ -197,28 +159,20 @@ impl Deferred {
             crew: Arc::clone(&engine.crew),
             control: Arc::clone(&engine.service.control),
             id,
-            limit: engine.service.stream_buffer_bytes,
             this: Weak::clone(this),
             held: AtomicUsize::new(0),
             is_queued: AtomicBool::new(false),
-            state: Mutex::new(State {
-                stage: Stage::Open,
+            verdict: Verdict::new(Draft {
                 out: Output::default(),
                 unsent: 0,
                 wanted: 0,
+                limit: engine.service.stream_buffer_bytes,
                 end: None,
-                gone: false,
-                lent: false,
-                is_held_back: false,
                 instead: LEFT,
                 written: 0,
                 ends_by_close: false,
                 record: engine.service.hooks.on_access.is_some().then(|| Box::new(request.copy_for_record())),
-                on_close: None,
-                on_ready: None,
-                calling: Vec::new(),
             }),
-            returned: Condvar::new(),
         });
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
         let request = request.detach(line);
@@ -227,10 +181,10 @@ impl Deferred {
         let mut response = response.hand_over(Box::new(known_as));
         if let Some((stream, _)) = response.stream_mut() {
             stream.set_wire(Box::new(Queue::new(Arc::clone(&this))));
-            let mut state = this.state.lock();
-            state.stage = Stage::Streaming;
-            state.ends_by_close = stream.ends_by_close();
-            state.written = stream.written();
+            let mut case = this.verdict.lock();
+            case.begin_stream();
+            case.draft.ends_by_close = stream.ends_by_close();
+            case.draft.written = stream.written();
         }
         Exchange::new(Box::new(Call { request, response }), this)
     }
@@ -241,7 +195,7 @@ impl Deferred {
             return Err(CLOSED);
         }
         // A stop leaves their time to handlers that run, and this may be in the hands of one.
-        let is_lent = self.state.lock().lent;
+        let is_lent = self.verdict.lock().is_lent();
         if !self.crew.visit(|| self.control.is_stopping() && !is_lent) {
             return Err(CLOSED);
         }
@@ -254,20 +208,17 @@ impl Deferred {
     }
 
     fn is_closed(&self) -> bool {
-        self.state.lock().stage == Stage::Closed
+        self.verdict.lock().is_closed()
     }
 
     /// Lets the answer go; `end` is decided with it.
     fn give(&self, engine: &Engine, out: Output, end: Option<End>) -> Result<()> {
         {
-            let mut state = self.state.lock();
-            if matches!(state.stage, Stage::Closed | Stage::Answered) {
-                return Err(CLOSED);
-            }
-            state.out.append(out);
-            state.stage = if end.is_some() { Stage::Answered } else { Stage::Streaming };
-            state.end = end;
-            if state.is_held_back {
+            let mut case = self.verdict.lock();
+            case.give(end.is_some())?;
+            case.draft.out.append(out);
+            case.draft.end = end;
+            if case.is_held_back() {
                 engine.held_back.lock().push(self.id);
                 return Ok(());
             }
@@ -278,12 +229,9 @@ impl Deferred {
 
     /// The exchange is going to answer, unless it is too late.
     fn decide(&self) -> Result<()> {
-        let mut state = self.state.lock();
-        if state.stage == Stage::Closed {
-            return Err(CLOSED);
-        }
-        state.stage = Stage::Answering;
-        state.record = None;
+        let mut case = self.verdict.lock();
+        case.decide()?;
+        case.draft.record = None;
         Ok(())
     }
 
@@ -304,51 +252,21 @@ impl Deferred {
 
     /// Nothing calls back from now on, and nothing is at it.
     fn fall_silent(&self) {
-        if self.control.is_forked() {
-            return;
-        }
-        let mut state = self.state.lock();
-        let notices = (state.on_close.take(), state.on_ready.take());
-        let here = this_thread();
-        while state.calling.iter().any(|&thread| thread != here) {
-            self.returned.wait(&mut state);
-        }
-        drop(state);
-        drop(notices);
-    }
-
-    /// Calls a notice, without the lock. What it panics with is the caller's.
-    fn call<'s>(&'s self, mut state: MutexGuard<'s, State>, notice: Notice) -> std::thread::Result<()> {
-        let here = this_thread();
-        state.calling.push(here);
-        drop(state);
-        // What it owns is dropped before it counts as returned.
-        let outcome = catch_unwind(AssertUnwindSafe(notice));
-        let mut state = self.state.lock();
-        if let Some(place) = state.calling.iter().position(|&thread| thread == here) {
-            state.calling.swap_remove(place);
-        }
-        drop(state);
-        self.returned.notify_all();
-        outcome
-    }
-
-    /// Calls a notice whose time had come when it was registered.
-    fn call_at_once<'s>(&'s self, state: MutexGuard<'s, State>, notice: Notice) {
-        if let Err(panic) = self.call(state, notice) {
-            resume_unwind(panic);
+        if !self.control.is_forked() {
+            self.verdict.fall_silent();
         }
     }
 
     /// Counts bytes that are going to be written, if there is room for them.
     fn reserve(&self, bytes: usize) -> Result<()> {
-        let mut state = self.state.lock();
-        if state.stage == Stage::Closed {
+        let mut case = self.verdict.lock();
+        if case.is_closed() {
             return Err(CLOSED);
         }
-        state.wanted = bytes;
-        if self.has_room(&state) {
-            state.written += bytes as u64;
+        let draft = &mut case.draft;
+        draft.wanted = bytes;
+        if draft.has_room() {
+            draft.written += bytes as u64;
             return Ok(());
         }
         Err(wire::FULL)
@@ -382,16 +300,6 @@ impl Deferred {
             }
         }
     }
-
-    /// Is there room again, or nobody to wait for?
-    fn is_ready(&self, state: &State) -> bool {
-        self.has_room(state) || state.stage == Stage::Closed
-    }
-
-    fn has_room(&self, state: &State) -> bool {
-        let waiting = state.out.len() + state.unsent;
-        waiting == 0 || waiting + state.wanted <= self.limit
-    }
 }
 
 impl Debt for Deferred {
@@ -410,19 +318,15 @@ impl Debt for Deferred {
     }
 
     fn is_alive(&self) -> bool {
-        if self.control.is_forked() {
-            return false;
-        }
-        let state = self.state.lock();
-        !state.gone && matches!(state.stage, Stage::Open | Stage::Streaming)
+        !self.control.is_forked() && self.verdict.lock().is_alive()
     }
 
     fn is_open(&self) -> bool {
-        !self.control.is_forked() && matches!(self.state.lock().stage, Stage::Open | Stage::Streaming)
+        !self.control.is_forked() && self.verdict.lock().is_open()
     }
 
     fn lend(&self, lent: bool) {
-        self.state.lock().lent = lent;
+        self.verdict.lock().lend(lent);
     }
 
     fn note_queued(&self, queued: bool) {
@@ -430,33 +334,19 @@ impl Debt for Deferred {
     }
 
     fn hold_back(&self) {
-        self.state.lock().is_held_back = true;
+        self.verdict.lock().hold_back();
     }
 
     fn on_close(&self, notice: Notice) {
-        if self.control.is_forked() {
-            return;
+        if !self.control.is_forked() {
+            self.verdict.on_close(notice);
         }
-        let mut state = self.state.lock();
-        if state.is_over() {
-            return self.call_at_once(state, notice);
-        }
-        let before = state.on_close.replace(notice);
-        drop(state);
-        drop(before);
     }
 
     fn on_ready(&self, notice: Notice) {
-        if self.control.is_forked() {
-            return;
+        if !self.control.is_forked() {
+            self.verdict.on_ready(notice);
         }
-        let mut state = self.state.lock();
-        if self.is_ready(&state) {
-            return self.call_at_once(state, notice);
-        }
-        let before = state.on_ready.replace(notice);
-        drop(state);
-        drop(before);
     }
 }
 
@@ -464,39 +354,35 @@ impl Debt for Deferred {
 impl Deferred {
     /// Takes what was answered so far.
     pub(super) fn collect(&self) -> Collected {
-        let mut state = self.state.lock();
-        let bytes = if state.out.is_empty() { None } else { Some(std::mem::take(&mut state.out)) };
-        state.unsent += bytes.as_ref().map_or(0, Output::len);
-        Collected { bytes, end: state.end.take() }
+        let draft = &mut self.verdict.lock().draft;
+        let bytes = if draft.out.is_empty() { None } else { Some(std::mem::take(&mut draft.out)) };
+        draft.unsent += bytes.as_ref().map_or(0, Output::len);
+        Collected { bytes, end: draft.end.take() }
     }
 
     /// So much of what was collected is not sent.
     pub(super) fn note_unsent(&self, bytes: usize) {
-        self.state.lock().unsent = bytes;
+        self.verdict.lock().draft.unsent = bytes;
     }
 
     /// The client has ended its side; it may still read.
     pub(super) fn note_gone(&self) {
-        self.state.lock().gone = true;
+        self.verdict.lock().note_gone();
     }
 
     /// The connection decides, and answers with a status of its own, or nobody; unless the exchange has decided.
     pub(super) fn close(&self, instead: Option<u16>) -> Closing {
-        let mut state = self.state.lock();
-        let before = state.stage;
-        if matches!(before, Stage::Open | Stage::Streaming) {
-            state.stage = Stage::Closed;
-            state.instead = instead.unwrap_or(LEFT);
-        }
-        drop(state);
+        let closing = {
+            let mut case = self.verdict.lock();
+            if case.is_open() {
+                case.draft.instead = instead.unwrap_or(LEFT);
+            }
+            case.close()
+        };
         if let (true, Some(engine)) = (self.is_queued.load(Ordering::SeqCst), self.engine.upgrade()) {
             engine.service.callers.note_left();
         }
-        match before {
-            Stage::Open | Stage::Closed => Closing::Closed,
-            Stage::Streaming => Closing::Streaming,
-            Stage::Answering | Stage::Answered => Closing::Answered,
-        }
+        closing
     }
 
     /// Memory that its request and its answer hold.
@@ -506,50 +392,45 @@ impl Deferred {
 
     /// Has it begun to answer?
     pub(super) fn has_begun(&self) -> bool {
-        self.state.lock().stage != Stage::Open
+        self.verdict.lock().has_begun()
     }
 
     /// Is its answer being made by somebody who will bring it?
     pub(super) fn is_answering(&self) -> bool {
-        let state = self.state.lock();
-        state.stage == Stage::Answering || state.lent && matches!(state.stage, Stage::Open | Stage::Streaming)
+        self.verdict.lock().is_answering()
     }
 
     /// Would the half of its answer look like the whole?
     pub(super) fn ends_by_close(&self) -> bool {
-        self.state.lock().ends_by_close
+        self.verdict.lock().draft.ends_by_close
     }
 
     /// Is there a notice to be called? Never by a thread that writes or finishes: it may hold a lock that the notice wants.
     pub(super) fn has_news(&self) -> bool {
-        let state = self.state.lock();
-        let unrecorded = state.stage == Stage::Closed && state.record.is_some();
-        unrecorded || state.is_over() && state.on_close.is_some() || self.is_ready(&state) && state.on_ready.is_some()
+        let case = self.verdict.lock();
+        is_unrecorded(&case) || case.has_news()
     }
 
     /// Calls the notices whose time has come, and the access log. For threads that serve.
     pub(super) fn tell(&self, service: &Service) {
-        let mut state = self.state.lock();
-        if state.stage == Stage::Closed {
-            if let Some(record) = state.record.take() {
-                let (status, written) = (state.instead, state.written);
-                drop(state);
-                service.record(&record, status, written);
-                state = self.state.lock();
-            }
+        let mut case = self.verdict.lock();
+        let record = if is_unrecorded(&case) { case.draft.record.take() } else { None };
+        let (status, written) = (case.draft.instead, case.draft.written);
+        drop(case);
+        if let Some(record) = record {
+            service.record(&record, status, written);
         }
-        if state.is_over() {
-            if let Some(notice) = state.on_close.take() {
-                log_panic(self.call(state, notice), service);
-                state = self.state.lock();
-            }
-        }
-        if self.is_ready(&state) {
-            if let Some(notice) = state.on_ready.take() {
-                log_panic(self.call(state, notice), service);
-            }
-        }
+        // The connection goes on, whatever a notice does.
+        let log = |panic: Box<dyn Any + Send>| {
+            service.log(Level::Error, || format!("a notice of an exchange panicked: {}", panic_words(&*panic)));
+        };
+        self.verdict.tell(log);
     }
+}
+
+/// Was it the connection that decided, and does the access log not know?
+fn is_unrecorded(case: &Case<Draft>) -> bool {
+    case.is_closed() && case.draft.record.is_some()
 }
 
 /// The bytes of an answer, or of the end of a stream, and what becomes of the connection then.
@@ -572,13 +453,6 @@ fn encode(service: &Service, call: &mut Call, settle: impl FnOnce(&Service, &Req
     (out, End { last, cut: false, reset: false })
 }
 
-/// The connection goes on, whatever a notice does.
-fn log_panic(outcome: std::thread::Result<()>, service: &Service) {
-    if let Err(panic) = outcome {
-        service.log(Level::Error, || format!("a notice of an exchange panicked: {}", panic_words(&*panic)));
-    }
-}
-
 /// What a deferred answer's own response writes to.
 struct Queue {
     deferred: Arc<Deferred>,
@@ -595,7 +469,7 @@ impl Queue {
 impl Wire for Queue {
     fn make_room(&mut self, bytes: usize) -> Result<()> {
         match self.deferred.reserve(bytes) {
-            Err(error) if error.kind() == Kind::Limit && self.deferred.state.lock().lent => {
+            Err(error) if error.kind() == Kind::Limit && self.deferred.verdict.lock().is_lent() => {
                 self.deferred.wait_for_room(bytes, &mut self.patience)
             }
             reserved => reserved,
@@ -621,7 +495,7 @@ impl Line for Deferred {
         }
         wire::begin(&visit.engine()?.service, request, response, Box::new(Queue::new(this)))?;
         let ends_by_close = response.stream_mut().is_some_and(|(stream, _)| stream.ends_by_close());
-        self.state.lock().ends_by_close = ends_by_close;
+        self.verdict.lock().draft.ends_by_close = ends_by_close;
         if response.stream_mut().is_some_and(|(stream, _)| stream.is_coded()) {
             self.held.fetch_add(ENCODER_BYTES, Ordering::Relaxed);
         }
@@ -634,7 +508,7 @@ impl Line for Deferred {
 
     fn defer(&self, request: &Request, response: &mut Response) -> Result<Exchange> {
         let this = self.this.upgrade().ok_or(CLOSED)?;
-        if !std::mem::take(&mut self.state.lock().lent) {
+        if !self.verdict.lock().keep() {
             return Err(Error::state("this answer is deferred already"));
         }
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;

@@ -14,6 +14,7 @@
 //! | `sending.rs` | output into sockets |
 //! | `wire.rs` | a connection in the hands of its handler, which waits for it |
 //! | `deferred.rs` | what an exchange and its connection share |
+//! | `verdict.rs` | which of the two was first |
 //! | `lanes.rs` | the right to poll, and who has it |
 //! | `habits.rs` | which routes block |
 //! | `caller.rs` | the requests that wait for a thread of the host's own |
@@ -42,6 +43,7 @@ mod pool;
 mod sending;
 mod slab;
 mod sys;
+mod verdict;
 mod wire;
 
 pub(crate) use caller::CallerQueue;

@@ -3,10 +3,9 @@
 //! Whoever holds the baton owns the value. While it serves what it took from there it says so, and touches the value no more:
 //! if that lasts too long, another thread may take the baton over, with all that is left.
 
-use std::cell::UnsafeCell;
+use super::sync::{AtomicU64, Ordering, UnsafeCell};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Nobody's.
 const FREE: u64 = 0;
@@ -132,14 +131,14 @@ impl<T> Deref for Held<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         // SAFETY: the word says HELD for this one alone, see `Baton`.
-        unsafe { &*self.baton.value.get() }
+        self.baton.value.with(|value| unsafe { &*value })
     }
 }
 
 impl<T> DerefMut for Held<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the word says HELD for this one alone, see `Baton`; `&mut self` makes this borrow of it the only one.
-        unsafe { &mut *self.baton.value.get() }
+        self.baton.value.with_mut(|value| unsafe { &mut *value })
     }
 }
 

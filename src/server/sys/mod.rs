@@ -10,6 +10,7 @@ pub(super) mod fork;
 pub(super) mod owned;
 pub(super) mod process;
 pub(super) mod socket;
+pub(super) mod sync;
 
 use std::io;
 

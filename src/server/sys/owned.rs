@@ -4,10 +4,9 @@
 //! in the cell. It does so for the moments in which it reads, runs a handler and writes. Who comes
 //! meanwhile leaves PENDING and goes on; the owner finds it when it lets go.
 
-use std::cell::UnsafeCell;
+use super::sync::{AtomicU64, Ordering, UnsafeCell};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const OWNED: u64 = 1;
 /// Something happened while it was owned.
@@ -52,7 +51,8 @@ impl<T> Owned<T> {
             }
             let busy = word & OWNED != 0;
             let next = word | noted | if busy { PENDING } else { OWNED };
-            match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
+            // Release as well: the owner who finds PENDING sees what was done before.
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if busy => return Claim::Busy,
                 Ok(_) => return Claim::Mine(Guard { owned: self, _here: PhantomData }),
                 Err(now) => word = now,
@@ -114,7 +114,8 @@ impl<'a, T> Guard<'a, T> {
     pub(crate) fn retire(self) {
         let word = self.owned.word.load(Ordering::Relaxed);
         let generation = (word & !FLAGS).wrapping_add(FLAGS + 1);
-        self.owned.word.store(generation, Ordering::Release);
+        // A store would do; of a swap loom knows that it comes after all that was noted.
+        self.owned.word.swap(generation, Ordering::Release);
     }
 
     /// The generation, which stays while it is owned.
@@ -137,14 +138,14 @@ impl<T> Deref for Guard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         // SAFETY: this guard is the only one, see `Owned`.
-        unsafe { &*self.owned.value.get() }
+        self.owned.value.with(|value| unsafe { &*value })
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: this guard is the only one, see `Owned`; `&mut self` makes this borrow of it the only one.
-        unsafe { &mut *self.owned.value.get() }
+        self.owned.value.with_mut(|value| unsafe { &mut *value })
     }
 }
 
