@@ -80,6 +80,7 @@ stage_format() {
     need_rust_tool fmt rustfmt-web rustfmt || { skip 'cargo fmt' "$missing" && return; }
     check 'cargo fmt --check' formatted Cargo.toml
     [ ! -f tests/fuzz/Cargo.toml ] || check 'cargo fmt --check, tests/fuzz' formatted tests/fuzz/Cargo.toml
+    check 'cargo fmt --check, tests/loom' formatted tests/loom/Cargo.toml
 }
 
 formatted() {
@@ -94,6 +95,7 @@ stage_clippy() {
     check 'cargo clippy' cargo clippy $locked --all-targets -- -D warnings
     [ ! -f tests/fuzz/Cargo.toml ] ||
         CARGO_TARGET_DIR="$target/fuzz" check 'cargo clippy, tests/fuzz' cargo clippy --release --manifest-path tests/fuzz/Cargo.toml -- -D warnings
+    CARGO_TARGET_DIR="$target/loom" check 'cargo clippy, tests/loom' cargo clippy --locked --manifest-path tests/loom/Cargo.toml -- -D warnings
 }
 
 # the documentation of the Rust API has no warnings
@@ -429,4 +431,38 @@ stage_fuzz() {
     # So many of one seed, not what comes in a minute: the suite must not fail by chance on what nobody has changed.
     # `make fuzz` takes another seed each time; a failure gives the line that repeats it.
     check "${FUZZ_INPUTS:-300000} inputs of seed 4" tests/fuzz/run.sh 300 --seed 4 --inputs "${FUZZ_INPUTS:-300000}"
+}
+
+# the words that threads meet at, in every order that the memory model allows; bugs that are put in on purpose are found
+stage_loom() {
+    local bug file change model
+    build_models . || return
+    relay 'the models' 300 "$target/loom/debug/hasty-models"
+    while read -r bug; do
+        [ -n "$bug" ] && [[ $bug != '#'* ]] || continue
+        read -r file && read -r change && read -r model
+        seeded "$bug" "$file" "$change" "$model"
+    done <tests/loom/seeds
+}
+
+# build_models FOLDER: builds the models of this checkout, or of a copy.
+build_models() {
+    CARGO_TARGET_DIR="$target/loom" check "tests/loom builds${bug:+, with a bug}" cargo build --quiet --locked --manifest-path "$1/tests/loom/Cargo.toml"
+}
+
+# seeded BUG FILE CHANGE MODEL: this model fails on a copy of the source in which sed has made this change.
+seeded() {
+    local copy="$work/loom" out="$work/loom.out"
+    rm -rf "$copy" && mkdir -p "$copy/tests" && cp -r src "$copy" && cp -r tests/loom "$copy/tests" && sed -i "$3" "$copy/$2"
+    if cmp -s "$2" "$copy/$2"; then
+        not_ok "a bug is found: $1" "it cannot be put into $2: the change fits no line"
+    elif ! build_models "$copy" >"$out" 2>&1; then
+        sed 's/^/  /' "$out"
+        not_ok "a bug is found: $1" 'with it the models do not build'
+    elif RUST_BACKTRACE=0 timeout 120 "$target/loom/debug/hasty-models" "$4" >"$out" 2>&1 || ! grep -qF "not ok $4: " "$out"; then
+        sed 's/^/  /' "$out"
+        not_ok "a bug is found: $1" "not by \"$4\""
+    else
+        ok "a bug is found: $1"
+    fi
 }

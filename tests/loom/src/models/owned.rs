@@ -1,0 +1,216 @@
+//! `src/server/sys/owned.rs`: a connection has one owner at a time, and nothing that happens to it is forgotten.
+
+use super::{Model, Tally, reached};
+use crate::sys::owned::{Claim, FIN, GONE, Guard, Owned};
+use crate::sys::sync::{AtomicUsize, Ordering};
+use loom::thread;
+use std::sync::Arc;
+
+const BUSY: &str = "somebody else has it";
+
+pub(super) static MODELS: &[Model] = &[
+    Model {
+        name: "owned: owners never meet, and each sees what the one before has done",
+        run: owners_never_meet,
+        reaches: &[BUSY],
+        interruptions: Some(2),
+    },
+    Model { name: "owned: nothing that happens is forgotten", run: nothing_is_forgotten, reaches: &[BUSY], interruptions: None },
+    Model {
+        name: "owned: who lets go without a look puts it into the queue, and nothing is forgotten",
+        run: nothing_is_forgotten_by_who_abandons,
+        reaches: &[BUSY],
+        interruptions: Some(4),
+    },
+    Model { name: "owned: the end of the other side is noted, whoever owns", run: the_end_is_noted, reaches: &[BUSY], interruptions: None },
+    Model {
+        name: "owned: what was meant for the tenant before reaches nobody",
+        run: what_was_meant_for_the_tenant_before,
+        reaches: &["it reaches the tenant before", "it reaches nobody", BUSY],
+        interruptions: None,
+    },
+    Model {
+        name: "owned: a sweep owns it only where nobody does",
+        run: a_sweep_owns_it_only_where_nobody_does,
+        reaches: &["the sweep owns it", "the sweep passes it by", BUSY],
+        interruptions: None,
+    },
+];
+
+fn mine<T>(claim: Claim<'_, T>) -> Option<Guard<'_, T>> {
+    match claim {
+        Claim::Mine(guard) => Some(guard),
+        Claim::Busy => {
+            reached(BUSY);
+            None
+        }
+        Claim::Stale => panic!("it has one tenant"),
+    }
+}
+
+/// What has happened to a connection, as the kernel knows it, and what came of it.
+struct Socket {
+    connection: Owned<usize>,
+    /// Written before the connection is claimed, and read by its owner: like all that others leave for it.
+    came: [AtomicUsize; 2],
+}
+
+impl Socket {
+    fn new() -> Arc<Socket> {
+        Arc::new(Socket { connection: Owned::new(0), came: std::array::from_fn(|_| AtomicUsize::new(0)) })
+    }
+
+    fn comes(&self, which: usize) {
+        self.came[which].store(1, Ordering::Relaxed);
+    }
+
+    /// The owner sees to what has come.
+    fn see(&self, guard: &mut Guard<'_, usize>) {
+        **guard = self.came.iter().map(|came| came.load(Ordering::Relaxed)).sum();
+    }
+
+    /// Something comes, and its thread sees to it, or leaves it to the owner.
+    fn happens(&self, which: usize) {
+        self.comes(which);
+        let mut owner = mine(self.connection.claim(0, 0));
+        while let Some(mut guard) = owner {
+            self.see(&mut guard);
+            owner = guard.release();
+        }
+    }
+
+    fn all_was_seen(&self) {
+        let guard = mine(self.connection.claim(0, 0)).expect("nobody has it");
+        assert_eq!(*guard, self.came.len(), "all that has come was seen");
+    }
+}
+
+fn owners_never_meet() {
+    let owned = Arc::new(Owned::new(0));
+    let rounds = Tally::default();
+    let serve = |owned: &Owned<usize>, rounds: &Tally| {
+        let mut owner = mine(owned.claim(0, 0));
+        while let Some(mut guard) = owner {
+            *guard += 1;
+            rounds.add();
+            owner = guard.release();
+        }
+    };
+    let others: Vec<_> = (0..2)
+        .map(|_| {
+            let (owned, rounds) = (Arc::clone(&owned), rounds.clone());
+            thread::spawn(move || serve(&owned, &rounds))
+        })
+        .collect();
+    serve(&owned, &rounds);
+    others.into_iter().for_each(|other| other.join().unwrap());
+    assert_eq!(*mine(owned.claim(0, 0)).expect("nobody has it"), rounds.sum());
+}
+
+fn nothing_is_forgotten() {
+    let socket = Socket::new();
+    let other = thread::spawn({
+        let socket = Arc::clone(&socket);
+        move || socket.happens(1)
+    });
+    socket.happens(0);
+    other.join().unwrap();
+    socket.all_was_seen();
+}
+
+fn nothing_is_forgotten_by_who_abandons() {
+    let socket = Socket::new();
+    let other = thread::spawn({
+        let socket = Arc::clone(&socket);
+        move || socket.happens(1)
+    });
+    socket.comes(0);
+    if let Some(mut guard) = mine(socket.connection.claim(0, 0)) {
+        socket.see(&mut guard);
+        guard.abandon();
+        // The queue tells it again, to whoever is there.
+        socket.happens(0);
+    }
+    other.join().unwrap();
+    socket.all_was_seen();
+}
+
+fn the_end_is_noted() {
+    let owned = Arc::new(Owned::new(()));
+    let let_go = |mut owner: Option<Guard<'_, ()>>| {
+        let mut fin = false;
+        while let Some(guard) = owner {
+            fin = guard.fin();
+            owner = guard.release();
+        }
+        fin
+    };
+    let other = thread::spawn({
+        let owned = Arc::clone(&owned);
+        move || let_go(mine(owned.claim(0, FIN)))
+    });
+    let seen = let_go(mine(owned.claim(0, 0)));
+    assert!(other.join().unwrap() || seen, "whoever had it last has seen the end");
+    let guard = mine(owned.claim(0, GONE)).expect("nobody has it");
+    assert!(guard.fin() && guard.is_gone());
+}
+
+fn what_was_meant_for_the_tenant_before() {
+    let owned = Arc::new(Owned::new("the first"));
+    let event = thread::spawn({
+        let owned = Arc::clone(&owned);
+        move || match owned.claim(0, FIN | GONE) {
+            Claim::Mine(guard) => {
+                reached("it reaches the tenant before");
+                assert_eq!(*guard, "the first");
+                guard.abandon();
+            }
+            Claim::Busy => reached(BUSY),
+            Claim::Stale => reached("it reaches nobody"),
+        }
+    });
+    let retired = match owned.claim(0, 0) {
+        Claim::Mine(mut guard) => {
+            *guard = "nobody";
+            guard.retire();
+            true
+        }
+        Claim::Busy => false,
+        Claim::Stale => panic!("nobody else retires it"),
+    };
+    if retired {
+        let mut guard = owned.claim_any().expect("nobody can claim it yet");
+        assert_eq!((guard.generation(), *guard), (1, "nobody"));
+        *guard = "the second";
+        assert!(!guard.fin() && !guard.is_gone(), "flags do not outlive their tenant");
+        assert!(guard.release().is_none(), "nor does what was pending");
+    }
+    event.join().unwrap();
+}
+
+fn a_sweep_owns_it_only_where_nobody_does() {
+    let owned = Arc::new(Owned::new(0));
+    let event = thread::spawn({
+        let owned = Arc::clone(&owned);
+        move || {
+            let mut rounds = 0;
+            let mut owner = mine(owned.claim(0, 0));
+            while let Some(mut guard) = owner {
+                rounds += 1;
+                *guard += 1;
+                owner = guard.release();
+            }
+            rounds
+        }
+    });
+    let mut rounds = 0;
+    let mut owner = owned.claim_any();
+    reached(if owner.is_some() { "the sweep owns it" } else { "the sweep passes it by" });
+    while let Some(mut guard) = owner {
+        rounds += 1;
+        *guard += 1;
+        owner = guard.release();
+    }
+    rounds += event.join().unwrap();
+    assert_eq!(*mine(owned.claim(0, 0)).expect("nobody has it"), rounds);
+}

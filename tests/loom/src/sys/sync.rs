@@ -1,0 +1,109 @@
+//! In the place of `src/server/sys/sync.rs`: the same names, made of what loom watches.
+
+pub(crate) use loom::cell::UnsafeCell;
+use loom::sync::atomic;
+pub(crate) use loom::sync::atomic::Ordering;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
+
+/// An atomic of loom's, each load of which is seen by its scheduler.
+///
+/// loom remembers only the last access to an atomic, and would not try a store of one thread before the load of another where a third
+/// load lies in between. A change of something else goes before each load, so that all of these are tried in every order. It makes
+/// nothing visible.
+pub(crate) struct Atomic<A> {
+    atomic: A,
+    turn: atomic::AtomicUsize,
+}
+
+pub(crate) type AtomicBool = Atomic<atomic::AtomicBool>;
+pub(crate) type AtomicU64 = Atomic<atomic::AtomicU64>;
+pub(crate) type AtomicUsize = Atomic<atomic::AtomicUsize>;
+
+impl<A> Deref for Atomic<A> {
+    type Target = A;
+    fn deref(&self) -> &A {
+        &self.atomic
+    }
+}
+
+macro_rules! atomics {
+    ($($name:ident: $value:ty),*) => { $(
+        impl $name {
+            pub(crate) fn new(value: $value) -> $name {
+                Atomic { atomic: atomic::$name::new(value), turn: atomic::AtomicUsize::new(0) }
+            }
+
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                self.turn.fetch_add(1, Ordering::Relaxed);
+                self.atomic.load(order)
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                $name::new(Default::default())
+            }
+        }
+    )* };
+}
+
+atomics!(AtomicBool: bool, AtomicU64: u64, AtomicUsize: usize);
+
+/// loom's lock in the manner of parking_lot's, which knows no poison.
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Mutex<T> {
+        Mutex(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard(self.0.lock().ok())
+    }
+}
+
+/// Empty only in the midst of [`Condvar::wait`].
+pub(crate) struct MutexGuard<'m, T>(Option<loom::sync::MutexGuard<'m, T>>);
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is locked")
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("it is locked")
+    }
+}
+
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Condvar {
+        Condvar(loom::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        let locked = guard.0.take().expect("it is locked");
+        guard.0 = self.0.wait(locked).ok();
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// loom's threads share one of the system's.
+pub(crate) fn this_thread() -> usize {
+    let mut hasher = DefaultHasher::new();
+    loom::thread::current().id().hash(&mut hasher);
+    hasher.finish() as usize
+}
