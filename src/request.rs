@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::net::IpAddr;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,7 @@ pub struct Request {
     quota: Option<Verdict>,
     /// Was it a preflight that the library has answered?
     is_preflight: bool,
-    views: Views,
+    views: KeptViews,
     /// The multipart form that the body is: what became of reading it.
     form: OnceCell<Arc<Result<Form>>>,
     /// Has the handler asked whether the form could be read? If not, it has taken one that could not for an empty one.
@@ -121,6 +121,30 @@ struct Views {
     /// Memory of earlier requests' views, used again.
     spare_texts: RefCell<Vec<Vec<u8>>>,
     spare_pairs: RefCell<Vec<Pairs>>,
+}
+
+/// The views. They have a place from the first one on: thousands of deferred requests may be kept, most without any.
+#[derive(Default)]
+struct KeptViews(OnceCell<Box<Views>>);
+
+impl KeptViews {
+    /// Those there are.
+    fn made(&self) -> Option<&Views> {
+        self.0.get().map(|views| &**views)
+    }
+
+    fn clear(&mut self) {
+        if let Some(views) = self.0.get_mut() {
+            views.clear();
+        }
+    }
+}
+
+impl Deref for KeptViews {
+    type Target = Views;
+    fn deref(&self) -> &Views {
+        self.0.get_or_init(Box::default)
+    }
 }
 
 impl Views {
@@ -627,7 +651,7 @@ impl Request {
             began: None,
             quota: None,
             is_preflight: false,
-            views: Views::default(),
+            views: KeptViews::default(),
             locals: RefCell::default(),
             form: OnceCell::new(),
             form_status_seen: Cell::new(false),
@@ -652,8 +676,8 @@ impl Request {
         if has_body {
             bytes.push(0);
         }
-        let views = Views::default();
-        if let Some(id) = self.views.id.get() {
+        let views = KeptViews::default();
+        if let Some(id) = self.views.made().and_then(|views| views.id.get()) {
             views.used.set(true);
             // Another than this one would not be the request's.
             let _ = views.id.set(id.clone());

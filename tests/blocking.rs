@@ -5,11 +5,12 @@ mod support;
 use hasty::{App, Request, Response};
 use parking_lot::Mutex;
 use socket2::SockRef;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{Client, Gate, Opened, Server, await_that, get, last_get, pattern, post};
+use support::{Client, Gate, Opened, PATIENCE, Server, await_that, get, last_get, pattern, post};
 
 fn with_gate(threads: &str) -> (Server, Gate) {
     let gate = Gate::new();
@@ -590,4 +591,130 @@ fn answers_before_one_that_blocks_do_not_wait_for_it() {
             assert_eq!(client.expect(200).text(), words);
         }
     }
+}
+
+#[test]
+fn the_places_of_those_who_have_left_are_given_to_others() {
+    let slow = with_slow(&[("threads", "2"), ("max_queued", "6")], "yes");
+    let _opened = slow.opened();
+    let mut running = slow.ask(0, 2);
+    slow.gate.await_arrivals(2);
+    for round in 0..3 {
+        let leaving = slow.ask(100, 6);
+        await_queued(&slow.server, 6);
+        for client in &leaving {
+            SockRef::from(client.tcp()).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        }
+        drop(leaving);
+        await_that(&format!("round {round}: nobody waits"), || queued(&slow.server) == 0);
+    }
+    let mut waiting = slow.ask(2, 6);
+    await_queued(&slow.server, 6);
+    slow.ask(50, 1)[0].expect(503);
+    slow.gate.open();
+    expect_numbers(&mut running, 0);
+    expect_numbers(&mut waiting, 2);
+    let mut ran = slow.ran.lock().clone();
+    ran.sort_unstable();
+    assert_eq!(ran, [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn what_is_pipelined_behind_a_handler_that_takes_long_is_not_taken_to_block() {
+    const TICK: Duration = Duration::from_millis(40);
+    let gate = Gate::new();
+    let server = Server::start(&[("threads", "4"), ("lanes", "1"), ("tick_us", "40000")], |app| {
+        let gate = gate.clone();
+        app.get("/slow", move |_: &Request, response: &mut Response| {
+            gate.pass();
+            response.send_text(b"slow")
+        })
+        .expect("new");
+        // What is said is not learned: it takes long every time.
+        app.set_route_option("GET", "/slow", "blocking", "no").expect("an option");
+        let handler = |_: &Request, response: &mut Response| response.send_text(format!("{:?}", thread::current().id()).as_bytes());
+        app.get("/quick", handler).expect("new");
+    });
+    let _opened = Opened(gate.clone());
+    let mut client = server.connect();
+    let mut other = server.connect();
+    other.send([get("/slow"), get("/quick")].concat());
+    gate.await_arrivals(1);
+    // The lane was taken over,
+    expect_quick(&mut client);
+    // and that is long ago.
+    thread::sleep(2 * TICK);
+    gate.open();
+    assert_eq!(other.expect(200).text(), "slow");
+    other.expect(200);
+    // Who is taken to block gives the lane away each time, so that the next one is another thread's.
+    let threads: Vec<String> = (0..12)
+        .map(|_| {
+            client.send(get("/quick"));
+            client.expect(200).text()
+        })
+        .collect();
+    let changes = threads.windows(2).filter(|two| two[0] != two[1]).count();
+    assert!(changes < 4, "{threads:?}");
+}
+
+#[test]
+fn a_stop_ends_streams_that_have_no_end() {
+    for threads in ["0", "1", "4"] {
+        let writes = Arc::new(AtomicBool::new(false));
+        let server = Server::start(&[("threads", threads)], |app| {
+            let writes = Arc::clone(&writes);
+            let handler = move |request: &Request, response: &mut Response| loop {
+                response.write(request, b"tick\n")?;
+                writes.store(true, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(1));
+            };
+            app.get("/ticks", handler).expect("new");
+        });
+        let app = server.share();
+        let host = (threads == "0").then(|| thread::spawn(move || app.run()));
+        let mut client = server.connect();
+        client.send(get("/ticks"));
+        await_that("it streams", || writes.load(Ordering::Relaxed));
+        server.stop();
+        server.wait(Some(PATIENCE)).expect("nobody has to leave for that");
+        let told = client.read_until_gone().expect("an end");
+        assert!(!told.ends_with(b"0\r\n\r\n"), "it says that it was cut");
+        host.map(thread::JoinHandle::join);
+    }
+}
+
+#[test]
+fn a_stop_closes_what_is_nobodys_although_a_handler_runs() {
+    let (gate, kept) = (Gate::new(), Arc::new(Mutex::new(None)));
+    let server = Server::start(&[("threads", "4")], |app| {
+        let (held, kept) = (gate.clone(), Arc::clone(&kept));
+        app.get("/slow", move |_: &Request, response: &mut Response| {
+            held.pass();
+            response.send_text(b"slow")
+        })
+        .expect("new");
+        app.get("/later", move |request: &Request, response: &mut Response| {
+            *kept.lock() = Some(response.defer(request)?);
+            Ok(())
+        })
+        .expect("new");
+    });
+    let _opened = Opened(gate.clone());
+    let (mut slow, mut later, mut idle) = (server.connect(), server.connect(), server.connect());
+    expect_quick(&mut idle);
+    slow.send(get("/slow"));
+    gate.await_arrivals(1);
+    later.send(get("/later"));
+    await_that("it is deferred", || kept.lock().is_some());
+    server.stop();
+    idle.expect_end();
+    later.expect(503);
+    later.expect_end();
+    await_that("nobody listens", || TcpStream::connect(server.address()).is_err());
+    assert!(!slow.has_more(), "its handler still runs");
+    assert_eq!(server.wait(Some(Duration::ZERO)).map_err(|error| error.kind()), Err(hasty::Kind::Timeout));
+    gate.open();
+    assert_eq!(slow.expect(200).text(), "slow");
+    server.wait(Some(PATIENCE)).expect("the app stops");
 }
