@@ -270,8 +270,9 @@ TEST(the_hosts_children_are_the_hosts)
     for (int i = 0; i < count; i++) {
         pid_t child = fork();
         if (child == 0)
-            raise(SIGKILL);
+            wait_to_be_killed();
         CHECK_REPLY(get(hasty_app_port(app), "/"), 200, "fine");
+        kill(child, SIGKILL);
         CHECK(AWAIT(children == i + 1));
     }
     hasty_app_free(app);
