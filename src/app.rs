@@ -483,6 +483,8 @@ impl App {
     }
 
     fn with_setup<R>(&self, change: impl FnOnce(&mut Setup) -> Result<R>) -> Result<R> {
+        // Before the lock, which another thread may have held when the fork was made.
+        self.refuse_fork()?;
         match &mut *self.setup.lock() {
             Some(setup) => change(setup),
             None => Err(Error::state("the app was started; routes, options and listeners come before")),

@@ -1,6 +1,6 @@
 //! How many threads serve, and who waits for them to leave.
 
-use parking_lot::{Condvar, Mutex};
+use super::sys::sync::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -66,7 +66,7 @@ impl Crew {
             match end {
                 None => self.changed.wait(&mut present),
                 Some(end) => {
-                    if self.changed.wait_until(&mut present, end).timed_out() {
+                    if !self.changed.wait_until(&mut present, end) {
                         return *present == 0;
                     }
                 }

@@ -10,12 +10,13 @@
 //! 2. No thread parks while an active lane is nobody's, or a request waits for a thread.
 //! 3. A thread gives its lane up only to one that is idle. So there is always one that is in no handler known to block.
 
+use super::rest::{Moves, Rest};
 use super::slab::Id;
 use super::sys::baton::{Baton, Held, Service, Word};
 use super::sys::clock;
 use super::sys::epoll::Event;
+use super::sys::sync::{Condvar, Mutex, MutexGuard};
 use once_cell::sync::OnceCell;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -43,8 +44,8 @@ pub(super) struct Lanes {
     rota: Mutex<Rota>,
     /// Is there a lookout? Where there is none, handlers are timed by those who run them.
     is_watched: AtomicBool,
-    /// Does the lookout rest? Then whoever finds events wakes it.
-    rests: AtomicBool,
+    /// The lookout's, after which whoever finds events wakes it.
+    rest: Rest,
     max_queued: usize,
     /// How many requests wait for a thread.
     queued: AtomicUsize,
@@ -60,8 +61,8 @@ struct Lane {
     baton: Baton<Batch>,
     /// The route whose handler runs, plus 1.
     route: AtomicU32,
-    /// How many batches were taken, and how many are done with: odd while there is one.
-    batches: AtomicUsize,
+    /// The batches that are taken.
+    batches: Moves,
     /// When it was taken over last, in microseconds.
     taken_us: AtomicU64,
 }
@@ -282,7 +283,7 @@ impl Lanes {
         let lane = || Lane {
             baton: Baton::new(Batch::default()),
             route: AtomicU32::new(0),
-            batches: AtomicUsize::new(0),
+            batches: Moves::default(),
             taken_us: AtomicU64::new(0),
         };
         Lanes {
@@ -291,7 +292,7 @@ impl Lanes {
             always: tick_us == 0,
             rota: Mutex::new(Rota { active: 1, spare_made: !may_reinforce, ..Rota::default() }),
             is_watched: AtomicBool::new(false),
-            rests: AtomicBool::new(false),
+            rest: Rest::default(),
             max_queued,
             queued: AtomicUsize::new(0),
             members: AtomicUsize::new(0),
@@ -392,29 +393,21 @@ impl Lanes {
 
     /// Rests until something moves, or somebody calls.
     fn rest(&self, me: &Parker, rota: &mut MutexGuard<'_, Rota>, seen: &[Seen]) {
-        self.rests.store(true, Ordering::SeqCst);
-        // Whoever takes a batch counts it first and looks at `rests` then; so either it is seen here, or this is seen there.
-        let moved = |(lane, seen): (&Lane, &Seen)| lane.batches.load(Ordering::SeqCst) != seen.1;
-        if !self.lanes.iter().zip(seen).any(moved) {
-            while self.rests.load(Ordering::SeqCst) && !me.called.load(Ordering::Relaxed) {
-                me.bell.wait(rota);
-            }
-        }
-        self.rests.store(false, Ordering::SeqCst);
+        let batches = self.lanes.iter().zip(seen).map(|(lane, seen)| (&lane.batches, seen.1));
+        self.rest.take(rota, &me.bell, batches, || me.called.load(Ordering::Relaxed));
     }
 
     /// Looks at all lanes once.
     pub(super) fn look(&self, seen: &mut [Seen]) -> Look<'_> {
         let mut moved = false;
         for (number, (lane, seen)) in self.lanes.iter().zip(seen).enumerate() {
-            let now = (lane.baton.look(), lane.batches.load(Ordering::Relaxed));
-            if now.0 == seen.0
-                && let Some(held) = lane.baton.take_over(now.0)
-            {
+            let now = (lane.baton.look(), lane.batches.count());
+            let overran = if now.0 == seen.0 { lane.baton.take_over(now.0) } else { None };
+            if let Some(held) = overran {
                 lane.taken_us.store(clock::microseconds(), Ordering::Relaxed);
                 return Look::Overran(number, held);
             }
-            moved |= now != *seen || now.1 % 2 == 1;
+            moved |= now != *seen || lane.batches.is_on();
             *seen = now;
         }
         if moved { Look::Moved } else { Look::Quiet }
@@ -442,10 +435,9 @@ impl Lanes {
 
     /// A batch was taken.
     pub(super) fn begin_batch(&self, number: usize) {
-        self.lanes[number].batches.fetch_add(1, Ordering::SeqCst);
-        if self.rests.load(Ordering::SeqCst) {
+        if self.lanes[number].batches.note() {
             let rota = self.rota.lock();
-            self.rests.store(false, Ordering::SeqCst);
+            self.rest.end(&rota);
             if let Some(lookout) = &rota.lookout {
                 lookout.bell.notify_one();
             }
@@ -454,11 +446,7 @@ impl Lanes {
 
     /// All of the batch was served.
     pub(super) fn end_batch(&self, number: usize) {
-        let batches = &self.lanes[number].batches;
-        let count = batches.load(Ordering::Relaxed);
-        if count % 2 == 1 {
-            batches.store(count + 1, Ordering::Relaxed);
-        }
+        self.lanes[number].batches.note_end();
     }
 
     /// What is served next is no handler, as far as is known.

@@ -16,6 +16,7 @@
 //! | `deferred.rs` | what an exchange and its connection share |
 //! | `verdict.rs` | which of the two was first |
 //! | `lanes.rs` | the right to poll, and who has it |
+//! | `rest.rs` | how the lookout rests, and is woken |
 //! | `habits.rs` | which routes block |
 //! | `caller.rs` | the requests that wait for a thread of the host's own |
 //! | `host.rs` | what threads of the host's do for the app |
@@ -40,6 +41,7 @@ mod lanes;
 mod listener;
 mod pace;
 mod pool;
+mod rest;
 mod sending;
 mod slab;
 mod sys;
