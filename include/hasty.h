@@ -233,7 +233,8 @@ typedef struct hasty_options {
      */
     uint64_t max_body_bytes;
     /**
-     * Threads of the pool; 0 means two for each processor, at least 8. `HASTY_NONE`: only threads that call `hasty_app_run()` serve.
+     * Threads of the pool; 0 means two for each processor, at least 8; one more stands by once handlers block. `HASTY_NONE`: only
+     * threads that call `hasty_app_run()`, `hasty_app_poll()` or its like serve.
      */
     uint32_t threads;
     /**
@@ -1254,8 +1255,9 @@ hasty_status hasty_app_drain(struct hasty_app *app,
 /**
  * Asks the app to stop, and returns at once.
  *
- * New connections are refused, running handlers finish and are answered. `hasty_app_wait()` reports completion.
- * A stop before start is remembered.
+ * New connections are refused, running handlers finish and are answered; what they write from then on is refused with
+ * `HASTY_ERR_CLOSED`, or a stream without end would never let the app stop. Open exchanges and requests that wait get a 503.
+ * `hasty_app_wait()` reports completion. A stop before start is remembered.
  *
  * Threads: any, any number of times, inside handlers, and inside signal handlers (it keeps errno).
  *
@@ -2205,10 +2207,11 @@ hasty_status hasty_response_send_download(struct hasty_response *res,
  * the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
  * sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
  *
- * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`. On a deferred response it never
- * blocks: what the client has not taken waits, up to `stream_buffer_bytes`.
+ * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile.
+ * On a deferred response, and where all other threads are busy, it does not block: what the client has not taken waits, up to
+ * `stream_buffer_bytes`.
  *
- * Errors: `HASTY_ERR_CLOSED` once the client has left, and after the head where there is no body (HEAD, 204, 304);
+ * Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
  * `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken;
  * `hasty_exchange_on_ready()` tells when there is room); `HASTY_ERR_INVALID` for more than the Content-Length that was
  * set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.

@@ -923,8 +923,9 @@ pub unsafe extern "C" fn hasty_app_drain(app: *mut hasty_app, timeout_ms: i32) -
 
 /// Asks the app to stop, and returns at once.
 ///
-/// New connections are refused, running handlers finish and are answered. `hasty_app_wait()` reports completion.
-/// A stop before start is remembered.
+/// New connections are refused, running handlers finish and are answered; what they write from then on is refused with
+/// `HASTY_ERR_CLOSED`, or a stream without end would never let the app stop. Open exchanges and requests that wait get a 503.
+/// `hasty_app_wait()` reports completion. A stop before start is remembered.
 ///
 /// Threads: any, any number of times, inside handlers, and inside signal handlers (it keeps errno).
 ///

@@ -572,10 +572,11 @@ pub unsafe extern "C" fn hasty_response_send_download(
 /// the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
 /// sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
 ///
-/// In a handler it blocks while the client takes nothing, at most `write_timeout_ms`. On a deferred response it never
-/// blocks: what the client has not taken waits, up to `stream_buffer_bytes`.
+/// In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile.
+/// On a deferred response, and where all other threads are busy, it does not block: what the client has not taken waits, up to
+/// `stream_buffer_bytes`.
 ///
-/// Errors: `HASTY_ERR_CLOSED` once the client has left, and after the head where there is no body (HEAD, 204, 304);
+/// Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
 /// `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken;
 /// `hasty_exchange_on_ready()` tells when there is room); `HASTY_ERR_INVALID` for more than the Content-Length that was
 /// set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.

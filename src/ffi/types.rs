@@ -140,7 +140,8 @@ pub struct hasty_options {
     pub size: usize,
     /// Bytes of a request's body; 0 means 10485760. More is answered 413.
     pub max_body_bytes: u64,
-    /// Threads of the pool; 0 means two for each processor, at least 8. `HASTY_NONE`: only threads that call `hasty_app_run()` serve.
+    /// Threads of the pool; 0 means two for each processor, at least 8; one more stands by once handlers block. `HASTY_NONE`: only
+    /// threads that call `hasty_app_run()`, `hasty_app_poll()` or its like serve.
     pub threads: u32,
     /// Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host. More are answered 503 and closed.
     pub max_connections: u32,

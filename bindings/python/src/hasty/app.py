@@ -42,6 +42,8 @@ class RouteOptions(TypedDict, total=False):
     #: "buffer" (the default): the handler runs when the body is there. "stream": when the head is; `Request.read()`
     #: gets the body as it arrives.
     body: Literal["buffer", "stream"]
+    #: Does the handler take long? "auto" (the default): it is learned. Matters to apps with several threads.
+    blocking: Literal["auto", "yes", "no"]
     #: Milliseconds to the first byte of a deferred answer, or of one that is yielded, in place of the app's; then 504.
     exchange_timeout_ms: int
 
