@@ -244,7 +244,9 @@ impl App {
 
     /// Answers GET at `pattern` with how the app is, as JSON; with 503 while it drains.
     pub fn health(&self, pattern: &str) -> Result<()> {
-        self.route("GET", pattern, Box::new(Health::new(&self.known_engine)))
+        self.route("GET", pattern, Box::new(Health::new(&self.known_engine)))?;
+        // It is to be answered above all where everything else waits.
+        self.set_route_option("GET", pattern, "blocking", "no")
     }
 
     /// Lets each address ask `per_minute` times a minute below `prefix`, `burst` times at once (0: as many); more is 429. With

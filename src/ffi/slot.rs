@@ -82,7 +82,9 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
         // SAFETY: the caller vouches for `slot`.
         let (slot, app) = unsafe { open(slot) }?;
         // A callback below may free the app: from here on only these are touched.
-        let (slots, visit) = (Arc::clone(&app.slots), app.app.visit_with_slot()?);
+        // The slots end before the visit does: what they leave unanswered is answered by it.
+        let visit = app.app.visit_with_slot()?;
+        let slots = Arc::clone(&app.slots);
         slots.with(ptr::from_ref(slot), |claimed| {
             if slot.ticket != 0 {
                 let (exchange, began) = claimed.redeem(slot.ticket)?;

@@ -851,8 +851,8 @@ impl Connection {
         if let Some((route, began)) = timed {
             let time = began.elapsed();
             service.habits.note_run(route, time);
-            if desk.shift.is_long(time) {
-                service.habits.note_overrun(route, true);
+            if let Some(long) = desk.shift.has_overrun(time) {
+                service.habits.note_overrun(route, long);
             }
         } else if let (Some(true), Some(route)) = (desk.shift.overran(), desk.call.request.route_number()) {
             // The lookout has noted that it overran, but not how long.

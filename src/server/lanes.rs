@@ -237,9 +237,11 @@ impl Shift {
         self.lanes.as_ref().is_some_and(|lanes| !lanes.is_watched.load(Ordering::Relaxed)) && !self.is_alone()
     }
 
-    /// Has it lasted so long that the lookout would have taken the lane over?
-    pub(super) fn is_long(&self, time: Duration) -> bool {
-        self.lanes.as_ref().is_some_and(|lanes| time >= 2 * lanes.tick)
+    /// Has it lasted so long that the lookout would have taken the lane over? And so long that it cannot be chance, such as that
+    /// the thread had to wait for a processor?
+    pub(super) fn has_overrun(&self, time: Duration) -> Option<bool> {
+        let tick = self.lanes.as_ref()?.tick;
+        (time >= 2 * tick).then_some(time >= 5 * tick)
     }
 
     /// Is this the only thread there is? Then nothing can be left to others.
