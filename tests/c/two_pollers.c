@@ -1,0 +1,205 @@
+/* Several threads of the host's in one app: what each of them does for the others, and that none is woken for nothing. */
+#include "client.h"
+
+#include <sys/syscall.h>
+
+enum { MOST = 4 };
+
+/* ---- threads, and how they are ---- */
+
+typedef struct poller {
+    pthread_t thread;
+    hasty_app *app;
+    _Atomic pid_t id;
+    _Atomic int ended;
+    hasty_status status;
+} poller;
+
+static void *polls_once(void *data)
+{
+    poller *p = data;
+    uint32_t served = 0;
+    p->id = (pid_t)syscall(SYS_gettid);
+    p->status = hasty_app_poll(p->app, 1, -1, &served);
+    p->ended = 1;
+    return NULL;
+}
+
+static void *polls_to_the_end(void *data)
+{
+    poller *p = data;
+    uint32_t served = 0;
+    p->id = (pid_t)syscall(SYS_gettid);
+    while ((p->status = hasty_app_poll(p->app, 8, -1, &served)) == HASTY_OK)
+        ;
+    p->ended = 1;
+    return NULL;
+}
+
+static void *runs_to_the_end(void *data)
+{
+    poller *p = data;
+    p->id = (pid_t)syscall(SYS_gettid);
+    p->status = hasty_app_run(p->app);
+    p->ended = 1;
+    return NULL;
+}
+
+static void start(poller *p, hasty_app *app, void *(*what)(void *))
+{
+    *p = (poller){.app = app, .status = -1};
+    CHECK(pthread_create(&p->thread, NULL, what, p) == 0);
+}
+
+/* How often a thread has gone to sleep; -1 while it does not sleep. */
+static long sleeps_of(const poller *p)
+{
+    char name[64], line[128];
+    int sleeps = 0;
+    long count = -1;
+    snprintf(name, sizeof name, "/proc/self/task/%d/status", (int)p->id);
+    FILE *file = fopen(name, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "State:", 6) == 0)
+            sleeps = strchr(line, 'S') != NULL && strstr(line, "sleeping") != NULL;
+        if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+            count = atol(line + 24);
+    }
+    if (file != NULL)
+        fclose(file);
+    return sleeps ? count : -1;
+}
+
+/* Until it has slept for a moment: it is where it waits. */
+static int sleeps(const poller *p)
+{
+    long before = -2, now = -1;
+    for (int64_t end = check_now_ms() + 10000; check_now_ms() < end && (now < 0 || now != before); now = sleeps_of(p)) {
+        before = p->id != 0 ? sleeps_of(p) : -2;
+        check_pause_ms(5);
+    }
+    return now >= 0;
+}
+
+/* ---- routes ---- */
+
+HANDLER(quick)
+{
+    return hasty_response_send_text(res, "quick");
+}
+
+static hasty_app *new_app(uint32_t threads, const char *tick_us, int *port)
+{
+    hasty_options options = {.size = sizeof options, .threads = threads};
+    hasty_app *app = check_app(&options);
+    CHECK_OK(hasty_app_set_option(app, "tick_us", tick_us));
+    CHECK_OK(hasty_app_get(app, "/quick", quick, NULL));
+    CHECK_OK(hasty_app_get(app, "/mine", quick, NULL));
+    CHECK_OK(hasty_app_set_route_option(app, "GET", "/mine", "dispatch", "caller"));
+    *port = check_serve(app);
+    return app;
+}
+
+#define QUICK request_text("GET", "/quick", NULL, NULL)
+
+/* ---- wakes ---- */
+
+/* As many wakes as wait, `us` microseconds apart. */
+static void check_wakes(hasty_app *app, int count, int us)
+{
+    poller p[MOST];
+    for (int i = 0; i < count; i++)
+        start(&p[i], app, polls_once);
+    for (int i = 0; i < count; i++)
+        CHECK(sleeps(&p[i]));
+    for (int i = 0; i < count; i++) {
+        hasty_app_wake(app);
+        for (int64_t waste = 0; waste < us * 50; waste++)
+            atomic_signal_fence(memory_order_seq_cst);
+    }
+    for (int i = 0; i < count; i++)
+        if (!CHECK(AWAIT(p[i].ended) && "as many wakes as threads end them all"))
+            hasty_app_wake(app);
+    for (int i = 0; i < count; i++) {
+        pthread_join(p[i].thread, NULL);
+        CHECK_STATUS(p[i].status, HASTY_ERR_TIMEOUT);
+    }
+}
+
+TEST(as_many_wakes_as_threads_that_wait_end_them_all)
+{
+    static const uint32_t threads[] = {2, HASTY_NONE};
+    for (int i = 0; i < 2; i++) {
+        int port;
+        hasty_app *app = new_app(threads[i], "2000", &port);
+        for (int round = 0; round < (check_small() ? 3 : 40); round++)
+            check_wakes(app, 2 + round % (MOST - 1), round);
+        hasty_app_free(app);
+    }
+}
+
+TEST(wakes_that_nobody_waits_for_end_one_call)
+{
+    static const uint32_t threads[] = {2, HASTY_NONE};
+    for (int i = 0; i < 2; i++) {
+        int port;
+        uint32_t served = 7;
+        hasty_app *app = new_app(threads[i], "2000", &port);
+        hasty_app_wake(app); /* also before anybody ever waited */
+        for (int round = 0; round < 3; round++) {
+            hasty_app_wake(app);
+            hasty_app_wake(app);
+            CHECK_STATUS(hasty_app_poll(app, 1, -1, &served), HASTY_ERR_TIMEOUT);
+            int64_t begin = check_now_ms();
+            CHECK_STATUS(hasty_app_poll(app, 1, 60, &served), HASTY_ERR_TIMEOUT);
+            CHECK(check_now_ms() - begin >= 59);
+        }
+        CHECK_INT(served, 7);
+        hasty_app_free(app);
+    }
+}
+
+/* ---- and nobody does anything where there is nothing to do ---- */
+
+static void check_rest(void *(*first)(void *), void *(*second)(void *), const char *tick_us)
+{
+    int port;
+    poller p[2];
+    hasty_app *app = new_app(HASTY_NONE, tick_us, &port);
+    start(&p[0], app, first);
+    CHECK(sleeps(&p[0]));
+    start(&p[1], app, second);
+    CHECK(sleeps(&p[1]));
+    client c = client_open(port);
+    CHECK_REPLY(client_ask(&c, QUICK), 200, "quick");
+    CHECK_REPLY(client_ask(&c, request_text("GET", "/mine", NULL, NULL)), 200, "quick");
+    client_close(&c);
+    CHECK(AWAIT(sleeps(&p[0]) && sleeps(&p[1])));
+    long before[2], after[2];
+    for (int i = 0; i < 2; i++)
+        CHECK(AWAIT((before[i] = sleeps_of(&p[i])) >= 0));
+    check_pause_ms(1000);
+    for (int i = 0; i < 2; i++) {
+        CHECK(AWAIT((after[i] = sleeps_of(&p[i])) >= 0));
+        /* The timer may tick for the connection that has just ended; a thread that looks now and then sleeps hundreds of times. */
+        CHECK(after[i] - before[i] <= 20);
+    }
+    hasty_app_stop(app);
+    for (int i = 0; i < 2; i++)
+        pthread_join(p[i].thread, NULL);
+    hasty_app_free(app);
+}
+
+TEST(who_waits_beside_a_thread_that_runs_is_not_woken_for_nothing)
+{
+    check_rest(runs_to_the_end, polls_to_the_end, "2000");
+    check_rest(runs_to_the_end, polls_to_the_end, "20");
+}
+
+TEST(two_that_wait_do_not_wake_each_other_for_nothing)
+{
+    check_rest(polls_to_the_end, polls_to_the_end, "2000");
+    check_rest(polls_to_the_end, polls_to_the_end, "20");
+}
+
+CHECK_MAIN
