@@ -196,6 +196,12 @@ impl CallerQueue {
         if let Some(bells) = self.bells.get() {
             line.ring(bells);
         }
+        // A client that has left before it stood here has told nobody.
+        let has_left = line.exchanges.back().is_some_and(|last| !last.is_open());
+        drop(line);
+        if has_left {
+            self.note_left();
+        }
     }
 
     /// The request that has waited longest, and can still be answered.

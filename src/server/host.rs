@@ -78,6 +78,10 @@ impl Engine {
     /// A thread of the host's comes, and holds the engine until it leaves: whoever frees the app waits for it.
     fn visited_for(self: Arc<Engine>, mode: Mode) -> Result<Visit> {
         self.service.callers.choose(mode)?;
+        if self.service.control.is_stopping() && !self.has_threads {
+            // Nobody else comes to close what is open.
+            self.close_if_nobody_serves();
+        }
         Visit::of(self).ok_or(STOPPED)
     }
 
