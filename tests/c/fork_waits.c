@@ -112,23 +112,34 @@ HANDLER(forks)
     return hasty_response_send_text(res, child ? "from the parent" : "from the child");
 }
 
-/* Polls until the handler has forked; the child says by its signal how that was. `ran`: its handler has run for poll itself. */
+/* Polls until the handler has forked; the child says how that was. `ran`: its handler has run for poll itself. */
 static void poll_and_fork(hasty_app *app, client *c, int ran)
 {
+    int pipes[2];
+    char told = '?';
+    if (!CHECK(pipe2(pipes, O_CLOEXEC) == 0))
+        return;
     pid_t parent = getpid();
     uint32_t served = 77;
     hasty_status status = HASTY_ERR_TIMEOUT;
     for (int64_t end = check_now_ms() + 10000; child_of_handler == 0 && getpid() == parent && check_now_ms() < end;)
         status = hasty_app_poll(app, 1, 100, &served);
     if (getpid() != parent) {
-        int told = status == HASTY_ERR_STATE || (ran && status == HASTY_OK && served == 1);
-        int told_again = hasty_app_poll(app, 1, -1, &served) == HASTY_ERR_STATE && strstr(check_last_error(), "fork") != NULL;
+        int first = status == HASTY_ERR_STATE || (ran && status == HASTY_OK && served == 1);
+        int second = hasty_app_poll(app, 1, -1, &served) == HASTY_ERR_STATE && strstr(check_last_error(), "fork") != NULL;
         hasty_app_stop(app);
         hasty_app_free(app);
-        /* What is the parent's is not its to end. */
-        kill(getpid(), !told ? SIGUSR1 : !told_again ? SIGUSR2 : SIGKILL);
+        told = !first ? '1' : !second ? '2' : 'y';
+        if (write(pipes[1], &told, 1) == 1)
+            wait_to_be_killed();
+        _exit(9);
     }
-    CHECK_INT(end_of_child(child_of_handler), 1000 + SIGKILL); /* it was told where it is, each time */
+    close(pipes[1]);
+    if (!CHECK(child_of_handler > 0))
+        return;
+    CHECK(read(pipes[0], &told, 1) == 1 && told == 'y' && "it was told where it is, each time");
+    close(pipes[0]);
+    kill_child(child_of_handler);
     while (!client_wait(c, POLLIN, check_now_ms()))
         hasty_app_poll(app, 1, 10, &served);
     CHECK_REPLY(client_read(c), 200, "from the parent");
