@@ -264,23 +264,31 @@ impl CallerQueue {
 
     /// Waits until there may be something to do, a wake or a signal; at most until `end`, None is without end. True: it was a signal.
     pub(super) fn wait(&self, control: &Control, end: Option<Instant>) -> Result<bool> {
-        self.wait_by(control, |bells| bells.outer.as_fd(), end)
+        self.wait_by(control, |bells| bells.outer.as_fd(), end, || false)
     }
 
     /// The same, whatever the engine has to do.
-    pub(super) fn wait_for_requests(&self, control: &Control, end: Option<Instant>) -> Result<bool> {
-        self.wait_by(control, |bells| bells.requests.as_fd(), end)
+    ///
+    /// `has_changed` is asked once those who rouse see that this thread waits.
+    pub(super) fn wait_for_requests(&self, control: &Control, end: Option<Instant>, has_changed: impl Fn() -> bool) -> Result<bool> {
+        self.wait_by(control, |bells| bells.requests.as_fd(), end, has_changed)
     }
 
-    fn wait_by(&self, control: &Control, watched: impl Fn(&Bells) -> BorrowedFd<'_>, end: Option<Instant>) -> Result<bool> {
+    fn wait_by(
+        &self,
+        control: &Control,
+        watched: impl Fn(&Bells) -> BorrowedFd<'_>,
+        end: Option<Instant>,
+        has_changed: impl Fn() -> bool,
+    ) -> Result<bool> {
         let bells = self.bells(control)?;
         {
             let mut line = self.line.lock();
             line.watchers += 1;
             line.ring(bells);
         }
-        if self.wakes.load(Ordering::SeqCst) & WAKES > 0 {
-            // It came before there was anything to ring.
+        if self.wakes.load(Ordering::SeqCst) & WAKES > 0 || has_changed() {
+            // It came before there was anything to ring, or anybody to be rung for.
             return Ok(self.note_waited(bells, Waited::Other));
         }
         let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);

@@ -168,8 +168,8 @@ impl<'e> Worker<'e> {
                 if held.fill(count, most) {
                     engine.lanes.widen();
                 }
-                if count > 1 && !engine.has_threads {
-                    // A thread of the host's that waits is to look whether the first of them takes long.
+                if !engine.has_threads {
+                    // A thread of the host's that waits is to look whether one of them takes long.
                     engine.service.callers.rouse();
                 }
                 self.desk.clock.tick();

@@ -213,10 +213,10 @@ impl Engine {
             } else if self.lanes.are_serving() {
                 // Another thread is at it, and is watched.
                 let soon = Instant::now() + self.lanes.tick();
-                callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))))?
+                callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))), || false)?
             } else {
-                // Another thread waits for events, and tells when there are some.
-                callers.wait_for_requests(control, end)?
+                // Another thread waits for events, and rouses this one when there are some.
+                callers.wait_for_requests(control, end, || self.lanes.are_serving())?
             };
             if signalled && ends_by_signal {
                 return Err(NOTHING);

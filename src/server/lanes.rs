@@ -415,9 +415,9 @@ impl Lanes {
         if moved { Look::Moved } else { Look::Quiet }
     }
 
-    /// Does the leader of any lane serve?
+    /// Is there a batch in any lane?
     pub(super) fn are_serving(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.baton.look().is_serving())
+        self.lanes.iter().any(|lane| lane.batches.is_on())
     }
 
     /// What a look begins with.

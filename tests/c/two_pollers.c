@@ -1,6 +1,7 @@
 /* Several threads of the host's in one app: what each of them does for the others, and that none is woken for nothing. */
 #include "client.h"
 
+#include <sched.h>
 #include <sys/syscall.h>
 
 enum { MOST = 4 };
@@ -83,17 +84,29 @@ static int sleeps(const poller *p)
 
 /* ---- routes ---- */
 
+static _Atomic int arrived, open_gate;
+
 HANDLER(quick)
 {
     return hasty_response_send_text(res, "quick");
+}
+
+HANDLER(holds)
+{
+    arrived++;
+    CHECK(AWAIT(open_gate));
+    return hasty_response_send_text(res, "held");
 }
 
 static hasty_app *new_app(uint32_t threads, const char *tick_us, int *port)
 {
     hasty_options options = {.size = sizeof options, .threads = threads};
     hasty_app *app = check_app(&options);
+    arrived = open_gate = 0;
     CHECK_OK(hasty_app_set_option(app, "tick_us", tick_us));
     CHECK_OK(hasty_app_get(app, "/quick", quick, NULL));
+    CHECK_OK(hasty_app_get(app, "/holds", holds, NULL));
+    CHECK_OK(hasty_app_set_route_option(app, "GET", "/holds", "blocking", "no"));
     CHECK_OK(hasty_app_get(app, "/mine", quick, NULL));
     CHECK_OK(hasty_app_set_route_option(app, "GET", "/mine", "dispatch", "caller"));
     *port = check_serve(app);
@@ -101,6 +114,7 @@ static hasty_app *new_app(uint32_t threads, const char *tick_us, int *port)
 }
 
 #define QUICK request_text("GET", "/quick", NULL, NULL)
+#define HOLDS request_text("GET", "/holds", NULL, NULL)
 
 /* ---- wakes ---- */
 
@@ -155,6 +169,111 @@ TEST(wakes_that_nobody_waits_for_end_one_call)
             CHECK(check_now_ms() - begin >= 59);
         }
         CHECK_INT(served, 7);
+        hasty_app_free(app);
+    }
+}
+
+/* ---- one does what another is too busy for ---- */
+
+static void stay_on_one_processor(cpu_set_t *before)
+{
+    cpu_set_t one;
+    sched_getaffinity(0, sizeof *before, before);
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, before)) {
+            CPU_SET(cpu, &one);
+            break;
+        }
+    sched_setaffinity(0, sizeof one, &one);
+}
+
+/* Connections that are open, so that their requests are events of one batch. */
+static void open_all(client *c, int count, int port)
+{
+    for (int i = 0; i < count; i++) {
+        c[i] = client_open(port);
+        CHECK_REPLY(client_ask(&c[i], QUICK), 200, "quick");
+    }
+}
+
+/* Is whoever comes behind a handler that takes long answered before the timer, which looks at everything, would help? */
+static int answers_soon(client *c, int count)
+{
+    int64_t begin = check_now_ms();
+    arrived = open_gate = 0;
+    for (int i = 0; i < count; i++)
+        client_send(&c[i], i == 0 ? HOLDS : QUICK);
+    for (int i = 1; i < count; i++)
+        CHECK_REPLY(client_read(&c[i]), 200, "quick");
+    int soon = check_now_ms() - begin < 150;
+    CHECK(AWAIT(arrived));
+    open_gate = 1;
+    CHECK_REPLY(client_read(&c[0]), 200, "held");
+    return soon;
+}
+
+TEST(what_comes_behind_a_handler_that_takes_long_is_another_threads)
+{
+    static void *(*const others[])(void *) = {polls_to_the_end, runs_to_the_end};
+    enum { CLIENTS = 5, ROUNDS = 10 };
+    for (int other = 0; other < 2; other++) {
+        int port, soon = 0;
+        cpu_set_t before;
+        client c[CLIENTS];
+        poller p[2];
+        hasty_app *app = new_app(HASTY_NONE, "2000", &port);
+        /* On one processor nobody looks up in the moment in which there are events. */
+        stay_on_one_processor(&before);
+        start(&p[0], app, others[other]);
+        start(&p[1], app, polls_to_the_end);
+        open_all(c, CLIENTS, port);
+        for (int round = 0; round < ROUNDS; round++) {
+            CHECK(sleeps(&p[0]) && sleeps(&p[1]));
+            soon += answers_soon(c, CLIENTS);
+        }
+        sched_setaffinity(0, sizeof before, &before);
+        CHECK(soon > ROUNDS / 2 || check_valgrind());
+        for (int i = 0; i < CLIENTS; i++)
+            client_close(&c[i]);
+        hasty_app_stop(app);
+        for (int i = 0; i < 2; i++)
+            pthread_join(p[i].thread, NULL);
+        CHECK_STATUS(p[1].status, HASTY_ERR_CLOSED);
+        hasty_app_free(app);
+    }
+}
+
+/* However its neighbour came to be at rest, whoever waits serves others while a handler takes long. */
+TEST(one_handler_that_takes_long_holds_up_nobody_while_another_thread_waits)
+{
+    static void *(*const others[])(void *) = {runs_to_the_end, polls_to_the_end};
+    for (int other = 0; other < 2; other++) {
+        int port;
+        client c[2];
+        poller p[2];
+        hasty_app *app = new_app(HASTY_NONE, "2000", &port);
+        start(&p[0], app, others[other]);
+        CHECK(sleeps(&p[0]));
+        start(&p[1], app, polls_to_the_end);
+        open_all(c, 2, port);
+        for (int round = 0; round < (check_small() ? 3 : 10); round++) {
+            CHECK(sleeps(&p[0]) && sleeps(&p[1]));
+            arrived = open_gate = 0;
+            client_send(&c[0], HOLDS);
+            CHECK(AWAIT(arrived));
+            client_send(&c[1], QUICK);
+            if (!CHECK(client_wait(&c[1], POLLIN, check_now_ms() + 5000) && "it is served meanwhile"))
+                round = 100;
+            open_gate = 1;
+            CHECK_REPLY(client_read(&c[0]), 200, "held");
+            CHECK_REPLY(client_read(&c[1]), 200, "quick");
+        }
+        client_close(&c[0]);
+        client_close(&c[1]);
+        hasty_app_stop(app);
+        for (int i = 0; i < 2; i++)
+            pthread_join(p[i].thread, NULL);
         hasty_app_free(app);
     }
 }
