@@ -708,7 +708,7 @@ impl Connection {
         }
         // The clients of answers before this one wait for them.
         let is_left = desk.out.is_empty();
-        if is_left && (desk.shift.step_aside() || desk.shift.is_alone()) {
+        if is_left && (desk.shift.step_aside() || !desk.shift.may_leave_it()) {
             return Leave::Granted;
         }
         if is_left && !desk.shift.has_room_in_queue() {

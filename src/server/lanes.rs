@@ -49,6 +49,8 @@ pub(super) struct Lanes {
     max_queued: usize,
     /// How many requests wait for a thread.
     queued: AtomicUsize,
+    /// Can a thread be made that stands by? Without one as many handlers may block as there are threads, and nobody serves then.
+    may_reinforce: bool,
     /// Threads that come for duties.
     members: AtomicUsize,
     /// Makes one more thread, which stands by.
@@ -249,6 +251,11 @@ impl Shift {
         self.lanes.as_ref().is_none_or(|lanes| lanes.members.load(Ordering::Relaxed) < 2)
     }
 
+    /// May a request wait for another thread, where none is idle? Only where one stands by, or all threads but one would be all.
+    pub(super) fn may_leave_it(&self) -> bool {
+        self.lanes.as_ref().is_some_and(|lanes| lanes.may_reinforce) && !self.is_alone()
+    }
+
     /// May one more request wait for a thread?
     pub(super) fn has_room_in_queue(&self) -> bool {
         self.lanes.as_ref().is_none_or(|lanes| lanes.queued.load(Ordering::Relaxed) < lanes.max_queued)
@@ -297,6 +304,7 @@ impl Lanes {
             rest: Rest::default(),
             max_queued,
             queued: AtomicUsize::new(0),
+            may_reinforce,
             members: AtomicUsize::new(0),
             reinforce: OnceCell::new(),
         }
