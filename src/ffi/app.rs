@@ -959,7 +959,7 @@ pub unsafe extern "C" fn hasty_app_wait(app: *mut hasty_app, timeout_ms: i32) ->
 }
 
 /// Negative is for ever.
-fn timeout(timeout_ms: i32) -> Option<Duration> {
+pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
 

@@ -1,6 +1,6 @@
 //! `hasty_slot_*`: one request and its answer in a struct, for languages that pay for every call and argument.
 
-use super::app::CApp;
+use super::app::{CApp, timeout};
 use super::exchange;
 use super::guard::guard;
 use super::handle;
@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What belongs to the slots of an app, by their addresses.
 #[derive(Default)]
@@ -117,8 +117,7 @@ pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32)
     guard(|| {
         // SAFETY: the caller vouches for `slot`.
         let (_, app) = unsafe { open(slot) }?;
-        let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-        app.app.visit_with_slot()?.wait(end_of(timeout))
+        app.app.visit_with_slot()?.wait(end_of(timeout(timeout_ms)))
     })
 }
 

@@ -17,14 +17,15 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// `count` threads come, unless it is too late. Gives how many were serving before.
-    pub(super) fn enter(&self, count: usize, is_too_late: impl FnOnce() -> bool) -> Option<usize> {
+    /// `count` threads come to serve, unless it is too late.
+    pub(super) fn enter(&self, count: usize, is_too_late: impl FnOnce() -> bool) -> bool {
         let mut present = self.present.lock();
-        if is_too_late() {
-            return None;
+        let in_time = !is_too_late();
+        if in_time {
+            *present += count;
+            self.serving.fetch_add(count, Ordering::SeqCst);
         }
-        *present += count;
-        Some(self.serving.fetch_add(count, Ordering::SeqCst))
+        in_time
     }
 
     /// Somebody from outside has something to do, unless it is too late. He leaves like the others.
@@ -46,8 +47,9 @@ impl Crew {
         self.changed.notify_all();
     }
 
-    pub(super) fn is_alone(&self) -> bool {
-        self.serving.load(Ordering::Relaxed) == 1
+    /// How many are serving, about.
+    pub(super) fn serving(&self) -> usize {
+        self.serving.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_nobody(&self) -> bool {

@@ -9,7 +9,7 @@ use super::crew::Crew;
 use super::engine::Engine;
 use super::pool::Serving;
 use super::slab::Id;
-use super::sys::event::{Readiness, Waited, wait_ready};
+use super::sys::event::Readiness;
 pub(super) use super::verdict::Closing;
 use super::verdict::{Case, Room, TooLate, Verdict};
 use super::wire::{self, Patience};
@@ -27,7 +27,6 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
 const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
 
@@ -278,7 +277,6 @@ impl Deferred {
         let engine = visit.engine()?;
         let socket = engine.slab.duplicate(self.id).map_err(|error| Error::io("dup", &error))?.ok_or(CLOSED)?;
         let pace = &engine.service.pace;
-        let pause = (pace.write_ms > 0).then(|| Duration::from_millis(u64::from(pace.write_ms)));
         loop {
             match self.reserve(bytes) {
                 Err(error) if error.kind() == Kind::Limit => {}
@@ -287,17 +285,10 @@ impl Deferred {
                     return reserved;
                 }
             }
-            let rated = (pace.min_rate > 0).then_some(patience.left);
-            let most = [pause, rated].into_iter().flatten().min();
-            let began = Instant::now();
-            let waited = wait_ready(socket.as_fd(), Readiness::Output, most, Some(self.control.as_fd()));
-            patience.left = patience.left.saturating_sub(began.elapsed());
-            match waited {
-                Waited::Ready if rated.is_some() && patience.left.is_zero() => return Err(wire::UNTAKEN),
-                Waited::Ready => engine.attend(self.id),
-                Waited::Other => return Err(CLOSED),
-                Waited::Late | Waited::Signal => return Err(wire::UNTAKEN),
+            if !patience.wait(socket.as_fd(), Readiness::Output, pace.write_ms, pace, &self.control, wire::UNTAKEN)? {
+                return Err(wire::UNTAKEN);
             }
+            engine.attend(self.id);
         }
     }
 }

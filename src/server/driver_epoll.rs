@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::desk::Desk;
 use super::engine::{Accepted, Engine, LISTENER, MAX_LISTENERS, STOP, TIMER};
-use super::lanes::{BATCH, BATCH_ALONE, Batch, Duty, Look, Parker, Shift, Task, Watchfulness};
+use super::lanes::{BATCH, BATCH_ALONE, Batch, Duty, Look, Parker, Seen, Shift, Task};
 use super::sending::{Sent, send_output};
 use super::slab::{Id, Tenant};
 use super::sys::baton::Held;
@@ -34,7 +34,6 @@ const BODY_TURN: usize = 256 * 1024;
 pub(super) struct Worker<'e> {
     engine: &'e Arc<Engine>,
     desk: Desk,
-    parker: Arc<Parker>,
 }
 
 /// What is to be served.
@@ -68,14 +67,14 @@ enum Turn {
 
 impl<'e> Worker<'e> {
     pub(super) fn new(engine: &'e Arc<Engine>, desk: Desk) -> Worker<'e> {
-        Worker { engine, desk, parker: Arc::default() }
+        Worker { engine, desk }
     }
 
     /// Serves until the app stops.
     pub(super) fn run(&mut self) {
         let engine = self.engine;
-        engine.lanes.join();
-        while let Some(duty) = engine.lanes.next_duty(&self.parker, || engine.service.control.is_stopping()) {
+        let parker = Arc::<Parker>::default();
+        while let Some(duty) = engine.lanes.next_duty(&parker, || engine.service.control.is_stopping()) {
             match duty {
                 Duty::Lead(lane, held) => self.lead(lane, held, Term::Long),
                 Duty::Overran(lane, held) => {
@@ -93,11 +92,11 @@ impl<'e> Worker<'e> {
     }
 
     /// Does what is there to be done now, for a thread that has other things to do as well. False: another thread is at it.
-    pub(super) fn run_once(&mut self, watch: &mut Watchfulness) -> bool {
+    pub(super) fn run_once(&mut self, seen: &mut Seen) -> bool {
         let engine = self.engine;
         let (lane, held) = match engine.lanes.take_free() {
             Some(free) => free,
-            None => match engine.lanes.look(&mut watch.seen) {
+            None => match engine.lanes.look(seen) {
                 Look::Overran(lane, held) => {
                     self.note_overrun(lane);
                     (lane, held)
@@ -297,7 +296,7 @@ impl<'e> Worker<'e> {
 
     fn turn_away(&mut self, tenant: &mut Tenant, words: &'static str) {
         let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
-        let Worker { engine, desk, .. } = self;
+        let Worker { engine, desk } = self;
         connection.refuse_and_end(503, Error::fixed(Kind::Limit, words), desk, &engine.service);
         connection.stand_up(desk);
         send(socket.as_fd(), connection, desk, engine);
@@ -383,7 +382,7 @@ impl<'e> Worker<'e> {
     /// Receives, feeds and sends until nothing more can be done now. `due`: its deadline has passed.
     fn turn(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
         let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Turn::Close };
-        let Worker { engine, desk, .. } = self;
+        let Worker { engine, desk } = self;
         let socket = socket.as_fd();
         if connection.is_waiting() {
             connection.collect(&engine.service, desk.now());

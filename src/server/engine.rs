@@ -111,6 +111,7 @@ impl Engine {
             0 => usize::try_from(options.most(Key::MaxConnections)).unwrap_or(usize::MAX),
             most => most,
         };
+        let crew = Arc::default();
         Engine {
             epoll: watch.epoll,
             timer: watch.timer,
@@ -125,10 +126,16 @@ impl Engine {
             max_connections,
             max_per_ip: size(Key::MaxConnectionsPerIp),
             per_ip: Mutex::default(),
-            crew: Arc::default(),
             is_closing: AtomicBool::new(false),
-            lanes: Arc::new(Lanes::new(size(Key::Lanes), options.get(Key::TickUs), size(Key::MaxQueued), options.get(Key::Threads) > 1)),
+            lanes: Arc::new(Lanes::new(
+                &crew,
+                size(Key::Lanes),
+                options.get(Key::TickUs),
+                size(Key::MaxQueued),
+                options.get(Key::Threads) > 1,
+            )),
             spare: Mutex::default(),
+            crew,
             held_back: Mutex::default(),
             desks: Mutex::default(),
             began: Instant::now(),
@@ -181,7 +188,7 @@ impl Engine {
 
     /// Is one thread serving, and no other?
     pub(super) fn is_alone(&self) -> bool {
-        self.crew.is_alone()
+        self.crew.serving() == 1
     }
 
     /// Puts a listener back into the queue: there may be more to accept.

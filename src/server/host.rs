@@ -5,7 +5,7 @@ use super::caller::Mode;
 use super::deferred::Visit;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
-use super::lanes::{Shift, Watchfulness};
+use super::lanes::{Seen, Shift};
 use super::pool::Serving;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
@@ -44,7 +44,7 @@ impl SlotVisit {
         }
         let mut found = engine.pop_for_slot();
         if found.is_none() && !engine.has_threads {
-            engine.work(&mut engine.lanes.watchfulness());
+            engine.work(&mut Seen::new());
             found = engine.pop_for_slot();
         }
         if !found.as_ref().is_some_and(|exchange| engine.keeps_answers_for(exchange.request())) {
@@ -162,18 +162,12 @@ impl Engine {
     }
 
     /// Does what there is to be done for the app, where it has no threads of its own. False: another thread is at it.
-    pub(super) fn work(self: &Arc<Engine>, watch: &mut Watchfulness) -> bool {
-        let shift = Arc::new(Shift::new(&self.lanes));
-        let _here = Serving::here(Arc::as_ptr(self).addr(), Some(Arc::clone(&shift)));
-        let desk = match self.desks.lock().pop() {
-            Some(mut desk) => {
-                desk.shift = shift;
-                desk
-            }
-            None => self.new_desk(&shift),
-        };
+    pub(super) fn work(self: &Arc<Engine>, seen: &mut Seen) -> bool {
+        let kept = self.desks.lock().pop();
+        let desk = kept.unwrap_or_else(|| self.new_desk(&Arc::new(Shift::new(&self.lanes))));
+        let _here = Serving::here(Arc::as_ptr(self).addr(), Some(Arc::clone(&desk.shift)));
         let mut worker = Worker::new(self, desk);
-        let done = catch_unwind(AssertUnwindSafe(|| worker.run_once(watch)));
+        let done = catch_unwind(AssertUnwindSafe(|| worker.run_once(seen)));
         match done {
             Ok(done) => {
                 self.desks.lock().push(worker.into_desk());
@@ -192,10 +186,10 @@ impl Engine {
     fn wait_for<R>(self: &Arc<Engine>, end: Option<Instant>, ends_by_signal: bool, mut look: impl FnMut() -> Option<R>) -> Result<R> {
         let callers = &self.service.callers;
         let control = &self.service.control;
-        let mut watch = self.lanes.watchfulness();
+        let mut seen = Seen::new();
         let mut waits = callers.begin_wait();
         loop {
-            let leads = !self.has_threads && self.work(&mut watch);
+            let leads = !self.has_threads && self.work(&mut seen);
             if control.is_forked() {
                 return Err(FORKED);
             }

@@ -10,6 +10,7 @@
 //! 2. No thread parks while an active lane is nobody's, or a request waits for a thread.
 //! 3. A thread gives its lane up only to one that is idle. So there is always one that is in no handler known to block.
 
+use super::crew::Crew;
 use super::rest::{Moves, Rest};
 use super::slab::Id;
 use super::sys::baton::{Baton, Held, Service, Word};
@@ -51,8 +52,7 @@ pub(super) struct Lanes {
     queued: AtomicUsize,
     /// Can a thread be made that stands by? Without one as many handlers may block as there are threads, and nobody serves then.
     may_reinforce: bool,
-    /// Threads that come for duties.
-    members: AtomicUsize,
+    crew: Arc<Crew>,
     /// Makes one more thread, which stands by.
     reinforce: OnceCell<Reinforce>,
 }
@@ -72,7 +72,7 @@ struct Lane {
 /// Events on their way through a lane.
 pub(super) struct Batch {
     pub(super) events: [Event; BATCH_ALONE],
-    pub(super) count: usize,
+    count: usize,
     cursor: usize,
     /// A listener where more connections may wait, and how many may still be accepted in this turn.
     door: Option<Door>,
@@ -81,8 +81,8 @@ pub(super) struct Batch {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Door {
-    pub(super) number: usize,
+struct Door {
+    number: usize,
     left: usize,
 }
 
@@ -210,9 +210,7 @@ impl Shift {
 
     /// The handler of this route is going to run.
     pub(super) fn note_route(&self, route: usize) {
-        if let Some((_, lane, service)) = self.leading()
-            && lane.baton.is_on(service)
-        {
+        if let Some((_, lane, _)) = self.leading().filter(|(_, lane, service)| lane.baton.is_on(*service)) {
             lane.route.store(route as u32 + 1, Ordering::Relaxed);
         }
     }
@@ -248,7 +246,7 @@ impl Shift {
 
     /// Is this the only thread there is? Then nothing can be left to others.
     pub(super) fn is_alone(&self) -> bool {
-        self.lanes.as_ref().is_none_or(|lanes| lanes.members.load(Ordering::Relaxed) < 2)
+        self.lanes.as_ref().is_none_or(|lanes| lanes.crew.serving() < 2)
     }
 
     /// May a request wait for another thread, where none is idle? Only where one stands by, or all threads but one would be all.
@@ -287,7 +285,7 @@ impl Shift {
 
 impl Lanes {
     /// `tick_us`: the lookout's; with 0 every handler is taken to block.
-    pub(super) fn new(count: usize, tick_us: u64, max_queued: usize, may_reinforce: bool) -> Lanes {
+    pub(super) fn new(crew: &Arc<Crew>, count: usize, tick_us: u64, max_queued: usize, may_reinforce: bool) -> Lanes {
         let tick = if tick_us == 0 { USUAL_TICK } else { Duration::from_micros(tick_us).max(LEAST_TICK) };
         let lane = || Lane {
             baton: Baton::new(Batch::default()),
@@ -305,7 +303,7 @@ impl Lanes {
             max_queued,
             queued: AtomicUsize::new(0),
             may_reinforce,
-            members: AtomicUsize::new(0),
+            crew: Arc::clone(crew),
             reinforce: OnceCell::new(),
         }
     }
@@ -322,11 +320,6 @@ impl Lanes {
 
     pub(super) fn tick(&self) -> Duration {
         self.tick
-    }
-
-    /// A thread comes for duties from now on.
-    pub(super) fn join(&self) {
-        self.members.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until there is something to do for this thread; None: it leaves.
@@ -376,7 +369,7 @@ impl Lanes {
     fn look_out<'l>(&'l self, me: &Arc<Parker>, rota: &mut MutexGuard<'_, Rota>) -> Option<(usize, Held<'l, Batch>)> {
         rota.lookout = Some(Arc::clone(me));
         self.is_watched.store(true, Ordering::Relaxed);
-        let mut seen = self.unseen();
+        let mut seen = Seen::new();
         let mut quiet = 0;
         loop {
             if quiet < QUIET_TICKS {
@@ -402,13 +395,14 @@ impl Lanes {
     }
 
     /// Rests until something moves, or somebody calls.
-    fn rest(&self, me: &Parker, rota: &mut MutexGuard<'_, Rota>, seen: &[Seen]) {
+    fn rest(&self, me: &Parker, rota: &mut MutexGuard<'_, Rota>, seen: &Seen) {
         let batches = self.lanes.iter().zip(seen).map(|(lane, seen)| (&lane.batches, seen.1));
         self.rest.take(rota, &me.bell, batches, || me.called.load(Ordering::Relaxed));
     }
 
-    /// Looks at all lanes once.
-    pub(super) fn look(&self, seen: &mut [Seen]) -> Look<'_> {
+    /// Looks at all lanes once. The first look sees nothing but what the next one compares with.
+    pub(super) fn look(&self, seen: &mut Seen) -> Look<'_> {
+        seen.resize_with(self.lanes.len(), Default::default);
         let mut moved = false;
         for (number, (lane, seen)) in self.lanes.iter().zip(seen).enumerate() {
             let now = (lane.baton.look(), lane.batches.count());
@@ -426,16 +420,6 @@ impl Lanes {
     /// Is there a batch in any lane?
     pub(super) fn are_serving(&self) -> bool {
         self.lanes.iter().any(|lane| lane.batches.is_on())
-    }
-
-    /// What a look begins with.
-    fn unseen(&self) -> Vec<Seen> {
-        vec![(Word::default(), 0); self.lanes.len()]
-    }
-
-    /// For a thread that looks now and then.
-    pub(super) fn watchfulness(&self) -> Watchfulness {
-        Watchfulness { seen: self.unseen() }
     }
 
     /// The route whose handler ran when this lane was taken over.
@@ -577,13 +561,8 @@ impl Lanes {
     }
 }
 
-/// The word of a lane, and how many batches it had taken.
-type Seen = (Word, usize);
-
-/// What a thread remembers from one look to the next.
-pub(super) struct Watchfulness {
-    pub(super) seen: Vec<Seen>,
-}
+/// What a thread remembers from one look to the next: the word of each lane, and how many batches it had taken.
+pub(super) type Seen = Vec<(Word, usize)>;
 
 /// What a look at the lanes has shown.
 pub(super) enum Look<'l> {

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
-use super::lanes::Shift;
+use super::lanes::{Seen, Shift};
 use super::sys::event::wait_readable;
 use super::sys::fork::{self, Descriptors};
 use super::sys::{clock, epoll, process, socket};
@@ -93,14 +93,14 @@ impl Engine {
 
     /// Serves on this thread, too, until the app stops.
     pub(crate) fn run(self: Arc<Engine>) {
-        if self.crew.enter(1, || self.service.control.is_stopping()).is_some() {
+        if self.crew.enter(1, || self.service.control.is_stopping()) {
             self.serve(false);
         }
     }
 
     /// Makes the thread that stands by when all others may be held up.
     fn spawn_spare(self: &Arc<Engine>) -> bool {
-        if self.crew.enter(1, || self.service.control.is_stopping()).is_none() {
+        if !self.crew.enter(1, || self.service.control.is_stopping()) {
             return false;
         }
         let engine = Arc::clone(self);
@@ -244,12 +244,12 @@ impl Engine {
     }
 
     fn wait_until_empty(self: &Arc<Engine>, end: Option<Instant>) -> bool {
-        let mut watch = self.lanes.watchfulness();
+        let mut seen = Seen::new();
         while self.slab.len() > 0 && !self.service.control.is_stopping() {
             // A connection's end is announced; a stop from a signal handler is not, so look now and then.
             let soon = Instant::now() + Duration::from_millis(50);
             let until = end.map_or(soon, |end| end.min(soon));
-            if self.crew.is_nobody() && self.work(&mut watch) {
+            if self.crew.is_nobody() && self.work(&mut seen) {
                 // Nobody else does it.
                 wait_readable(self.epoll.as_fd(), Some(until));
             } else {

@@ -19,7 +19,7 @@ use crate::service::Service;
 use crate::stream::Stream;
 use socket2::SockRef;
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -111,7 +111,7 @@ struct DirectWire {
 /// How long a client may still be waited for at the least rate; each byte buys some, but no more is saved up than the longest
 /// pause, as in `Pace`.
 pub(super) struct Patience {
-    pub(super) left: Duration,
+    left: Duration,
 }
 
 impl Default for Patience {
@@ -126,6 +126,30 @@ impl Patience {
         let most = Duration::from_millis(u64::from(pause_ms)).max(RATE_GRACE);
         self.left = (self.left + Duration::from_millis(bought.min(most.as_millis() as u64))).min(most);
     }
+
+    /// Waits for the client, at most so long in one go. False: the time is up; but it may have moved a little all the same, since
+    /// the kernel tells of room for output only when there is much.
+    pub(super) fn wait(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        readiness: Readiness,
+        pause_ms: u32,
+        pace: &Pace,
+        control: &Control,
+        too_slow: Error,
+    ) -> Result<bool> {
+        let pause = (pause_ms > 0).then(|| Duration::from_millis(u64::from(pause_ms)));
+        let rated = (pace.min_rate > 0).then_some(self.left);
+        let most = [pause, rated].into_iter().flatten().min();
+        let began = Instant::now();
+        let waited = wait_ready(socket, readiness, most, Some(control.as_fd()));
+        self.left = self.left.saturating_sub(began.elapsed());
+        match waited {
+            Waited::Other => Err(STOPPED),
+            _ if rated.is_some() && self.left.is_zero() => Err(too_slow),
+            waited => Ok(waited == Waited::Ready),
+        }
+    }
 }
 
 impl DirectWire {
@@ -134,24 +158,12 @@ impl DirectWire {
         shift_here(self.engine).is_none_or(|shift| shift.step_aside())
     }
 
-    /// Waits for the client, at most so long in one go. False: the time is up; but it may have moved a little all the same, since
-    /// the kernel tells of room for output only when there is much.
-    fn wait(&mut self, readiness: Readiness, most_ms: u32, too_slow: Error) -> Result<bool> {
+    fn wait(&mut self, readiness: Readiness, pause_ms: u32, too_slow: Error) -> Result<bool> {
         let patience = match readiness {
             Readiness::Input => &mut self.input,
             Readiness::Output => &mut self.output,
         };
-        let pause = (most_ms > 0).then(|| Duration::from_millis(u64::from(most_ms)));
-        let rated = (self.pace.min_rate > 0).then_some(patience.left);
-        let most = [pause, rated].into_iter().flatten().min();
-        let began = Instant::now();
-        let waited = wait_ready(self.socket.as_fd(), readiness, most, Some(self.control.as_fd()));
-        patience.left = patience.left.saturating_sub(began.elapsed());
-        match waited {
-            Waited::Other => Err(STOPPED),
-            _ if rated.is_some() && patience.left.is_zero() => Err(too_slow),
-            waited => Ok(waited == Waited::Ready),
-        }
+        patience.wait(self.socket.as_fd(), readiness, pause_ms, &self.pace, &self.control, too_slow)
     }
 }
 

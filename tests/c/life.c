@@ -1,5 +1,6 @@
 /* The life of an app: listen, start, run, stop, wait, drain, free; and what it leaves of its process. */
 #include "client.h"
+#include "drainer.h"
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -548,31 +549,6 @@ HANDLER(waits_at_the_gate)
     gate_entered++;
     AWAIT(gate_open);
     return hasty_response_send_text(res, "finished");
-}
-
-typedef struct drainer {
-    pthread_t thread;
-    hasty_app *app;
-    int timeout_ms;
-    _Atomic int returned;
-    hasty_status status;
-    int64_t took_ms;
-} drainer;
-
-static void *drains(void *data)
-{
-    drainer *d = data;
-    int64_t start = check_now_ms();
-    d->status = hasty_app_drain(d->app, d->timeout_ms);
-    d->took_ms = check_now_ms() - start;
-    d->returned = 1;
-    return NULL;
-}
-
-static void start_drainer(drainer *d, hasty_app *app, int timeout_ms)
-{
-    *d = (drainer){.app = app, .timeout_ms = timeout_ms, .status = -1};
-    CHECK(pthread_create(&d->thread, NULL, drains, d) == 0);
 }
 
 TEST(drain_finishes_what_runs_and_takes_nothing_new)

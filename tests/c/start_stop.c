@@ -1,4 +1,5 @@
 /* Many lives of an app in one process leave no thread, no descriptor and no byte; and a stop that has only so much time. */
+#include "drainer.h"
 #include "host.h"
 
 /* ---- what a life may be cut off in ---- */
@@ -118,31 +119,6 @@ TEST(a_thousand_lives_leave_no_thread_no_descriptor_and_no_byte)
 }
 
 /* ---- a stop with a deadline ---- */
-
-typedef struct drainer {
-    pthread_t thread;
-    hasty_app *app;
-    int timeout_ms;
-    _Atomic int returned;
-    hasty_status status;
-    int64_t took_ms;
-} drainer;
-
-static void *drains(void *data)
-{
-    drainer *d = data;
-    int64_t begin = check_now_ms();
-    d->status = hasty_app_drain(d->app, d->timeout_ms);
-    d->took_ms = check_now_ms() - begin;
-    d->returned = 1;
-    return NULL;
-}
-
-static void start_drainer(drainer *d, hasty_app *app, int timeout_ms)
-{
-    *d = (drainer){.app = app, .timeout_ms = timeout_ms};
-    CHECK(pthread_create(&d->thread, NULL, drains, d) == 0);
-}
 
 /* At its deadline a drain cuts what a thread has in its hands, even if that is the 503. */
 static int is_refused_or_cut(client *c)
