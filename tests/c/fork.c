@@ -140,8 +140,16 @@ static void makes_its_own(void *parents)
     hasty_app_free(parents);
 }
 
+/*
+ * The allocator of the AddressSanitizer, unlike that of the C library, is not made whole in a child (before GCC 14): what another
+ * thread had locked in it stays so for ever, and whoever allocates much there hangs.
+ */
+#define ALLOCATOR_OF_CHILDREN "the sanitizer's allocator is not made for children that go on"
+
 TEST(a_child_may_make_an_app_of_its_own)
 {
+    if (CHECK_SANITIZED)
+        SKIP(ALLOCATOR_OF_CHILDREN);
     hasty_app *app = new_app(0);
     int port = check_serve(app);
     CHECK_REPLY(get(port, "/"), 200, "fine");
@@ -244,8 +252,8 @@ TEST(a_handler_may_fork_and_the_client_gets_one_answer)
 {
     static int ways[] = {LIVES, ANSWERS, RETURNS};
     for (int i = 0; i < 3; i++) {
-        if (ways[i] == RETURNS && check_valgrind())
-            continue; /* that child ends as a process ends, and what it got from its parent counts as lost */
+        if (ways[i] == RETURNS && (CHECK_SANITIZED || check_valgrind()))
+            continue; /* that child ends as a process ends: what it got from its parent counts as lost, or is locked */
         hasty_app *app = check_app(NULL);
         CHECK_OK(hasty_app_get(app, "/", fine, NULL));
         CHECK_OK(hasty_app_get(app, "/fork", forks, &ways[i]));
