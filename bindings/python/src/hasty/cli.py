@@ -1,0 +1,250 @@
+"""`python -m hasty`: its arguments, and what they start."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from . import __version__, access, loading
+from .app import App
+from .cors import Cors
+from .errors import HastyError
+from .loading import Broken, Misnamed, Refused, Target
+from .port import reserved
+from .progress import Output, Progress
+from .reload import FAILED, REFUSED, Terminated, supervise
+
+__all__ = ["main"]
+
+USAGE = 2
+
+EXAMPLES = """\
+examples:
+  python -m hasty .                              this folder, listed where it has no index.html
+  python -m hasty dist --spa index.html          a single-page application
+  python -m hasty public --cors '*' --port 9000  for scripts of any origin
+  python -m hasty hello.py --reload              "app" in hello.py, started anew when the code changes
+  python -m hasty shop.web:app --workers 4       "app" in the module shop.web, by four processes
+  python -m hasty 'shop:create_app()'            what a function makes
+
+An application is a hasty.App, or one of WSGI (Flask, Django, Bottle) or ASGI (FastAPI, Starlette).
+Ctrl-C ends.
+"""
+
+#: Options that mean something for one kind of target only.
+OF_FOLDERS = ("no_listing", "cors", "cache_control", "spa")
+OF_APPLICATIONS = ("reload", "threads", "workers", "interface")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does what the arguments say, until Ctrl-C or SIGTERM; returns the exit code.
+
+    0 is an end that was asked for, 2 arguments that make no sense, 1 everything else.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        signal.signal(signal.SIGTERM, _terminated)
+        return _serve(options)
+    except (Refused, HastyError) as error:
+        _tell(error)
+        return USAGE if isinstance(error, Misnamed) else 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise Terminated
+
+
+def _tell(error: Exception) -> None:
+    print(f"hasty: {error}", file=sys.stderr)
+
+
+# --- arguments ---
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong, without all that would be right."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"hasty: {message} (--help tells more)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m hasty",
+        description="Serves a folder, or an application.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # An abbreviation that works today means something else tomorrow.
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="TARGET", help="DIR, MODULE[:NAME], FILE.py[:NAME], or MODULE:FUNCTION()")
+    parser.add_argument("--version", action="version", version=f"hasty {__version__}")
+    _add_common(parser)
+    _add_of_folders(parser.add_argument_group("for folders"))
+    _add_of_applications(parser.add_argument_group("for applications"))
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_port, help="0 takes a free one; without this: 8000, else 8080, else a free one")
+    parser.add_argument(
+        "--host", type=_host, default="127.0.0.1", help="address to listen at: %(default)s; 0.0.0.0 is all of them"
+    )
+    parser.add_argument(
+        "--access-log",
+        metavar="FORMAT",
+        choices=("short", "none", *access.FORMATS),
+        help='a line for each request: "short" (folders have it without being asked), common, combined, json or none',
+    )
+    parser.add_argument(
+        "--log-level",
+        metavar="LEVEL",
+        choices=("debug", "info", "warning", "error"),
+        help="the least that is logged: debug, info, warning or error",
+    )
+
+
+def _add_of_folders(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--no-listing", action="store_true", help="list no directories")
+    group.add_argument(
+        "--cors", metavar="ORIGIN", nargs="+", action="extend", help="origins whose scripts may read; '*' is any"
+    )
+    group.add_argument("--cache-control", metavar="VALUE", help='sent with each file, such as "max-age=3600"')
+    group.add_argument("--spa", metavar="FILE", help="the page, in the folder, for whatever is not there")
+
+
+def _add_of_applications(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--reload", action="store_true", help="start anew when a file of its modules changes")
+    group.add_argument("--threads", metavar="N", type=_count, help="threads that run its handlers")
+    group.add_argument("--workers", metavar="N", type=_count, help="processes")
+    group.add_argument("--interface", choices=("wsgi", "asgi"), help="where that cannot be seen")
+
+
+def _host(text: str) -> str:
+    # As in a URL.
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return int(text)
+
+
+def _refuse(options: argparse.Namespace, names: Sequence[str], what: str) -> None:
+    for name in names:
+        if getattr(options, name):
+            raise Misnamed(f"--{name.replace('_', '-')} is not for {what}")
+
+
+# --- what they start ---
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if os.path.isdir(options.target):
+        _refuse(options, OF_APPLICATIONS, f"folders, and {options.target} is one")
+        _serve_folder(options)
+        return 0
+    target = Target.read(options.target)
+    _refuse(options, OF_FOLDERS, f"applications: {target} is no folder")
+    with reserved(options.host, options.port) as kept:
+        options.port = kept.getsockname()[1]
+        if options.reload:
+            return supervise(lambda: _serve_application(options, target, FAILED))
+        return _serve_application(options, target, 1)
+
+
+def _serve_folder(options: argparse.Namespace) -> None:
+    if options.spa and not os.path.isfile(os.path.join(options.target, options.spa)):
+        raise Refused(f"there is no file {options.spa} in {options.target} for --spa")
+    app = App()
+    app.static(
+        "/",
+        options.target,
+        list=not options.no_listing,
+        fallback=options.spa,
+        cache_control=options.cache_control,
+    )
+    if options.cors:
+        app.cors("/", Cors(None if "*" in options.cors else options.cors))
+    _log(options)
+    _log_requests(app, options.access_log or "short")
+    with reserved(options.host, options.port) as kept:
+        app.listen(kept.getsockname()[1], options.host)
+
+
+def _serve_application(options: argparse.Namespace, target: Target, failed: int) -> int:
+    """Returns `failed` where the user's code does not get as far as serving."""
+    try:
+        app = _app(loading.load(target), target, options)
+        _log(options)
+        _log_requests(app, options.access_log or "none")
+        several = {"workers": options.workers} if options.workers else {}
+        app.listen(options.port, options.host, **several)
+    except Broken as error:
+        sys.stderr.write(str(error))
+        return failed
+    except (Refused, HastyError) as error:
+        _tell(error)
+        return REFUSED
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _app(application: Any, target: Target, options: argparse.Namespace) -> App:
+    """The application as an App, whatever it is."""
+    kind = loading.interface(application, target, options.interface)
+    if kind == "wsgi":
+        from . import wsgi
+
+        return wsgi.as_app(application, threads=options.threads or 0, multiprocess=(options.workers or 1) > 1)
+    if kind == "asgi":
+        from . import asgi
+
+        if options.threads:
+            raise Refused(f"--threads is not for ASGI applications: {target} runs on one event loop")
+        return asgi.as_app(application)
+    app: App = application
+    if options.threads:
+        app._threads = options.threads
+    return app
+
+
+# --- logs ---
+
+
+def _log(options: argparse.Namespace) -> None:
+    """Shows the log as asked for; an application that has arranged its own keeps that."""
+    level = (options.log_level or "warning").upper()
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    if options.log_level:
+        logging.getLogger("hasty").setLevel(level)
+
+
+def _log_requests(app: App, style: str) -> None:
+    if style == "none":
+        return
+    output = Output()
+    if style == "short":
+        app.on_access(Progress(output))
+        return
+    lines = logging.getLogger("hasty.access")
+    lines.setLevel(logging.INFO)
+    lines.addHandler(output)
+    # They are the program's output, not its log.
+    lines.propagate = False
+    app.access_log(style)
