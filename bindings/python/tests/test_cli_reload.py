@@ -274,7 +274,8 @@ def test_ctrl_c_lets_a_handler_finish(serve: Serve, hello: Path) -> None:
     command.interrupt()
     client.join()
     assert texts == ["finished"]
-    assert ended(command) == (0, [])
+    # It may be told there that such a handler holds up others.
+    assert ended(command)[0] == 0
 
 
 def test_a_process_that_will_not_end_is_made_to_with_all_it_has_started(serve: Serve, hello: Path) -> None:

@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _terminated(*_: object) -> NoReturn:
+    # Once is enough: what is done then is not to be interrupted by another.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 
 
