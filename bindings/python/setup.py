@@ -1,8 +1,12 @@
-"""Puts libhasty inside the package: built with cargo in the checkout, or the one that HASTY_LIBRARY names.
+"""Puts libhasty.so inside the package, and the crate that it is built from inside the source distribution.
 
-The rest of the build is in pyproject.toml; what is here cannot be said there.
+The library is built with cargo, or is the one that HASTY_LIBRARY names. The rest is in pyproject.toml; what is here
+cannot be said there.
 """
 
+from __future__ import annotations
+
+import json
 import os
 import shutil
 import subprocess
@@ -11,10 +15,26 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 from setuptools.dist import Distribution
 
 NAME = "libhasty.so"
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+#: What cargo needs of a checkout to build the library.
+CRATE = ("Cargo.toml", "Cargo.lock", "build.rs", "src")
+RUST = "install Rust 1.85 or newer"
+INSTEAD = f"or set HASTY_LIBRARY to a {NAME}"
+
+
+def crate() -> Path:
+    """The folder of the Rust sources: above this one in a checkout, inside it in a source distribution."""
+    for place in (HERE / "crate", HERE.parent.parent):
+        if (place / "Cargo.toml").is_file():
+            return place
+    raise SystemExit(
+        f"{HERE} is not a checkout of hasty nor a source distribution: "
+        f"build from one (pip install ./bindings/python), {INSTEAD}"
+    )
 
 
 def library() -> Path:
@@ -24,32 +44,47 @@ def library() -> Path:
         if not Path(named).is_file():
             raise SystemExit(f"HASTY_LIBRARY={named} is not a file")
         return Path(named)
-    if not (ROOT / "Cargo.toml").is_file():
-        raise SystemExit(
-            f"{ROOT} is not a checkout of hasty: build from one (pip install ./bindings/python), "
-            f"or set HASTY_LIBRARY to a {NAME}"
-        )
-    built = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release" / NAME
+    root = crate()
     cargo = os.environ.get("CARGO") or shutil.which("cargo")
     if cargo:
-        # Only what was asked for: tests and examples of the crate are not wanted here. Brotli makes the library almost
-        # twice as large, which C programs may not want; those that serve the Web from Python do.
-        subprocess.run([cargo, "build", "--release", "--lib", "--features", "brotli"], cwd=ROOT, check=True)
-    elif not built.is_file():
+        return built(cargo, root)
+    before = root / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / NAME
+    if before.is_file():
+        return before
+    raise SystemExit(f"cargo is not on PATH and {before} is not there: {RUST}, {INSTEAD}")
+
+
+def built(cargo: str, root: Path) -> Path:
+    """Builds the library; cargo tells where it is, which its own settings decide."""
+    # Only what was asked for: tests and examples of the crate are not wanted here. Brotli makes the library almost
+    # twice as large, which C programs may not want; those that serve the Web from Python do.
+    command = [cargo, "build", "--release", "--lib", "--features", "brotli"]
+    told = subprocess.run(
+        [*command, "--message-format=json-render-diagnostics"], cwd=root, stdout=subprocess.PIPE, text=True
+    )
+    if told.returncode != 0:
+        version = subprocess.run([cargo, "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
         raise SystemExit(
-            f"cargo is not on PATH and {built} is not there: "
-            f"install Rust 1.85 or newer, or set HASTY_LIBRARY to a {NAME}"
+            f"{' '.join(command)} failed in {root} with {version or cargo}; what it said is above. "
+            f"Where that is about the version: {RUST}, {INSTEAD}"
         )
-    return built
+    messages = [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
+    made = [Path(file) for message in messages for file in message.get("filenames", []) if Path(file).name == NAME]
+    if not made:
+        raise SystemExit(f"{cargo} made no {NAME}: it builds for a system without shared libraries, or not for Linux")
+    return root / made[-1]
 
 
 class BuildWithLibrary(build_py):
     def run(self) -> None:
+        # setuptools adds to the build folder; a module that is gone from the sources would stay in it.
+        if not self.editable_mode:
+            shutil.rmtree(Path(self.build_lib) / "hasty", ignore_errors=True)
         super().run()
-        built = library()
+        made = library()
         # An editable install finds the library in the build folder; a copy in the sources would only grow old.
         if not self.editable_mode:
-            self.copy_file(str(built), str(Path(self.build_lib) / "hasty" / NAME))
+            self.copy_file(str(made), str(Path(self.build_lib) / "hasty" / NAME))
 
 
 class PlatformWheel(bdist_wheel):
@@ -59,9 +94,24 @@ class PlatformWheel(bdist_wheel):
         return "py3", "none", platform
 
 
+class SourceWithCrate(sdist):
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        super().make_release_tree(base_dir, files)
+        for name in CRATE:
+            source, copy = crate() / name, Path(base_dir) / "crate" / name
+            copy.parent.mkdir(exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, copy)
+            else:
+                shutil.copy(source, copy)
+
+
 class WithMachineCode(Distribution):
     def has_ext_modules(self) -> bool:
         return True
 
 
-setup(cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel}, distclass=WithMachineCode)
+setup(
+    cmdclass={"bdist_wheel": PlatformWheel, "build_py": BuildWithLibrary, "sdist": SourceWithCrate},
+    distclass=WithMachineCode,
+)

@@ -127,11 +127,16 @@ def compiled(place: Path, source: str) -> Path:
     return library
 
 
-def test_another_abi_is_refused_with_both_numbers(tmp_path: Path) -> None:
-    library = compiled(tmp_path, f"unsigned hasty_abi_version(void) {{ return {_ffi.ABI_VERSION + 1}; }}\n")
+@pytest.mark.parametrize("other", [_ffi.ABI_VERSION + 1, 0xFFFFFFFF])
+def test_another_abi_is_refused_with_both_numbers_and_what_to_do(other: int, tmp_path: Path) -> None:
+    # It has none of the other functions: the number is asked first.
+    library = compiled(tmp_path, f"unsigned hasty_abi_version(void) {{ return {other}u; }}\n")
     done = import_hasty(tmp_path, HASTY_LIBRARY=str(library))
-    assert f"speaks ABI {_ffi.ABI_VERSION + 1}, this package ABI {_ffi.ABI_VERSION}" in done.stderr
-    assert str(library) in done.stderr
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"hasty.errors.LibraryError: {library} speaks ABI {other}, this package ABI {_ffi.ABI_VERSION}: "
+        "build the library and install the package from the same checkout"
+    )
 
 
 @pytest.mark.parametrize(
