@@ -577,6 +577,17 @@ fn files_of_every_size_come_whole() {
 }
 
 #[test]
+fn large_files_follow_each_other() {
+    let site = Site::new();
+    site.folder.file("site/large.bin", pattern(8 << 20));
+    let mut client = site.server.connect();
+    for _ in 0..3 {
+        client.send(get("/s/large.bin"));
+        assert!(client.expect(200).body == pattern(8 << 20), "the socket may take all of a turn's worth, and say nothing later");
+    }
+}
+
+#[test]
 fn clients_of_1_0_are_served() {
     let site = Site::new();
     site.folder.file("site/large.bin", pattern(200_000));

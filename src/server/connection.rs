@@ -523,7 +523,7 @@ impl Connection {
     fn end_wait(&mut self, End { last, cut, reset }: End, now: u32, service: &Service) {
         let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
         let Wait { exchange, keep_alive, then, .. } = *wait;
-        self.left = Some(exchange);
+        self.left = exchange.has_news().then_some(exchange);
         self.served += 1;
         if self.unsent.is_none() {
             if cut {

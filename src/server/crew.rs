@@ -1,6 +1,6 @@
 //! How many threads serve, and who waits for them to leave.
 
-use super::sys::sync::{Condvar, Mutex};
+use super::sys::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -9,11 +9,18 @@ use std::time::Instant;
 pub(super) struct Crew {
     /// How many are serving.
     serving: AtomicUsize,
-    /// How many have not yet let go of the engine.
-    present: Mutex<usize>,
+    present: Mutex<Present>,
     /// Is the app gone? Then nobody comes any more. Changed under the lock of `present`.
     is_shut: AtomicBool,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Present {
+    /// How many have not yet let go of the engine.
+    count: usize,
+    /// How many wait for a change: telling costs a system call, also where nobody listens.
+    listeners: usize,
 }
 
 impl Crew {
@@ -22,7 +29,7 @@ impl Crew {
         let mut present = self.present.lock();
         let in_time = !is_too_late();
         if in_time {
-            *present += count;
+            present.count += count;
             self.serving.fetch_add(count, Ordering::SeqCst);
         }
         in_time
@@ -32,7 +39,7 @@ impl Crew {
     pub(super) fn visit(&self, is_too_late: impl FnOnce() -> bool) -> bool {
         let mut present = self.present.lock();
         let welcome = !is_too_late() && !self.is_shut.load(Ordering::Relaxed);
-        *present += usize::from(welcome);
+        present.count += usize::from(welcome);
         welcome
     }
 
@@ -43,8 +50,14 @@ impl Crew {
 
     /// `count` threads have let go of everything.
     pub(super) fn leave(&self, count: usize) {
-        *self.present.lock() -= count;
-        self.changed.notify_all();
+        let has_listeners = {
+            let mut present = self.present.lock();
+            present.count -= count;
+            present.listeners > 0
+        };
+        if has_listeners {
+            self.changed.notify_all();
+        }
     }
 
     /// How many are serving, about.
@@ -64,14 +77,9 @@ impl Crew {
     /// Waits until all have left; None is without end. False: the time is up.
     pub(super) fn wait_until_gone(&self, end: Option<Instant>) -> bool {
         let mut present = self.present.lock();
-        while *present > 0 {
-            match end {
-                None => self.changed.wait(&mut present),
-                Some(end) => {
-                    if !self.changed.wait_until(&mut present, end) {
-                        return *present == 0;
-                    }
-                }
+        while present.count > 0 {
+            if !self.listen(&mut present, end) {
+                return present.count == 0;
             }
         }
         true
@@ -80,14 +88,28 @@ impl Crew {
     /// Waits until all have left, and lets nobody come any more.
     pub(super) fn shut(&self) {
         let mut present = self.present.lock();
-        while *present > 0 {
-            self.changed.wait(&mut present);
+        while present.count > 0 {
+            self.listen(&mut present, None);
         }
         self.is_shut.store(true, Ordering::Relaxed);
     }
 
     /// Waits until something has changed, at most until `end`.
     pub(super) fn wait_for_change(&self, end: Instant) {
-        self.changed.wait_until(&mut self.present.lock(), end);
+        self.listen(&mut self.present.lock(), Some(end));
+    }
+
+    /// False: the time is up.
+    fn listen(&self, present: &mut MutexGuard<'_, Present>, end: Option<Instant>) -> bool {
+        present.listeners += 1;
+        let changed = match end {
+            None => {
+                self.changed.wait(present);
+                true
+            }
+            Some(end) => self.changed.wait_until(present, end),
+        };
+        present.listeners -= 1;
+        changed
     }
 }

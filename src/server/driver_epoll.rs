@@ -381,7 +381,7 @@ impl<'e> Worker<'e> {
 
     /// Receives, feeds and sends until nothing more can be done now. `due`: its deadline has passed.
     fn turn(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
-        let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Turn::Close };
+        let Tenant { socket: Some(socket), connection, counted, unreceived, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk } = self;
         let socket = socket.as_fd();
         if connection.is_waiting() {
@@ -403,6 +403,7 @@ impl<'e> Worker<'e> {
             }
             // Nothing is read while an exchange is waited for.
             if connection.is_waiting() {
+                *unreceived = true;
                 if !(due && connection.is_late(&engine.service.pace, desk.now())) {
                     return Turn::Wait;
                 }
@@ -413,6 +414,7 @@ impl<'e> Worker<'e> {
                 }
                 continue;
             }
+            *unreceived = false;
             if received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
                 return Turn::Again;
             }
@@ -432,8 +434,9 @@ impl<'e> Worker<'e> {
             // What is let go of counts no more when the client has its answer.
             engine.count_held(connection, counted);
             sent = send(socket, connection, desk, engine);
-            // Feeding may have stopped for the output's sake, or at the end.
-            if more || connection.is_unfed() || connection.is_closed() {
+            // Feeding may have stopped for the output's sake, or at the end; and no event announces the rest of what was enough
+            // for one turn.
+            if more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough {
                 continue;
             }
             // Nothing came to save it in the last moment.
@@ -564,7 +567,8 @@ impl Engine {
         self.set_deadline(id, &guard);
         let idle = guard.connection.unsent_mut().is_none() && !guard.connection.is_waiting();
         // Its end as well: whoever is to hear of it may wait for a lock that the caller of this holds.
-        if sent == Sent::Enough || idle || guard.connection.has_news() {
+        let goes_on = idle && (guard.unreceived || !guard.connection.is_idle());
+        if sent == Sent::Enough || goes_on || guard.connection.has_news() || self.service.control.is_ending() {
             guard.abandon();
             return false;
         }

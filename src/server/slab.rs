@@ -26,6 +26,8 @@ pub(super) struct Tenant {
     pub(super) registered: bool,
     /// Does it watch for room for output as well?
     pub(super) watches_output: bool,
+    /// Has something come that was not received, since an exchange was waited for?
+    pub(super) unreceived: bool,
     /// Bytes of this connection that are counted as buffered.
     pub(super) counted: usize,
     /// Is it there only to be told to come again later?
