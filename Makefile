@@ -11,7 +11,7 @@ version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 cargo := tests/lib/cargo.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-all lint fuzz bench header install uninstall clean
+.PHONY: help run build wheel test test-all lint fuzz bench header install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
@@ -24,6 +24,9 @@ run: build ## serve the example site and print its URL (PORT=8080)
 build: ## build libhasty.so and libhasty.a into target/release
 	$(cargo) build --release
 	@ln -sf libhasty.so $(library)/libhasty.so.0
+
+wheel: ## build a wheel for every Python 3 and old Linux, and a source distribution, into target/wheels
+	@bindings/python/wheel/make.sh
 
 test: ## run every test that takes minutes
 	@tests/check.sh

@@ -147,19 +147,39 @@ need_rust_tool() {
 
 # need_venv: .venv has what tests/requirements.txt lists; $python is its interpreter. Otherwise $missing says why not.
 need_venv() {
-    local wanted
-    python="$root/.venv/bin/python"
-    wanted=$(cksum <"$root/tests/requirements.txt")
-    [ "$(cat "$root/.venv/installed" 2>/dev/null)" = "$wanted" ] && "$python" -c '' 2>/dev/null && return
-    need_command python3 python3 'the Python tests' || return 1
+    need_environment "$root/.venv" python3 "$root/tests/requirements.txt" 'the Python tests'
+}
+
+# need_environment FOLDER PYTHON REQUIREMENTS WHY: FOLDER is a virtual environment of this Python with what the file
+# lists; $python is its interpreter. Otherwise $missing says why not.
+need_environment() {
+    local wanted log
+    python="$1/bin/python"
+    wanted=$(cksum <"$3")
+    [ "$(cat "$1/installed" 2>/dev/null)" = "$wanted" ] && "$python" -c '' 2>/dev/null && return
+    need_command "$2" "$2" "$4" || return 1
     # Debian keeps the part of venv that brings pip in a package of its own.
-    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package "python3-venv" 'the Python tests' || return 1
-    say "installing $(sed -n 's/^\([a-z][^;# ]*\).*/\1/p' "$root/tests/requirements.txt" | paste -sd ' ') into .venv (for the Python tests)"
-    if python3 -m venv --clear "$root/.venv" >"$work/venv.log" 2>&1 &&
-        "$python" -m pip install -q --disable-pip-version-check -r "$root/tests/requirements.txt" >>"$work/venv.log" 2>&1 </dev/null; then
-        printf '%s\n' "$wanted" >"$root/.venv/installed"
+    "$2" -c 'import ensurepip, venv' 2>/dev/null || need_package "python3-venv" "$4" || return 1
+    say "installing $(sed -n 's/^\([a-z][^;# ]*\).*/\1/p' "$3" | paste -sd ' ') into ${1#"$root/"} (for $4)"
+    log="$work/venv.log"
+    mkdir -p "$work" "$(dirname "$1")"
+    if "$2" -m venv --clear "$1" >"$log" 2>&1 &&
+        "$python" -m pip install -q --disable-pip-version-check -r "$3" >>"$log" 2>&1 </dev/null; then
+        printf '%s\n' "$wanted" >"$1/installed"
         return
     fi
-    missing="pip could not fill .venv: $(tail -n 1 "$work/venv.log")"
+    missing="pip could not fill ${1#"$root/"}: $(tail -n 1 "$log")"
+    return 1
+}
+
+# find_python VERSION: $python is an interpreter of this version that runs, such as 3.9. Otherwise $missing says why not.
+find_python() {
+    local found
+    # pyenv's shims are in PATH for versions that they do not run.
+    for found in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python3; do
+        [ "$("$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$1" ] || continue
+        python=$(command -v "$found") && return
+    done
+    missing="there is no python$1 in PATH and none of pyenv's"
     return 1
 }

@@ -429,6 +429,37 @@ stage_python-types() {
     check 'mypy --strict' "$python" -m mypy --strict --no-error-summary --cache-dir "$work/mypy" bindings/python/src/hasty
 }
 
+# the Python package on the other Pythons that are here
+stage_python-versions() {
+    local version report="$work/pytest-versions.xml" usual
+    need_library || return
+    usual=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    for version in $python_versions; do
+        [ "$version" != "$usual" ] || continue # the stage python has it
+        find_python "$version" && need_environment "$target/python-$version" "$python" tests/requirements.txt "Python $version" ||
+            { skip "Python $version" "$missing" && continue; }
+        rm -f "$report"
+        HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 600 \
+            "$python" -X dev -m pytest -p no:cacheprovider -m 'not any_python' --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
+        code=$?
+        sed 's/^/  /' "$work/out"
+        python3 tests/lib/junit.py "$report" "$(ended "$code")" "$code" | sed -E "s/^(ok|not ok|skip) /\1 Python $version: /"
+    done
+}
+
+python_versions='3.9 3.10 3.11 3.12 3.13'
+
+# a wheel for old Linux works on each Python that is here, without Rust; the source distribution can be built
+stage_wheel() {
+    local version pythons=()
+    need_library || return
+    need_command cc gcc 'the wheel' || { skip 'the wheel' "$missing" && return; }
+    for version in $python_versions; do
+        if find_python "$version"; then pythons+=("$python"); else skip "the wheel on Python $version" "$missing"; fi
+    done
+    relay wheel 2400 python3 tests/wheel.py "$library/libhasty.so" "$work/wheel" "${pythons[@]}"
+}
+
 # what README.md and its kin show is compiled and run
 stage_documents() {
     need_library || return
