@@ -216,29 +216,12 @@ def takes_keyword(req: Request, *, needed: int) -> str:
     return ""
 
 
-async def asynchronous(req: Request) -> str:
-    return ""
-
-
-async def asynchronous_generator(req: Request) -> Any:
-    yield ""
-
-
-class AsyncObject:
-    async def __call__(self, req: Request) -> str:
-        return ""
-
-
 @pytest.mark.parametrize(
     ("handler", "words"),
     [
         (takes_nothing, "takes_nothing takes 0 arguments: `def takes_nothing(req)` returns the answer, "),
         (takes_three, "takes_three takes 3 arguments.*`def takes_three(req, res)` fills it in"),
         (takes_keyword, "takes_keyword needs the keyword argument 'needed'"),
-        (asynchronous, "asynchronous is async, and this version runs plain functions and generators only"),
-        (asynchronous_generator, "asynchronous_generator is async"),
-        (functools.partial(asynchronous), "is async"),
-        (AsyncObject(), "is async"),
         (lambda: "", "takes 0 arguments: `def h.req.` returns"),
         ("hello", "a handler is a function, not 'hello'"),
         (None, "a handler is a function, not None"),
@@ -684,7 +667,7 @@ def test_a_handler_that_never_ends_does_not_hold_close_for_ever(
 def test_a_worker_that_ends_early_ends_the_server_and_is_heard(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hasty._ffi.hasty_app_run", lambda pointer: hasty.PanicError.status)
+    monkeypatch.setattr("hasty._ffi.hasty_slot_take", lambda slot: hasty.PanicError.status)
     with pytest.raises(hasty.PanicError):
         app.listen(0)
     assert "a worker ended early" in caplog.text

@@ -12,7 +12,7 @@ import pytest
 from conftest import ask
 
 from hasty import App, Client, ClosedError, Event, InvalidError, Request, Response, Server, StateError
-from hasty.stream import Streams
+from hasty.threads import Threads
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -544,8 +544,8 @@ def test_res_can_be_written_by_its_handler_only(app: App, client: Client) -> Non
 
 
 def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hasty.stream.IDLE_S", 0.01)
-    streams = Streams()
+    monkeypatch.setattr("hasty.threads.IDLE_S", 0.01)
+    streams = Threads("hasty-stream")
     ran = threading.Event()
     streams.start(ran.set)
     assert ran.wait(10)

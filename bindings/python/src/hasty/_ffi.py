@@ -31,7 +31,7 @@ from ctypes import (
 )
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _library, errors
+from . import _interpreter, _library, errors
 
 #: What this module was written against; the library must say the same.
 ABI_VERSION = 0
@@ -227,6 +227,7 @@ hasty_allow_fn = CFUNCTYPE(c_int32, POINTER(hasty_str), c_void_p)
 #: No drop: what Python hands over as user_data is a number, and owns nothing.
 NO_DROP = hasty_drop()
 
+_interpreter.refuse_others()
 PATH = _library.find()
 try:
     _waiting: CDLL = CDLL(str(PATH))

@@ -7,15 +7,15 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Callable, TypedDict, Union, overload
 
-from . import _ffi, access
+from . import _ffi, access, signals
 from .access import Access
 from .client import Client
 from .cors import Cors
 from .errors import InvalidError, StateError
-from .handler import A, E, Errors, Gate, H, Hook, M, Refusals, Route, Shape, Step, takes_two
+from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Step, is_async, name_of, takes_two
 from .headers import checked
-from .server import Native, Server
-from .stream import Streams
+from .names import Names
+from .server import Crew, Native, Server
 
 if TYPE_CHECKING:
     from typing_extensions import Literal, Unpack
@@ -42,8 +42,10 @@ class RouteOptions(TypedDict, total=False):
     #: "buffer" (the default): the handler runs when the body is there. "stream": when the head is; `Request.read()`
     #: gets the body as it arrives.
     body: Literal["buffer", "stream"]
-    #: Does the handler take long? "auto" (the default): it is learned. Matters to apps with several threads.
-    blocking: Literal["auto", "yes", "no"]
+    #: Does the handler wait, for a database or another server? True runs it on a thread of its own, beside the others.
+    blocking: bool
+    #: What `App.url()` knows it by; the function's name by default.
+    name: str
     #: Milliseconds to the first byte of a deferred answer, or of one that is yielded, in place of the app's; then 504.
     exchange_timeout_ms: int
 
@@ -59,7 +61,9 @@ class App:
     ...     client.get("/hello/Ada").text
     'Hello, Ada!'
 
-    `threads` is how many Python threads serve; 0 means one. The options are the library's, literally: 0 is zero.
+    `threads` is how many Python threads serve; 0 means one, on which handlers run one after the other: best for those
+    that do not wait. `io_threads` is how many of the library's own read and write for them; 0, the default, leaves that
+    to the Python threads, and is best as long as there is one. The options are the library's, literally: 0 is zero.
     Times are in milliseconds, sizes in bytes. None is the default:
 
     - max_body_bytes 10485760 (then 413), max_header_bytes 16384, max_headers 100 (431), max_target_bytes 8192 (414);
@@ -83,6 +87,7 @@ class App:
         self,
         threads: int = 0,
         *,
+        io_threads: int = 0,
         max_body_bytes: int | None = None,
         max_connections: int | None = None,
         max_connections_per_ip: int | None = None,
@@ -103,20 +108,24 @@ class App:
         stream_buffer_bytes: int | None = None,
         **options: int | str,
     ) -> None:
-        if not isinstance(threads, int) or threads < 0:
-            raise InvalidError(f"threads {threads!r} is not a number from 0")
+        for name, count in (("threads", threads), ("io_threads", io_threads)):
+            if not isinstance(count, int) or count < 0:
+                raise InvalidError(f"{name} {count!r} is not a number from 0")
         self._threads = threads or 1
-        # Everything that the library calls for a request; user_data is the place in this list.
-        self._steps: list[Step] = []
+        # Everything that runs for a request; user_data is the place in this list, where 0 would be no place.
+        self._steps: list[Step] = [Step(print, shared := Shared())]
+        self._shared = shared
+        self._names = Names()
         self._routes = 0
-        self._errors = Errors()
-        self._streams = Streams()
+        self._errors = shared.errors
         self._listeners: list[access.Listener] = []
         self._server: Server | None = None
         self._native = Native()
+        # What was told to the library, for processes that tell it anew.
+        self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
 
-        # None of the library's own threads may ever call Python.
-        self._option("threads", "0")
+        # Threads of the library's should not call Python: it costs much.
+        self._option("threads", str(io_threads))
         named = {
             "max_body_bytes": max_body_bytes,
             "max_connections": max_connections,
@@ -145,10 +154,10 @@ class App:
         # These two hold no reference to self, so that an app nobody knows any more can be collected.
         self._dispatch = self._native.keep(_ffi.hasty_handler(_dispatcher(self._steps)))
         on_log = self._native.keep(_ffi.hasty_log_fn(_pass_on))
-        _ffi.check(_ffi.hasty_app_on_log(self._native.pointer, on_log, None, _ffi.NO_DROP))
+        self._tell("on_log", _ffi.hasty_app_on_log, on_log, None, _ffi.NO_DROP)
 
     def _option(self, key: str, value: str) -> None:
-        _ffi.check(_ffi.hasty_app_set_option(self._native.pointer, _ffi.encode(key, "option"), _ffi.encode(value, key)))
+        self._tell(key, _ffi.hasty_app_set_option, _ffi.encode(key, "option"), _ffi.encode(value, key))
 
     def option(self, key: str) -> str | None:
         """The value of an option as text; None where the library knows none of that name.
@@ -182,11 +191,7 @@ class App:
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
 
         def register(function: H) -> H:
-            route = Route(method, pattern, function, self._errors, self._streams)
-            self._register_route(route)
-            for key, value in options.items():
-                self._route_option(method, pattern, key, _written(value))
-            route.inline = options.get("body") == "stream"
+            self._register_route(Route(method, pattern, function, self._shared), dict(options))
             return function
 
         return register
@@ -260,9 +265,8 @@ class App:
             int(dotfiles),
         )
         place = _ffi.encode(os.fsencode(directory), "directory")
-        self._check(
-            _ffi.hasty_app_static(self._native.pointer, _ffi.encode(prefix, "prefix"), place, ctypes.byref(options)),
-            f"static({prefix!r})",
+        self._tell(
+            f"static({prefix!r})", _ffi.hasty_app_static, _ffi.encode(prefix, "prefix"), place, ctypes.byref(options)
         )
 
     # --- around the routes ---
@@ -353,10 +357,7 @@ class App:
 
         def register(function: E) -> E:
             shape = Shape(function)
-            if self._server is not None:
-                raise StateError(
-                    f"error({kind!r}) comes after the app has started: register everything before listen() or start()"
-                )
+            self._refuse_late(f"error({kind!r})")
             if isinstance(kind, int):
                 self._listen_to_refusals()
                 self._errors.by_code[kind] = shape
@@ -389,10 +390,7 @@ class App:
         Errors: InvalidError for a function of another shape; StateError after the start.
         """
         takes_two(function, "an error function", "", "req, res")
-        if self._server is not None:
-            raise StateError(
-                "on_error() comes after the app has started: register everything before listen() or start()"
-            )
+        self._refuse_late("on_error()")
         self._listen_to_refusals()
         self._errors.any = function
         return function
@@ -400,10 +398,8 @@ class App:
     def _listen_to_refusals(self) -> None:
         if self._errors.by_code or self._errors.any is not None:
             return
-        number = self._step(Refusals(self._errors, self._streams))
-        self._check(
-            _ffi.hasty_app_on_error(self._native.pointer, self._dispatch, number, _ffi.NO_DROP), "an error handler"
-        )
+        number = self._step(Refusals(self._shared))
+        self._tell("an error handler", _ffi.hasty_app_on_error, self._dispatch, number, _ffi.NO_DROP)
 
     def cors(self, prefix: str = "/", policy: Cors | None = None) -> None:
         """Lets scripts of other origins read what is below `prefix`; without a policy: any origin, no credentials.
@@ -418,10 +414,7 @@ class App:
         prefix that has one; StateError after the start.
         """
         native = (policy or Cors())._native()
-        self._check(
-            _ffi.hasty_app_cors(self._native.pointer, _ffi.encode(prefix, "prefix"), ctypes.byref(native)),
-            f"cors({prefix!r})",
-        )
+        self._tell(f"cors({prefix!r})", _ffi.hasty_app_cors, _ffi.encode(prefix, "prefix"), ctypes.byref(native))
 
     def rate_limit(
         self, prefix: str, per_minute: int, burst: int = 0, allow: Callable[[str], object] | None = None
@@ -441,12 +434,9 @@ class App:
         for what, number in (("per_minute", per_minute), ("burst", burst)):
             if not isinstance(number, int) or not 0 <= number < _ffi.NONE:
                 raise InvalidError(f"{what} {number!r} of rate_limit() is not in 0..{_ffi.NONE}")
-        self._check(
-            _ffi.hasty_app_rate_limit(
-                self._native.pointer, _ffi.encode(prefix, "prefix"), per_minute, burst, decide, None, _ffi.NO_DROP
-            ),
-            f"rate_limit({prefix!r})",
-        )
+        octets = _ffi.encode(prefix, "prefix")
+        what = f"rate_limit({prefix!r})"
+        self._tell(what, _ffi.hasty_app_rate_limit, octets, per_minute, burst, decide, None, _ffi.NO_DROP)
 
     def add_header(self, name: str, value: str) -> None:
         """Sends a header field with every answer that does not have it.
@@ -460,14 +450,14 @@ class App:
         Errors: InvalidError for what is no header field; StateError after the start.
         """
         checked(name, value)
-        self._check(_ffi.hasty_app_add_header(self._native.pointer, name.encode(), value.encode()), "add_header()")
+        self._tell("add_header()", _ffi.hasty_app_add_header, name.encode(), value.encode())
 
     def secure_headers(self) -> None:
         """Sends the fields that tell browsers to be careful: nosniff, frame options, referrer policy and their like.
 
         Errors: StateError after the start.
         """
-        self._check(_ffi.hasty_app_secure_headers(self._native.pointer), "secure_headers()")
+        self._tell("secure_headers()", _ffi.hasty_app_secure_headers)
 
     # --- the access log ---
 
@@ -494,41 +484,87 @@ class App:
 
         Errors: InvalidError for what cannot be called; StateError after the start.
         """
-        if not callable(function):
-            raise InvalidError(f"on_access takes a function, not {function!r}")
+        if not callable(function) or is_async(function):
+            raise InvalidError(f"on_access takes a function that is not async, not {function!r}")
         self._hear(access.recorder(function))
         return function
 
     def _hear(self, listener: access.Listener) -> None:
-        if self._server is not None:
-            raise StateError("the access log comes after the app has started: ask for it before listen() or start()")
+        self._refuse_late("the access log")
         if not self._listeners:
             heard = self._native.keep(_ffi.hasty_access_fn(access.passer(self._listeners)))
-            _ffi.check(_ffi.hasty_app_on_access(self._native.pointer, heard, None, _ffi.NO_DROP))
+            self._tell("the access log", _ffi.hasty_app_on_access, heard, None, _ffi.NO_DROP)
         self._listeners.append(listener)
 
     # --- inside ---
 
-    def _check(self, status: int, what: str) -> None:
-        """`_ffi.check` for what is registered."""
-        if status == _ffi.ERR_STATE:
+    def _refuse_late(self, what: str) -> None:
+        self._native.refuse_fork()
+        if self._server is not None:
             raise StateError(f"{what} comes after the app has started: register everything before listen() or start()")
+
+    def _tell(self, what: str, call: Callable[..., int], *arguments: Any) -> None:
+        """Tells the library about something that is registered."""
+        status = call(self._native.pointer, *arguments)
+        if status == _ffi.ERR_STATE:
+            self._refuse_late(what)
         _ffi.check(status)
+        self._told.append((call, arguments))
+
+    def _again(self) -> None:
+        """In a process of its own: another app, which is told the same."""
+        before, self._native = self._native, Native()
+        self._native.adopt(before)
+        for call, arguments in self._told:
+            _ffi.check(call(self._native.pointer, *arguments))
 
     def _step(self, step: Step) -> int:
         # user_data is the step's place in the list: a number, which nobody has to drop.
         self._steps.append(step)
         return len(self._steps) - 1
 
-    def _register_route(self, route: Route) -> None:
-        pointer = self._native.pointer
-        method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
-        number = self._step(route)
-        status = _ffi.hasty_app_route(pointer, method, pattern, self._dispatch, number, _ffi.NO_DROP)
-        if status != _ffi.OK:
+    def _register(self, step: Step, what: str, call: Callable[..., int], *arguments: Any) -> None:
+        """Tells the library about a function of ours."""
+        number = self._step(step)
+        try:
+            self._tell(what, call, *arguments, number, _ffi.NO_DROP)
+        except BaseException:
             self._steps.pop()
-        self._check(status, repr(route))
+            raise
+
+    def _register_route(self, route: Route, options: dict[str, Any]) -> None:
+        name = options.pop("name", None)
+        if name is not None and not isinstance(name, str):
+            raise InvalidError(f"name {name!r} of a route is not str")
+        self._names.refuse_double(name)
+        route.blocking = _is_blocking(options.pop("blocking", False))
+        route.inline = options.get("body") == "stream"
+        if route.inline and route.is_async:
+            raise InvalidError(f'{route!r}: body="stream" is for handlers that are not async, which read() may hold up')
+        if route.blocking and (route.inline or route.is_async):
+            raise InvalidError(f'{route!r}: blocking=True is neither for async handlers nor for body="stream"')
+        method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
+        self._register(route, repr(route), _ffi.hasty_app_route, method, pattern, self._dispatch)
+        for key, value in options.items():
+            self._route_option(route, key, _written(value))
+        if route.is_async and self._shared.loop is None:
+            from .loop import Loop
+
+            self._shared.loop = Loop()
         self._routes += 1
+        self._names.add(name or name_of(route._function).rpartition(".")[2], route.pattern, name is not None)
+
+    def _route_option(self, route: Route, key: str, value: str) -> None:
+        octets = [_ffi.encode(text, key) for text in (route.method, route.pattern, key, value)]
+        self._tell(repr(route), _ffi.hasty_app_set_route_option, *octets)
+
+    def _choose_slots(self) -> None:
+        """Requests are left to whoever comes with a slot, unless a callback is to have them before their body is there."""
+        for step in self._steps:
+            if isinstance(step, Route) and not step.inline:
+                before_body = self._shared.gates > 0 and step.method not in ("GET", "HEAD")
+                if not before_body:
+                    self._route_option(step, "dispatch", "caller")
 
     def _around(self, prefix: Any, kind: type[Gate | Hook], call: Callable[..., int], name: str) -> Any:
         """`@app.use` and `@app.use("/prefix")`, and the same of `after`."""
@@ -537,45 +573,67 @@ class App:
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             octets = _ffi.encode(prefix, "prefix")
-            number = self._step(kind(function, self._errors, self._streams))
-            status = call(self._native.pointer, octets, self._dispatch, number, _ffi.NO_DROP)
-            if status != _ffi.OK:
-                self._steps.pop()
-            self._check(status, f"{name}({prefix!r})")
+            self._register(kind(function, self._shared), f"{name}({prefix!r})", call, octets, self._dispatch)
+            self._shared.gates += kind is Gate
             return function
 
         return register
 
-    def _route_option(self, method: str, pattern: str, key: str, value: str) -> None:
-        _ffi.check(
-            _ffi.hasty_app_set_route_option(
-                self._native.pointer,
-                method.encode(),
-                pattern.encode(),
-                _ffi.encode(key, "option"),
-                _ffi.encode(value, key),
-            )
-        )
+    def url(self, name: str, /, **values: object) -> str:
+        """The path of a route by its name, with values in the place of its parameters; others make a query.
+
+        A route is called as its option `name` says, else as its function.
+
+        >>> app = App()
+        >>> @app.get("/users/:id")
+        ... def user(req):
+        ...     return req.params["id"]
+        >>> app.get("/files/*path", name="file")(lambda req: "")  # doctest: +ELLIPSIS
+        <function <lambda> at ...>
+        >>> app.url("user", id="a/b"), app.url("file", path="docs/a b.txt", version=2)
+        ('/users/a%2Fb', '/files/docs/a%20b.txt?version=2')
+
+        Errors: NotFoundError, a LookupError, for a name that no route has; InvalidError where a value is missing, or
+        where several routes have functions of that name.
+        """
+        return self._names.url(name, values)
 
     # --- running ---
 
-    def listen(self, port: int = 8080, host: str = "127.0.0.1") -> None:
-        """Serves until Ctrl-C or `stop()`; prints the URL first. Port 0 takes a free one.
+    def listen(self, port: int = 8080, host: str = "127.0.0.1", *, workers: int = 1) -> None:
+        """Serves until Ctrl-C, SIGTERM or `stop()`; prints the URL first. Port 0 takes a free one.
 
-        Handlers run on threads of their own; this one waits, so that signals find Python's main thread.
+        Handlers run on threads of their own; this one waits, so that signals find Python's main thread. An end answers
+        what has come, and takes less than a second, whatever handlers still do.
+
+        `workers` beyond 1 is how many processes serve on that port, each with the app as it is now: for more than one
+        processor. One that dies is replaced.
+
+        Errors: IoError, an OSError, where the port is taken; StateError for an app that was started, and for workers
+        anywhere but on the main thread.
         """
-        server = self.start(port, host)
-        try:
-            print(f"{server.url}/", flush=True)
-            server.wait()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            server.close()
+        if not isinstance(workers, int) or workers < 1:
+            raise InvalidError(f"workers {workers!r} is not a number from 1")
+        self._refuse_again()
+        if workers > 1:
+            from . import workers as processes
 
-    def run(self, host: str = "127.0.0.1", port: int = 8080) -> None:
+            processes.serve(self, _checked_port(port), host, workers)
+            return
+        with signals.termination() as told:
+            try:
+                server = self.start(port, host)
+                print(f"{server.url}/", flush=True)
+                server._wait_for_end()
+            except (KeyboardInterrupt, told):
+                pass
+            finally:
+                if self._server is not None:
+                    self._server._leave()
+
+    def run(self, host: str = "127.0.0.1", port: int = 8080, *, workers: int = 1) -> None:
         """`listen()`, with the host first."""
-        self.listen(port, host)
+        self.listen(port, host, workers=workers)
 
     def start(self, port: int = 0, host: str = "127.0.0.1") -> Server:
         """Serves in the background, from any thread; the Server tells its `url` and ends with its `with` block.
@@ -592,17 +650,72 @@ class App:
         ...     urlopen(server.url).read()
         b'Hello, World!'
         """
+        crew = self._begin(port, host, self._threads)
+        crew.start()
+        return self._server  # type: ignore[return-value]
+
+    async def serve(
+        self, port: int = 8080, host: str = "127.0.0.1", *, started: Callable[[Server], object] | None = None
+    ) -> None:
+        """Serves inside the asyncio loop that runs, beside its other tasks, until `stop()` or until it is cancelled.
+
+        All handlers run on the loop, but for those with `blocking=True`. `started` is called with the Server once
+        there is one; `App.server` is it, too.
+
+        >>> import asyncio
+        >>> app = App()
+        >>> @app.get("/")
+        ... async def hello(req):
+        ...     await asyncio.sleep(0)
+        ...     return "Hello, World!"
+        >>> async def main():
+        ...     task = asyncio.create_task(app.serve(port=0, started=lambda server: print("it serves")))
+        ...     await asyncio.sleep(0.01)
+        ...     app.stop()
+        ...     await task
+        >>> asyncio.run(main())
+        it serves
+
+        Errors: as `listen`.
+        """
+        from .loop import Loop
+
+        self._refuse_again()
+        loop = self._shared.loop = self._shared.loop or Loop()
+        crew = self._begin(port, host, 0)
+        server = self._server
+        assert server is not None
+        try:
+            if started is not None:
+                started(server)
+            await loop.serve(self._native, self._steps, crew.slots)
+        finally:
+            self._native.stop()
+            crew.leave()
+            crew.end(0.0)
+
+    @property
+    def server(self) -> Server | None:
+        """The Server, once the app was started."""
+        return self._server
+
+    def _refuse_again(self) -> None:
+        self._native.refuse_fork()
         if self._server is not None:
             raise StateError("this app was started already: an app runs once, make a new App to serve again")
+
+    def _begin(self, port: int, host: str, threads: int) -> Crew:
+        """Opens the port; whoever is to serve comes then."""
+        self._refuse_again()
         pointer = self._native.pointer
-        if not isinstance(port, int):
-            raise InvalidError(f"port {port!r} is not a number from 0 to 65535")
-        _ffi.check(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), _port(port)))
+        _ffi.check(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), _checked_port(port)))
+        self._choose_slots()
         # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
         if not self._native.stopped:
             _ffi.check(_ffi.hasty_app_start(pointer))
-        self._server = Server(self._native, host, self._threads, self._streams)
-        return self._server
+        crew = Crew(self._native, threads, self._shared, self._steps)
+        self._server = Server(self._native, host, crew)
+        return crew
 
     def stop(self) -> None:
         """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers."""
@@ -633,11 +746,22 @@ def _written(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _port(port: int) -> int:
+def _checked_port(port: int) -> int:
+    if not isinstance(port, int):
+        raise InvalidError(f"port {port!r} is not a number from 0 to 65535")
     # ctypes would cut a number that is too large to 32 bits without a word.
     if not 0 <= port <= 65535:
         raise InvalidError(f"port {port} is not in 0..=65535")
     return port
+
+
+def _is_blocking(value: object) -> bool:
+    if value in (True, False):
+        return bool(value)
+    # As the library's own option is spelt.
+    if value in ("yes", "no", "auto"):
+        return value == "yes"
+    raise InvalidError(f"blocking {value!r} of a route is neither True nor False")
 
 
 def _dispatcher(steps: list[Step]) -> Callable[[Any, Any, int | None], int]:

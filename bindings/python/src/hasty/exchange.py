@@ -52,17 +52,23 @@ class Exchange:
     {'hello': 'Ada'}
     """
 
-    def __init__(self, res: _ffi.ResponsePointer) -> None:
-        # Set first: __del__ runs even if what follows raises. The function is kept for the interpreter's last moments.
-        self._pointer: _ffi.ExchangePointer | None = None
+    def __init__(self, pointer: _ffi.ExchangePointer) -> None:
+        self._pointer: _ffi.ExchangePointer | None = pointer
+        # Kept for the interpreter's last moments.
         self._free = _ffi.hasty_exchange_free
         self._lock = threading.RLock()
         self._begun = False
         self._response = Response()
+        self._request = DeferredRequest(_ffi.hasty_exchange_request(pointer), self._lock)
+        #: The request of a handler that goes on; it ends with the exchange.
+        self._lent: Request | None = None
+
+    @classmethod
+    def _of(cls, res: _ffi.ResponsePointer) -> Exchange:
+        """Takes the request of a callback, and its answer, out of it."""
         pointer = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(pointer)))
-        self._pointer = pointer
-        self._request = DeferredRequest(_ffi.hasty_exchange_request(pointer), self._lock)
+        return cls(pointer)
 
     def _live(self) -> _ffi.ExchangePointer:
         if self._pointer is None:
@@ -76,6 +82,7 @@ class Exchange:
     def _lend(self, request: Request) -> None:
         """The request of a handler that yields lives on."""
         request._move(_ffi.hasty_exchange_request(self._live()))
+        self._lent = request
 
     @property
     def request(self) -> Request:
@@ -141,9 +148,22 @@ class Exchange:
         if left <= 0:
             raise TimedOutError("the client did not read within the time given")
         room = threading.Event()
-        with self._lock:
-            _ffi.check(_ffi.hasty_exchange_on_ready(self._live(), _kept.CALL, _kept.put(room.set), _kept.DROP))
+        self._on_ready(room.set)
         room.wait(left)
+
+    def _on_ready(self, function: Callable[[], object]) -> None:
+        """Calls `function()` once there is room for what had none, on a thread that serves."""
+        with self._lock:
+            _ffi.check(_ffi.hasty_exchange_on_ready(self._live(), _kept.CALL, _kept.put(function), _kept.DROP))
+
+    async def awrite(self, data: Chunk) -> None:
+        """`write`, for coroutines: where a slow client leaves no room, it waits for that, and others go on.
+
+        Errors: ClosedError once the client has left; StateError where the exchange was finished.
+        """
+        from . import loop
+
+        await loop.write(self, data)
 
     def finish(self, answer: Result = _UNGIVEN) -> bool:
         """Answers, with whatever a handler may return, and ends the exchange; False where the client has left.
@@ -186,6 +206,8 @@ class Exchange:
         pointer = self._live()
         self._pointer = None
         self._request._end()
+        if self._lent is not None:
+            self._lent._end()
         return pointer
 
     def __enter__(self) -> Exchange:

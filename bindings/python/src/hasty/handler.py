@@ -6,15 +6,21 @@ import functools
 import inspect
 import logging
 from collections.abc import Iterator
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from . import _ffi, event
+from . import _ffi, _json, event
+from .desk import Apart, InCall, InSlot
 from .errors import ClosedError, HttpError, InvalidError, reason
 from .exchange import PIECE, Exchange
 from .made import Made
 from .request import Request
 from .response import Response, Result, as_response, type_name
-from .stream import Streams
+from .slot import KIND_JSON, KIND_TEXT, Slot, SlotRequest
+from .threads import Threads
+
+if TYPE_CHECKING:
+    from .desk import Desk
+    from .loop import Loop
 
 __all__ = ["After", "ErrorHandler", "Handler", "Middleware", "Result"]
 
@@ -35,6 +41,10 @@ H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=Middleware)
 A = TypeVar("A", bound=After)
 E = TypeVar("E", bound=ErrorHandler)
+
+
+#: Blocking handlers that run at once, at most; others wait for them.
+BLOCKING_THREADS = 64
 
 
 class Errors:
@@ -75,6 +85,12 @@ class Errors:
         failure.__cause__ = error
         return self._shaped(request, failure)
 
+    def last(self, request: Request) -> Response:
+        """The answer where nobody else has one."""
+        answer = refusal(request, HttpError(500))
+        self.change(request, answer)
+        return answer
+
     def _shaped(self, request: Request, error: HttpError) -> Response | None:
         shape = self.by_code.get(error.code)
         return None if shape is None else shape(request, error, error.code)
@@ -97,33 +113,50 @@ class Shape:
         return as_response(answer) if isinstance(answer, (Response, tuple)) else Response(answer, code)
 
 
+class Shared:
+    """What the functions of one app have in common."""
+
+    __slots__ = ("blocking", "errors", "gates", "loop", "streams")
+
+    def __init__(self) -> None:
+        self.errors = Errors()
+        #: The threads on which generators run, and those of blocking handlers.
+        self.streams = Threads("hasty-stream")
+        self.blocking = Threads("hasty-blocking", BLOCKING_THREADS)
+        #: Runs what is async, once the app serves.
+        self.loop: Loop | None = None
+        #: How many functions of `use()` there are.
+        self.gates = 0
+
+
 class Step:
-    """A function that the library calls for a request. Whatever happens inside stays on this side of C."""
+    """A function that runs for a request. Whatever happens inside stays on this side of C."""
 
-    __slots__ = ("_errors", "_function", "_streams")
+    __slots__ = ("_errors", "_function", "_shared")
 
-    def __init__(self, function: Callable[..., Any], errors: Errors, streams: Streams) -> None:
+    def __init__(self, function: Callable[..., Any], shared: Shared) -> None:
         self._function = function
-        self._errors = errors
-        self._streams = streams
+        self._shared = shared
+        self._errors = shared.errors
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
+        """The library calls for it; gives a status of the library's."""
         raise NotImplementedError
 
-    def _send(self, request: Request, response: Response, res: _ffi.ResponsePointer) -> int:
-        """Hands an answer to the library: at once, or to a thread that streams it."""
+    def _give(self, request: Request, response: Response, desk: Desk) -> None:
+        """Hands an answer over: at once, or to a thread that streams it."""
         if response._stream is None:
-            try:
-                response._send(res)
-            except BaseException:
-                # Half of it may be there.
-                _ffi.check(_ffi.hasty_response_reset(res))
-                raise
-            return _ffi.OK
-        exchange = Exchange(res)
+            desk.send(response)
+            return
+        loop = self._shared.loop
+        if inspect.isasyncgen(response._stream) and loop is None:
+            raise TypeError(f"{name_of(self._function)} gave an async generator: make it async itself")
+        exchange = desk.exchange()
         exchange._lend(request)
-        self._streams.start(functools.partial(self._stream, request, response, exchange))
-        return _ffi.OK
+        if loop is not None and inspect.isasyncgen(response._stream):
+            loop.stream(self, request, response, exchange)
+        else:
+            self._shared.streams.start(functools.partial(self._stream, request, response, exchange))
 
     def _stream(self, request: Request, response: Response, exchange: Exchange) -> None:
         """Runs a generator to its end, or to that of its client, on a thread of its own."""
@@ -132,7 +165,7 @@ class Step:
             try:
                 pump(response, exchange._put)
             except BaseException as error:
-                self._break(request, exchange, error)
+                self._give_up(request, exchange, error)
             else:
                 exchange.finish()
         except ClosedError:
@@ -141,42 +174,48 @@ class Step:
             complain(request, name_of(self._function), error)
         finally:
             exchange.free()
-            request._end()
 
-    def _break(self, request: Request, exchange: Exchange, error: BaseException) -> None:
+    def _give_up(self, request: Request, exchange: Exchange, error: BaseException) -> None:
         """A generator failed: before its first piece an error can still be told, after that the answer is cut off."""
         if exchange._begun:
             complain(request, name_of(self._function), error)
             return
         answer = self._errors.answer(request, error, name_of(self._function))
-        exchange.finish(answer or refusal(request, HttpError(500)))
+        exchange.finish(answer or self._errors.last(request))
 
-    def _fail(
-        self, request: Request, response: Response | None, res: _ffi.ResponsePointer, error: BaseException
-    ) -> int:
-        """Answers for an exception. ERR_CLOSED makes the library answer 500, or cut off what was begun; it logs every
-        status but that one, and the traceback says more than it could."""
+    def _fail(self, request: Request, response: Response | None, desk: Desk, error: BaseException) -> None:
+        """Answers for an exception."""
         try:
             if request._deferred:
                 complain(request, name_of(self._function), error)
-                return _ffi.OK
+                return
             if response is not None and response._begun:
-                if isinstance(error, ClosedError):
-                    # The client left, or asked for the head only: the library knows which.
-                    return _ffi.OK
-                if error is not request._failure:
-                    complain(request, name_of(self._function), error)
-                return _ffi.ERR_CLOSED
+                self._cut(request, desk, error)
+                return
             answer = self._errors.answer(request, error, name_of(self._function))
-            return _ffi.ERR_CLOSED if answer is None else self._send(request, answer, res)
+            if answer is None and not desk.fail():
+                answer = self._errors.last(request)
+            if answer is not None:
+                self._give(request, answer, desk)
         except BaseException as second:
             complain(request, name_of(self._function), second)
-            return _ffi.ERR_CLOSED
+            if not desk.fail():
+                desk.send(self._errors.last(request))
+
+    def _cut(self, request: Request, desk: Desk, error: BaseException) -> None:
+        """A handler failed after its first piece."""
+        if isinstance(error, ClosedError):
+            # The client left, or asked for the head only: the library knows which.
+            desk.end()
+            return
+        if error is not request._failure:
+            complain(request, name_of(self._function), error)
+        desk.fail()
 
     def _other(self, answer: object) -> Response:
         if isinstance(answer, Response):
             return answer
-        if inspect.isgenerator(answer):
+        if inspect.isgenerator(answer) or inspect.isasyncgen(answer):
             return as_response(answer)
         raise TypeError(
             f"{name_of(self._function)} takes (req, res) and returned {type_name(answer)}: "
@@ -187,51 +226,175 @@ class Step:
 class Route(Step):
     """A method, a pattern, and the function that answers there."""
 
-    __slots__ = ("_fills", "inline", "method", "pattern")
+    __slots__ = ("_fills", "_gates", "blocking", "inline", "is_async", "method", "names", "pattern")
 
-    def __init__(
-        self, method: str, pattern: str, function: Callable[..., Any], errors: Errors, streams: Streams
-    ) -> None:
-        super().__init__(function, errors, streams)
+    def __init__(self, method: str, pattern: str, function: Callable[..., Any], shared: Shared) -> None:
+        super().__init__(function, shared)
         self.method = method
         self.pattern = pattern
+        self.names = names_of(pattern)
         #: Is the body read by the handler? Then generators run where the request is served: only there can they read.
         self.inline = False
+        #: Does it run on a thread of its own, where it may wait?
+        self.blocking = False
         self._fills = takes_response(function)
+        self.is_async = is_async(function)
 
     def __repr__(self) -> str:
         return f"{self.method} {self.pattern} -> {name_of(self._function)}"
 
+    # --- in a slot ---
+
+    def answer(self, slot: Slot) -> None:
+        """Runs the function for the request in a slot, and leaves its answer there, or takes the request out."""
+        request = SlotRequest(slot, self.names)
+        if self.blocking or self._fills or self.is_async:
+            self._answer_elsewhere(request, slot)
+            return
+        try:
+            answer = self._function(request)
+            kind = type(answer)
+            if kind is str:
+                data = answer.encode()
+            elif kind is dict or kind is list:
+                data = _json.encode(answer)
+                slot.kind = KIND_JSON
+            else:
+                self._answer_with(request, slot, answer)
+                return
+            if request._slot is None:
+                raise TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
+            slot.reply = data
+            slot.reply_len = len(data)
+        except BaseException as error:  # SystemExit too: it would end a worker, not the program
+            slot.kind = KIND_TEXT
+            self._fail(request, None, InSlot(slot, request, bool(self._shared.gates)), error)
+        finally:
+            request._slot = None
+
+    def _answer_with(self, request: SlotRequest, slot: Slot, answer: object) -> None:
+        desk = InSlot(slot, request, bool(self._shared.gates))
+        try:
+            response = self._outcome(request, None, answer)
+            if response is not None:
+                self._give(request, response, desk)
+        except BaseException as error:
+            # What the desk has begun is known to it alone.
+            self._fail(request, None, desk, error)
+
+    def _answer_elsewhere(self, request: SlotRequest, slot: Slot) -> None:
+        """Runs the function where its kind of functions run."""
+        if self.is_async:
+            assert self._shared.loop is not None
+            self._shared.loop.take(self, request, slot)
+        elif self.blocking:
+            self._serve_later(request, slot.exchange())
+        else:
+            self._serve(request, InSlot(slot, request, bool(self._shared.gates)))
+
+    def _serve_apart(self, request: Request, exchange: Exchange) -> None:
+        """Runs the function on a thread that may wait."""
+        try:
+            self._serve(request, Apart(exchange))
+        except ClosedError:
+            pass
+        except BaseException as error:
+            complain(request, name_of(self._function), error)
+
+    # --- in a callback ---
+
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         request = Request(req, res)
-        request._unread = self.inline
+        desk = InCall(res)
+        if self.blocking or self.is_async:
+            self._serve_later(request, desk.exchange())
+        else:
+            request._unread = self.inline
+            self._serve(request, desk)
+        return desk.status
+
+    def _serve_later(self, request: Request, exchange: Exchange) -> None:
+        exchange._lend(request)
+        request._exchange = exchange
+        if self.blocking:
+            self._shared.blocking.start(functools.partial(self._serve_apart, request, exchange))
+        else:
+            assert self._shared.loop is not None
+            self._shared.loop.start(self, request, exchange)
+
+    # --- both ---
+
+    def _serve(self, request: Request, desk: Desk) -> None:
         response = None
         try:
             if self._fills:
                 response = Response()
-                response._native = res
-                answer = self._function(request, response)
-                if answer is not None and answer is not response:
-                    response = self._instead(response, answer)
+                response._desk = desk
+            outcome = self._outcome(request, response, self._call(request, response))
+            if outcome is None:
+                if response is not None and response._begun:
+                    desk.end()
+            elif outcome._stream is not None and self.inline:
+                self._here(outcome, desk)
             else:
-                response = as_response(self._function(request))
-            if response._begun or request._over is not None:
-                return self._given(request, response)
-            if response._stream is not None and self.inline:
-                return self._here(response, res)
-            return self._send(request, response, res)
+                self._give(request, outcome, desk)
         except BaseException as error:  # SystemExit too: it would end a worker, not the program
-            return self._fail(request, response, res, error)
+            self._fail(request, response, desk, error)
         finally:
             if response is not None:
-                response._native = None
-            if request._res is not None:
-                request._end()
+                response._desk = None
+            request._leave()
+
+    async def run(self, request: Request, desk: Desk) -> Response | None:
+        """Runs a coroutine; gives what is to be sent, None where that is done."""
+        import asyncio
+
+        response = None
+        if self._fills:
+            response = Response()
+            response._desk = desk
+        try:
+            answer = self._call(request, response)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            outcome = self._outcome(request, response, answer)
+            if outcome is None and response is not None and response._begun:
+                desk.end()
+            return outcome
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # SystemExit too, which would end the loop.
+            if response is not None and response._begun:
+                self._cut(request, desk, error)
+            else:
+                self._fail(request, response, desk, error)
+            return None
+        finally:
+            if response is not None:
+                response._desk = None
+
+    def _call(self, request: Request, response: Response | None) -> Any:
+        return self._function(request) if response is None else self._function(request, response)
+
+    def _outcome(self, request: Request, response: Response | None, answer: object) -> Response | None:
+        """What is to be sent, now that the function has returned; None: nothing any more."""
+        if response is None:
+            response = as_response(answer)
+        elif answer is not None and answer is not response:
+            response = self._instead(response, answer)
+        if not response._begun and request._over is None:
+            return response
+        # The answer was written, or is to come.
+        response._refuse_spent()
+        if request._over is not None and not response._begun and response._answers() and response._status != 204:
+            raise TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
+        return None
 
     def _instead(self, response: Response, answer: object) -> Response:
         """A handler with res returned another answer."""
         other = self._other(answer)
-        if inspect.isgenerator(answer):
+        if inspect.isgenerator(answer) or inspect.isasyncgen(answer):
             # It has res as its second argument: what is set there before the first piece is the head.
             response._stream = other._stream
             return response
@@ -239,25 +402,20 @@ class Route(Step):
             raise TypeError(f"{name_of(self._function)} wrote an answer and returned another one")
         return other
 
-    def _given(self, request: Request, response: Response) -> int:
-        """The answer was written, or is to come."""
-        response._refuse_spent()
-        if request._over is not None and not response._begun and response._answers() and response._status != 204:
-            raise TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
-        return _ffi.OK
-
-    def _here(self, response: Response, res: _ffi.ResponsePointer) -> int:
-        response._native = res
+    def _here(self, response: Response, desk: Desk) -> None:
+        """Runs a generator where the body is read."""
+        response._desk = desk
 
         def write(piece: event.Piece, chunk: event.Chunk) -> int:
-            if not response._begun:
-                response._begin(res, chunk)
-            return event.write(res, piece)
+            desk.write(response, piece, chunk)
+            return _ffi.OK
 
-        pump(response, write)
-        if not response._begun:
-            response._send(res)
-        return _ffi.OK
+        try:
+            pump(response, write)
+            if not response._begun:
+                desk.send(response)
+        finally:
+            response._desk = None
 
 
 class Gate(Step):
@@ -265,18 +423,19 @@ class Gate(Step):
 
     __slots__ = ("_fills",)
 
-    def __init__(self, function: Callable[..., Any], errors: Errors, streams: Streams) -> None:
-        super().__init__(function, errors, streams)
+    def __init__(self, function: Callable[..., Any], shared: Shared) -> None:
+        super().__init__(function, shared)
         self._fills = takes_two(function, "middleware", "req", "req, res")
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         request = Request(req, res)
         request._unread = True
         response = None
+        desk = InCall(res)
         try:
             if self._fills:
                 response = Response()
-                response._native = res
+                response._desk = desk
                 answer = self._function(request, response)
                 if answer is None and not response._answers():
                     # Fields that it has set stay, for whoever answers.
@@ -292,14 +451,14 @@ class Gate(Step):
             if response._begun or request._deferred:
                 response._refuse_spent()
                 return _ffi.OK
-            return self._send(request, response, res)
+            self._give(request, response, desk)
         except BaseException as error:
-            return self._fail(request, response, res, error)
+            self._fail(request, response, desk, error)
         finally:
             if response is not None:
-                response._native = None
-            if request._res is not None:
-                request._end()
+                response._desk = None
+            request._leave()
+        return desk.status
 
 
 class Hook(Step):
@@ -307,8 +466,8 @@ class Hook(Step):
 
     __slots__ = ()
 
-    def __init__(self, function: Callable[..., Any], errors: Errors, streams: Streams) -> None:
-        super().__init__(function, errors, streams)
+    def __init__(self, function: Callable[..., Any], shared: Shared) -> None:
+        super().__init__(function, shared)
         takes_two(function, "an after function", "", "req, res")
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
@@ -331,8 +490,8 @@ class Refusals(Step):
 
     __slots__ = ()
 
-    def __init__(self, errors: Errors, streams: Streams) -> None:
-        super().__init__(errors.answer, errors, streams)
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared.errors.answer, shared)
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         why = _ffi.last_error()
@@ -383,7 +542,7 @@ def changed(function: Callable[..., Any], request: Request, response: Response) 
 def complain(request: Request, name: str, error: BaseException) -> None:
     """Logs an exception with its traceback."""
     try:
-        what = "" if request._pointer is None else f"{request.method} {request.target}: "
+        what = "" if request._is_over() else f"{request.method} {request.target}: "
         log.error("%s%s failed", what, name, exc_info=error)
     except Exception:  # a broken log handler is no reason to lose the answer
         pass
@@ -434,13 +593,9 @@ def takes_two(function: Callable[..., Any], what: str, one: str, two: str) -> bo
     name = name_of(function)
     plain = getattr(function, "__name__", "")
     shapes = _SHAPES[one].format(plain if plain.isidentifier() else "h")
-    runs: Any = function
-    while isinstance(runs, functools.partial):
-        runs = runs.func
-    if not inspect.isroutine(runs):
-        runs = type(runs).__call__
-    if inspect.iscoroutinefunction(runs) or inspect.isasyncgenfunction(runs):
-        raise InvalidError(f"{name} is async, and this version runs plain functions and generators only: {shapes}")
+    runs = _runs(function)
+    if is_async(function) and what != "a handler":
+        raise InvalidError(f"{name} is async, and {what} is not: only handlers may be. {shapes}")
     if inspect.isgeneratorfunction(runs) and what != "a handler":
         raise InvalidError(f"{name} yields, and {what} returns: {shapes}")
     try:
@@ -461,6 +616,34 @@ def takes_two(function: Callable[..., Any], what: str, one: str, two: str) -> bo
         counted = f"{required} argument{'s' if required != 1 else ''}"
         raise InvalidError(f"{name} takes {counted}: {shapes}")
     return required == 2 or not one
+
+
+def _runs(function: Any) -> Any:
+    """The code behind partials and objects that can be called."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Is it `async def`, with or without `yield`?
+
+    >>> async def later(req): ...
+    >>> is_async(later), is_async(lambda req: "now")
+    (True, False)
+    """
+    runs = _runs(function)
+    return inspect.iscoroutinefunction(runs) or inspect.isasyncgenfunction(runs)
+
+
+def names_of(pattern: str) -> tuple[str, ...]:
+    """The names of a pattern, in order.
+
+    >>> names_of("/users/:id/files/*path"), names_of("/any/*")
+    (('id', 'path'), ('*',))
+    """
+    parts = [part for part in pattern.split("/") if part[:1] in (":", "*")]
+    return tuple(part if part == "*" else part[1:] for part in parts)
 
 
 def name_of(function: Callable[..., Any]) -> str:

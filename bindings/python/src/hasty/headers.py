@@ -9,6 +9,9 @@ from .errors import InvalidError, StateError
 
 __all__ = ["Headers", "Multi", "MutableHeaders", "Values"]
 
+#: So many fields are looked through one by one.
+_FEW = 4
+
 Pairs = Iterable[tuple[str, str]]
 V = TypeVar("V")
 
@@ -69,6 +72,24 @@ class Values(Multi[str]):
     __slots__ = ()
 
 
+class Params(Values):
+    """What the names of a pattern stand for; each is there once.
+
+    >>> params = Params(("id", "name"), ["7", "Ada"])
+    >>> params["id"], params.pairs()
+    ('7', [('id', '7'), ('name', 'Ada')])
+    """
+
+    __slots__ = ("_map",)
+
+    def __init__(self, names: Iterable[str], values: Iterable[str]) -> None:
+        super().__init__(zip(names, values))
+        self._map = dict(self._pairs)
+
+    def __getitem__(self, name: str) -> str:
+        return self._map[name]
+
+
 class Headers(Values):
     """Header fields: names compare without case.
 
@@ -77,7 +98,24 @@ class Headers(Values):
     ('text/plain', True)
     """
 
-    __slots__ = ()
+    __slots__ = ("_map",)
+    _map: dict[str, str]
+
+    @classmethod
+    def of(cls, names: list[str], values: list[str]) -> Headers:
+        """Fields whose names are in lower case."""
+        headers = cls(zip(names, values))
+        if len(names) > _FEW:
+            # The first of each name; a loop over few is quicker than to make this.
+            headers._map = dict(zip(reversed(names), reversed(values)))
+        return headers
+
+    def __getitem__(self, name: str) -> str:
+        key = name.lower()
+        try:
+            return self._map[key]
+        except AttributeError:
+            return super().__getitem__(key)
 
     @staticmethod
     def _key(name: str) -> str:
@@ -96,6 +134,9 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
     """
 
     __slots__ = ("_sent",)
+
+    # What changes is looked through.
+    __getitem__ = Values.__getitem__
 
     def __init__(self, fields: Mapping[str, str] | Pairs = ()) -> None:
         super().__init__()

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Request"]
 
-_UNREAD: Any = object()
+#: What `_json` is before it was asked for.
+UNREAD: Any = object()
 
 
 class Request:
@@ -50,6 +51,7 @@ class Request:
         "__weakref__",
         "_body",
         "_cookies",
+        "_exchange",
         "_failure",
         "_files",
         "_form",
@@ -65,10 +67,12 @@ class Request:
         "_unread",
     )
 
+
     def __init__(self, pointer: _ffi.RequestPointer, res: _ffi.ResponsePointer | None = None) -> None:
         self._pointer: _ffi.RequestPointer | None = pointer
-        # The answer that defer() takes along.
+        # The answer that defer() takes along; or the exchange that has it, where the handler runs apart.
         self._res = res
+        self._exchange: Exchange | None = None
         # What was wrong with a body that was read: the client's fault, which the library answers.
         self._failure: BaseException | None = None
         # Is the body still to be read? So in middleware, and where a handler reads it itself.
@@ -84,11 +88,16 @@ class Request:
         self._form: Values | None = None
         self._files: Files | None = None
         self._headers: Headers | None = None
-        self._json: Any = _UNREAD
+        self._json: Any = UNREAD
 
     def _end(self) -> None:
         """The handler has returned: the library may reuse what the pointer points to."""
         self._pointer = self._res = None
+
+    def _leave(self) -> None:
+        """The handler has returned; a request that was moved lives on."""
+        if self._res is not None:
+            self._end()
 
     def _move(self, pointer: _ffi.RequestPointer) -> None:
         """The request lives on in an exchange, for a handler that yields."""
@@ -104,6 +113,10 @@ class Request:
                 "read what you need inside the handler, and keep that"
             )
         return pointer
+
+    def _is_over(self) -> bool:
+        """Can nothing of it be read any more?"""
+        return self._pointer is None
 
     @property
     def _deferred(self) -> bool:
@@ -159,7 +172,7 @@ class Request:
         """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
         pointer = self._live()
         if self._params is None:
-            self._params = Values(_pairs(pointer, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, _lossy))
+            self._params = Values(_pairs(pointer, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, lossy))
         return self._params
 
     @property
@@ -167,17 +180,16 @@ class Request:
         """The query's names and values, decoded; first values by name, all with `getall`."""
         pointer = self._live()
         if self._query is None:
-            self._query = Values(_pairs(pointer, _ffi.hasty_request_query_count, _ffi.hasty_request_query_at, _lossy))
+            self._query = Values(_pairs(pointer, _ffi.hasty_request_query_count, _ffi.hasty_request_query_at, lossy))
         return self._query
 
     @property
     def headers(self) -> Headers:
-        """The header fields; names compare without case."""
+        """The header fields. Their names are in lower case, and compare without case."""
         pointer = self._live()
         if self._headers is None:
-            self._headers = Headers(
-                _pairs(pointer, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, _field)
-            )
+            pairs = _pairs(pointer, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, _field)
+            self._headers = Headers((name.lower(), value) for name, value in pairs)
         return self._headers
 
     @property
@@ -199,7 +211,7 @@ class Request:
         pointer = self._live()
         if self._form is None:
             _check_form(pointer)
-            self._form = Values(_pairs(pointer, _ffi.hasty_request_form_count, _ffi.hasty_request_form_at, _lossy))
+            self._form = Values(_pairs(pointer, _ffi.hasty_request_form_count, _ffi.hasty_request_form_at, lossy))
         return self._form
 
     @property
@@ -298,7 +310,7 @@ class Request:
         (['a', 'b'], 400)
         """
         pointer = self._live()
-        if self._json is _UNREAD:
+        if self._json is UNREAD:
             try:
                 self._json = _json.decode(self.body.decode())
             except ValueError as error:
@@ -364,10 +376,16 @@ class Request:
         from .exchange import Exchange
 
         self._live()
+        if self._exchange is not None:
+            return self._hand_over(self._exchange)
         if self._res is None:
             raise StateError("defer() is for handlers and middleware, and this request has no answer to give any more")
-        exchange = Exchange(self._res)
+        exchange = Exchange._of(self._res)
         exchange.request._unread = self._unread
+        return self._hand_over(exchange)
+
+    def _hand_over(self, exchange: Exchange) -> Exchange:
+        self._exchange = None
         self._end()
         self._over = "this request was deferred: use exchange.request, until the exchange is finished"
         return exchange
@@ -375,7 +393,7 @@ class Request:
     def __repr__(self) -> str:
         if self._deferred:
             return "<Request, deferred>"
-        return "<Request, answered>" if self._pointer is None else f"<Request {self.method} {self.target}>"
+        return "<Request, answered>" if self._is_over() else f"<Request {self.method} {self.target}>"
 
 
 _LOCALS = b"hasty.python.locals"
@@ -393,7 +411,7 @@ def _check_form(pointer: _ffi.RequestPointer) -> None:
 # --- bytes to text: nothing a client sends may raise here ---
 
 
-def _lossy(octets: bytes) -> str:
+def lossy(octets: bytes) -> str:
     """Percent-decoded text: what is not UTF-8 becomes U+FFFD."""
     return octets.decode(errors="replace")
 
@@ -407,7 +425,7 @@ def _field(octets: bytes) -> str:
 
 
 def _text(view: _ffi.hasty_str) -> str:
-    return _lossy(_ffi.octets(view) or b"")
+    return lossy(_ffi.octets(view) or b"")
 
 
 def _ascii(view: _ffi.hasty_str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi, _json, event
@@ -15,6 +15,8 @@ from .headers import MutableHeaders, is_token
 
 if TYPE_CHECKING:
     from typing import Generic
+
+    from .desk import Desk
 
     from typing_extensions import Concatenate, ParamSpec
 
@@ -53,7 +55,7 @@ _Bytes = Union[bytes, bytearray, memoryview]
 _FrozenBytes = bytes
 _Path = Union[str, "os.PathLike[str]"]
 #: What a stream yields; wider than Chunk would be of no use, and `Iterator` is covariant.
-_Chunks = Iterator[Chunk]
+_Chunks = Union[Iterator[Chunk], AsyncIterator[Chunk]]
 #: What `send` and a handler's return value may be, besides a Response.
 Body = Union[str, _Bytes, Mapping[str, Any], dict[Any, Any], list[Any], _Chunks, None]
 _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
@@ -89,10 +91,10 @@ class Response:
         "_begun",
         "_body",
         "_cookies",
+        "_desk",
         "_file",
         "_headers",
         "_location",
-        "_native",
         "_status",
         "_stream",
         "_type",
@@ -110,8 +112,8 @@ class Response:
         self._location: tuple[int, str] | None = None
         self._file: _File | None = None
         self._stream: _Chunks | None = None
-        # The library's own, while a handler fills this one in; write() needs it.
-        self._native: _ffi.ResponsePointer | None = None
+        # Where it goes, while a handler fills it in; write() needs it.
+        self._desk: Desk | None = None
         # Was the head sent?
         self._begun = False
         if body is not None:
@@ -332,7 +334,13 @@ class Response:
         return self._with(status, headers)
 
     @_step
-    def stream(self, chunks: Iterable[Chunk], *, status: int | None = None, headers: _Fields | None = None) -> Response:
+    def stream(
+        self,
+        chunks: Iterable[Chunk] | AsyncIterator[Chunk],
+        *,
+        status: int | None = None,
+        headers: _Fields | None = None,
+    ) -> Response:
         r"""Sends what an iterable yields, piece by piece: str, bytes or Event. Handlers may also yield by themselves.
 
         It runs on a thread of its own, as fast as the client reads. When the client leaves, it is closed.
@@ -347,7 +355,7 @@ class Response:
         '0,0\n1,1\n2,4\n'
         """
         self._clear()
-        self._stream = iter(chunks)
+        self._stream = chunks if isinstance(chunks, AsyncIterator) else iter(chunks)
         return self._with(status, headers)
 
     def write(self, data: Chunk) -> Response:
@@ -367,19 +375,17 @@ class Response:
 
         Errors: ClosedError once the client has left; TimedOutError where it takes nothing for `write_timeout_ms`.
         """
-        native = self._native
-        if native is None:
+        desk = self._desk
+        if desk is None:
             raise StateError("write() is for the res of a handler that runs; return a generator, or yield, to stream")
         for piece in event.pieces(data, _WHOLE):
-            if not self._begun:
-                self._begin(native, data)
-            _ffi.check(event.write(native, piece))
+            desk.write(self, piece, data)
         return self
 
     # --- inside ---
 
     def _refuse_spent(self) -> None:
-        if self._begun and self._native is None:
+        if self._begun and self._desk is None:
             raise StateError("this Response has streamed already: make a new one for each request")
 
     def _refuse_late(self, what: str) -> None:
@@ -454,9 +460,12 @@ class Response:
             self._give(_octets(body), OCTETS)
         elif body is None:
             self._clear()
-        elif isinstance(body, Iterator):
+        elif isinstance(body, (Iterator, AsyncIterator)):
             self._clear()
             self._stream = body
+        elif isinstance(body, Coroutine):
+            body.close()
+            raise TypeError("a coroutine was returned: write the handler as `async def`, so that it is awaited")
         else:
             raise TypeError(
                 f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; "

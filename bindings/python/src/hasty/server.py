@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 import time
 from ctypes import byref
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi
+from ._interpreter import raise_in as _raise_in
 from .errors import HastyError, StateError
 from .exchange import serving
-from .stream import Streams
+from .slot import Slot
+from .threads import IDLE_S
+from .watch import watch
+
+if TYPE_CHECKING:
+    from .handler import Shared, Step
 
 __all__ = ["Server"]
 
@@ -21,6 +28,21 @@ log = logging.getLogger("hasty")
 
 #: How long an end waits for handlers that still run. Ctrl-C again does not wait.
 GRACE_S = 5.0
+#: The same where the program is to end, in two parts: until requests that have come are answered, and until handlers
+#: that were not done by then have returned. Together less than a second.
+DRAIN_MS = 600
+HURRY_S = 0.2
+
+#: Ctrl-C ends a wait at once; a stop that another thread asks for, within this time.
+_LOOK_S = 0.1
+
+_OK = _ffi.OK
+_TIMEOUT = _ffi.ERR_TIMEOUT
+_CLOSED = _ffi.ERR_CLOSED
+
+_FORKED = "this process is a fork of the one that made the app, and nothing of it runs here: make a new App"
+#: How many forks this process is away from the one that first imported this module.
+_forks = 0
 
 
 class Native:
@@ -30,7 +52,7 @@ class Native:
     runs `__del__` while the callbacks are still whole.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_free", "_lock", "_pointer", "stopped")
+    __slots__ = ("__weakref__", "_callbacks", "_forks", "_free", "_lock", "_pointer", "stopped")
 
     def __init__(self) -> None:
         # Set first: __del__ runs even if what follows raises. The function is kept for the interpreter's last moments.
@@ -39,6 +61,7 @@ class Native:
         # Reentrant: stop() may be called by a signal handler in the middle of another stop().
         self._lock = threading.RLock()
         self._callbacks: list[Any] = []
+        self._forks = _forks
         #: Was the end asked for, perhaps before the beginning?
         self.stopped = False
         pointer = _ffi.AppPointer()
@@ -50,12 +73,34 @@ class Native:
         self._callbacks.append(callback)
         return callback
 
+    def adopt(self, before: Native) -> None:
+        """Keeps the callbacks of another one, whose place this takes."""
+        self._callbacks.extend(before._callbacks)
+
     @property
     def pointer(self) -> _ffi.AppPointer:
-        """The app; StateError once it was freed."""
+        """The app; StateError once it was freed, and in a fork of its process."""
+        self.refuse_fork()
         if self._pointer is None:
             raise StateError("this app has ended: an app runs once, make a new App to serve again")
         return self._pointer
+
+    @property
+    def is_forked(self) -> bool:
+        """Is this another process than the one that made it?"""
+        return self._forks != _forks
+
+    def refuse_fork(self) -> None:
+        if self.is_forked:
+            raise StateError(_FORKED)
+
+    def drain(self, timeout_ms: int) -> None:
+        """Answers what has come, and stops; at the latest after so long."""
+        self.stopped = True
+        pointer = self._pointer
+        if pointer is not None and not self.is_forked:
+            # What had to be cut off is no error here.
+            _ffi.hasty_app_drain(pointer, timeout_ms)
 
     def stop(self) -> None:
         with self._lock:
@@ -75,70 +120,216 @@ class Native:
         self.free()
 
 
-class _Crew:
+class Relieved(BaseException):
+    """Raised by a step in a slot, when it is done, if another thread has taken over for it meanwhile."""
+
+
+class Crew:
     """The worker threads of one app, and the news that the last of them has left."""
 
-    __slots__ = ("_left", "_lock", "failure", "given_up", "gone", "native", "streaming", "streams", "threads")
-
-    def __init__(self, native: Native, count: int, streams: Streams) -> None:
+    def __init__(self, native: Native, count: int, shared: Shared, steps: list[Step]) -> None:
         self.native = native
-        self.streams = streams
-        #: The names of threads whose generators did not end in time.
-        self.streaming: list[str] = []
-        self._left = count
-        self._lock = threading.Lock()
+        self._shared = shared
+        self._steps = steps
+        #: Threads of tasks that did not end in time.
+        self.busy: list[threading.Thread] = []
         self.failure: HastyError | None = None
         #: Somebody waited in vain for a handler to end; nobody will wait again.
         self.given_up = False
         # Waiting for an Event can be interrupted by Ctrl-C, in every version of Python; joining a thread cannot.
         self.gone = threading.Event()
+        self._lock = threading.Lock()
+        #: Threads that were relieved, and wait for whom they may relieve; guarded by the lock.
+        self._standing_by: list[threading.Event] = []
+        tasks: list[Callable[[], None]] = [self._serve] * count
+        self._loops_for = 0
+        if shared.loop is not None and count == 1:
+            tasks = [self._serve_loop]
+        elif shared.loop is not None and count > 1:
+            # It begins first: the others hand it what they take.
+            tasks.insert(0, self._run_loop)
+            self._loops_for = count
+        #: Where requests are while their handlers run, for whoever watches over them.
+        self.slots: list[Slot] = []
+        self._left = len(tasks)
         # Daemons, or a program that forgets to stop would never end: `_at_exit` stops them in time.
         self.threads = [
-            threading.Thread(target=self._work, name=f"hasty-{number + 1}", daemon=True) for number in range(count)
+            threading.Thread(target=self._work, args=[task], name=f"hasty-{number}", daemon=True)
+            for number, task in enumerate(tasks, 1)
         ]
 
     def start(self) -> None:
         _at_work.add(self)
+        has_loop = self._loops_for > 0
         for thread in self.threads:
             thread.start()
+            if has_loop and thread is self.threads[0]:
+                assert self._shared.loop is not None
+                self._shared.loop.begun.wait()
+        if len(self.threads) == 1:
+            watch(self.gone, self.slots, self._steps, self._shared)
 
-    def _work(self) -> None:
-        serving.add(threading.get_ident())
+    def _work(self, task: Callable[[], None]) -> None:
         try:
-            # Serves until the app is stopped, without the GIL, which each callback takes for itself.
-            _ffi.check(_ffi.hasty_app_run(self.native.pointer))
-        except HastyError as error:
-            log.error("a worker ended early: %s", error)
-            self.failure = error
+            task()
+        except BaseException as error:
+            log.error("a worker ended early: %s", error, exc_info=not isinstance(error, HastyError))
+            self.failure = error if isinstance(error, HastyError) else HastyError(f"a worker ended early: {error!r}")
             self.native.stop()
         finally:
-            serving.discard(threading.get_ident())
             with self._lock:
                 self._left -= 1
                 last = self._left == 0
             if last:
-                _at_work.discard(self)
-                self.gone.set()
+                self.leave()
+
+    def leave(self) -> None:
+        """Nobody serves any more."""
+        _at_work.discard(self)
+        self.gone.set()
+
+    def _serve(self) -> None:
+        """Takes requests and runs their handlers until the app is stopped."""
+        serving.add(threading.get_ident())
+        try:
+            slot = Slot(self.native)
+            with self._lock:
+                self.slots.append(slot)
+            try:
+                while self._take(slot):
+                    pass
+            finally:
+                with self._lock:
+                    self.slots.remove(slot)
+                slot.end()
+        finally:
+            serving.discard(threading.get_ident())
+            self._close_loop()
+
+    def _take(self, slot: Slot) -> bool:
+        """Answers requests until the app is stopped, or until another thread has taken over: then True, to stand by."""
+        take, wait, ref, steps = _ffi.hasty_slot_take, _ffi.hasty_slot_wait, slot.ref, self._steps
+        try:
+            while True:
+                # Gives the answer in the slot, and never waits: the GIL is kept.
+                status = take(ref)
+                if status == _OK:
+                    steps[slot.user_data].answer(slot)
+                elif status == _TIMEOUT:
+                    # The library serves meanwhile, without the GIL, which each callback takes for itself.
+                    wait(ref, -1)
+                elif status == _CLOSED:
+                    return False
+                else:
+                    _ffi.check(status)
+        except Relieved:
+            serving.discard(threading.get_ident())
+            goes_on = self._stand_by()
+            serving.add(threading.get_ident())
+            return goes_on
+
+    def relieve(self) -> bool:
+        """Has another thread take requests, since this one is busy for long; then it is to raise Relieved. False: all ends."""
+        with self._lock:
+            if self._left == 0 or self.native.stopped:
+                return False
+            if self._standing_by:
+                self._standing_by.pop().set()
+                return True
+            self._left += 1
+            self._loops_for += 1
+            name = f"hasty-{len(self.threads) + 1}"
+            thread = threading.Thread(target=self._work, args=[self._serve], name=name, daemon=True)
+            self.threads.append(thread)
+        thread.start()
+        return True
+
+    def _stand_by(self) -> bool:
+        """Waits for somebody to relieve; False where nobody came for a while, or all ends."""
+        call = threading.Event()
+        with self._lock:
+            self._standing_by.append(call)
+        for _ in range(int(IDLE_S / _LOOK_S)):
+            if call.wait(_LOOK_S):
+                return True
+            if self.native.stopped:
+                break
+        with self._lock:
+            if call in self._standing_by:
+                self._standing_by.remove(call)
+                return False
+        # Called in the last moment.
+        return True
+
+    def _close_loop(self) -> None:
+        """The last who takes requests ends the loop that others fill."""
+        with self._lock:
+            self._loops_for -= 1
+            last = self._loops_for == 0
+        if last and self._shared.loop is not None:
+            self._shared.loop.close()
+
+    def _serve_loop(self) -> None:
+        import asyncio
+
+        assert self._shared.loop is not None
+        asyncio.run(self._shared.loop.serve(self.native, self._steps, self.slots))
+
+    def _run_loop(self) -> None:
+        import asyncio
+
+        assert self._shared.loop is not None
+        asyncio.run(self._shared.loop.run())
+
+    def runs_this_thread(self) -> bool:
+        """Is the caller a handler?"""
+        shared = self._shared
+        here = threading.current_thread() in self.threads
+        return here or shared.streams.runs_this_thread() or shared.blocking.runs_this_thread()
 
     def end(self, grace: float) -> bool:
         """Waits for the workers and frees the app; False where a handler still runs after `grace` seconds."""
+        if self._shared.loop is not None:
+            grace += self._shared.loop.patience_s
         until = time.monotonic() + grace
         # Given up unless the wait ends well: it may also end with a second Ctrl-C.
         self.given_up = True
         gone = self.gone.wait(grace)
-        self.streaming = self.streams.end(until)
+        if self._shared.loop is not None and not gone:
+            self._shared.loop.close()
+        self.busy = self._shared.blocking.end(until) + self._shared.streams.end(until)
         if not gone:
             return False
-        # Generators hold nothing of the app: their exchanges outlive it.
+        # Those threads hold nothing of the app: their exchanges outlive it.
         self.given_up = False
         for thread in self.threads:
             thread.join()
         self.native.free()
         return True
 
+    def interrupt(self) -> None:
+        """Raises SystemExit in handlers that still run: the interpreter could not end them well."""
+        threads = [thread for thread in self.threads + self.busy if thread.is_alive()]
+        for thread in threads:
+            _raise_in(thread.ident or 0, SystemExit)
+        until = time.monotonic() + HURRY_S
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
 
 #: Crews whose threads run, whether or not anybody still holds their server.
-_at_work: set[_Crew] = set()
+_at_work: set[Crew] = set()
+
+
+def _forget() -> None:
+    """In a fork nobody serves: what threads there were are its parent's."""
+    global _forks
+    _forks += 1
+    _at_work.clear()
+    serving.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 @atexit.register
@@ -147,9 +338,22 @@ def _at_exit() -> None:
     crews = [crew for crew in _at_work.copy() if not crew.given_up]
     for crew in crews:
         crew.native.stop()
-    until = time.monotonic() + GRACE_S
+    until = time.monotonic() + DRAIN_MS / 1000 + HURRY_S
     for crew in crews:
         crew.end(max(0.0, until - time.monotonic()))
+        crew.interrupt()
+
+
+def url_of(host: str, port: int) -> str:
+    """Where a program on this machine reaches a host and port.
+
+    >>> url_of("0.0.0.0", 80), url_of("::1", 8080)
+    ('http://127.0.0.1:80', 'http://[::1]:8080')
+    """
+    # The addresses that mean "every address of this machine" are none that one can ask.
+    host = host.strip("[]")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Server:
@@ -162,20 +366,17 @@ class Server:
     True
     """
 
-    def __init__(self, native: Native, host: str, threads: int, streams: Streams) -> None:
+    def __init__(self, native: Native, host: str, crew: Crew) -> None:
         self._native = native
         self.host = host
         #: The port that was taken; of use where 0 was asked for.
         self.port = int(_ffi.hasty_app_port(native.pointer))
-        self._crew = _Crew(native, threads, streams)
-        self._crew.start()
+        self._crew = crew
 
     @property
     def url(self) -> str:
         """Where a program on this machine reaches it, without a slash at the end."""
-        # The addresses that mean "every address of this machine" are none that one can ask.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
 
     def stop(self) -> None:
         """Asks the server to stop, and returns at once; for any thread, handlers and signal handlers."""
@@ -192,6 +393,7 @@ class Server:
         >>> server.wait()
         True
         """
+        self._native.refuse_fork()
         self._refuse_inside("wait")
         gone = self._crew.gone.wait(timeout)
         if gone and self._crew.failure is not None:
@@ -200,19 +402,39 @@ class Server:
 
     def close(self) -> None:
         """Stops, waits for the handlers that still run, and frees everything. Done by `with`; twice is once."""
+        self._close(GRACE_S)
+
+    def _close(self, grace: float) -> None:
+        if self._native.is_forked:
+            return
         self._refuse_inside("close")
+        self._native.drain(int(grace * 1000))
         self.stop()
-        self._crew.end(GRACE_S)
-        names = [thread.name for thread in self._crew.threads if thread.is_alive()] + self._crew.streaming
-        if names:
+        gone = self._crew.end(grace)
+        names = [thread.name for thread in self._crew.threads if thread.is_alive()]
+        names += sorted(thread.name for thread in self._crew.busy)
+        if names or not gone:
             log.warning(
                 "handlers still run %g s after the server was stopped; their threads are left behind: %s",
-                GRACE_S,
+                grace,
                 ", ".join(names),
             )
 
+    def _wait_for_end(self) -> None:
+        """Waits until somebody stops it, whether or not handlers go on."""
+        while not self._native.stopped and not self._crew.gone.wait(_LOOK_S):
+            pass
+        if self._crew.gone.is_set() and self._crew.failure is not None:
+            raise self._crew.failure
+
+    def _leave(self) -> None:
+        """The program is to end: answers what has come, and waits for no handler that takes long."""
+        self._native.drain(DRAIN_MS)
+        self._close(HURRY_S)
+        self._crew.interrupt()
+
     def _refuse_inside(self, name: str) -> None:
-        if threading.current_thread() in self._crew.threads or self._crew.streams.runs_this_thread():
+        if self._crew.runs_this_thread():
             raise StateError(f"{name}() inside a handler would wait for that handler; stop() returns at once")
 
     def __enter__(self) -> Server:
@@ -221,7 +443,11 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is not None and not issubclass(kind, Exception):
+            # Ctrl-C and its like.
+            self._leave()
+        else:
+            self.close()
 
     def __del__(self) -> None:
         # Nobody can reach it any more: the workers leave, and the last one to let `native` go frees it.

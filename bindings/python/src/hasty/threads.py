@@ -1,4 +1,4 @@
-"""Answers that are made while they are sent: what runs a generator, and where."""
+"""Where handlers run that take their time: generators, and those that block."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import time
 from collections import deque
 from typing import Callable
 
-__all__ = ["Streams"]
+__all__ = ["Threads"]
 
-#: A thread without work waits so long for the next stream.
+#: A thread without work waits so long for the next task.
 IDLE_S = 10.0
 
 
-class Streams:
-    """The threads of an app on which generators run, one for each at a time; those that are idle take the next.
+class Threads:
+    """Threads of an app for tasks that may wait as long as they like; those that are idle take the next.
 
-    A generator may wait as long as it likes, for the next event or for a slow client. On a thread that serves it would
-    keep others waiting.
+    On a thread that serves, such a task would keep others waiting. Beyond `most` threads, tasks wait for one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, most: int | None = None) -> None:
+        self._name = name
+        self._most = most
         lock = threading.Lock()
         self._some = threading.Condition(lock)
         self._left = threading.Condition(lock)
@@ -38,9 +39,11 @@ class Streams:
             if self._idle >= len(self._waiting):
                 self._some.notify()
                 return
+            if self._most is not None and len(self._threads) >= self._most:
+                return
             self._made += 1
-            # A daemon, as the workers are: a generator that never ends must not hold the program.
-            thread = threading.Thread(target=self._work, name=f"hasty-stream-{self._made}", daemon=True)
+            # A daemon, as the workers are: a task that never ends must not hold the program.
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{self._made}", daemon=True)
             self._threads.add(thread)
         thread.start()
 
@@ -60,12 +63,12 @@ class Streams:
             del task
 
     def runs_this_thread(self) -> bool:
-        """Is the caller a generator that streams?"""
+        """Is the caller one of the tasks?"""
         with self._some:
             return threading.current_thread() in self._threads
 
-    def end(self, until: float) -> list[str]:
-        """Waits for the streams, at most until the monotonic time `until`; names the threads that still run."""
+    def end(self, until: float) -> list[threading.Thread]:
+        """Waits for the tasks, at most until the monotonic time `until`; gives the threads that still run."""
         with self._some:
             self._ended = True
             self._some.notify_all()
@@ -74,4 +77,4 @@ class Streams:
             running = set(self._threads)
         for thread in threads - running:
             thread.join()
-        return sorted(thread.name for thread in running)
+        return list(running)

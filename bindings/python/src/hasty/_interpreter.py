@@ -1,0 +1,26 @@
+"""What only the interpreter itself can do, through its C API."""
+
+from __future__ import annotations
+
+import ctypes
+
+from .errors import LibraryError
+
+__all__ = ["raise_in", "refuse_others"]
+
+
+def raise_in(ident: int, kind: type[BaseException]) -> None:
+    """Raises an exception in another thread of Python's, at its next instruction."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
+
+
+def refuse_others() -> None:
+    """LibraryError in a subinterpreter: callbacks of the library's would come into the main one."""
+    api = ctypes.pythonapi
+    here, main = api.PyInterpreterState_Get, api.PyInterpreterState_Main
+    here.restype = main.restype = ctypes.c_void_p
+    if here() != main():
+        raise LibraryError(
+            "hasty serves from the main interpreter only, and this is a subinterpreter: import it there, "
+            "or use workers, which are processes"
+        )

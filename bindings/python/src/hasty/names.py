@@ -1,0 +1,59 @@
+"""What routes are called, and the paths that lead to them."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from .errors import InvalidError, NotFoundError
+
+__all__ = ["Names"]
+
+
+class Names:
+    """The patterns of an app by the names of their routes."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, str] = {}
+        #: Functions may be called alike, and serve several patterns.
+        self._functions: dict[str, list[str]] = {}
+
+    def refuse_double(self, name: str | None) -> None:
+        if name is not None and name in self._given:
+            raise InvalidError(f"name {name!r} is that of {self._given[name]} already")
+
+    def add(self, name: str, pattern: str, given: bool) -> None:
+        if given:
+            self._given[name] = pattern
+        elif pattern not in self._functions.setdefault(name, []):
+            self._functions[name].append(pattern)
+
+    def url(self, name: str, values: dict[str, object]) -> str:
+        left = dict(values)
+        path = "/".join(_filled(part, left, name) for part in self._pattern(name).split("/"))
+        return f"{path}?{urlencode(left, doseq=True)}" if left else path
+
+    def _pattern(self, name: str) -> str:
+        if name in self._given:
+            return self._given[name]
+        patterns = self._functions.get(name, [])
+        if len(patterns) > 1:
+            raise InvalidError(f"{name!r} is the function of {' and '.join(patterns)}: give one of them a name")
+        if not patterns:
+            known = ", ".join(sorted({*self._given, *self._functions})) or "none"
+            raise NotFoundError(f"no route is called {name!r}; known: {known}")
+        return patterns[0]
+
+
+def _filled(part: str, values: dict[str, object], name: str) -> str:
+    """A segment of a pattern with its value in it."""
+    if part[:1] not in (":", "*"):
+        return quote(part, safe="%!$&'()*+,;=:@")
+    key = part if part == "*" else part[1:]
+    if key not in values:
+        raise InvalidError(f"url({name!r}) needs a value for {key!r}")
+    text = str(values.pop(key))
+    if not text and part[0] == ":":
+        raise InvalidError(f"url({name!r}): {key!r} is empty, and would match no route")
+    if {".", ".."} & set(text.split("/") if part[0] == "*" else [text]):
+        raise InvalidError(f"url({name!r}): {key!r} is {text!r}, and clients fold dots like these away")
+    return quote(text, safe="/" if part[0] == "*" else "")

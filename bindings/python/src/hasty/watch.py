@@ -1,0 +1,65 @@
+"""Notices handlers that hold up all others, and says so once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .handler import Shared, Step
+    from .slot import Slot
+
+__all__ = ["watch"]
+
+log = logging.getLogger("hasty")
+
+#: The time between two looks, and how many of them in a row must find the same: together the 100 ms that are too long.
+_LOOK_S = 0.05
+_LOOKS = 2
+
+
+class _Watch:
+    """Looks at an app with one thread from outside, so that requests do not pay for it."""
+
+    def __init__(self, gone: threading.Event, slots: list[Slot], steps: list[Step], shared: Shared) -> None:
+        self._gone = gone
+        self._slots = slots
+        self._steps = steps
+        self._shared = shared
+        self._named: set[Any] = set()
+
+    def run(self) -> None:
+        before = None
+        same = 0
+        while not self._gone.wait(_LOOK_S):
+            now = self._at_work()
+            same = same + 1 if now == before else 0
+            before = now
+            if now is not None and same >= _LOOKS:
+                self._name(now[0])
+
+    def _at_work(self) -> tuple[Any, object] | None:
+        """What is being done at this moment: the step, and something that tells one time from the next."""
+        for slot in self._slots:
+            ticket, number = slot.ticket, slot.user_data
+            if ticket and number:
+                return self._steps[number], ticket
+        loop = self._shared.loop
+        return None if loop is None else loop.at_work()
+
+    def _name(self, step: Any) -> None:
+        if step in self._named:
+            return
+        self._named.add(step)
+        log.warning(
+            "%r held the loop for over 100 ms, and all other requests with it (this is said once): "
+            "blocking=True gives it a thread of its own, App(threads=N) all",
+            step,
+        )
+
+
+def watch(gone: threading.Event, slots: list[Slot], steps: list[Step], shared: Shared) -> None:
+    """Watches over an app until its threads are gone."""
+    target = _Watch(gone, slots, steps, shared).run
+    threading.Thread(target=target, name="hasty-watch", daemon=True).start()

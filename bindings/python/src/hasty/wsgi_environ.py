@@ -1,0 +1,358 @@
+"""What a WSGI application is told with a request: its environ."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+from ctypes import addressof, byref, c_char, c_size_t, string_at
+from typing import TYPE_CHECKING, Any, Union
+
+from . import _ffi
+from .errors import HastyError, StateError
+from .wsgi_file import FileWrapper
+from .wsgi_seat import Seat, minor_version, remote_address
+
+if TYPE_CHECKING:
+    from .app import App
+    from .slot import Slot
+
+__all__ = ["Environs", "Incoming"]
+
+Environ = dict[str, Any]
+#: The values and the names of a head, and an environ with them.
+Head = tuple[bytes, bytes, Environ]
+
+#: So many names, sets of names and addresses are remembered; clients that invent more cost time, not memory.
+KNOWN = 1000
+#: So many heads are remembered, of at most so many bytes.
+HEADS = 256
+HEAD_BYTES = 4096
+#: A body that is read while it comes is read in pieces of so many bytes.
+PIECE = 65536
+
+log = logging.getLogger("hasty.wsgi")
+
+
+class Environs:
+    """Makes the environs of one application: for each request a dict of its own."""
+
+    def __init__(self, app: App, prefix: str, reads: bool, url_scheme: str, multiprocess: bool) -> None:
+        self._app = app
+        self._prefix = len(prefix.encode())
+        #: Does the application read the body while it comes?
+        self.reads = reads
+        self._base: Environ | None = None
+        self._common: Environ = {
+            # All that a request has is here, so that its dict need not grow.
+            "REQUEST_METHOD": "GET",
+            "SCRIPT_NAME": prefix.encode().decode("latin-1"),
+            "PATH_INFO": "",
+            "QUERY_STRING": "",
+            "REMOTE_ADDR": "",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.input": Nothing(),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": url_scheme,
+            "wsgi.errors": Log(),
+            # With one thread too: a second one takes over while the first is in the middle of an answer.
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": multiprocess,
+            "wsgi.run_once": False,
+            "wsgi.file_wrapper": FileWrapper,
+            # No more than the body can be read, also where no CONTENT_LENGTH tells its end.
+            "wsgi.input_terminated": True,
+        }
+        # What was made of heads that have come more than once, by their values; the last of them; and the hashes of
+        # those that have come once.
+        self._heads: dict[bytes, Head] = {}
+        self._head: Head = b"", b"", {}
+        self._seen: set[int] = set()
+        #: What goes with the slot of the last request, and with others.
+        self.seat: Seat | None = None
+        self._seats: dict[int, Seat] = {}
+
+    def _located(self) -> Environ:
+        """What is the same for all requests. Where the app listens is known once it does."""
+        if self._base is None:
+            server = self._app.server
+            assert server is not None
+            self._base = {**self._common, "SERVER_NAME": _name(server.host), "SERVER_PORT": str(server.port)}
+        return self._base
+
+    # --- for a request in a slot ---
+
+    def seat_of(self, slot: Slot) -> Seat:
+        seat = self._seats.get(id(slot))
+        if seat is None or seat.slot is not slot:
+            seat = self._seats[id(slot)] = Seat(slot)
+        self.seat = seat
+        return seat
+
+    def of_slot(self, slot: Slot, seat: Seat) -> Environ:
+        # Each call and each look costs here, so that little is given to others.
+        names, values = slot.header_names, slot.header_values
+        head = self._head
+        # The same values may have come under other names.
+        if head[0] == values and head[1] == names:
+            environ = head[2].copy()
+        else:
+            environ = self._headed(slot, names, values)
+        method = slot.method_text
+        if method != b"GET":
+            environ["REQUEST_METHOD"] = method.decode("latin-1")
+        path = slot.path.decode("latin-1")
+        environ["PATH_INFO"] = path[self._prefix :] if self._prefix else path
+        query = slot.query
+        if query:
+            environ["QUERY_STRING"] = query.decode("latin-1")
+        remote_address(seat.request, seat.out)
+        environ["REMOTE_ADDR"] = _addresses[seat.view.data]
+        if not minor_version(seat.request):
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        length = slot.body_len
+        if length:
+            environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
+        elif "CONTENT_LENGTH" in environ:
+            _refuse_taken(environ)
+        return environ
+
+    def _headed(self, slot: Slot, names: bytes, values: bytes) -> Environ:
+        """An environ with the header fields."""
+        known = self._heads.get(values)
+        if known is not None and known[1] == names:
+            self._head = known
+            return known[2].copy()
+        environ = self._located().copy()
+        keys = _plans[names]
+        texts = values.decode("latin-1").split("\n")
+        if type(keys) is tuple:
+            environ.update(zip(keys, texts))
+            self._remember(names, values, environ)
+            return environ
+        for key, text in zip(keys, texts):
+            _add(environ, key, text)
+        _end_chunks(environ, slot.body_len)
+        return environ
+
+    def _remember(self, names: bytes, values: bytes, environ: Environ) -> None:
+        """A client that asks more than once sends the same head again."""
+        sight = hash(values)
+        if sight not in self._seen:
+            if len(self._seen) >= KNOWN:
+                self._seen.clear()
+            self._seen.add(sight)
+        elif len(values) <= HEAD_BYTES:
+            if len(self._heads) >= HEADS:
+                self._heads.clear()
+            self._heads[values] = values, names, environ.copy()
+
+    # --- for a request in a callback ---
+
+    def of_call(self, req: _ffi.RequestPointer) -> Environ:
+        environ = self._located().copy()
+        environ["REQUEST_METHOD"] = _latin(_ffi.hasty_request_method(req))
+        environ["PATH_INFO"] = _latin(_ffi.hasty_request_path(req))[self._prefix :]
+        environ["QUERY_STRING"] = _latin(_ffi.hasty_request_query_string(req))
+        environ["REMOTE_ADDR"] = _latin(_ffi.hasty_request_remote_address(req))
+        if not _ffi.hasty_request_minor_version(req):
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        name, value = _ffi.hasty_str(), _ffi.hasty_str()
+        for index in range(_ffi.hasty_request_header_count(req)):
+            _ffi.check(_ffi.hasty_request_header_at(req, index, byref(name), byref(value)))
+            _add(environ, _keys[_ffi.octets(name) or b""], _latin(value))
+        environ["wsgi.input"] = io.BufferedReader(Incoming(req), PIECE)
+        return environ
+
+
+class _Addresses(dict[Union[bytes, None], str]):
+    def __missing__(self, octets: bytes | None) -> str:
+        if len(self) >= KNOWN:
+            self.clear()
+        address = self[octets] = (octets or b"").decode("latin-1")
+        return address
+
+
+_addresses = _Addresses()
+
+
+# --- header fields ---
+
+
+class Keys(dict[bytes, Union[str, None]]):
+    """The key of a header's name in an environ; None where the application must not see it.
+
+    >>> keys = Keys()
+    >>> keys[b"Content-Type"], keys[b"X-User"], keys[b"X_User"], keys[b"Proxy"]
+    ('CONTENT_TYPE', 'HTTP_X_USER', None, None)
+    """
+
+    def __missing__(self, name: bytes) -> str | None:
+        if len(self) >= KNOWN:
+            self.clear()
+        key = self[name] = self._made(name.lower())
+        return key
+
+    @staticmethod
+    def _made(name: bytes) -> str | None:
+        # In an environ X_User and X-User are one, while a proxy that vouches for the one lets the other pass. And
+        # HTTP_PROXY is what programs obey when they ask elsewhere.
+        if b"_" in name or name == b"proxy":
+            return None
+        key = name.decode("latin-1").upper().replace("-", "_")
+        return key if key in _SINGLE else f"HTTP_{key}"
+
+
+_SINGLE = ("CONTENT_TYPE", "CONTENT_LENGTH")
+_keys = Keys()
+
+
+class Plans(dict[bytes, "tuple[str, ...] | list[str | None]"]):
+    """The keys for the names of a head: a tuple where each gets its value, else a list.
+
+    >>> plans = Plans()
+    >>> plans[b"host\\nx-a"], plans[b"x-a\\nx-a\\nx_b"]
+    (('HTTP_HOST', 'HTTP_X_A'), ['HTTP_X_A', 'HTTP_X_A', None])
+    """
+
+    def __missing__(self, names: bytes) -> tuple[str, ...] | list[str | None]:
+        if len(self) >= KNOWN:
+            self.clear()
+        keys = [_keys[name] for name in names.split(b"\n")] if names else []
+        plain = [key for key in keys if key is not None and key != "HTTP_TRANSFER_ENCODING"]
+        plan = self[names] = tuple(plain) if len(set(plain)) == len(keys) else keys
+        return plan
+
+
+_plans = Plans()
+
+
+def _add(environ: Environ, key: str | None, text: str) -> None:
+    """Adds a header line, beside those of the same name."""
+    if key is None:
+        return
+    if key in environ:
+        if key in _SINGLE:
+            return
+        # RFC 9110 5.3, and RFC 6265 5.4 for cookies.
+        text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ', '}{text}"
+    environ[key] = text
+
+
+def _end_chunks(environ: Environ, length: int) -> None:
+    """A body that came in chunks is whole now."""
+    if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
+        environ["CONTENT_LENGTH"] = str(length)
+
+
+def _refuse_taken(environ: Environ) -> None:
+    if environ["CONTENT_LENGTH"].strip("0"):
+        raise StateError(
+            "the library has taken this form apart: give the App as many spool_bytes as max_body_bytes, "
+            'or mount with body="stream"'
+        )
+
+
+def _latin(view: _ffi.hasty_str) -> str:
+    """Bytes as WSGI has them: a string of the characters with these numbers."""
+    return (_ffi.octets(view) or b"").decode("latin-1")
+
+
+def _name(host: str) -> str:
+    """The server's name, for clients that do not say whom they ask."""
+    return socket.gethostname() if host in ("0.0.0.0", "::", "") else host
+
+
+# --- wsgi.input and wsgi.errors ---
+
+
+class Nothing(io.BufferedIOBase):
+    """A body that is not there. Requests share it, so that nobody can close it."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return b""
+
+    read1 = read
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return 0
+
+    def tell(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+class Incoming(io.RawIOBase):
+    """A body that is read while it comes."""
+
+    def __init__(self, req: _ffi.RequestPointer) -> None:
+        self._pointer: _ffi.RequestPointer | None = req
+        #: Why it could not be read to its end: the client's fault.
+        self.failure: BaseException | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self._pointer is None:
+            raise ValueError("this request was answered: its body can be read no more")
+        if not len(buffer):
+            return 0
+        got = c_size_t()
+        status = _ffi.hasty_request_read(self._pointer, addressof(c_char.from_buffer(buffer)), len(buffer), byref(got))
+        try:
+            _ffi.check(status)
+        except HastyError as error:
+            self.failure = error
+            raise
+        return got.value
+
+    def end(self) -> None:
+        """The request was answered: the library may reuse what the pointer points to."""
+        self._pointer = None
+
+    def has_caused(self, error: BaseException | None) -> bool:
+        """Is an error the failure to read, or what somebody made of it?"""
+        seen: set[int] = set()
+        while self.failure is not None and error is not None and id(error) not in seen:
+            if error is self.failure:
+                return True
+            seen.add(id(error))
+            error = error.__cause__ or error.__context__
+        return False
+
+
+class Log(io.TextIOBase):
+    """wsgi.errors: what is written there becomes records of `logging.getLogger("hasty.wsgi")`, one for each write that
+    ends a line, so that a traceback stays in one piece."""
+
+    def __init__(self) -> None:
+        self._begun = threading.local()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
+        self._begun.text = getattr(self._begun, "text", "") + text
+        if text.endswith("\n"):
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        text, self._begun.text = getattr(self._begun, "text", ""), ""
+        if text.strip():
+            log.error("%s", text.rstrip())

@@ -1,0 +1,486 @@
+"""What a WSGI application answers: start_response, and the ways of a body to its client."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Union
+
+from . import _ffi
+from .errors import HastyError, InvalidError, StateError
+from .exchange import serving
+from .headers import is_token
+from .slot import KIND_BYTES, KIND_NONE
+from .wsgi_file import FileWrapper
+from .wsgi_seat import BEGIN
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+    from .slot import Slot
+    from .wsgi import Relief
+    from .wsgi_seat import Seat
+
+__all__ = ["CallReply", "Gone", "Reply", "SlotReply"]
+
+#: What `sys.exc_info()` gives.
+_ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
+
+#: So many names, types and statuses are remembered; applications that invent more cost time, not memory.
+KNOWN = 1000
+#: Larger blocks are written one piece after the other, so that each finds room while the client reads.
+PIECE = 65536
+#: Between two looks whether another thread serves.
+PAUSE_S = 0.001
+
+
+class Gone(Exception):
+    """Nobody takes any more of the answer: the client has left, or has asked for the head alone."""
+
+
+class Reply:
+    """The answer to one request: `start` is its start_response, and `give` takes what the application returns."""
+
+    __slots__ = ("_code", "_length", "_lines", "_relief", "_type", "begun", "exchange")
+
+    def __init__(self, relief: Relief) -> None:
+        self._relief = relief
+        self._code = 0
+        self._length: int | None = None
+        self._type = self._lines = b""
+        #: Was the head sent?
+        self.begun = False
+        #: What gives the answer by another way than a slot's.
+        self.exchange: Exchange | None = None
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None, /
+    ) -> Callable[[bytes], None]:
+        """Takes status and header fields, which the first piece of the body takes along; gives `write`."""
+        if exc_info is not None:
+            try:
+                if self.begun and exc_info[1] is not None:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                # Or the traceback would hold this frame, and the frame the traceback.
+                exc_info = None
+        elif self._code:
+            raise StateError("start_response was called before: only an error, with exc_info, may start anew")
+        code = _codes[status]
+        kind, length, lines = b"", None, None
+        if type(headers) is not list and not isinstance(headers, list):
+            raise TypeError(f"the headers of an answer are a list of tuples, not {type(headers).__name__}")
+        for name, value in headers:
+            start = _starts[name]
+            if start is _TYPE:
+                kind = _types[value]
+            elif start is _LENGTH:
+                length = _lengths[value]
+            elif start is not _DATE:
+                # The server's own Date says the same.
+                if lines is None:
+                    lines = []
+                lines.append(_line(start, value))  # type: ignore[arg-type]
+        self._code, self._type, self._length = code, kind, length
+        self._lines = b"" if lines is None else _joined(lines, headers)
+        return self.write
+
+    def write(self, data: bytes, /) -> None:
+        """Sends a piece of the body now, and before the first one the head."""
+        if not isinstance(data, bytes):
+            raise _no_bytes(data)
+        if not data:
+            return
+        if not self.begun:
+            self._refuse_early()
+            self._begin()
+        self._put(data)
+
+    def give(self, result: Iterable[bytes]) -> None:
+        """Sends what an application has returned."""
+        if isinstance(result, FileWrapper):
+            length = self._length if self._code else None
+            if not self.begun:
+                self._refuse_early()
+                path = result.path(length)
+                if path is not None and self._send_file(path):
+                    return
+            result = result.pieces(length)
+        elif type(result) not in _WHOLE:
+            # Others may give what is all there too, as Django's answers do.
+            result = iter(result)
+        if not self.begun and type(result) in _WHOLE:
+            self.give_whole(list(result))
+            return
+        for block in result:
+            # PEP 3333: the head is to wait for the first block that is not empty.
+            self.write(block)
+        if not self.begun:
+            self.give_whole([])
+
+    def give_whole(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
+        """Sends a body that is all there, with its length."""
+        for block in blocks:
+            if not isinstance(block, bytes):
+                raise _no_bytes(block)
+        self._refuse_early()
+        self._send(blocks[0] if len(blocks) == 1 else b"".join(blocks))
+
+    def _refuse_early(self) -> None:
+        if not self._code:
+            raise StateError("the application did not call start_response before the first piece of its body")
+
+    def _leaves_out(self, body: bytes, is_head: bool) -> bool:
+        """May the body be of another length than the one that is told? InvalidError where it must not."""
+        if (is_head and not body) or self._code in (204, 304):
+            return True
+        raise InvalidError(f"Content-Length tells {self._length} bytes, and the body has {len(body)}")
+
+    def _set_head(self, res: _ffi.ResponsePointer) -> None:
+        check = _ffi.check
+        check(_ffi.hasty_response_set_status(res, self._code))
+        if self._type:
+            check(_ffi.hasty_response_set_type(res, self._type))
+        if self._length is not None:
+            check(_ffi.hasty_response_set_header(res, b"Content-Length", b"%d" % self._length))
+        seen = set()
+        for line in self._lines.splitlines():
+            name, _, value = line.partition(b": ")
+            # Of what middleware has set the application's own takes the place.
+            key = name.lower()
+            call = _ffi.hasty_response_add_header_bytes if key in seen else _ffi.hasty_response_set_header_bytes
+            seen.add(key)
+            check(call(res, name, value, len(value)))
+
+    # --- how it goes ---
+
+    def _send(self, body: bytes) -> None:
+        """Sends the whole answer."""
+        raise NotImplementedError
+
+    def _send_file(self, path: bytes) -> bool:
+        """Lets the library send a file as the whole answer, if it can."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        """Sets the head, which the first piece takes along."""
+        raise NotImplementedError
+
+    def _put(self, data: bytes) -> None:
+        """Sends a piece; waits for a slow client."""
+        raise NotImplementedError
+
+
+class SlotReply(Reply):
+    """The answer to a request in a slot: left there where it is whole, else given by way of an exchange."""
+
+    __slots__ = ("_seat", "_slot")
+
+    def __init__(self, slot: Slot, seat: Seat, relief: Relief) -> None:
+        # As Reply's, without another call.
+        self._relief = relief
+        self._code = 0
+        self._length = None
+        self.begun = False
+        self.exchange = None
+        self._slot = slot
+        self._seat = seat
+
+    def give_one(self, body: bytes) -> bool:
+        """Leaves a whole body in the slot, as most are given; False where there is more to it."""
+        length, size = self._length, len(body)
+        if not (self._code and size and BEGIN) or self._lines or (length != size and length is not None):
+            return False
+        seat = self._seat
+        plain, kept = seat.plain, seat.kept
+        if self._code != 200:
+            plain.status = self._code
+        kind = self._type
+        if kind:
+            plain.content_type = id(kind) + BEGIN
+            kept[1] = kind
+        else:
+            plain.kind = KIND_BYTES
+        plain.reply = id(body) + BEGIN
+        plain.reply_len = size
+        kept[0] = body
+        return True
+
+    def _send(self, body: bytes) -> None:
+        slot, size, length, lines = self._slot, len(body), self._length, self._lines
+        if length != size and length is not None and size:
+            self._leaves_out(body, False)
+            body, size = b"", 0
+        if not size and (length or slot.method_text == b"HEAD"):
+            self._send_nothing()
+            return
+        if lines:
+            if self._relief.shared.gates:
+                self._send_apart(body)
+                return
+            slot.extra_headers = lines
+            slot.extra_headers_len = len(lines)
+        slot.status = self._code
+        if self._type:
+            slot.content_type = self._type
+        else:
+            slot.kind = KIND_BYTES if size else KIND_NONE
+        if size:
+            slot.reply = body
+            slot.reply_len = size
+
+    def _send_nothing(self) -> None:
+        """Sends no body where a length is told, or where the head alone is asked for."""
+        if self._length is None:
+            # RFC 9110 8.6: it would be the length for GET, which whoever leaves the body out does not know. A stream
+            # has none.
+            self._begin_apart()
+            assert self.exchange is not None
+            self.exchange._write(b"", b"")
+            self.exchange.finish()
+            return
+        if self._length:
+            self._leaves_out(b"", self._slot.method_text == b"HEAD")
+        self._send_apart(b"")
+
+    def _send_apart(self, body: bytes) -> None:
+        """Sends the whole answer by way of an exchange, which has means for all that a slot has not."""
+        res = self._begin_apart()
+        if body:
+            _ffi.check(_ffi.hasty_response_send(res, body, len(body)))
+        assert self.exchange is not None
+        self.exchange.finish()
+
+    def _send_file(self, path: bytes) -> bool:
+        # Opened at once: it is closed when this has returned, while what is left in a slot is looked at later.
+        res = self._begin_apart()
+        assert self.exchange is not None
+        if _ffi.hasty_response_send_file(res, path) != _ffi.OK:
+            self.reset()
+            return False
+        self.exchange.finish()
+        return True
+
+    def _begin_apart(self) -> _ffi.ResponsePointer:
+        if self.exchange is None:
+            self.exchange = self._slot.exchange()
+        res = self.exchange._res()
+        self._set_head(res)
+        # Its own Response has nothing to say.
+        self.exchange._begun = True
+        return res
+
+    def _begin(self) -> None:
+        self._begin_apart()
+        self.begun = True
+        if self._relief.begin():
+            # Others serve: here a slow client may be waited for.
+            serving.discard(threading.get_ident())
+
+    def _put(self, data: bytes) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        for start in range(0, len(data), PIECE):
+            piece = data if len(data) <= PIECE else data[start : start + PIECE]
+            status = exchange._write(piece, piece)
+            while status == _ffi.ERR_LIMIT:
+                self._wait(exchange)
+                status = exchange._write(piece, piece)
+            if status in (_ffi.ERR_CLOSED, _ffi.ERR_TIMEOUT):
+                raise Gone
+            _ffi.check(status)
+
+    def _wait(self, exchange: Exchange) -> None:
+        """Waits for room."""
+        if threading.get_ident() in serving:
+            self._slot.look_after()
+        else:
+            exchange._wait_for_room(None)
+
+    def end(self) -> None:
+        """The application has given all that it has."""
+        if self.begun and self.exchange is not None:
+            self.exchange.finish()
+
+    def end_gone(self) -> None:
+        """Nobody takes any more, and what was announced need not come."""
+        if self.exchange is not None and self.exchange._pointer is not None:
+            try:
+                self.exchange.finish()
+            except HastyError:
+                pass
+
+    def reset(self) -> None:
+        """Takes back what was set of an answer, so that another one can be given."""
+        if self.exchange is not None:
+            _ffi.check(_ffi.hasty_response_reset(self.exchange._res()))
+            self.exchange._begun = False
+
+    def leave(self) -> None:
+        """Gives up what was not finished, and goes back to serve."""
+        if self.exchange is not None:
+            self.exchange.free()
+        if self.begun:
+            self._relief.end()
+            serving.add(threading.get_ident())
+
+
+class CallReply(Reply):
+    """The answer to a request whose body is read while it comes, in a callback."""
+
+    __slots__ = ("_is_head", "_res")
+
+    def __init__(self, res: _ffi.ResponsePointer, relief: Relief, is_head: bool) -> None:
+        super().__init__(relief)
+        self._res = res
+        self._is_head = is_head
+
+    def _send(self, body: bytes) -> None:
+        if self._length is not None and self._length != len(body) and self._leaves_out(body, self._is_head):
+            body = b""
+        self._set_head(self._res)
+        if body:
+            _ffi.check(_ffi.hasty_response_send(self._res, body, len(body)))
+        elif self._is_head and self._length is None:
+            # As in a slot.
+            _ffi.hasty_response_write(self._res, b"", 0)
+
+    def _send_file(self, path: bytes) -> bool:
+        if _ffi.hasty_response_send_file(self._res, path) != _ffi.OK:
+            _ffi.check(_ffi.hasty_response_reset(self._res))
+            return False
+        self._set_head(self._res)
+        return True
+
+    def _begin(self) -> None:
+        self._set_head(self._res)
+        self.begun = True
+        self._relief.begin()
+
+    def _put(self, data: bytes) -> None:
+        status = _ffi.hasty_response_write(self._res, data, len(data))
+        while status == _ffi.ERR_LIMIT:
+            # It waits for a slow client only where another thread serves meanwhile, and that one is on its way.
+            time.sleep(PAUSE_S)
+            status = _ffi.hasty_response_write(self._res, data, len(data))
+        if status in (_ffi.ERR_CLOSED, _ffi.ERR_TIMEOUT):
+            raise Gone
+        _ffi.check(status)
+
+
+#: Iterating over these runs no code of an application: all blocks are there.
+_WHOLE: tuple[type, ...] = (list, tuple, type(iter([])), type(iter(())))
+
+
+def _no_bytes(block: object) -> TypeError:
+    return TypeError(f"a piece of a WSGI body is bytes, not {type(block).__name__}")
+
+
+# --- the head ---
+
+
+class Codes(dict[str, int]):
+    """The number of a status.
+
+    >>> Codes()["404 Not Found"]
+    404
+    """
+
+    def __missing__(self, status: str) -> int:
+        if not isinstance(status, str):
+            raise TypeError(f"status {status!r} is not str")
+        digits = status[:3]
+        if not (digits.isascii() and digits.isdigit() and status[3:4] in ("", " ") and 200 <= int(digits) <= 599):
+            raise InvalidError(f'status {status!r} is not a number from 200 to 599 with a reason, such as "200 OK"')
+        if len(self) >= KNOWN:
+            self.clear()
+        code = self[status] = int(digits)
+        return code
+
+
+_codes = Codes()
+
+#: What belongs to a connection, which is the server's: RFC 2616 13.5.1, which PEP 3333 goes by.
+_HOP_BY_HOP = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization te trailer trailers transfer-encoding upgrade".split()
+)
+#: Header fields that are more than a line.
+_TYPE, _LENGTH, _DATE = 1, 2, 3
+_MORE = {"content-type": _TYPE, "content-length": _LENGTH, "date": _DATE}
+
+
+class Starts(dict[str, Union[str, int]]):
+    """How the line of a header begins; a number for those that are more than a line.
+
+    >>> starts = Starts()
+    >>> starts["X-Count"], starts["content-type"]
+    ('X-Count: ', 1)
+    """
+
+    def __missing__(self, name: str) -> str | int:
+        if not isinstance(name, str):
+            raise TypeError(f"header name {name!r} is not str")
+        if not is_token(name):
+            raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
+        lower = name.lower()
+        if lower in _HOP_BY_HOP:
+            raise InvalidError(f"header {name} is about the connection, which is the server's and not an application's")
+        if len(self) >= KNOWN:
+            self.clear()
+        start = self[name] = _MORE.get(lower) or f"{name}: "
+        return start
+
+
+_starts = Starts()
+
+
+class Types(dict[str, bytes]):
+    """Content types as bytes, checked; an empty one is none."""
+
+    def __missing__(self, value: str) -> bytes:
+        _check("Content-Type", value)
+        if len(self) >= KNOWN:
+            self.clear()
+        octets = self[value] = value.strip(" \t").encode("latin-1")
+        return octets
+
+
+_types = Types()
+
+
+class Lengths(dict[str, int]):
+    """Content lengths, checked."""
+
+    def __missing__(self, value: str) -> int:
+        _check("Content-Length", value)
+        if not (value.isascii() and value.isdigit()):
+            raise InvalidError(f"header Content-Length: {value!r} is not a number of bytes")
+        if len(self) >= KNOWN:
+            self.clear()
+        length = self[value] = int(value)
+        return length
+
+
+_lengths = Lengths()
+
+
+def _line(start: str, value: str) -> str:
+    if not isinstance(value, str):
+        _check(start.rstrip(": "), value)
+    return start + value
+
+
+def _joined(lines: list[str], headers: list[tuple[str, str]]) -> bytes:
+    text = "\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or "\r" in text or "\0" in text:
+        for name, value in headers:
+            _check(name, value)
+    return text.encode("latin-1")
+
+
+def _check(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"value {value!r} of header {name} is not str")
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise InvalidError(f"value of header {name}: {value!r} holds a line break or NUL")
