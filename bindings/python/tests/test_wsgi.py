@@ -23,6 +23,7 @@ from conftest import ask
 
 import hasty
 from hasty import wsgi
+from hasty.wsgi_environ import Log
 
 TEXT = [("Content-Type", "text/plain")]
 Environ = dict[str, Any]
@@ -171,7 +172,8 @@ def test_nobody_sets_the_proxy_of_the_programs_an_application_runs(serve: Serve)
 
 def test_the_host_of_an_absolute_target_counts(serve: Serve) -> None:
     seen = Seen()
-    raw(serve(seen), "GET http://asked.example:81/p?q HTTP/1.1", "Host: other.example")
+    server = serve(seen, body="stream")
+    raw(server, "GET http://asked.example:81/p?q HTTP/1.1", "Host: other.example")
     assert seen.environ["HTTP_HOST"] == "asked.example:81"
     assert (seen.environ["PATH_INFO"], seen.environ["QUERY_STRING"]) == ("/p", "q")
 
@@ -376,7 +378,7 @@ def test_what_is_written_to_the_errors_is_logged(serve: Serve, caplog: pytest.Lo
 
 def test_only_text_is_written_to_the_errors() -> None:
     with pytest.raises(TypeError, match="takes str, not bytes"):
-        wsgi.Log().write(b"octets")  # type: ignore[arg-type]
+        Log().write(b"octets")  # type: ignore[arg-type]
 
 
 # --- the answer ---
@@ -927,7 +929,8 @@ def test_a_file_is_sent_by_the_library(file: Path, serve: Serve) -> None:
         opened.append(open(file, "rb"))
         return opened[-1]
 
-    with client_of(serve(sending(open_it), valid=False)) as client:
+    server = serve(sending(open_it), valid=False)
+    with client_of(server) as client:
         answer = client.get("/")
         assert answer.body == file.read_bytes()
         assert answer.headers["content-type"] == "text/plain" and answer.headers["content-length"] == str(256 * 1024)
@@ -937,6 +940,7 @@ def test_a_file_is_sent_by_the_library(file: Path, serve: Serve) -> None:
         assert (part.status_code, part.body) == (206, b"\x00\x01\x02")
         assert client.get("/", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
         assert client.head("/").headers["content-length"] == str(256 * 1024)
+    server.close()
     assert len(opened) == 4 and all(found.closed for found in opened)
 
 

@@ -22,9 +22,8 @@ uploads, with enough threads.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Optional
 from urllib.parse import quote
 
 from . import _ffi
@@ -33,21 +32,24 @@ from .desk import Apart, InCall, InSlot
 from .errors import ClosedError, InvalidError
 from .handler import Route, Step, name_of
 from .request import Request
+from .server import Relieved
 from .slot import SlotRequest
 from .wsgi_environ import Environs
 from .wsgi_file import FileWrapper
-from .wsgi_reply import CallReply, Gone, Reply, SlotReply
+from .wsgi_relief import Relief
+from .wsgi_reply import CallReply, Gone, SlotReply
 
 if TYPE_CHECKING:
     from typing_extensions import Literal
 
-    from .handler import Shared
     from .slot import Slot
 
 __all__ = ["Application", "FileWrapper", "as_app", "mount", "serve"]
 
 #: What is served: `application(environ, start_response)` gives an iterable of bytes.
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+#: What an application is to do once its answer has left: to go on, and to close that.
+Rest = tuple[Optional[Iterator[bytes]], Optional[Callable[[], object]]]
 
 #: The path may begin with so many slashes. A rest of the library's begins with a segment that is not empty, so each
 #: number of slashes is a pattern.
@@ -135,19 +137,18 @@ def mount(
     environs = Environs(app, prefix, body == "stream", url_scheme, multiprocess)
     relief = Relief(app)
     for pattern in patterns:
-        app._register_route(Entrance(pattern, application, environs, relief, app._shared), {"body": body})
+        app._register_route(Entrance(pattern, application, environs, relief, app), {"body": body})
 
 
 class Entrance(Route):
     """A pattern that leads to an application."""
 
-    __slots__ = ("_environs", "_relief")
+    __slots__ = ("_environs", "_relief", "_steps")
 
-    def __init__(
-        self, pattern: str, application: Application, environs: Environs, relief: Relief, shared: Shared
-    ) -> None:
+    def __init__(self, pattern: str, application: Application, environs: Environs, relief: Relief, app: App) -> None:
         # Not Route's own: an application is no handler.
-        Step.__init__(self, application, shared)
+        Step.__init__(self, application, app._shared)
+        self._steps = app._steps
         self.method = "*"
         self.pattern = pattern
         self.names = ()
@@ -157,51 +158,99 @@ class Entrance(Route):
         self._relief = relief
 
     def answer(self, slot: Slot) -> None:
+        """Calls the application for the request in a slot; and for those after it, where the library has them next."""
         environs = self._environs
-        seat = environs.seat
-        if seat is None or seat.slot is not slot:
-            seat = environs.seat_of(slot)
-        reply = SlotReply(slot, seat, self._relief)
-        environ: dict[str, Any] = {}
+        while True:
+            seat = environs.seat
+            if seat is None or seat.slot is not slot:
+                seat = environs.seat_of(slot)
+            reply = SlotReply(slot, seat, self._relief)
+            environ: dict[str, Any] = {}
+            rest: Rest | None = None
+            try:
+                environ = environs.of_slot(slot, seat)
+                result = self._function(environ, reply.start)
+                if type(result) is list and len(result) == 1 and not reply.begun:
+                    body = result[0]
+                    if type(body) is bytes and reply.give_one(body):
+                        return
+                rest = self._deliver(environ, result, reply)
+            except BaseException as error:  # SystemExit too: it would end a worker, not the program
+                self._fail_in_slot(slot, environ, reply, error)
+            if reply.exchange is not None:
+                if reply.leave():
+                    raise Relieved
+                return
+            if rest is None:
+                return
+            # The answer leaves before the application goes on.
+            status = _ffi.hasty_slot_take(slot.ref)
+            self._finish(environ, *rest)
+            if status != _ffi.OK:
+                return
+            step = self._steps[slot.user_data]
+            if step is not self:
+                step.answer(slot)
+                return
+
+    def _deliver(self, environ: dict[str, Any], result: Iterable[bytes], reply: SlotReply) -> Rest | None:
+        """Has what the application returned sent. Gives what it is to do once that has left."""
+        close = getattr(result, "close", None)
+        left: Iterator[bytes] | None = None
         try:
-            environ = environs.of_slot(slot, seat)
-            result = self._function(environ, reply.start)
-            if type(result) is list and len(result) == 1 and not reply.begun:
-                body = result[0]
-                if type(body) is bytes and reply.give_one(body):
-                    return
-            self._take(environ, result, reply)
+            left = reply.give(result)
             reply.end()
         except Gone:
             reply.end_gone()
-        except BaseException as error:  # SystemExit too: it would end a worker, not the program
-            if reply.begun:
-                # Only the connection's end can tell that the answer is not whole.
-                self._complain(environ, error)
-            else:
-                self._fail_in_slot(slot, reply, error)
-        finally:
-            if reply.exchange is not None:
-                reply.leave()
+        except BaseException:
+            self._finish(environ, None, close)
+            raise
+        if reply.exchange is None and self._shared.loop is None:
+            return None if close is None and left is None else (left, close)
+        self._finish(environ, left, close)
+        return None
 
-    def _fail_in_slot(self, slot: Slot, reply: SlotReply, error: BaseException) -> None:
-        if reply.exchange is None:
+    def _finish(
+        self, environ: dict[str, Any], left: Iterator[bytes] | None, close: Callable[[], object] | None
+    ) -> None:
+        """Lets an application come to its end. Whatever fails, the answer is given, and to take it back would help
+        nobody."""
+        try:
+            if left is not None and any(left):
+                raise InvalidError("the body goes on behind the length that Content-Length tells")
+        except BaseException as error:
+            self._complain(environ, error)
+        try:
+            # PEP 3333: "If the iterable returned by the application has a close() method, the server or gateway must
+            # call that method upon completion of the current request".
+            if close is not None:
+                close()
+        except BaseException as error:
+            self._complain(environ, error)
+
+    def _fail_in_slot(self, slot: Slot, environ: dict[str, Any], reply: SlotReply, error: BaseException) -> None:
+        if reply.begun:
+            # Only the connection's end can tell that the answer is not whole.
+            self._complain(environ, error)
+        elif reply.exchange is None:
             request = SlotRequest(slot)
             self._fail(request, None, InSlot(slot, request, bool(self._shared.gates)), error)
             request._end()
-            return
-        try:
-            reply.reset()
-            self._fail(reply.exchange.request, None, Apart(reply.exchange), error)
-        except ClosedError:
-            pass
+        else:
+            try:
+                reply.reset()
+                self._fail(reply.exchange.request, None, Apart(reply.exchange), error)
+            except ClosedError:
+                pass
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         environ = self._environs.of_call(req)
         incoming = environ["wsgi.input"].raw
         reply = CallReply(res, self._relief, environ["REQUEST_METHOD"] == "HEAD")
+        result: Any = None
         try:
-            self._take(environ, self._function(environ, reply.start), reply)
+            result = self._function(environ, reply.start)
+            reply.give(result)
             return _ffi.OK
         except Gone:
             return _ffi.OK
@@ -214,9 +263,9 @@ class Entrance(Route):
                 return _ffi.ERR_CLOSED
             return self._fail_in_call(req, res, error)
         finally:
+            self._finish(environ, None, getattr(result, "close", None))
             incoming.end()
-            if reply.begun:
-                self._relief.end()
+            reply.leave()
 
     def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: BaseException) -> int:
         request, desk = Request(req), InCall(res)
@@ -225,24 +274,6 @@ class Entrance(Route):
         self._fail(request, None, desk, error)
         request._end()
         return desk.status
-
-    def _take(self, environ: dict[str, Any], result: Iterable[bytes], reply: Reply) -> None:
-        """Has what the application returned sent, and closes it."""
-        try:
-            reply.give(result)
-        finally:
-            # PEP 3333: "If the iterable returned by the application has a close() method, the server or gateway must
-            # call that method upon completion of the current request".
-            close = getattr(result, "close", None)
-            if close is not None:
-                self._close(environ, close)
-
-    def _close(self, environ: dict[str, Any], close: Callable[[], object]) -> None:
-        try:
-            close()
-        except BaseException as error:
-            # The answer is given, and to take it back would help nobody.
-            self._complain(environ, error)
 
     def _complain(self, environ: dict[str, Any], error: BaseException) -> None:
         """Logs an exception, with the request as the environ tells it: it may have ended."""
@@ -257,46 +288,3 @@ class Entrance(Route):
             log.error("%s failed", what, exc_info=error)
         except Exception:  # a broken log handler harms nobody
             pass
-
-
-class Relief:
-    """Sees to it that somebody serves while the thread of an application gives an answer piece by piece.
-
-    WSGI has an answer made on the thread that its application was called on, whatever it waits for: requests and
-    connections to databases may be local to that. So each answer in pieces holds a thread.
-    """
-
-    __slots__ = ("_app", "_busy", "_lock", "shared")
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self.shared = app._shared
-        self._lock = threading.Lock()
-        #: How many answers are given piece by piece; guarded by the lock.
-        self._busy = 0
-
-    def begin(self) -> bool:
-        """Starts one more thread where all are busy; False where nobody else can serve."""
-        with self._lock:
-            self._busy += 1
-            busy = self._busy
-        server = self._app.server
-        if server is None:
-            return False
-        crew = server._crew
-        with crew._lock:
-            if not crew.threads or self._app._shared.loop is not None:
-                # An asyncio loop serves.
-                return len(crew.threads) > busy
-            if crew._left == 0 or busy < len(crew.threads):
-                return True
-            crew._left += 1
-            name = f"hasty-{len(crew.threads) + 1}"
-            thread = threading.Thread(target=crew._work, args=[crew._serve], name=name, daemon=True)
-            crew.threads.append(thread)
-        thread.start()
-        return True
-
-    def end(self) -> None:
-        with self._lock:
-            self._busy -= 1

@@ -162,6 +162,9 @@ class Environs:
         for index in range(_ffi.hasty_request_header_count(req)):
             _ffi.check(_ffi.hasty_request_header_at(req, index, byref(name), byref(value)))
             _add(environ, _keys[_ffi.octets(name) or b""], _latin(value))
+        if "HTTP_HOST" in environ:
+            # RFC 9112 3.2.2: that of an absolute target counts instead.
+            environ["HTTP_HOST"] = _latin(_ffi.hasty_request_header(req, b"Host"))
         environ["wsgi.input"] = io.BufferedReader(Incoming(req), PIECE)
         return environ
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi
 from .errors import HastyError, InvalidError, StateError
-from .exchange import serving
 from .headers import is_token
 from .slot import KIND_BYTES, KIND_NONE
 from .wsgi_file import FileWrapper
@@ -19,7 +17,7 @@ from .wsgi_seat import BEGIN
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .slot import Slot
-    from .wsgi import Relief
+    from .wsgi_relief import Relief, Stay
     from .wsgi_seat import Seat
 
 __all__ = ["CallReply", "Gone", "Reply", "SlotReply"]
@@ -31,7 +29,7 @@ _ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple
 KNOWN = 1000
 #: Larger blocks are written one piece after the other, so that each finds room while the client reads.
 PIECE = 65536
-#: Between two looks whether another thread serves.
+#: Between two tries where nobody can wait.
 PAUSE_S = 0.001
 
 
@@ -42,7 +40,7 @@ class Gone(Exception):
 class Reply:
     """The answer to one request: `start` is its start_response, and `give` takes what the application returns."""
 
-    __slots__ = ("_code", "_length", "_lines", "_relief", "_type", "begun", "exchange")
+    __slots__ = ("_code", "_length", "_lines", "_relief", "_stay", "_type", "begun", "exchange")
 
     def __init__(self, relief: Relief) -> None:
         self._relief = relief
@@ -53,6 +51,7 @@ class Reply:
         self.begun = False
         #: What gives the answer by another way than a slot's.
         self.exchange: Exchange | None = None
+        self._stay: Stay | None = None
 
     def start(
         self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None, /
@@ -97,27 +96,38 @@ class Reply:
             self._begin()
         self._put(data)
 
-    def give(self, result: Iterable[bytes]) -> None:
-        """Sends what an application has returned."""
+    def give(self, result: Iterable[bytes]) -> Iterator[bytes] | None:
+        """Sends what an application has returned. An iterator: the answer is whole, and that may have more to say."""
         if isinstance(result, FileWrapper):
-            length = self._length if self._code else None
             if not self.begun:
                 self._refuse_early()
-                path = result.path(length)
+                path = result.path(self._length)
                 if path is not None and self._send_file(path):
-                    return
-            result = result.pieces(length)
+                    return None
+            result = result.pieces(self._length)
         elif type(result) not in _WHOLE:
             # Others may give what is all there too, as Django's answers do.
             result = iter(result)
         if not self.begun and type(result) in _WHOLE:
             self.give_whole(list(result))
-            return
-        for block in result:
+            return None
+        return self._give_pieces(iter(result))
+
+    def _give_pieces(self, blocks: Iterator[bytes]) -> Iterator[bytes] | None:
+        for block in blocks:
             # PEP 3333: the head is to wait for the first block that is not empty.
+            if not block:
+                continue
+            if not self.begun and len(block) == self._length and type(block) is bytes and self._send_first(block):
+                return blocks
             self.write(block)
         if not self.begun:
             self.give_whole([])
+        return None
+
+    def _send_first(self, block: bytes) -> bool:
+        """Sends a block which is as long as the whole body; False where it is sent like others."""
+        return False
 
     def give_whole(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
         """Sends a body that is all there, with its length."""
@@ -183,9 +193,13 @@ class SlotReply(Reply):
         self._code = 0
         self._length = None
         self.begun = False
-        self.exchange = None
+        self.exchange = self._stay = None
         self._slot = slot
         self._seat = seat
+
+    def _send_first(self, block: bytes) -> bool:
+        self._send(block)
+        return True
 
     def give_one(self, body: bytes) -> bool:
         """Leaves a whole body in the slot, as most are given; False where there is more to it."""
@@ -274,9 +288,7 @@ class SlotReply(Reply):
     def _begin(self) -> None:
         self._begin_apart()
         self.begun = True
-        if self._relief.begin():
-            # Others serve: here a slow client may be waited for.
-            serving.discard(threading.get_ident())
+        self._stay = self._relief.begin(comes_back=False)
 
     def _put(self, data: bytes) -> None:
         exchange = self.exchange
@@ -293,10 +305,11 @@ class SlotReply(Reply):
 
     def _wait(self, exchange: Exchange) -> None:
         """Waits for room."""
-        if threading.get_ident() in serving:
-            self._slot.look_after()
-        else:
+        assert self._stay is not None
+        if self._relief.now(self._stay):
             exchange._wait_for_room(None)
+        else:
+            self._slot.look_after()
 
     def end(self) -> None:
         """The application has given all that it has."""
@@ -317,13 +330,11 @@ class SlotReply(Reply):
             _ffi.check(_ffi.hasty_response_reset(self.exchange._res()))
             self.exchange._begun = False
 
-    def leave(self) -> None:
-        """Gives up what was not finished, and goes back to serve."""
+    def leave(self) -> bool:
+        """Gives up what was not finished. True: another thread serves in place of this one."""
         if self.exchange is not None:
             self.exchange.free()
-        if self.begun:
-            self._relief.end()
-            serving.add(threading.get_ident())
+        return self._stay is not None and self._relief.end(self._stay)
 
 
 class CallReply(Reply):
@@ -356,17 +367,23 @@ class CallReply(Reply):
     def _begin(self) -> None:
         self._set_head(self._res)
         self.begun = True
-        self._relief.begin()
+        self._stay = self._relief.begin(comes_back=True)
 
     def _put(self, data: bytes) -> None:
         status = _ffi.hasty_response_write(self._res, data, len(data))
         while status == _ffi.ERR_LIMIT:
-            # It waits for a slow client only where another thread serves meanwhile, and that one is on its way.
+            # It waits for a slow client only where another thread serves meanwhile.
+            assert self._stay is not None
+            self._relief.now(self._stay)
             time.sleep(PAUSE_S)
             status = _ffi.hasty_response_write(self._res, data, len(data))
         if status in (_ffi.ERR_CLOSED, _ffi.ERR_TIMEOUT):
             raise Gone
         _ffi.check(status)
+
+    def leave(self) -> None:
+        if self._stay is not None:
+            self._relief.end(self._stay)
 
 
 #: Iterating over these runs no code of an application: all blocks are there.

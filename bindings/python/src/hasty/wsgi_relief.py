@@ -1,0 +1,116 @@
+"""Who serves while an application gives an answer piece by piece."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .exchange import serving
+
+if TYPE_CHECKING:
+    from .app import App
+    from .handler import Shared
+
+__all__ = ["Relief", "Stay"]
+
+#: An answer that takes longer than that has its thread relieved.
+PATIENCE_S = 0.02
+#: After so many looks at nothing the one who looks goes to sleep, and after so many seconds of sleep it ends.
+LOOKS = 50
+IDLE_S = 10.0
+
+
+class Stay:
+    """An answer that is given piece by piece, on the thread that its application was called on.
+
+    WSGI promises no less: requests and connections to databases may be local to that. So whatever the application waits
+    for, each such answer holds a thread.
+    """
+
+    __slots__ = ("comes_back", "ident", "is_relieved", "since")
+
+    def __init__(self, comes_back: bool) -> None:
+        self.ident = threading.get_ident()
+        self.since = time.monotonic()
+        #: Does this thread serve again afterwards, whoever has relieved it?
+        self.comes_back = comes_back
+        self.is_relieved = False
+
+
+class Relief:
+    """Has another thread serve where an answer takes long. Most that come in pieces are done before that is needed."""
+
+    def __init__(self, app: App) -> None:
+        self.shared: Shared = app._shared
+        self._app = app
+        self._some = threading.Condition()
+        # All guarded by the lock.
+        self._stays: set[Stay] = set()
+        self._looks = False
+        self._sleeps = False
+        #: Threads that serve beyond those there should be.
+        self._spare = 0
+
+    def begin(self, comes_back: bool) -> Stay:
+        stay = Stay(comes_back)
+        with self._some:
+            self._stays.add(stay)
+            if self._sleeps:
+                self._some.notify()
+            elif not self._looks:
+                self._looks = True
+                threading.Thread(target=self._look, name="hasty-relief", daemon=True).start()
+        return stay
+
+    def end(self, stay: Stay) -> bool:
+        """The answer is given; was its thread relieved?"""
+        with self._some:
+            self._stays.discard(stay)
+            if stay.is_relieved and stay.comes_back:
+                self._spare += 1
+        if stay.is_relieved:
+            serving.add(stay.ident)
+        return stay.is_relieved
+
+    def now(self, stay: Stay) -> bool:
+        """Has another thread serve at once, for the client is slow; False where none can."""
+        with self._some:
+            return self._relieve(stay)
+
+    def _look(self) -> None:
+        nothing = 0
+        with self._some:
+            while True:
+                self._some.wait(PATIENCE_S)
+                nothing = 0 if self._stays else nothing + 1
+                long_ago = time.monotonic() - PATIENCE_S
+                for stay in self._stays:
+                    if stay.since <= long_ago:
+                        self._relieve(stay)
+                if nothing > LOOKS:
+                    self._sleeps = True
+                    self._some.wait_for(lambda: self._stays, IDLE_S)
+                    self._sleeps = False
+                    if not self._stays:
+                        self._looks = False
+                        return
+
+    def _relieve(self, stay: Stay) -> bool:
+        if stay.is_relieved:
+            return True
+        server = self._app.server
+        if server is None:
+            return False
+        crew = server._crew
+        if not crew.threads or (self.shared.loop is not None and crew._loops_for <= 0):
+            # An asyncio loop serves, and none can take its place.
+            return False
+        if self._spare > 0:
+            self._spare -= 1
+        elif not crew.relieve():
+            return False
+        stay.is_relieved = True
+        # Here a slow client may be waited for.
+        serving.discard(stay.ident)
+        return True
