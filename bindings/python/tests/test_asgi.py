@@ -559,7 +559,7 @@ def test_the_application_runs_in_a_loop_that_runs_already() -> None:
 
     async def main() -> None:
         app = as_app(application)
-        serving = asyncio.ensure_future(app._serve(0, "127.0.0.1"))
+        serving = asyncio.ensure_future(app.serve(0))
         while app._server is None:
             await asyncio.sleep(0)
         client = app.test_client()

@@ -10,7 +10,8 @@ from typing import Any, Callable
 import pytest
 
 from hasty import ClosedError, InvalidError, StateError, _ffi
-from hasty.asgi import Application, Cycle, Message
+from hasty.cycle import Cycle, Head
+from hasty.lifespan import Application, Message
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 FAILED = (500, [(b"content-type", b"text/plain; charset=utf-8")], b"500 Internal Server Error")
@@ -18,6 +19,13 @@ FAILED = (500, [(b"content-type", b"text/plain; charset=utf-8")], b"500 Internal
 
 def body(octets: bytes = b"", more: bool = False) -> Message:
     return {"type": "http.response.body", "body": octets, "more_body": more}
+
+
+def fields_of(head: Head, with_length: bool = False) -> list[tuple[bytes, bytes]]:
+    pairs = [(name, value) for name, _, value in (line.partition(b": ") for line in head.fields.split(b"\n") if line)]
+    if with_length and head.length is not None:
+        pairs.append((b"content-length", b"%d" % head.length))
+    return pairs
 
 
 class Wire:
@@ -29,14 +37,14 @@ class Wire:
         self.waits = 0
         self.gone: Callable[[], None] | None = None
 
-    def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        self.sent.append((status, headers, body))
+    def whole(self, head: Head, body: bytes, is_head: bool) -> None:
+        self.sent.append((head.status, fields_of(head, is_head), body))
 
-    def file(self, status: int, headers: list[tuple[bytes, bytes]], path: bytes) -> None:
-        self.sent.append((status, headers, path))
+    def file(self, head: Head, path: bytes) -> None:
+        self.sent.append((head.status, fields_of(head), path))
 
-    def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.sent.append((status, headers))
+    def begin(self, head: Head) -> None:
+        self.sent.append((head.status, fields_of(head, True)))
 
     def write(self, body: bytes) -> int:
         status = self.statuses.pop(0) if self.statuses else _ffi.OK
@@ -63,8 +71,8 @@ def run(application: Application, wire: Wire | None = None, octets: bytes = b"",
     wire = wire or Wire()
 
     async def main() -> None:
-        cycle = Cycle(wire, {"method": method, "path": "/x"}, octets, asyncio.get_running_loop())  # type: ignore[arg-type]
-        await cycle.run(application)
+        scope = {"method": method, "path": "/x"}
+        await Cycle(scope, octets, asyncio.get_running_loop(), None, wire).run(application)  # type: ignore[arg-type]
 
     asyncio.run(main())
     return wire.sent
@@ -386,7 +394,7 @@ def test_an_answer_without_its_end_is_told_to_client_and_log(
         ([START, body(b"a", True), {"type": "http.response.pathsend", "path": "/a"}], StateError, "after a part"),
         ([{"type": "http.response.start", "status": 101}], InvalidError, "status 101"),
         ([{"type": "http.response.start", "status": "200"}], InvalidError, "status '200'"),
-        ([{"type": "http.response.start", "status": 200, "headers": [("a", "b")]}], TypeError, "no pair of bytes"),
+        ([{"type": "http.response.start", "status": 200, "headers": [("a", "b")]}], TypeError, "no pairs of bytes"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"a b", b"c")]}], InvalidError, "not a token"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"", b"c")]}], InvalidError, "not a token"),
         (

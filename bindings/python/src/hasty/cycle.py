@@ -1,0 +1,491 @@
+"""One request of an ASGI application and its answer: the messages that come and go, and what they become."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import re
+from ctypes import byref
+from typing import Any, Callable
+
+from . import _ffi, _kept
+from .errors import ClosedError, InvalidError, StateError
+from .lifespan import Application, Message, Scope
+from .slot import KIND_NONE, Slot
+
+__all__ = ["Cycle", "Head", "Wire"]
+
+log = logging.getLogger("hasty")
+
+#: An answer that is begun, and of which nothing follows for so long, is begun on the wire too: pages wait for the head
+#: of a stream of events, while an answer that comes whole at once needs one packet only.
+_HEAD_S = 0.005
+
+_LEFT = "the client has left"
+_FAILED = b"500 Internal Server Error"
+
+# The states of an answer.
+_FRESH = 0  # nothing yet
+_HEADED = 1  # the application has given the head
+_BEGUN = 2  # which was sent, and perhaps parts of the body
+_DONE = 3  # all of it
+
+
+class Head:
+    """Status and fields of an answer, in which nothing is left to be refused."""
+
+    __slots__ = ("fields", "has_type", "length", "status")
+
+    def __init__(self, status: int, headers: Any) -> None:
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise InvalidError(f"status {status!r} of 'http.response.start' is not in 200..=599")
+        #: The status.
+        self.status = int(status)
+        #: How long the body is, where that is told.
+        self.length: int | None = None
+        #: Is there a content type?
+        self.has_type = False
+        lines: list[bytes] = []
+        try:
+            for name, value in headers:
+                self._add(name, value, lines)
+        except TypeError as error:
+            raise TypeError(f"the headers of 'http.response.start' are no pairs of bytes: {error}") from None
+        #: The other fields: "Name: value", separated by line feeds.
+        self.fields = fields = b"\n".join(lines)
+        if fields.count(b"\n") >= len(lines) > 0 or b"\r" in fields or b"\0" in fields:
+            raise InvalidError(f"a header of {lines!r} holds a line break or NUL")
+
+    def _add(self, name: bytes, value: bytes, lines: list[bytes]) -> None:
+        role = _roles[name]
+        if role == _LENGTH:
+            self.length = _number(value)
+        elif role != _OURS:
+            lines.append(b"%b: %b" % (name, value))
+            if role == _TYPE:
+                self.has_type = True
+
+    @property
+    def is_bodiless(self) -> bool:
+        """Is there never a body with that status?"""
+        return self.status in (204, 304)
+
+    def set(self, res: _ffi.ResponsePointer) -> None:
+        """Tells the library, but for the length, which it counts where it can."""
+        _ffi.check(_ffi.hasty_response_set_status(res, self.status))
+        if self.fields:
+            for line in self.fields.split(b"\n"):
+                name, _, value = line.partition(b": ")
+                _ffi.check(_ffi.hasty_response_add_header(res, name, value))
+
+    def set_length(self, res: _ffi.ResponsePointer) -> None:
+        if self.length is not None and not self.is_bodiless:
+            _ffi.check(_ffi.hasty_response_set_header(res, b"Content-Length", b"%d" % self.length))
+
+
+_FIELD, _TYPE, _LENGTH, _OURS = range(4)
+_ROLES = {b"content-type": _TYPE, b"content-length": _LENGTH, b"date": _OURS, b"transfer-encoding": _OURS}
+#: RFC 9110 5.6.2: token
+_TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_MOST = 1024
+
+
+class _Roles(dict[bytes, int]):
+    """What header names stand for here: those that were used before are known to be good."""
+
+    def __missing__(self, name: Any) -> int:
+        if type(name) is not bytes:
+            raise TypeError(f"header name {name!r} is not bytes")
+        if not _TOKEN.fullmatch(name):
+            raise InvalidError(f"header name {name!r} is not a token")
+        # The library frames the body, and knows the time.
+        role = _ROLES.get(name.lower(), _FIELD)
+        if len(self) < _MOST:
+            self[name] = role
+        return role
+
+
+_roles = _Roles()
+
+#: Type and length are all that most answers have, and many have the same.
+_PLAIN = 2
+_heads: dict[tuple[Any, ...], Head] = {}
+
+
+def _head_of(status: int, headers: Any) -> Head:
+    """A head; of a plain kind perhaps the one that was made before."""
+    try:
+        if len(headers) > _PLAIN:
+            return Head(status, headers)
+        key = (status, *headers)
+        known = _heads.get(key)
+    except TypeError:  # an iterator, or lists in place of tuples
+        return Head(status, headers)
+    if known is None:
+        known = Head(status, headers)
+        if len(_heads) >= _MOST:
+            _heads.clear()
+        _heads[key] = known
+    return known
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, (bytes, bytearray)) or not value.isdigit():
+        raise InvalidError(f"content-length {value!r} is not a number in bytes")
+    return int(value)
+
+
+class Cycle:
+    """Gives an application its request, and takes its answer, in any order that ASGI allows and in no other.
+
+    The answer goes into the slot that the request is in, as long as it comes at once. `leave_slot()` tells that others
+    need the slot; then, and for whatever a slot cannot hold, there is a `Wire`.
+    """
+
+    # What most requests leave as it is costs less to make on the class.
+    _wire: Wire | None = None
+    _state = _FRESH
+    _head: Head
+    # How many bytes of the body are still to come, where the head tells; None where it does not.
+    _left: int | None = None
+    # Has the client left?
+    _closed = False
+    # What receive() waits for.
+    _gone: asyncio.Event | None = None
+
+    def __init__(
+        self, scope: Scope, body: bytes, loop: asyncio.AbstractEventLoop, slot: Slot | None, wire: Wire | None = None
+    ) -> None:
+        self.scope = scope
+        self._body: bytes | None = body
+        self._loop = loop
+        self._slot = slot
+        if wire is not None:
+            self._wire = wire
+
+    @property
+    def answered(self) -> bool:
+        """Was the answer given, all of it?"""
+        return self._state == _DONE
+
+    async def run(self, application: Application) -> None:
+        """Runs the application for this request, and answers for it where it does not."""
+        try:
+            await application(self.scope, self.receive, self.send)
+            if self._state != _DONE and not self._closed:
+                what = "did not answer" if self._state == _FRESH else "began an answer and did not end it"
+                log.error("%s: the application %s", self._name(), what)
+        except asyncio.CancelledError:
+            # The server ends, or the application cancels itself.
+            if self._state != _DONE:
+                self._out().cut()
+                self._end()
+        except BaseException as error:  # SystemExit too: it would end the loop, not the program
+            self._complain(error)
+        if self._state != _DONE:
+            try:
+                self._give_up()
+            except Exception as error:
+                self._complain(error)
+
+    def leave_slot(self) -> None:
+        """The slot is needed for another request, while the application goes on with this one."""
+        if self._state != _DONE:
+            self._out()
+            if self._state == _HEADED:
+                self._loop.call_later(_HEAD_S, self._begin)
+        self._slot = None
+
+    def _out(self) -> Wire:
+        """The way out for everything but an answer that fits into the slot."""
+        wire = self._wire
+        if wire is None:
+            assert self._slot is not None
+            wire = self._wire = Wire.of(self._slot, self._loop)
+            self._slot = None
+        return wire
+
+    # --- what the application calls ---
+
+    async def receive(self) -> Message:
+        """The body, all of it; then, once there is nobody to answer any more, that the client is gone."""
+        body = self._body
+        if body is not None:
+            self._body = None
+            return {"type": "http.request", "body": body, "more_body": False}
+        if self._state != _DONE and not self._closed:
+            if self._gone is None:
+                self._gone = asyncio.Event()
+                self._out().on_close(self._leave)
+            await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """A part of the answer; ClosedError, an OSError, once the client has left."""
+        kind = message["type"]
+        state = self._state
+        if kind == "http.response.start" and state == _FRESH:
+            self._head = head = _head_of(message["status"], message.get("headers", ()))
+            self._left = head.length
+            self._state = _HEADED
+            if self._slot is None:
+                # What follows may come at once, and then both go together.
+                self._loop.call_later(_HEAD_S, self._begin)
+        elif kind == "http.response.body" and (state == _HEADED or state == _BEGUN):
+            body = message.get("body", b"")
+            if type(body) is not bytes:
+                body = _octets(body)
+            more = message.get("more_body", False)
+            if self._left is not None and (more or self._left != len(body)):
+                self._count(len(body), more)
+            if more:
+                await self._give_piece(body)
+            elif state == _BEGUN:
+                await self._give_last(body)
+            else:
+                slot = self._slot
+                if slot is None or not _fill(slot, self._head, body, self.scope):
+                    self._out().whole(self._head, body, self._is_head)
+                self._end()
+        elif kind == "http.response.pathsend" and state == _HEADED:
+            self._out().file(self._head, os.fsencode(message["path"]))
+            self._end()
+        else:
+            raise StateError(_misfit(kind, state))
+
+    @property
+    def _is_head(self) -> bool:
+        return bool(self.scope["method"] == "HEAD")
+
+    def _is_bodiless(self) -> bool:
+        # Then what the head tells of a body is about the answer to another request.
+        return self._is_head or self._head.is_bodiless
+
+    async def _give_piece(self, body: bytes) -> None:
+        if self._closed:
+            raise ClosedError(_LEFT)
+        if body:
+            self._begin()
+            await self._write(body)
+
+    async def _give_last(self, body: bytes) -> None:
+        if self._closed:
+            raise ClosedError(_LEFT)
+        if body:
+            await self._write(body)
+        self._out().finish()
+        self._end()
+
+    def _count(self, size: int, more: bool) -> None:
+        if self._left is None or self._is_bodiless():
+            return
+        if size > self._left:
+            raise StateError(f"the body has {size - self._left} bytes more than its Content-Length says")
+        if not more and size < self._left:
+            raise StateError(f"the body ends {self._left - size} bytes before its Content-Length does")
+        self._left -= size
+
+    def _begin(self) -> None:
+        """Sends the head alone."""
+        if self._state == _HEADED:
+            self._state = _BEGUN
+            self._out().begin(self._head)
+
+    async def _write(self, body: bytes) -> None:
+        if self._is_bodiless():
+            return
+        wire = self._out()
+        while not self._closed:
+            status = wire.write(body)
+            if status == _ffi.OK:
+                return
+            if status == _ffi.ERR_CLOSED:
+                self._leave()
+            elif status == _ffi.ERR_LIMIT:
+                await wire.room()
+            else:
+                _ffi.check(status)
+        raise ClosedError(_LEFT)
+
+    def _end(self) -> None:
+        self._state = _DONE
+        if self._gone is not None:
+            self._gone.set()
+
+    def _leave(self) -> None:
+        """The client has gone."""
+        self._closed = True
+        if self._gone is not None:
+            self._gone.set()
+
+    # --- answers that the application does not give ---
+
+    def _give_up(self) -> None:
+        """Ends an answer that the application leaves open: with 500 while nothing was sent, else it is cut off."""
+        wire = self._out()
+        if self._state == _BEGUN:
+            wire.cut()
+        else:
+            wire.whole(Head(500, [(b"content-type", b"text/plain; charset=utf-8")]), _FAILED, self._is_head)
+        self._end()
+
+    def _complain(self, error: BaseException) -> None:
+        try:
+            if self._closed and _comes_of_leaving(error):
+                log.debug("%s: the client left before the answer was complete", self._name())
+            else:
+                log.error("%s: the application failed", self._name(), exc_info=error)
+        except Exception:  # a broken log handler is no reason to lose the answer
+            pass
+
+    def _name(self) -> str:
+        return f"{self.scope['method']} {self.scope['path']}"
+
+
+def _octets(body: Any) -> bytes:
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        raise TypeError(f"the body of 'http.response.body' is bytes, not {type(body).__name__}")
+    return bytes(body)
+
+
+def _misfit(kind: Any, state: int) -> str:
+    """Why a message cannot be sent in some state."""
+    if kind not in ("http.response.start", "http.response.body", "http.response.pathsend"):
+        return f"send({kind!r}): this server does not know that message"
+    if state == _DONE:
+        return f"send({kind!r}) comes after the end of the answer"
+    if state == _FRESH:
+        return f"send({kind!r}) comes before 'http.response.start'"
+    if kind == "http.response.start":
+        return "send('http.response.start') comes twice"
+    return f"send({kind!r}) comes after a part of the body"
+
+
+def _comes_of_leaving(error: BaseException) -> bool:
+    """Whether an exception was raised since a client left: perhaps one that a framework makes of ours."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        if isinstance(found, ClosedError):
+            return True
+        seen.add(id(found))
+        found = found.__cause__ or found.__context__
+    return False
+
+
+def _fill(slot: Slot, head: Head, body: bytes, scope: Scope) -> bool:
+    """Puts an answer into a slot; False for one that does not fit there."""
+    if not head.has_type:
+        if body:
+            # A slot cannot say that there is no type.
+            return False
+        slot.kind = KIND_NONE
+    if head.length is not None and scope["method"] == "HEAD":
+        # It tells of a body that is not there.
+        return False
+    if head.status != 200:
+        slot.status = head.status
+    fields = head.fields
+    if fields:
+        slot.extra_headers = fields
+        slot.extra_headers_len = len(fields)
+    if body:
+        slot.reply = body
+        slot.reply_len = len(body)
+    return True
+
+
+class Wire:
+    """Carries an answer that does not come at once, or not as a whole. The loop's thread alone uses it."""
+
+    __slots__ = ("_free", "_loop", "_pointer")
+
+    def __init__(self, pointer: _ffi.ExchangePointer, loop: asyncio.AbstractEventLoop) -> None:
+        self._pointer: _ffi.ExchangePointer | None = pointer
+        # Kept for the interpreter's last moments.
+        self._free = _ffi.hasty_exchange_free
+        self._loop = loop
+
+    @classmethod
+    def of(cls, slot: Slot, loop: asyncio.AbstractEventLoop) -> Wire:
+        """Takes the request out of a slot."""
+        pointer = _ffi.ExchangePointer()
+        _ffi.check(_ffi.hasty_slot_exchange(slot.ref, byref(pointer)))
+        return cls(pointer, loop)
+
+    def whole(self, head: Head, body: bytes, is_head: bool) -> None:
+        """Sends an answer, all of it."""
+        res = self._res()
+        head.set(res)
+        if is_head:
+            head.set_length(res)
+        _ffi.check(_ffi.hasty_response_send(res, body, len(body)))
+        if not head.has_type:
+            # The library's guess; the application did not want to tell.
+            _ffi.check(_ffi.hasty_response_remove_header(res, b"content-type"))
+        self.finish()
+
+    def file(self, head: Head, path: bytes) -> None:
+        """Sends a file, with the fields of the application in place of those that the library would make."""
+        res = self._res()
+        head.set(res)
+        status = _ffi.hasty_response_send_file(res, path)
+        try:
+            _ffi.check(status)
+        except BaseException:
+            _ffi.check(_ffi.hasty_response_reset(res))
+            raise
+        self.finish()
+
+    def begin(self, head: Head) -> None:
+        """Sends a head alone."""
+        res = self._res()
+        head.set(res)
+        head.set_length(res)
+        self.write(b"")
+
+    def write(self, body: bytes) -> int:
+        """Sends a piece of the body; the library's status says what came of it."""
+        return int(_ffi.hasty_response_write(self._res(), body, len(body)))
+
+    def finish(self) -> None:
+        """Ends the answer. Whether the client saw it is known to nobody."""
+        pointer, self._pointer = self._pointer, None
+        _ffi.hasty_exchange_finish(pointer)
+
+    def cut(self) -> None:
+        """Leaves the answer without its end, so that the client sees that something is missing."""
+        pointer, self._pointer = self._pointer, None
+        self._free(pointer)
+
+    def on_close(self, gone: Callable[[], None]) -> None:
+        """Calls `gone()` on the loop once the client has left."""
+        _ffi.check(_ffi.hasty_exchange_on_close(self._pointer, _kept.CALL, self._later(gone), _kept.DROP))
+
+    async def room(self) -> None:
+        """Waits until the client has read some of what waits for it."""
+        room = asyncio.Event()
+        _ffi.check(_ffi.hasty_exchange_on_ready(self._pointer, _kept.CALL, self._later(room.set), _kept.DROP))
+        await room.wait()
+
+    def _res(self) -> _ffi.ResponsePointer:
+        res: _ffi.ResponsePointer = _ffi.hasty_exchange_response(self._pointer)
+        return res
+
+    def _later(self, function: Callable[[], object]) -> int:
+        """What the library calls, on any thread, to have a function called on the loop."""
+        return _kept.put(functools.partial(_call_on, self._loop, function))
+
+    def __del__(self) -> None:
+        if self._pointer is not None:
+            self._free(self._pointer)
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    try:
+        loop.call_soon_threadsafe(function)
+    except RuntimeError:
+        # The loop has ended, and with it everything that would like to know.
+        pass
