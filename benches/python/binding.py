@@ -304,7 +304,7 @@ def report(rows: dict[str, Any]) -> None:
         allowed = "" if budget is None else f"{budget:,}" if over <= 0 else f"{budget:,}, EXCEEDED by {over:,.0f}"
         print(f"| {title} | {min(ns):,.0f} | {statistics.median(ns):,.0f} | {ratio} | {allowed} |")
     natives = [ns for row in rows.values() for ns in row["native_ns"]]
-    print(f"\nThe loop in C: {min(natives):.0f} ns. Python {sys.version.split()[0]}.")
+    print(f"\nThe loop in C: {min(natives, default=0):.0f} ns. Python {sys.version.split()[0]}.")
 
 
 # ------------------------------------------------------------------------------------------------------ instructions
