@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import random
 import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any, Callable
 from urllib.request import urlopen
 
@@ -231,6 +232,86 @@ def test_blocking_handlers_leave_the_loop_free(app: App) -> None:
             "blocking",
             "async",
         ]
+
+
+def kinds_of(app: App) -> list[str]:
+    """Registers a handler of each kind below a path of its own; all echo what follows it."""
+
+    @app.get("/deferred/:word")
+    def deferred(req: Request) -> None:
+        exchange = req.defer()
+        threading.Timer(0.002, exchange.finish, [exchange.request.params["word"]]).start()
+
+    @app.get("/generator/:word")
+    def generator(req: Request) -> Iterator[str]:
+        yield from req.params["word"]
+
+    @app.get("/async-generator/:word")
+    async def async_generator(req: Request) -> AsyncIterator[str]:
+        for letter in req.params["word"]:
+            yield letter
+            await asyncio.sleep(0)
+
+    @app.get("/async/:word")
+    async def at_once(req: Request) -> str:
+        return req.params["word"]
+
+    @app.get("/waits/:word")
+    async def waits(req: Request) -> str:
+        await asyncio.sleep(0.002)
+        return req.params["word"]
+
+    @app.get("/refuses/:word")
+    async def refuses(req: Request) -> str:
+        await asyncio.sleep(0)
+        raise HttpError(410, req.params["word"])
+
+    app.get("/inline/:word")(lambda req: req.params["word"])
+    app.get("/blocking/:word", blocking=True)(lambda req: req.params["word"])
+    return ["deferred", "generator", "async-generator", "async", "waits", "refuses", "inline", "blocking"]
+
+
+def bodies_of(connection: socket.socket, count: int) -> list[str]:
+    """The bodies of so many answers, chunked or not."""
+    found = []
+    with connection.makefile("rb") as stream:
+        for _ in range(count):
+            fields = {}
+            while (line := stream.readline().strip()) != b"":
+                name, _, value = line.partition(b": ")
+                fields[name.lower()] = value
+            body = b""
+            if b"content-length" in fields:
+                body = stream.read(int(fields[b"content-length"]))
+            else:
+                while (size := int(stream.readline(), 16)) != 0:
+                    body += stream.read(size + 2)[:-2]
+                stream.readline()
+            found.append(body.decode())
+    return found
+
+
+@pytest.mark.parametrize("around", [False, True], ids=["alone", "around"])
+@pytest.mark.parametrize("threads", [0, 3])
+def test_handlers_of_every_kind_answer_in_order(threads: int, around: bool) -> None:
+    app = App(threads=threads)
+    kinds = kinds_of(app)
+    if around:
+        app.use(lambda req: req.locals.update(a=1))
+        app.after(lambda req, res: res.header("X-A", "b"))  # type: ignore[arg-type,return-value]
+    chance = random.Random(7)
+    order = [chance.choice(kinds) for _ in range(300)]
+
+    def session(number: int) -> list[str]:
+        asked = b"".join(
+            f"GET /{kind}/{number}-{place} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for place, kind in enumerate(order)
+        )
+        with connect(server, asked) as connection:
+            return bodies_of(connection, len(order))
+
+    with app.start() as server:
+        for number, bodies in enumerate(at_once([lambda number=number: session(number) for number in range(4)])):
+            assert bodies == [f"{number}-{place}" for place in range(len(order))]
 
 
 def test_tasks_and_locks_are_shared_by_handlers(app: App) -> None:
