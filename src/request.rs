@@ -264,10 +264,12 @@ impl Request {
         self.head.fields.len()
     }
 
-    /// Name and value of a header line, in order of arrival.
+    /// Name and value of a header line, in order of arrival. As in [`header`](Request::header), the host is that of an absolute target.
     pub fn header_at(&self, index: usize) -> Option<(Text<'_>, Text<'_>)> {
         let field = self.head.fields.get(index)?;
-        Some((self.text_at(field.name), self.text_at(field.value)))
+        let name = self.text_at(field.name);
+        let host = self.head.target.authority.filter(|_| name.bytes().eq_ignore_ascii_case(b"host")).and_then(|_| self.header(b"host"));
+        Some((name, host.unwrap_or_else(|| self.text_at(field.value))))
     }
 
     /// The part of the path that `:name` stands for, decoded once; "*" names an unnamed rest.

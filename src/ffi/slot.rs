@@ -11,7 +11,7 @@ use crate::exchange::Exchange;
 use crate::request::Request;
 use crate::response::Response;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
@@ -22,7 +22,7 @@ use std::time::Instant;
 /// What belongs to the slots of an app, by their addresses.
 #[derive(Default)]
 pub(super) struct Slots {
-    claimed: Mutex<HashMap<usize, Box<Claimed>>>,
+    claimed: Mutex<BTreeMap<usize, Box<Claimed>>>,
     /// The last ticket that was given.
     tickets: AtomicU64,
 }

@@ -3,7 +3,7 @@
 //! The exchange may be finished by any thread at any time, while the client leaves, the time runs out or the app stops.
 //! `verdict.rs` decides who was first; what goes to and fro is here.
 
-use super::answer::{self, Clock};
+use super::answer;
 use super::control::Control;
 use super::crew::Crew;
 use super::engine::Engine;
@@ -32,6 +32,9 @@ const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer a
 
 /// Not a status of HTTP, but of access logs: nobody was there to be answered.
 const LEFT: u16 = 499;
+
+/// Bytes of most answers: their buffer need not grow.
+const USUAL_ANSWER: usize = 512;
 
 /// What codes a stream takes, about; that of brotli takes more.
 const ENCODER_BYTES: usize = 400 * 1024;
@@ -239,7 +242,7 @@ impl Deferred {
         let visit = self.visit()?;
         let engine = visit.engine()?;
         self.decide()?;
-        match catch_unwind(AssertUnwindSafe(|| encode(&engine.service, call, settle))) {
+        match catch_unwind(AssertUnwindSafe(|| encode(engine, call, settle))) {
             Ok((out, end)) => self.give(engine, out, Some(end)),
             Err(panic) => {
                 // Nobody else answers any more: the client is not left waiting.
@@ -425,7 +428,8 @@ fn is_unrecorded(case: &Case<Draft>) -> bool {
 }
 
 /// The bytes of an answer, or of the end of a stream, and what becomes of the connection then.
-fn encode(service: &Service, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> (Output, End) {
+fn encode(engine: &Engine, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> (Output, End) {
+    let service = &engine.service;
     let Call { request, response } = call;
     let is_last = request.is_last() || service.control.is_ending();
     if let Some((stream, out)) = response.stream_mut() {
@@ -440,7 +444,10 @@ fn encode(service: &Service, call: &mut Call, settle: impl FnOnce(&Service, &Req
     service.conclude(request, response);
     let last = is_last || response.wants_close();
     let mut out = Output::default();
-    answer::write(service, call, &mut out, &mut Clock::new(), last);
+    out.bytes_mut().reserve(USUAL_ANSWER);
+    let mut clock = engine.clock.lock();
+    clock.tick();
+    answer::write(service, call, &mut out, &mut clock, last);
     (out, End { last, cut: false, reset: false })
 }
 

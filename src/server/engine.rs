@@ -1,5 +1,6 @@
 //! What the serving threads share: doors, places, time.
 
+use super::answer::Clock;
 use super::connection::Connection;
 use super::control::Control;
 use super::crew::Crew;
@@ -68,6 +69,8 @@ pub(crate) struct Engine {
     pub(super) spare: Mutex<Option<JoinHandle<()>>>,
     /// Connections whose answers are kept back until others leave with them.
     pub(super) held_back: Mutex<Vec<Id>>,
+    /// What time it is, for answers that others bring.
+    pub(super) clock: Mutex<Clock>,
     /// Desks of threads of the host's, between two visits.
     pub(super) desks: Mutex<Vec<Desk>>,
     began: Instant,
@@ -137,6 +140,7 @@ impl Engine {
             spare: Mutex::default(),
             crew,
             held_back: Mutex::default(),
+            clock: Mutex::new(Clock::new()),
             desks: Mutex::default(),
             began: Instant::now(),
             has_threads: options.get(Key::Threads) > 0,

@@ -96,8 +96,14 @@ TEST(http_1_0_is_told_by_its_minor_version)
     hasty_app_free(app);
 }
 
+/* RFC 9112 3.2.2: the host of an absolute target replaces the Host field, wherever that is looked at. */
 HANDLER(is_absolute)
 {
+    hasty_str name, value;
+    CHECK_STR(hasty_request_header(req, "Host"), "asked.example:81");
+    CHECK_OK(hasty_request_header_at(req, 0, &name, &value));
+    CHECK_STR(name, "Host");
+    CHECK_STR(value, "asked.example:81");
     CHECK_STR(hasty_request_path(req), "/x/y");
     CHECK_STR(hasty_request_raw_path(req), "/x/y");
     CHECK_STR(hasty_request_query_string(req), "q=1");
@@ -109,7 +115,7 @@ TEST(an_absolute_target_has_the_same_path)
 {
     int port;
     hasty_app *app = serve("/x/:y", is_absolute, NULL, &port);
-    CHECK_REPLY(ask(port, "GET http://localhost/x/y?q=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"), 200, "seen");
+    CHECK_REPLY(ask(port, "GET http://asked.example:81/x/y?q=1 HTTP/1.1\r\nHost: other\r\n\r\n"), 200, "seen");
     hasty_app_free(app);
 }
 

@@ -667,7 +667,7 @@ def test_a_handler_that_never_ends_does_not_hold_close_for_ever(
 def test_a_worker_that_ends_early_ends_the_server_and_is_heard(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hasty._ffi.hasty_slot_take", lambda slot: hasty.PanicError.status)
+    monkeypatch.setattr("hasty._ffi.take_slot", lambda slot: hasty.PanicError.status)
     with pytest.raises(hasty.PanicError):
         app.listen(0)
     assert "a worker ended early" in caplog.text

@@ -557,6 +557,7 @@ def test_an_answer_beside_a_deferred_one_is_told(app: App, client: Client, caplo
 
     app.get("/")(handler)
     assert client.get("/").text == "deferred"
+    assert client.get("/none").status_code == 404, "the thread has come back from the handler"
     assert "deferred its answer and gave one: return None then" in caplog.text
 
 

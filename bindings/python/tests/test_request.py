@@ -419,14 +419,6 @@ def test_a_thread_that_kept_a_request_is_told_not_killed(app: App, client: Clien
     assert isinstance(told[0], StateError)
 
 
-def test_a_request_has_no_room_for_other_attributes(app: App, client: Client) -> None:
-    def part(req: Request) -> None:
-        with pytest.raises(AttributeError):
-            req.user = "Ada"  # type: ignore[attr-defined]
-
-    read(app, part)
-    assert client.get("/").status_code == 200
-
 
 def test_a_bad_request_of_ones_own_is_a_400(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     @app.get("/")

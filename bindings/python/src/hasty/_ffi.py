@@ -194,7 +194,7 @@ class hasty_slot(Structure):
         ("content_type", c_char_p),
         ("extra_headers", c_char_p),
         ("extra_headers_len", c_uint64),
-        ("reply", c_char_p),
+        ("reply", c_void_p),
         ("reply_len", c_uint64),
     ]
 
@@ -638,6 +638,8 @@ hasty_exchange_free = _declare(_waiting, "hasty_exchange_free", None, POINTER(ha
 
 # hasty_status hasty_slot_take(hasty_slot *slot);
 hasty_slot_take = _declare(_quick, "hasty_slot_take", c_int32, POINTER(hasty_slot))
+# The same for a `byref` that is known to be one of a slot: to have ctypes look at it costs more than the call.
+take_slot: Callable[[Any], int] = _quick["hasty_slot_take"]
 # hasty_status hasty_slot_wait(hasty_slot *slot, int32_t timeout_ms);
 hasty_slot_wait = _declare(_waiting, "hasty_slot_wait", c_int32, POINTER(hasty_slot), c_int32)
 # hasty_status hasty_slot_exchange(hasty_slot *slot, hasty_exchange **out);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 
 from .errors import LibraryError
 
@@ -15,7 +16,9 @@ def raise_in(ident: int, kind: type[BaseException]) -> None:
 
 
 def refuse_others() -> None:
-    """LibraryError in a subinterpreter: callbacks of the library's would come into the main one."""
+    """LibraryError on other kinds of Python, whose objects lie elsewhere, and in a subinterpreter: callbacks of the library's would come into the main one."""
+    if sys.implementation.name != "cpython":
+        raise LibraryError(f"hasty is made for CPython, and this is {sys.implementation.name}")
     api = ctypes.pythonapi
     here, main = api.PyInterpreterState_Get, api.PyInterpreterState_Main
     here.restype = main.restype = ctypes.c_void_p

@@ -112,8 +112,7 @@ class InSlot:
             slot.kind = KIND_NONE
         else:
             slot.kind = KIND_BYTES
-            slot.reply = body
-            slot.reply_len = len(body)
+            slot.give(body)
         if response._type is not None:
             slot.content_type = response._type.encode()
         if response._headers is not None:

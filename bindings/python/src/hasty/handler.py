@@ -15,7 +15,7 @@ from .exchange import PIECE, Exchange
 from .made import Made
 from .request import Request
 from .response import Response, Result, as_response, type_name
-from .slot import KIND_JSON, KIND_TEXT, Slot, SlotRequest
+from .slot import KIND_BYTES, KIND_JSON, KIND_TEXT, Slot, SlotRequest, params_of
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -143,6 +143,14 @@ class Step:
         """The library calls for it; gives a status of the library's."""
         raise NotImplementedError
 
+    def answering(self) -> Callable[[Slot], bytes | None]:
+        """What answers a request in a slot."""
+        return self.answer
+
+    def answer(self, slot: Slot) -> bytes | None:
+        """The same, for one."""
+        raise NotImplementedError
+
     def _give(self, request: Request, response: Response, desk: Desk) -> None:
         """Hands an answer over: at once, or to a thread that streams it."""
         if response._stream is None:
@@ -200,7 +208,7 @@ class Step:
         except BaseException as second:
             complain(request, name_of(self._function), second)
             if not desk.fail():
-                desk.send(self._errors.last(request))
+                desk.send(Response("500 Internal Server Error", 500))
 
     def _cut(self, request: Request, desk: Desk, error: BaseException) -> None:
         """A handler failed after its first piece."""
@@ -245,32 +253,58 @@ class Route(Step):
 
     # --- in a slot ---
 
-    def answer(self, slot: Slot) -> None:
-        """Runs the function for the request in a slot, and leaves its answer there, or takes the request out."""
-        request = SlotRequest(slot, self.names)
-        if self.blocking or self._fills or self.is_async:
-            self._answer_elsewhere(request, slot)
-            return
-        try:
-            answer = self._function(request)
-            kind = type(answer)
-            if kind is str:
-                data = answer.encode()
-            elif kind is dict or kind is list:
-                data = _json.encode(answer)
-                slot.kind = KIND_JSON
-            else:
-                self._answer_with(request, slot, answer)
-                return
-            if request._slot is None:
-                raise TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
-            slot.reply = data
-            slot.reply_len = len(data)
-        except BaseException as error:  # SystemExit too: it would end a worker, not the program
-            slot.kind = KIND_TEXT
-            self._fail(request, None, InSlot(slot, request, bool(self._shared.gates)), error)
-        finally:
-            request._slot = None
+    def answering(self) -> Callable[[Slot], bytes | None]:
+        """What answers a request in a slot: it gives the reply, or None where that is there already, or to come."""
+        if type(self) is not Route or self.blocking or self.is_async or self._fills:
+            return self.answer
+        function, names, encode = self._function, self.names, _json.encode
+
+        # What the hottest path takes is at hand as local variables, and makes no call that it can do without.
+        def answer(slot: Slot) -> bytes | None:
+            request = SlotRequest()
+            request._slot = slot
+            if names:
+                request.params = params_of(names, slot.params)
+            try:
+                answer = function(request)
+                kind = type(answer)
+                if kind is str:
+                    data: bytes = answer.encode()
+                elif kind is dict or kind is list:
+                    data = encode(answer)
+                    slot.kind = KIND_JSON
+                elif kind is bytes:
+                    data = answer
+                    slot.kind = KIND_BYTES
+                else:
+                    self._answer_with(request, slot, answer)
+                    return None
+                if request._slot is None:
+                    raise TypeError(f"{name_of(function)} deferred its answer and gave one: return None then")
+                return data
+            except BaseException as error:  # SystemExit too: it would end a worker, not the program
+                slot.kind = KIND_TEXT
+                self._fail(request, None, InSlot(slot, request, bool(self._shared.gates)), error)
+                return None
+            finally:
+                request._slot = None
+                if names:
+                    request._leave()
+
+        return answer
+
+    def answer(self, slot: Slot) -> bytes | None:
+        """Runs the function for the request in a slot, where its kind of functions run."""
+        request = SlotRequest()
+        request._slot, request._names = slot, self.names
+        if self.is_async:
+            assert self._shared.loop is not None
+            self._shared.loop.take(self, request, slot)
+        elif self.blocking:
+            self._serve_later(request, slot.exchange())
+        else:
+            self._serve(request, InSlot(slot, request, bool(self._shared.gates)))
+        return None
 
     def _answer_with(self, request: SlotRequest, slot: Slot, answer: object) -> None:
         desk = InSlot(slot, request, bool(self._shared.gates))
@@ -281,16 +315,6 @@ class Route(Step):
         except BaseException as error:
             # What the desk has begun is known to it alone.
             self._fail(request, None, desk, error)
-
-    def _answer_elsewhere(self, request: SlotRequest, slot: Slot) -> None:
-        """Runs the function where its kind of functions run."""
-        if self.is_async:
-            assert self._shared.loop is not None
-            self._shared.loop.take(self, request, slot)
-        elif self.blocking:
-            self._serve_later(request, slot.exchange())
-        else:
-            self._serve(request, InSlot(slot, request, bool(self._shared.gates)))
 
     def _serve_apart(self, request: Request, exchange: Exchange) -> None:
         """Runs the function on a thread that may wait."""

@@ -9,9 +9,6 @@ from .errors import InvalidError, StateError
 
 __all__ = ["Headers", "Multi", "MutableHeaders", "Values"]
 
-#: So many fields are looked through one by one.
-_FEW = 4
-
 Pairs = Iterable[tuple[str, str]]
 V = TypeVar("V")
 
@@ -72,22 +69,23 @@ class Values(Multi[str]):
     __slots__ = ()
 
 
-class Params(Values):
+class Params(dict[str, str]):
     """What the names of a pattern stand for; each is there once.
 
-    >>> params = Params(("id", "name"), ["7", "Ada"])
-    >>> params["id"], params.pairs()
-    ('7', [('id', '7'), ('name', 'Ada')])
+    >>> params = Params({"id": "7", "name": "Ada"})
+    >>> params["id"], params.getall("id"), params.pairs()
+    ('7', ['7'], [('id', '7'), ('name', 'Ada')])
     """
 
-    __slots__ = ("_map",)
+    __slots__ = ()
 
-    def __init__(self, names: Iterable[str], values: Iterable[str]) -> None:
-        super().__init__(zip(names, values))
-        self._map = dict(self._pairs)
+    def getall(self, name: str) -> list[str]:
+        """What `name` stands for, as with other mappings of a request; an empty list where there is nothing."""
+        return [self[name]] if name in self else []
 
-    def __getitem__(self, name: str) -> str:
-        return self._map[name]
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every name with what it stands for, in the order of the pattern."""
+        return list(self.items())
 
 
 class Headers(Values):
@@ -98,28 +96,88 @@ class Headers(Values):
     ('text/plain', True)
     """
 
-    __slots__ = ("_map",)
-    _map: dict[str, str]
-
-    @classmethod
-    def of(cls, names: list[str], values: list[str]) -> Headers:
-        """Fields whose names are in lower case."""
-        headers = cls(zip(names, values))
-        if len(names) > _FEW:
-            # The first of each name; a loop over few is quicker than to make this.
-            headers._map = dict(zip(reversed(names), reversed(values)))
-        return headers
-
-    def __getitem__(self, name: str) -> str:
-        key = name.lower()
-        try:
-            return self._map[key]
-        except AttributeError:
-            return super().__getitem__(key)
+    __slots__ = ()
 
     @staticmethod
     def _key(name: str) -> str:
         return name.lower()
+
+
+class _Places(dict[str, int]):
+    """Where the first field of each name is, in a set of names that clients send again and again."""
+
+    __slots__ = ("names", "_spare")
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(zip(reversed(names), range(len(names) - 1, -1, -1)))
+        self.names = names
+        # Programs spell names in few ways, and need not be spared more.
+        self._spare = 64
+
+    def __missing__(self, name: str) -> int:
+        place = self.get(name.lower())
+        if place is None:
+            raise KeyError(name)
+        if self._spare:
+            self._spare -= 1
+            self[name] = place
+        return place
+
+
+_places: dict[bytes, _Places] = {}
+_MOST_PLACES = 1024
+
+
+def _places_of(names: bytes) -> _Places:
+    if len(_places) >= _MOST_PLACES:
+        # Somebody makes names up.
+        _places.clear()
+    known = _places[names] = _Places(names.decode("latin-1").split("\n") if names else [])
+    return known
+
+
+class Sent(Headers):
+    """The fields of a request as a slot has them: two texts of lines, the names in lower case.
+
+    >>> headers = Sent(b"host\\nx-tag\\nx-tag", b"example.org\\na\\nb")
+    >>> headers["Host"], headers.getall("X-Tag"), headers.get("cookie")
+    ('example.org', ['a', 'b'], None)
+    """
+
+    __slots__ = ("_places", "_values")
+
+    def __init__(self, names: bytes, values: bytes) -> None:
+        self._places = _places.get(names) or _places_of(names)
+        try:
+            self._values = values.decode().split("\n")
+        except UnicodeDecodeError:
+            self._values = [field(value) for value in values.split(b"\n")]
+
+    def __getattr__(self, name: str) -> list[tuple[str, str]]:
+        if name == "_pairs":
+            self._pairs = list(zip(self._places.names, self._values))
+            return self._pairs
+        raise AttributeError(name)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[self._places[name]]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self._values[self._places[name]]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._places
+
+
+def field(octets: bytes) -> str:
+    """A header value: UTF-8, or else ISO-8859-1, in which every byte is a character (RFC 9110 5.5)."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
 
 
 class MutableHeaders(Headers, MutableMapping[str, str]):
@@ -134,9 +192,6 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
     """
 
     __slots__ = ("_sent",)
-
-    # What changes is looked through.
-    __getitem__ = Values.__getitem__
 
     def __init__(self, fields: Mapping[str, str] | Pairs = ()) -> None:
         super().__init__()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _ffi
 from .desk import InSlot
@@ -14,11 +15,13 @@ from .event import Chunk, Piece, pieces
 from .exchange import PIECE, Exchange, serving
 from .response import Response
 from .request import Request
-from .slot import Slot, SlotRequest
+from .slot import USER_DATA, Slot, SlotRequest
 
 if TYPE_CHECKING:
     from .handler import Route, Step
     from .server import Native
+
+    _Begun = tuple[Route, "InTask", asyncio.Task[Optional[Response]]]
 
 __all__ = ["Loop"]
 
@@ -89,7 +92,7 @@ class Loop:
         #: Can coroutines be handed to it?
         self.begun = threading.Event()
         self._native: Native | None = None
-        self._steps: list[Step] = []
+        self._answers: list[Callable[[Slot], bytes | None]] = []
         self._slots: list[Slot] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -97,14 +100,16 @@ class Loop:
         # Slots that hold an answer to be given or nothing, those that wait for use, and what has begun in others.
         self._ready: list[Slot] = []
         self._free: list[Slot] = []
-        self._begun: list[tuple[Route, InTask, asyncio.Task[Response | None]]] = []
+        self._begun: list[_Begun] = []
         self._tasks: dict[asyncio.Task[Any], Step] = {}
+        self._streams: dict[asyncio.Task[Any], Step] = {}
 
     # --- its life ---
 
     async def serve(self, native: Native, steps: list[Step], slots: list[Slot]) -> None:
         """Takes requests and runs coroutines until the app is stopped."""
-        self._native, self._steps, self._slots = native, steps, slots
+        self._native, self._slots = native, slots
+        self._answers = [step.answering() for step in steps]
         loop = self._begin()
         descriptor = _ffi.hasty_app_fd(native.pointer)
         if descriptor < 0:
@@ -135,6 +140,11 @@ class Loop:
             except RuntimeError:  # it is closed already
                 pass
 
+    def rest(self, until: float) -> None:
+        """Waits until no handler runs, at most until the monotonic time `until`; for other threads."""
+        while (self._tasks or self._begun) and time.monotonic() < until:
+            time.sleep(0.005)
+
     def _begin(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -152,7 +162,7 @@ class Loop:
 
     async def _end(self) -> None:
         """Nobody waits for what still runs: the app has stopped."""
-        tasks = list(self._tasks)
+        tasks = [*self._tasks, *self._streams]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -164,7 +174,7 @@ class Loop:
 
     def _pump(self) -> None:
         """Takes the requests that wait, and gives the answers that are there."""
-        take, steps, ready = _ffi.hasty_slot_take, self._steps, self._ready
+        take, answers, ready = _ffi.take_slot, self._answers, self._ready
         assert self._loop is not None
         if not ready:
             ready.append(self._another())
@@ -172,7 +182,9 @@ class Loop:
             slot = ready[-1]
             status = take(slot.ref)
             if status == _ffi.OK:
-                steps[slot.user_data].answer(slot)
+                data = answers[slot.words[USER_DATA]](slot)
+                if data is not None:
+                    slot.give(data)
                 if not ready:
                     ready.append(self._another())
                 continue
@@ -184,8 +196,9 @@ class Loop:
         else:
             self._loop.call_soon(self._pump)
         if self._begun:
-            # The coroutines have run their first steps then.
-            self._loop.call_soon(self._settle)
+            # The coroutines of these have run their first steps then.
+            begun, self._begun = self._begun, []
+            self._loop.call_soon(self._settle, begun)
 
     def _another(self) -> Slot:
         if self._free:
@@ -200,7 +213,7 @@ class Loop:
         if self._loop is None:
             return None
         task = asyncio.current_task(self._loop)
-        route = None if task is None else self._tasks.get(task)
+        route = None if task is None else self._tasks.get(task) or self._streams.get(task)
         if route is None:
             return None
         frame = getattr(task.get_coro(), "cr_frame", None)  # type: ignore[union-attr]
@@ -233,9 +246,8 @@ class Loop:
         assert self._loop is not None
         return self._loop.create_task(route.run(desk.request, desk))
 
-    def _settle(self) -> None:
+    def _settle(self, begun: list[_Begun]) -> None:
         """The answers of coroutines that are done go by their slots; the others go on apart."""
-        begun, self._begun = self._begun, []
         for route, desk, task in begun:
             slot = desk.slot
             assert slot is not None
@@ -274,8 +286,8 @@ class Loop:
         """Runs an async generator to its end, or to that of its client."""
         assert self._loop is not None
         task = self._loop.create_task(_stream(route, request, response, exchange))
-        self._tasks[task] = route
-        task.add_done_callback(self._tasks.pop)
+        self._streams[task] = route
+        task.add_done_callback(self._streams.pop)
         # It may wait for something that never comes.
         exchange.on_close(functools.partial(self._cancel, task))
 

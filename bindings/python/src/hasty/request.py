@@ -19,7 +19,7 @@ from .errors import (
     StateError,
     TimedOutError,
 )
-from .headers import Headers, Values
+from .headers import Headers, Params, Values, field
 from .upload import Files, Upload
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Request:
         self._method: str | None = None
         self._path: str | None = None
         self._body: bytes | None = None
-        self._params: Values | None = None
+        self._params: Params | None = None
         self._query: Values | None = None
         self._cookies: Values | None = None
         self._form: Values | None = None
@@ -168,11 +168,11 @@ class Request:
     # --- names and values ---
 
     @property
-    def params(self) -> Values:
+    def params(self) -> Params:
         """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
         pointer = self._live()
         if self._params is None:
-            self._params = Values(_pairs(pointer, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, lossy))
+            self._params = Params(_pairs(pointer, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, lossy))
         return self._params
 
     @property
@@ -188,7 +188,7 @@ class Request:
         """The header fields. Their names are in lower case, and compare without case."""
         pointer = self._live()
         if self._headers is None:
-            pairs = _pairs(pointer, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, _field)
+            pairs = _pairs(pointer, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, field)
             self._headers = Headers((name.lower(), value) for name, value in pairs)
         return self._headers
 
@@ -198,7 +198,7 @@ class Request:
         pointer = self._live()
         if self._cookies is None:
             self._cookies = Values(
-                _pairs(pointer, _ffi.hasty_request_cookie_count, _ffi.hasty_request_cookie_at, _field)
+                _pairs(pointer, _ffi.hasty_request_cookie_count, _ffi.hasty_request_cookie_at, field)
             )
         return self._cookies
 
@@ -414,14 +414,6 @@ def _check_form(pointer: _ffi.RequestPointer) -> None:
 def lossy(octets: bytes) -> str:
     """Percent-decoded text: what is not UTF-8 becomes U+FFFD."""
     return octets.decode(errors="replace")
-
-
-def _field(octets: bytes) -> str:
-    """A header value: UTF-8, or else ISO-8859-1, in which every byte is a character (RFC 9110 5.5)."""
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        return octets.decode("latin-1")
 
 
 def _text(view: _ffi.hasty_str) -> str:

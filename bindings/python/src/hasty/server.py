@@ -15,7 +15,7 @@ from . import _ffi
 from ._interpreter import raise_in as _raise_in
 from .errors import HastyError, StateError
 from .exchange import serving
-from .slot import Slot
+from .slot import OCTETS, REPLY, REPLY_LEN, USER_DATA, Slot
 from .threads import IDLE_S
 from .watch import watch
 
@@ -28,15 +28,14 @@ log = logging.getLogger("hasty")
 
 #: How long an end waits for handlers that still run. Ctrl-C again does not wait.
 GRACE_S = 5.0
-#: The same where the program is to end, in two parts: until requests that have come are answered, and until handlers
-#: that were not done by then have returned. Together less than a second.
+#: Before that, requests that have come may be answered for so long.
 DRAIN_MS = 600
+#: The grace where the program is to end: with the above less than a second.
 HURRY_S = 0.2
 
 #: Ctrl-C ends a wait at once; a stop that another thread asks for, within this time.
 _LOOK_S = 0.1
 
-_OK = _ffi.OK
 _TIMEOUT = _ffi.ERR_TIMEOUT
 _CLOSED = _ffi.ERR_CLOSED
 
@@ -208,13 +207,19 @@ class Crew:
 
     def _take(self, slot: Slot) -> bool:
         """Answers requests until the app is stopped, or until another thread has taken over: then True, to stand by."""
-        take, wait, ref, steps = _ffi.hasty_slot_take, _ffi.hasty_slot_wait, slot.ref, self._steps
+        take, wait, ref, words = _ffi.take_slot, _ffi.hasty_slot_wait, slot.ref, slot.words
+        answers = [step.answering() for step in self._steps]
+        user_data, reply, reply_len, octets = USER_DATA, REPLY, REPLY_LEN, OCTETS
         try:
             while True:
                 # Gives the answer in the slot, and never waits: the GIL is kept.
                 status = take(ref)
-                if status == _OK:
-                    steps[slot.user_data].answer(slot)
+                if not status:
+                    data = answers[words[user_data]](slot)
+                    if data is not None:
+                        # As Slot.give() does; it is kept by its name, until it is given.
+                        words[reply] = id(data) + octets
+                        words[reply_len] = len(data)
                 elif status == _TIMEOUT:
                     # The library serves meanwhile, without the GIL, which each callback takes for itself.
                     wait(ref, -1)
@@ -306,6 +311,15 @@ class Crew:
             thread.join()
         self.native.free()
         return True
+
+    def rest(self, seconds: float) -> None:
+        """Lets handlers that run apart come to their end, which a stop would answer for."""
+        until = time.monotonic() + seconds
+        if self.native.stopped:
+            return
+        self._shared.blocking.rest(until)
+        if self._shared.loop is not None:
+            self._shared.loop.rest(until)
 
     def interrupt(self) -> None:
         """Raises SystemExit in handlers that still run: the interpreter could not end them well."""
@@ -408,7 +422,7 @@ class Server:
         if self._native.is_forked:
             return
         self._refuse_inside("close")
-        self._native.drain(int(grace * 1000))
+        self._crew.rest(DRAIN_MS / 1000)
         self.stop()
         gone = self._crew.end(grace)
         names = [thread.name for thread in self._crew.threads if thread.is_alive()]

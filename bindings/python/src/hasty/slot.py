@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from . import _ffi
-from .headers import Headers, Params
+from .headers import Headers, Params, Sent, Values
 from .request import UNREAD, Request, lossy
 
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .server import Native
+    from .upload import Files
 
 __all__ = ["Slot", "SlotRequest"]
 
@@ -26,6 +27,14 @@ KIND_TEXT, KIND_HTML, KIND_JSON, KIND_BYTES, KIND_FILE, KIND_NONE = range(6)
 
 #: How long one look for room takes at most, in milliseconds.
 _LOOK_MS = 20
+
+
+#: In CPython an object's id is its address, and the octets of a bytes object are its end, before a NUL.
+OCTETS = bytes.__basicsize__ - 1
+#: Where fields are among the words of a slot.
+USER_DATA, REPLY, REPLY_LEN = (
+    getattr(_ffi.hasty_slot, field).offset // 8 for field in ("user_data", "reply", "reply_len")
+)
 
 
 class Slot(_ffi.hasty_slot):
@@ -37,12 +46,22 @@ class Slot(_ffi.hasty_slot):
         self.app = native.pointer
         #: What `take` and its like want; made once.
         self.ref = byref(self)
+        #: Its fields as numbers, which are quicker to get and to set than by their names.
+        self.words = memoryview(self).cast("B").cast("Q")
         self.native = native
+        self._given: bytes | None = None
         self._spare: Slot | None = None
+
+    def give(self, data: bytes) -> None:
+        """Sets the reply, and keeps it until there is another."""
+        self._given = data
+        self.words[REPLY] = id(data) + OCTETS
+        self.words[REPLY_LEN] = len(data)
 
     def end(self) -> None:
         """Nothing comes any more. The garbage collector does not see that `ref` holds what it is in."""
         self.ref = None  # type: ignore[assignment]
+        self.words.release()
         if self._spare is not None:
             self._spare.end()
 
@@ -63,47 +82,62 @@ class Slot(_ffi.hasty_slot):
             time.sleep(0.001)
 
 
-# What a request has not read yet. Slots that are not set are not there: a request costs less to make so.
-_UNSET: dict[str, Any] = dict.fromkeys(
-    ("_res", "_failure", "_over", "_method", "_path", "_body", "_params", "_query", "_cookies", "_form", "_files"),
-)
-_UNSET.update(_headers=None, _pointer=None, _unread=False, _exchange=None, _json=UNREAD)
-
-#: Clients send the same set of names again and again.
-_NAMES: dict[bytes, list[str]] = {}
-_MOST_NAMES = 1024
+#: How a request that is in no slot any more tells its params.
+_APART: Any = Request.params
 
 
-def _names(octets: bytes) -> list[str]:
-    known = _NAMES.get(octets)
-    if known is None:
-        if len(_NAMES) >= _MOST_NAMES:
-            _NAMES.clear()
-        known = _NAMES[octets] = octets.decode("latin-1").split("\n")
-    return known
+class _Params:
+    """`params` until it is there: no property, which would stand before the request's own attribute."""
+
+    def __get__(self, request: SlotRequest | None, owner: type[SlotRequest]) -> Any:
+        if request is None:
+            return self
+        slot = request._slot
+        if slot is None:
+            return _APART.fget(request)
+        request.params = params_of(request._names, slot.params)
+        return request.params
 
 
 class SlotRequest(Request):
     """A request in a slot: quick to make, and quick to ask for what most handlers ask for."""
 
-    __slots__ = ("_names", "_slot")
+    # What was not asked for yet. Most requests are asked for little, and what is not set costs nothing.
+    _slot: Slot | None = None
+    _names: tuple[str, ...] = ()
+    _pointer: _ffi.RequestPointer | None = None
+    _res: _ffi.ResponsePointer | None = None
+    _exchange: Exchange | None = None
+    _failure: BaseException | None = None
+    _unread = False
+    _over: str | None = None
+    _method: str | None = None
+    _path: str | None = None
+    _body: bytes | None = None
+    _params: Params | None = None
+    _query: Values | None = None
+    _cookies: Values | None = None
+    _form: Values | None = None
+    _files: Files | None = None
+    _headers: Headers | None = None
+    _json: Any = UNREAD
 
-    def __init__(self, slot: Slot, names: tuple[str, ...] = ()) -> None:
-        self._slot: Slot | None = slot
-        self._names = names
+    if TYPE_CHECKING:
+        params: Params
+    else:
+        params = _Params()
+        params.__doc__ = Request.params.__doc__
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return _UNSET[name]
-        except KeyError:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
+    # Who makes one sets `_slot`, and `_names` where there are any.
+    __init__ = object.__init__
 
     def _end(self) -> None:
-        self._slot = None
+        self._leave()
         self._pointer = self._res = None
 
     def _leave(self) -> None:
         self._slot = None
+        self.__dict__.pop("params", None)
 
     def _move(self, pointer: _ffi.RequestPointer) -> None:
         self._slot = None
@@ -134,25 +168,13 @@ class SlotRequest(Request):
         return lossy(path) if len(path) == slot.path_len else super().path
 
     @property
-    def params(self) -> Params:
-        """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
-        slot = self._slot
-        if self._params is None:
-            if slot is None:
-                return super().params  # type: ignore[return-value]
-            self._params = Params(self._names, _decoded(slot.params))
-        elif slot is None:
-            self._live()
-        return self._params  # type: ignore[return-value]
-
-    @property
     def headers(self) -> Headers:
         """The header fields. Their names are in lower case, and compare without case."""
         slot = self._slot
         if slot is None:
             return super().headers
         if self._headers is None:
-            self._headers = Headers.of(_names(slot.header_names), _fields(slot.header_values))
+            self._headers = Sent(slot.header_names, slot.header_values)
         return self._headers
 
     @property
@@ -176,22 +198,13 @@ class SlotRequest(Request):
 SlotRequest.defer.__doc__ = Request.defer.__doc__
 
 
-def _decoded(params: bytes) -> list[str]:
-    if b"%" not in params:
-        return lossy(params).split("\n")
-    return [lossy(unquote_to_bytes(param)) for param in params.split(b"\n")]
-
-
-def _fields(values: bytes) -> list[str]:
-    """Header values: UTF-8, or else ISO-8859-1, in which every byte is a character (RFC 9110 5.5)."""
-    try:
-        return values.decode().split("\n")
-    except UnicodeDecodeError:
-        return [_field(value) for value in values.split(b"\n")]
-
-
-def _field(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+def params_of(names: tuple[str, ...], octets: bytes) -> Params:
+    text = lossy(octets)
+    if "%" in text:
+        return Params(zip(names, [lossy(unquote_to_bytes(param)) for param in octets.split(b"\n")]))
+    params = Params()
+    if len(names) == 1:
+        params[names[0]] = text
+    elif names:
+        params.update(zip(names, text.split("\n")))
+    return params

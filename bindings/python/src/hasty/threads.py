@@ -51,6 +51,7 @@ class Threads:
         while True:
             with self._some:
                 self._idle += 1
+                self._left.notify_all()
                 self._some.wait_for(lambda: self._waiting or self._ended, IDLE_S)
                 self._idle -= 1
                 if not self._waiting:
@@ -66,6 +67,13 @@ class Threads:
         """Is the caller one of the tasks?"""
         with self._some:
             return threading.current_thread() in self._threads
+
+    def rest(self, until: float) -> None:
+        """Waits until nothing is being done, at most until the monotonic time `until`."""
+        with self._some:
+            self._left.wait_for(
+                lambda: not self._waiting and self._idle == len(self._threads), max(0.0, until - time.monotonic())
+            )
 
     def end(self, until: float) -> list[threading.Thread]:
         """Waits for the tasks, at most until the monotonic time `until`; gives the threads that still run."""
