@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import quote
 
 from . import _ffi
@@ -33,11 +33,12 @@ from .errors import ClosedError, InvalidError
 from .handler import Route, Step, name_of
 from .request import Request
 from .server import Relieved
-from .slot import SlotRequest
+from .slot import USER_DATA
 from .wsgi_environ import Environs
 from .wsgi_file import FileWrapper
 from .wsgi_relief import Relief
 from .wsgi_reply import CallReply, Gone, SlotReply
+from .wsgi_seat import Seat
 
 if TYPE_CHECKING:
     from typing_extensions import Literal
@@ -48,8 +49,6 @@ __all__ = ["Application", "FileWrapper", "as_app", "mount", "serve"]
 
 #: What is served: `application(environ, start_response)` gives an iterable of bytes.
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
-#: What an application is to do once its answer has left: to go on, and to close that.
-Rest = tuple[Optional[Iterator[bytes]], Optional[Callable[[], object]]]
 
 #: The path may begin with so many slashes. A rest of the library's begins with a segment that is not empty, so each
 #: number of slashes is a pattern.
@@ -157,58 +156,64 @@ class Entrance(Route):
         self._environs = environs
         self._relief = relief
 
-    def answer(self, slot: Slot) -> None:
-        """Calls the application for the request in a slot; and for those after it, where the library has them next."""
-        environs = self._environs
-        while True:
-            seat = environs.seat
-            if seat is None or seat.slot is not slot:
-                seat = environs.seat_of(slot)
-            reply = SlotReply(slot, seat, self._relief)
-            environ: dict[str, Any] = {}
-            rest: Rest | None = None
-            try:
-                environ = environs.of_slot(slot, seat)
-                result = self._function(environ, reply.start)
-                if type(result) is list and len(result) == 1 and not reply.begun:
-                    body = result[0]
-                    if type(body) is bytes and reply.give_one(body):
-                        return
-                rest = self._deliver(environ, result, reply)
-            except BaseException as error:  # SystemExit too: it would end a worker, not the program
-                self._fail_in_slot(slot, environ, reply, error)
-            if reply.exchange is not None:
+    def answering(self) -> Callable[[Slot], bytes | None]:
+        application, of_slot, relief, steps = self._function, self._environs.of_slot, self._relief, self._steps
+        new, take, user_data, shared = SlotReply.__new__, _ffi.take_slot, USER_DATA, self._shared
+
+        # What the hottest path takes is at hand as local variables, and makes no call that it can do without.
+        def answer(slot: Slot) -> bytes | None:
+            while True:
+                seat = slot.__dict__.get("wsgi_seat") or Seat(slot)
+                reply = new(SlotReply)
+                reply.seat = seat
+                reply._relief = relief
+                reply._code = 0
+                reply.begun = False
+                reply.exchange = None
+                environ: dict[str, Any] = {}
+                left: Iterator[bytes] | None = None
+                close = None
+                try:
+                    environ = of_slot(slot, seat)
+                    result = application(environ, reply.start)
+                    if type(result) is list and len(result) == 1 and not reply.begun:
+                        body: bytes = result[0]
+                        if type(body) is bytes and reply.fits(body):
+                            return body
+                    close = getattr(result, "close", None)
+                    left = reply.give(result)
+                    if reply.begun:
+                        reply.end()
+                except Gone:
+                    reply.end_gone()
+                except BaseException as error:  # SystemExit too: it would end a worker, not the program
+                    self._fail_in_slot(slot, environ, reply, error)
+                if reply.exchange is None:
+                    if left is None and close is None:
+                        return None
+                    if shared.loop is not None:
+                        # Others have their turn before the next request.
+                        self._finish(environ, left, close)
+                        return None
+                    # The answer leaves before the application goes on.
+                    status = take(slot.ref)
+                    self._finish(environ, left, close)
+                    if status:
+                        return None
+                    step = steps[seat.words[user_data]]
+                    if step is self:
+                        continue
+                    data: bytes | None = step.answer(slot)
+                    return data
+                self._finish(environ, left, close)
                 if reply.leave():
                     raise Relieved
-                return
-            if rest is None:
-                return
-            # The answer leaves before the application goes on.
-            status = _ffi.hasty_slot_take(slot.ref)
-            self._finish(environ, *rest)
-            if status != _ffi.OK:
-                return
-            step = self._steps[slot.user_data]
-            if step is not self:
-                step.answer(slot)
-                return
+                return None
 
-    def _deliver(self, environ: dict[str, Any], result: Iterable[bytes], reply: SlotReply) -> Rest | None:
-        """Has what the application returned sent. Gives what it is to do once that has left."""
-        close = getattr(result, "close", None)
-        left: Iterator[bytes] | None = None
-        try:
-            left = reply.give(result)
-            reply.end()
-        except Gone:
-            reply.end_gone()
-        except BaseException:
-            self._finish(environ, None, close)
-            raise
-        if reply.exchange is None and self._shared.loop is None:
-            return None if close is None and left is None else (left, close)
-        self._finish(environ, left, close)
-        return None
+        return answer
+
+    def answer(self, slot: Slot) -> bytes | None:
+        return self.answering()(slot)
 
     def _finish(
         self, environ: dict[str, Any], left: Iterator[bytes] | None, close: Callable[[], object] | None
@@ -216,8 +221,10 @@ class Entrance(Route):
         """Lets an application come to its end. Whatever fails, the answer is given, and to take it back would help
         nobody."""
         try:
-            if left is not None and any(left):
-                raise InvalidError("the body goes on behind the length that Content-Length tells")
+            if left is not None:
+                for block in left:
+                    if block:
+                        raise InvalidError("the body goes on behind the length that Content-Length tells")
         except BaseException as error:
             self._complain(environ, error)
         try:
@@ -233,7 +240,7 @@ class Entrance(Route):
             # Only the connection's end can tell that the answer is not whole.
             self._complain(environ, error)
         elif reply.exchange is None:
-            request = SlotRequest(slot)
+            request: Any = Request(slot.request)
             self._fail(request, None, InSlot(slot, request, bool(self._shared.gates)), error)
             request._end()
         else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 from . import _ffi
 from .errors import HastyError, StateError
 from .wsgi_file import FileWrapper
-from .wsgi_seat import Seat, minor_version, remote_address
+from .wsgi_seat import BODY_LEN, Seat, minor_version, remote_address
 
 if TYPE_CHECKING:
     from .app import App
@@ -69,9 +69,6 @@ class Environs:
         self._heads: dict[bytes, Head] = {}
         self._head: Head = b"", b"", {}
         self._seen: set[int] = set()
-        #: What goes with the slot of the last request, and with others.
-        self.seat: Seat | None = None
-        self._seats: dict[int, Seat] = {}
 
     def _located(self) -> Environ:
         """What is the same for all requests. Where the app listens is known once it does."""
@@ -82,13 +79,6 @@ class Environs:
         return self._base
 
     # --- for a request in a slot ---
-
-    def seat_of(self, slot: Slot) -> Seat:
-        seat = self._seats.get(id(slot))
-        if seat is None or seat.slot is not slot:
-            seat = self._seats[id(slot)] = Seat(slot)
-        self.seat = seat
-        return seat
 
     def of_slot(self, slot: Slot, seat: Seat) -> Environ:
         # Each call and each look costs here, so that little is given to others.
@@ -111,7 +101,7 @@ class Environs:
         environ["REMOTE_ADDR"] = _addresses[seat.view.data]
         if not minor_version(seat.request):
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
-        length = slot.body_len
+        length = seat.words[BODY_LEN]
         if length:
             environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
         elif "CONTENT_LENGTH" in environ:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 from . import _ffi
 from .errors import HastyError, InvalidError, StateError
 from .headers import is_token
-from .slot import KIND_BYTES, KIND_NONE
+from .slot import KIND_BYTES, KIND_NONE, OCTETS
 from .wsgi_file import FileWrapper
-from .wsgi_seat import BEGIN
+from .wsgi_seat import CONTENT_TYPE, STATUS
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -29,6 +29,8 @@ _ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple
 KNOWN = 1000
 #: Larger blocks are written one piece after the other, so that each finds room while the client reads.
 PIECE = 65536
+#: A kind as it stands behind a status.
+_OCTETS_KIND = KIND_BYTES << 32
 #: Between two tries where nobody can wait.
 PAUSE_S = 0.001
 
@@ -42,16 +44,20 @@ class Reply:
 
     __slots__ = ("_code", "_length", "_lines", "_relief", "_stay", "_type", "begun", "exchange")
 
+    # Set by start_response.
+    _type: bytes
+    _length: int | None
+    _lines: bytes
+    # Set with the first piece.
+    _stay: Stay
+
     def __init__(self, relief: Relief) -> None:
         self._relief = relief
         self._code = 0
-        self._length: int | None = None
-        self._type = self._lines = b""
         #: Was the head sent?
         self.begun = False
         #: What gives the answer by another way than a slot's.
         self.exchange: Exchange | None = None
-        self._stay: Stay | None = None
 
     def start(
         self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None, /
@@ -98,27 +104,22 @@ class Reply:
 
     def give(self, result: Iterable[bytes]) -> Iterator[bytes] | None:
         """Sends what an application has returned. An iterator: the answer is whole, and that may have more to say."""
-        if isinstance(result, FileWrapper):
+        if type(result) is FileWrapper:
             if not self.begun:
                 self._refuse_early()
                 path = result.path(self._length)
                 if path is not None and self._send_file(path):
                     return None
             result = result.pieces(self._length)
-        elif type(result) not in _WHOLE:
-            # Others may give what is all there too, as Django's answers do.
-            result = iter(result)
-        if not self.begun and type(result) in _WHOLE:
-            self.give_whole(list(result))
+        blocks = iter(result)
+        if type(blocks) in _WHOLE and not self.begun:
+            self.give_whole(list(blocks))
             return None
-        return self._give_pieces(iter(result))
-
-    def _give_pieces(self, blocks: Iterator[bytes]) -> Iterator[bytes] | None:
         for block in blocks:
             # PEP 3333: the head is to wait for the first block that is not empty.
             if not block:
                 continue
-            if not self.begun and len(block) == self._length and type(block) is bytes and self._send_first(block):
+            if self._code and not self.begun and len(block) == self._length and self._send_first(block):
                 return blocks
             self.write(block)
         if not self.begun:
@@ -185,44 +186,39 @@ class Reply:
 class SlotReply(Reply):
     """The answer to a request in a slot: left there where it is whole, else given by way of an exchange."""
 
-    __slots__ = ("_seat", "_slot")
+    __slots__ = ("seat",)
 
-    def __init__(self, slot: Slot, seat: Seat, relief: Relief) -> None:
-        # As Reply's, without another call.
-        self._relief = relief
-        self._code = 0
-        self._length = None
-        self.begun = False
-        self.exchange = self._stay = None
-        self._slot = slot
-        self._seat = seat
+    # None are made by a call: whoever makes one sets `seat`, `_relief`, `_code`, `begun` and `exchange`.
+    seat: Seat
 
-    def _send_first(self, block: bytes) -> bool:
-        self._send(block)
+    def fits(self, body: bytes) -> bool:
+        """Prepares the slot for a whole body, as most are given; False where there is more to it."""
+        if not self._code or not body or self._lines:
+            return False
+        length = self._length
+        if length is not None and length != len(body):
+            return False
+        seat, kind = self.seat, self._type
+        if kind:
+            seat.words[CONTENT_TYPE] = id(kind) + OCTETS
+            seat.kept[0] = kind
+            if self._code != 200:
+                seat.words[STATUS] = self._code
+        else:
+            seat.words[STATUS] = self._code | _OCTETS_KIND
         return True
 
-    def give_one(self, body: bytes) -> bool:
-        """Leaves a whole body in the slot, as most are given; False where there is more to it."""
-        length, size = self._length, len(body)
-        if not (self._code and size and BEGIN) or self._lines or (length != size and length is not None):
+    def _send_first(self, block: bytes) -> bool:
+        if type(block) is not bytes:
             return False
-        seat = self._seat
-        plain, kept = seat.plain, seat.kept
-        if self._code != 200:
-            plain.status = self._code
-        kind = self._type
-        if kind:
-            plain.content_type = id(kind) + BEGIN
-            kept[1] = kind
+        if self.fits(block):
+            self.seat.slot.give(block)
         else:
-            plain.kind = KIND_BYTES
-        plain.reply = id(body) + BEGIN
-        plain.reply_len = size
-        kept[0] = body
+            self._send(block)
         return True
 
     def _send(self, body: bytes) -> None:
-        slot, size, length, lines = self._slot, len(body), self._length, self._lines
+        slot, size, length, lines = self.seat.slot, len(body), self._length, self._lines
         if length != size and length is not None and size:
             self._leaves_out(body, False)
             body, size = b"", 0
@@ -241,8 +237,7 @@ class SlotReply(Reply):
         else:
             slot.kind = KIND_BYTES if size else KIND_NONE
         if size:
-            slot.reply = body
-            slot.reply_len = size
+            slot.give(body)
 
     def _send_nothing(self) -> None:
         """Sends no body where a length is told, or where the head alone is asked for."""
@@ -255,7 +250,7 @@ class SlotReply(Reply):
             self.exchange.finish()
             return
         if self._length:
-            self._leaves_out(b"", self._slot.method_text == b"HEAD")
+            self._leaves_out(b"", self.seat.slot.method_text == b"HEAD")
         self._send_apart(b"")
 
     def _send_apart(self, body: bytes) -> None:
@@ -278,7 +273,7 @@ class SlotReply(Reply):
 
     def _begin_apart(self) -> _ffi.ResponsePointer:
         if self.exchange is None:
-            self.exchange = self._slot.exchange()
+            self.exchange = self.seat.slot.exchange()
         res = self.exchange._res()
         self._set_head(res)
         # Its own Response has nothing to say.
@@ -305,11 +300,10 @@ class SlotReply(Reply):
 
     def _wait(self, exchange: Exchange) -> None:
         """Waits for room."""
-        assert self._stay is not None
         if self._relief.now(self._stay):
             exchange._wait_for_room(None)
         else:
-            self._slot.look_after()
+            self.seat.slot.look_after()
 
     def end(self) -> None:
         """The application has given all that it has."""
@@ -334,7 +328,7 @@ class SlotReply(Reply):
         """Gives up what was not finished. True: another thread serves in place of this one."""
         if self.exchange is not None:
             self.exchange.free()
-        return self._stay is not None and self._relief.end(self._stay)
+        return self.begun and self._relief.end(self._stay)
 
 
 class CallReply(Reply):
@@ -373,7 +367,6 @@ class CallReply(Reply):
         status = _ffi.hasty_response_write(self._res, data, len(data))
         while status == _ffi.ERR_LIMIT:
             # It waits for a slow client only where another thread serves meanwhile.
-            assert self._stay is not None
             self._relief.now(self._stay)
             time.sleep(PAUSE_S)
             status = _ffi.hasty_response_write(self._res, data, len(data))
@@ -382,12 +375,12 @@ class CallReply(Reply):
         _ffi.check(status)
 
     def leave(self) -> None:
-        if self._stay is not None:
+        if self.begun:
             self._relief.end(self._stay)
 
 
-#: Iterating over these runs no code of an application: all blocks are there.
-_WHOLE: tuple[type, ...] = (list, tuple, type(iter([])), type(iter(())))
+#: These run no code of an application: all blocks are there. Not only of lists, but also of Django's answers.
+_WHOLE: tuple[type, ...] = (type(iter([])), type(iter(())))
 
 
 def _no_bytes(block: object) -> TypeError:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from ctypes import PyDLL, Structure, byref, c_char_p, c_void_p, sizeof, string_at
-from typing import TYPE_CHECKING, Any
+from ctypes import PyDLL, byref, c_void_p
+from typing import TYPE_CHECKING
 
 from . import _ffi
 
 if TYPE_CHECKING:
     from .slot import Slot
 
-__all__ = ["BEGIN", "Seat", "minor_version", "remote_address"]
+__all__ = ["BODY_LEN", "CONTENT_TYPE", "STATUS", "Seat", "minor_version", "remote_address"]
 
-#: Where the bytes of a bytes object begin, behind its address; 0 where that is not known. An address costs a fraction
-#: of what ctypes does to keep an object alive.
-BEGIN = bytes.__basicsize__ - 1 if sys.implementation.name == "cpython" else 0
-_PROBE = b"a probe"
-if BEGIN and string_at(id(_PROBE) + BEGIN, len(_PROBE)) != _PROBE:
-    BEGIN = 0
-
-
-# typedef struct hasty_slot hasty_slot;
-class _Plain(Structure):
-    """A slot whose texts are addresses."""
-
-    _fields_ = [(field[0], c_void_p if field[1] is c_char_p else field[1]) for field in _ffi.hasty_slot._fields_]
-
-
-assert sizeof(_Plain) == sizeof(_ffi.hasty_slot)
+#: Where fields are among the words of a slot. The first half of STATUS is the status, the other one the kind.
+BODY_LEN, STATUS, CONTENT_TYPE = (
+    getattr(_ffi.hasty_slot, field).offset // 8 for field in ("body_len", "status", "content_type")
+)
 
 # Functions without types of arguments, which take time; a handle of its own has functions of its own.
 _bare = PyDLL(str(_ffi.PATH))
@@ -37,17 +24,17 @@ minor_version = _bare.hasty_request_minor_version
 
 
 class Seat:
-    """One worker's slot."""
+    """What goes with one worker's slot."""
 
-    __slots__ = ("kept", "out", "plain", "request", "slot", "view")
+    __slots__ = ("kept", "out", "request", "slot", "view", "words")
 
     def __init__(self, slot: Slot) -> None:
+        slot.__dict__["wsgi_seat"] = self
         self.slot = slot
-        #: The slot's memory.
-        self.plain: Any = _Plain.from_buffer(slot)
-        #: The pointer in it.
+        self.words = slot.words
+        #: The slot's pointer to the request, to be passed on as it is.
         self.request = c_void_p.from_buffer(slot, type(slot).request.offset)
-        #: Keeps alive what the slot points to, until the next answer.
-        self.kept = [b"", b"", b""]
+        #: The content type that the slot points to.
+        self.kept = [b""]
         self.view = _ffi.hasty_str()
         self.out = byref(self.view)
