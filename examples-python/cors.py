@@ -4,7 +4,6 @@ python3 cors.py 8080 https://app.example.org        (or PORT=8080 python3 cors.p
 """
 
 import os
-import signal
 import sys
 
 from hasty import App, Cors, Request, Response
@@ -37,6 +36,4 @@ def me(req: Request) -> str:
 
 
 if __name__ == "__main__":
-    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
     app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))

@@ -4,7 +4,6 @@ python3 hello.py 8080        (or PORT=8080 python3 hello.py; 0 takes a free port
 """
 
 import os
-import signal
 import sys
 
 from hasty import App, Request
@@ -23,6 +22,5 @@ def hello_name(req: Request) -> str:
 
 
 if __name__ == "__main__":
-    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
+    # Until Ctrl-C or `kill`.
     app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))

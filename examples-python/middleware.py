@@ -5,7 +5,6 @@ python3 middleware.py 8080        (or PORT=8080 python3 middleware.py; 0 takes a
 
 import logging
 import os
-import signal
 import sys
 import time
 
@@ -52,6 +51,4 @@ def error_as_json(req: Request, res: Response) -> None:
 
 
 if __name__ == "__main__":
-    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
     app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))

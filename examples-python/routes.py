@@ -4,7 +4,6 @@ python3 routes.py 8080        (or PORT=8080 python3 routes.py; 0 takes a free po
 """
 
 import os
-import signal
 import sys
 
 from hasty import App, Request, Response
@@ -54,6 +53,4 @@ def echo(req: Request) -> str:
     return f"{req.method} {req.path}"
 
 if __name__ == "__main__":
-    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
     app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))

@@ -4,7 +4,6 @@ python3 static.py 8080 examples-c/public        (or PORT=8080 python3 static.py;
 """
 
 import os
-import signal
 import sys
 
 from hasty import App, Request, Response
@@ -23,6 +22,4 @@ def report(req: Request) -> Response:
 
 
 if __name__ == "__main__":
-    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
     app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))

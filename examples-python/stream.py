@@ -4,7 +4,6 @@ python3 stream.py 8080        (or PORT=8080 python3 stream.py; 0 takes a free po
 """
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -55,7 +54,5 @@ def to_ten(req: Request) -> Iterator[str]:
 
 if __name__ == "__main__":
     threading.Thread(target=tick, daemon=True).start()
-    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
     app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))
     done.set()

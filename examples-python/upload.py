@@ -5,7 +5,6 @@ python3 upload.py 8080 uploads        (or PORT=8080 python3 upload.py; 0 takes a
 
 import itertools
 import os
-import signal
 import sys
 
 from hasty import App, Request, Response
@@ -44,6 +43,4 @@ def upload(req: Request) -> dict:
 
 
 if __name__ == "__main__":
-    # listen() ends with Ctrl-C by itself; this makes `kill` as gentle.
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
     app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))

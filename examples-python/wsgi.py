@@ -1,0 +1,30 @@
+"""An application that knows only WSGI, as Flask's and Django's do, with a new route and a folder of files in front of it.
+
+python3 wsgi.py 8080        (or PORT=8080 python3 wsgi.py; 0 takes a free port)
+"""
+
+import os
+import sys
+from html import escape
+
+import hasty.wsgi
+from hasty import Request
+
+
+def old(environ, start_response):
+    """Stands for an application that has been there for long."""
+    start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+    return [f"<h1>The old shop: {escape(environ['PATH_INFO'])}</h1>\n".encode("latin-1")]
+
+
+app = hasty.wsgi.as_app(old, threads=4)  # four threads call it
+app.static("/assets", os.path.join(os.path.dirname(__file__), "../examples-c/public"))
+
+
+@app.get("/stock/:item")  # what is more specific comes first: so it moves, route by route
+def stock(req: Request) -> dict:
+    return {"item": req.params["item"], "left": 7}
+
+
+if __name__ == "__main__":
+    app.listen(int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "8080")))
