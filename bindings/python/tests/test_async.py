@@ -470,7 +470,7 @@ def test_a_coroutine_that_is_returned_unawaited_is_explained(
     assert "coroutine" in caplog.text and "async def" in caplog.text
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
 def test_no_exception_ends_the_loop(
     error: BaseException, app: App, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -149,7 +149,7 @@ def test_an_idle_server_ends(way: str, number: signal.Signals) -> None:
 
 @each_way
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-@pytest.mark.parametrize("work", ["sleep"])
+@pytest.mark.parametrize("work", ["sleep", "spin"])
 def test_a_server_whose_handler_runs_ends(way: str, number: signal.Signals, work: str) -> None:
     if (way, number, work) == ("serve", signal.SIGINT, "spin"):
         pytest.skip("who holds the program's own loop holds its Ctrl-C: asyncio.run() hears of it in the loop")
@@ -211,7 +211,7 @@ print("after", flush=True)
         assert_ended(program, url, [])
 
 
-@pytest.mark.parametrize("work", ["sleep"])
+@pytest.mark.parametrize("work", ["sleep", "spin"])
 def test_listen_in_a_thread_ends_with_stop_while_a_handler_runs(work: str) -> None:
     source = """
 app = with_routes(App())

@@ -7,7 +7,11 @@ import sys
 
 from .errors import LibraryError
 
-__all__ = ["raise_in", "refuse_others"]
+__all__ = ["Ended", "asyncio_runs_here", "raise_in", "refuse_others"]
+
+
+class Ended(SystemExit):
+    """Raised in a handler that still runs when the program ends."""
 
 
 def raise_in(ident: int, kind: type[BaseException]) -> None:
@@ -27,3 +31,9 @@ def refuse_others() -> None:
             "hasty serves from the main interpreter only, and this is a subinterpreter: import it there, "
             "or use workers, which are processes"
         )
+
+
+def asyncio_runs_here() -> bool:
+    """Does an asyncio loop run on this thread? Without asyncio none does, and then it is not loaded for this."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None

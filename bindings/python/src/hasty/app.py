@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, TypedDict, Union, overload
 
 from . import _ffi, access, signals
+from ._interpreter import asyncio_runs_here
 from .access import Access
 from .client import Client
 from .cors import Cors
@@ -534,8 +535,8 @@ class App:
 
     def _register_route(self, route: Route, options: dict[str, Any]) -> None:
         name = options.pop("name", None)
-        if name is not None and not isinstance(name, str):
-            raise InvalidError(f"name {name!r} of a route is not str")
+        if name is not None and (not isinstance(name, str) or not name):
+            raise InvalidError(f"name {name!r} of a route is not a str that says something")
         self._names.refuse_double(name)
         route.blocking = _is_blocking(options.pop("blocking", False))
         route.inline = options.get("body") == "stream"
@@ -612,6 +613,8 @@ class App:
         Errors: IoError, an OSError, where the port is taken; StateError for an app that was started, and for workers
         anywhere but on the main thread.
         """
+        if asyncio_runs_here():
+            raise StateError("an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there")
         if not isinstance(workers, int) or workers < 1:
             raise InvalidError(f"workers {workers!r} is not a number from 1")
         self._refuse_again()

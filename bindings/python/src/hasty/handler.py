@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from . import _ffi, _json, event
+from ._interpreter import Ended
 from .desk import Apart, InCall, InSlot
 from .errors import ClosedError, HttpError, InvalidError, reason
 from .exchange import PIECE, Exchange
@@ -385,10 +386,11 @@ class Route(Step):
             if outcome is None and response is not None and response._begun:
                 desk.end()
             return outcome
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:
             # SystemExit too, which would end the loop.
+            loop = self._shared.loop
+            if isinstance(error, asyncio.CancelledError) and loop is not None and loop.is_ending:
+                raise
             if response is not None and response._begun:
                 self._cut(request, desk, error)
             else:
@@ -565,6 +567,9 @@ def changed(function: Callable[..., Any], request: Request, response: Response) 
 
 def complain(request: Request, name: str, error: BaseException) -> None:
     """Logs an exception with its traceback."""
+    if isinstance(error, Ended):
+        # Whoever ended it says so.
+        return
     try:
         what = "" if request._is_over() else f"{request.method} {request.target}: "
         log.error("%s%s failed", what, name, exc_info=error)

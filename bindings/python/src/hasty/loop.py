@@ -89,6 +89,8 @@ class Loop:
     patience_s = 0.0
 
     def __init__(self) -> None:
+        #: Are coroutines cancelled because nobody waits for them any more?
+        self.is_ending = False
         #: Can coroutines be handed to it?
         self.begun = threading.Event()
         self._native: Native | None = None
@@ -162,6 +164,7 @@ class Loop:
 
     async def _end(self) -> None:
         """Nobody waits for what still runs: the app has stopped."""
+        self.is_ending = True
         tasks = [*self._tasks, *self._streams]
         for task in tasks:
             task.cancel()
@@ -267,7 +270,7 @@ class Loop:
         try:
             response = task.result()
         except asyncio.CancelledError:
-            # The app ends, or the handler has cancelled itself; nobody answers.
+            # The app ends; nobody answers.
             desk.exchange().free()
         except BaseException as error:
             route._fail(request, None, desk, error)

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi
-from ._interpreter import raise_in as _raise_in
+from ._interpreter import Ended, raise_in
 from .errors import HastyError, StateError
 from .exchange import serving
-from .slot import OCTETS, REPLY, REPLY_LEN, USER_DATA, Slot
+from .slot import KIND_TEXT, OCTETS, REPLY, REPLY_LEN, USER_DATA, Slot
 from .threads import IDLE_S
 from .watch import watch
 
@@ -130,6 +130,8 @@ class Crew:
         self.native = native
         self._shared = shared
         self._steps = steps
+        self._frees = True
+        self._watch: threading.Thread | None = None
         #: Threads of tasks that did not end in time.
         self.busy: list[threading.Thread] = []
         self.failure: HastyError | None = None
@@ -166,7 +168,7 @@ class Crew:
                 assert self._shared.loop is not None
                 self._shared.loop.begun.wait()
         if len(self.threads) == 1:
-            watch(self.gone, self.slots, self._steps, self._shared)
+            self._watch = watch(self.gone, self.slots, self._steps, self._shared)
 
     def _work(self, task: Callable[[], None]) -> None:
         try:
@@ -215,7 +217,10 @@ class Crew:
                 # Gives the answer in the slot, and never waits: the GIL is kept.
                 status = take(ref)
                 if not status:
-                    data = answers[words[user_data]](slot)
+                    try:
+                        data = answers[words[user_data]](slot)
+                    except Exception as error:
+                        data = self._survive(slot, error)
                     if data is not None:
                         # As Slot.give() does; it is kept by its name, until it is given.
                         words[reply] = id(data) + octets
@@ -232,6 +237,14 @@ class Crew:
             goes_on = self._stand_by()
             serving.add(threading.get_ident())
             return goes_on
+
+    def _survive(self, slot: Slot, error: Exception) -> bytes | None:
+        """What answers for exceptions has failed itself: no worker ends for that."""
+        log.error("a request could not be answered", exc_info=error)
+        if not slot.ticket:
+            return None
+        slot.status, slot.kind, slot.content_type, slot.extra_headers_len = 500, KIND_TEXT, None, 0
+        return b"500 Internal Server Error\n"
 
     def relieve(self) -> bool:
         """Has another thread take requests, since this one is busy for long; then it is to raise Relieved. False: all ends."""
@@ -309,8 +322,15 @@ class Crew:
         self.given_up = False
         for thread in self.threads:
             thread.join()
-        self.native.free()
+        if self._watch is not None:
+            self._watch.join()
+        if self._frees:
+            self.native.free()
         return True
+
+    def leave_native(self) -> None:
+        """Another thread is still in the library, which ends with the program."""
+        self._frees = False
 
     def rest(self, seconds: float) -> None:
         """Lets handlers that run apart come to their end, which a stop would answer for."""
@@ -322,10 +342,10 @@ class Crew:
             self._shared.loop.rest(until)
 
     def interrupt(self) -> None:
-        """Raises SystemExit in handlers that still run: the interpreter could not end them well."""
+        """Raises `Ended` in handlers that still run: the interpreter could not end them well."""
         threads = [thread for thread in self.threads + self.busy if thread.is_alive()]
         for thread in threads:
-            _raise_in(thread.ident or 0, SystemExit)
+            raise_in(thread.ident or 0, Ended)
         until = time.monotonic() + HURRY_S
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
@@ -443,7 +463,12 @@ class Server:
 
     def _leave(self) -> None:
         """The program is to end: answers what has come, and waits for no handler that takes long."""
-        self._native.drain(DRAIN_MS)
+        # Callbacks that do not return keep it longer than it was told.
+        drain = threading.Thread(target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True)
+        drain.start()
+        drain.join(DRAIN_MS / 1000 + _LOOK_S)
+        if drain.is_alive():
+            self._crew.leave_native()
         self._close(HURRY_S)
         self._crew.interrupt()
 

@@ -59,7 +59,9 @@ class _Watch:
         )
 
 
-def watch(gone: threading.Event, slots: list[Slot], steps: list[Step], shared: Shared) -> None:
-    """Watches over an app until its threads are gone."""
+def watch(gone: threading.Event, slots: list[Slot], steps: list[Step], shared: Shared) -> threading.Thread:
+    """Watches over an app until its threads are gone, and then ends."""
     target = _Watch(gone, slots, steps, shared).run
-    threading.Thread(target=target, name="hasty-watch", daemon=True).start()
+    thread = threading.Thread(target=target, name="hasty-watch", daemon=True)
+    thread.start()
+    return thread
