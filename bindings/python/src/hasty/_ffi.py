@@ -8,7 +8,7 @@ Nothing here is for users; the modules around it turn these calls into Python. T
 
 A callback from a thread that Python does not know costs several microseconds each time and ends badly when it
 happens after the interpreter has gone. So the library gets no threads (`threads` = "0"): Python's own threads
-call `hasty_app_run`, and every callback arrives on one of them.
+call `hasty_slot_take` and `hasty_slot_wait`, and every callback arrives on one of them.
 """
 
 from __future__ import annotations

@@ -439,6 +439,22 @@ class App:
         what = f"rate_limit({prefix!r})"
         self._tell(what, _ffi.hasty_app_rate_limit, octets, per_minute, burst, decide, None, _ffi.NO_DROP)
 
+    def health(self, pattern: str = "/healthz") -> None:
+        """Answers GET at `pattern` with how the app is, as JSON: 200, or 503 while it ends.
+
+        The members are `status` ("ok" or "draining"), `uptime_ms`, `requests`, `connections`, `queued` (requests that
+        wait for a thread) and `caller_idle_ms` (for how long no thread has looked for requests).
+
+        >>> app = App()
+        >>> app.health()
+        >>> with app.test_client() as client:
+        ...     client.get("/healthz").json()["status"]
+        'ok'
+
+        Errors: InvalidError where the pattern conflicts with a route; StateError after the start.
+        """
+        self._tell(f"health({pattern!r})", _ffi.hasty_app_health, _ffi.encode(pattern, "pattern"))
+
     def add_header(self, name: str, value: str) -> None:
         """Sends a header field with every answer that does not have it.
 
@@ -604,6 +620,9 @@ class App:
     def listen(self, port: int = 8080, host: str = "127.0.0.1", *, workers: int = 1) -> None:
         """Serves until Ctrl-C, SIGTERM or `stop()`; prints the URL first. Port 0 takes a free one.
 
+        `host` is an address or a name; "unix:/run/app.sock" is a Unix socket, and "fd:3" a socket that listens already,
+        as service managers pass them. Both go without a port.
+
         Handlers run on threads of their own; this one waits, so that signals find Python's main thread. An end answers
         what has come, and takes less than a second, whatever handlers still do.
 
@@ -711,7 +730,7 @@ class App:
         """Opens the port; whoever is to serve comes then."""
         self._refuse_again()
         pointer = self._native.pointer
-        _ffi.check(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), _checked_port(port)))
+        _ffi.check(_listen(pointer, host, _checked_port(port)))
         self._choose_slots()
         # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
         if not self._native.stopped:
@@ -756,6 +775,16 @@ def _checked_port(port: int) -> int:
     if not 0 <= port <= 65535:
         raise InvalidError(f"port {port} is not in 0..=65535")
     return port
+
+
+def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
+    """At an address, a Unix socket ("unix:PATH"), or a socket that listens already ("fd:NUMBER")."""
+    kind, _, rest = host.partition(":")
+    if kind == "unix" and rest:
+        return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(rest), "path"), 0))
+    if kind == "fd" and rest.isdigit():
+        return int(_ffi.hasty_app_listen_fd(pointer, int(rest)))
+    return int(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), port))
 
 
 def _is_blocking(value: object) -> bool:

@@ -384,6 +384,8 @@ def url_of(host: str, port: int) -> str:
     >>> url_of("0.0.0.0", 80), url_of("::1", 8080)
     ('http://127.0.0.1:80', 'http://[::1]:8080')
     """
+    if host.startswith(("unix:", "fd:")):
+        return host
     # The addresses that mean "every address of this machine" are none that one can ask.
     host = host.strip("[]")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -409,7 +411,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where a program on this machine reaches it, without a slash at the end."""
+        """Where a program on this machine reaches it, without a slash at the end; the host for what is no TCP."""
         return url_of(self.host, self.port)
 
     def stop(self) -> None:

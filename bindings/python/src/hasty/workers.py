@@ -14,7 +14,7 @@ import time
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import HastyError, IoError, StateError
+from .errors import HastyError, InvalidError, IoError, StateError
 from .server import url_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ _PR_SET_PDEATHSIG = 1
 
 def serve(app: App, port: int, host: str, count: int) -> None:
     """Serves with `count` processes until a signal ends them."""
+    if host.startswith(("unix:", "fd:")):
+        raise InvalidError(f"workers share a TCP port, and {host} is none")
     if threading.current_thread() is not threading.main_thread():
         raise StateError("workers are processes, whose signals arrive on the main thread: call this there")
     app._option("reuse_port", "1")
@@ -45,8 +47,6 @@ def serve(app: App, port: int, host: str, count: int) -> None:
 
 def _reserve(host: str, port: int) -> socket.socket:
     """A port for all, which nobody else takes while processes come and go. Nobody listens here."""
-    if host.startswith("unix:"):
-        raise StateError("workers share a port; a Unix socket belongs to one process")
     try:
         address = _address(host, port)
         taken = socket.socket(address[0], socket.SOCK_STREAM)
