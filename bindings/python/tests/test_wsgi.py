@@ -170,10 +170,10 @@ def test_nobody_sets_the_proxy_of_the_programs_an_application_runs(serve: Serve)
     assert "HTTP_PROXY" not in seen.environ
 
 
-def test_the_host_of_an_absolute_target_counts(serve: Serve) -> None:
+@pytest.mark.parametrize("body", ["buffer", "stream"])
+def test_the_host_of_an_absolute_target_counts(body: str, serve: Serve) -> None:
     seen = Seen()
-    server = serve(seen, body="stream")
-    raw(server, "GET http://asked.example:81/p?q HTTP/1.1", "Host: other.example")
+    raw(serve(seen, body=body), "GET http://asked.example:81/p?q HTTP/1.1", "Host: other.example")
     assert seen.environ["HTTP_HOST"] == "asked.example:81"
     assert (seen.environ["PATH_INFO"], seen.environ["QUERY_STRING"]) == ("/p", "q")
 

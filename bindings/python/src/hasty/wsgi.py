@@ -38,7 +38,7 @@ from .wsgi_environ import Environs
 from .wsgi_file import FileWrapper
 from .wsgi_relief import Relief
 from .wsgi_reply import CallReply, Gone, SlotReply
-from .wsgi_seat import Seat
+from .wsgi_seat import Seat, seat_of
 
 if TYPE_CHECKING:
     from typing_extensions import Literal
@@ -160,10 +160,15 @@ class Entrance(Route):
         application, of_slot, relief, steps = self._function, self._environs.of_slot, self._relief, self._steps
         new, take, user_data, shared = SlotReply.__new__, _ffi.take_slot, USER_DATA, self._shared
 
+        # Those who take requests from one slot have this function to themselves.
+        seat: Seat | None = None
+
         # What the hottest path takes is at hand as local variables, and makes no call that it can do without.
         def answer(slot: Slot) -> bytes | None:
+            nonlocal seat
+            if seat is None or seat.slot is not slot:
+                seat = seat_of(slot)
             while True:
-                seat = slot.__dict__.get("wsgi_seat") or Seat(slot)
                 reply = new(SlotReply)
                 reply.seat = seat
                 reply._relief = relief

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 from . import _ffi
 from .errors import HastyError, StateError
 from .wsgi_file import FileWrapper
-from .wsgi_seat import BODY_LEN, Seat, minor_version, remote_address
+from .wsgi_seat import Seat, minor_version, remote_address
 
 if TYPE_CHECKING:
     from .app import App
@@ -98,10 +98,14 @@ class Environs:
         if query:
             environ["QUERY_STRING"] = query.decode("latin-1")
         remote_address(seat.request, seat.out)
-        environ["REMOTE_ADDR"] = _addresses[seat.view.data]
+        address = seat.view.data
+        try:
+            environ["REMOTE_ADDR"] = _addresses[address]
+        except KeyError:
+            environ["REMOTE_ADDR"] = _learn(address)
         if not minor_version(seat.request):
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
-        length = seat.words[BODY_LEN]
+        length = slot.body_len
         if length:
             environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
         elif "CONTENT_LENGTH" in environ:
@@ -152,22 +156,20 @@ class Environs:
         for index in range(_ffi.hasty_request_header_count(req)):
             _ffi.check(_ffi.hasty_request_header_at(req, index, byref(name), byref(value)))
             _add(environ, _keys[_ffi.octets(name) or b""], _latin(value))
-        if "HTTP_HOST" in environ:
-            # RFC 9112 3.2.2: that of an absolute target counts instead.
-            environ["HTTP_HOST"] = _latin(_ffi.hasty_request_header(req, b"Host"))
         environ["wsgi.input"] = io.BufferedReader(Incoming(req), PIECE)
         return environ
 
 
-class _Addresses(dict[Union[bytes, None], str]):
-    def __missing__(self, octets: bytes | None) -> str:
-        if len(self) >= KNOWN:
-            self.clear()
-        address = self[octets] = (octets or b"").decode("latin-1")
-        return address
+#: A dict as it is, since those are looked into quickest. Of a socket with a name there is no address.
+_addresses: dict[bytes | None, str] = {None: ""}
 
 
-_addresses = _Addresses()
+def _learn(octets: bytes | None) -> str:
+    if len(_addresses) >= KNOWN:
+        _addresses.clear()
+        _addresses[None] = ""
+    address = _addresses[octets] = (octets or b"").decode("latin-1")
+    return address
 
 
 # --- header fields ---

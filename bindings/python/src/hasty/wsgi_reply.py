@@ -16,7 +16,6 @@ from .wsgi_seat import CONTENT_TYPE, STATUS
 
 if TYPE_CHECKING:
     from .exchange import Exchange
-    from .slot import Slot
     from .wsgi_relief import Relief, Stay
     from .wsgi_seat import Seat
 
@@ -72,21 +71,26 @@ class Reply:
                 exc_info = None
         elif self._code:
             raise StateError("start_response was called before: only an error, with exc_info, may start anew")
-        code = _codes[status]
-        kind, length, lines = b"", None, None
         if type(headers) is not list and not isinstance(headers, list):
             raise TypeError(f"the headers of an answer are a list of tuples, not {type(headers).__name__}")
-        for name, value in headers:
-            start = _starts[name]
-            if start is _TYPE:
-                kind = _types[value]
-            elif start is _LENGTH:
-                length = _lengths[value]
-            elif start is not _DATE:
-                # The server's own Date says the same.
-                if lines is None:
-                    lines = []
-                lines.append(_line(start, value))  # type: ignore[arg-type]
+        while True:
+            kind, length, lines = b"", None, None
+            try:
+                code = _codes[status]
+                for name, value in headers:
+                    begin = _begins[name]
+                    if begin is _TYPE:
+                        kind = _types[value]
+                    elif begin is _LENGTH:
+                        length = _lengths[value]
+                    elif begin is not _DATE:
+                        # The server's own Date says the same.
+                        if lines is None:
+                            lines = []
+                        lines.append(_line(begin, value))  # type: ignore[arg-type]
+                break
+            except KeyError:
+                _learn(status, headers)
         self._code, self._type, self._length = code, kind, length
         self._lines = b"" if lines is None else _joined(lines, headers)
         return self.write
@@ -390,95 +394,73 @@ def _no_bytes(block: object) -> TypeError:
 # --- the head ---
 
 
-class Codes(dict[str, int]):
-    """The number of a status.
-
-    >>> Codes()["404 Not Found"]
-    404
-    """
-
-    def __missing__(self, status: str) -> int:
-        if not isinstance(status, str):
-            raise TypeError(f"status {status!r} is not str")
-        digits = status[:3]
-        if not (digits.isascii() and digits.isdigit() and status[3:4] in ("", " ") and 200 <= int(digits) <= 599):
-            raise InvalidError(f'status {status!r} is not a number from 200 to 599 with a reason, such as "200 OK"')
-        if len(self) >= KNOWN:
-            self.clear()
-        code = self[status] = int(digits)
-        return code
-
-
-_codes = Codes()
+#: The numbers of statuses such as "200 OK", and of lengths; content types as bytes, where an empty one is none; and how
+#: lines of header fields begin, or what is more than a line. Dicts as they are, since those are looked into quickest.
+_codes: dict[str, int] = {}
+_lengths: dict[str, int] = {}
+_types: dict[str, bytes] = {}
+_begins: dict[str, str | int] = {}
 
 #: What belongs to a connection, which is the server's: RFC 2616 13.5.1, which PEP 3333 goes by.
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization te trailer trailers transfer-encoding upgrade".split()
 )
-#: Header fields that are more than a line.
 _TYPE, _LENGTH, _DATE = 1, 2, 3
 _MORE = {"content-type": _TYPE, "content-length": _LENGTH, "date": _DATE}
 
 
-class Starts(dict[str, Union[str, int]]):
-    """How the line of a header begins; a number for those that are more than a line.
+def _learn(status: str, headers: list[tuple[str, str]]) -> None:
+    """Checks a status and header fields, and remembers what will come again.
 
-    >>> starts = Starts()
-    >>> starts["X-Count"], starts["content-type"]
-    ('X-Count: ', 1)
+    >>> _learn("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5"), ("X-Count", "1")])
+    >>> _codes["200 OK"], _types["text/plain"], _lengths["5"], _begins["X-Count"]
+    (200, b'text/plain', 5, 'X-Count: ')
     """
-
-    def __missing__(self, name: str) -> str | int:
-        if not isinstance(name, str):
-            raise TypeError(f"header name {name!r} is not str")
-        if not is_token(name):
-            raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
-        lower = name.lower()
-        if lower in _HOP_BY_HOP:
-            raise InvalidError(f"header {name} is about the connection, which is the server's and not an application's")
-        if len(self) >= KNOWN:
-            self.clear()
-        start = self[name] = _MORE.get(lower) or f"{name}: "
-        return start
-
-
-_starts = Starts()
+    caches: list[dict[str, Any]] = [_codes, _lengths, _types, _begins]
+    for known in caches:
+        if len(known) >= KNOWN:
+            known.clear()
+    _codes[status] = _code_of(status)
+    for name, value in headers:
+        begin = _begins[name] = _begin_of(name)
+        if begin is _TYPE:
+            _check(name, value)
+            _types[value] = value.strip(" \t").encode("latin-1")
+        elif begin is _LENGTH:
+            _lengths[value] = _length_of(value)
 
 
-class Types(dict[str, bytes]):
-    """Content types as bytes, checked; an empty one is none."""
-
-    def __missing__(self, value: str) -> bytes:
-        _check("Content-Type", value)
-        if len(self) >= KNOWN:
-            self.clear()
-        octets = self[value] = value.strip(" \t").encode("latin-1")
-        return octets
+def _code_of(status: str) -> int:
+    if not isinstance(status, str):
+        raise TypeError(f"status {status!r} is not str")
+    digits = status[:3]
+    if not (digits.isascii() and digits.isdigit() and status[3:4] in ("", " ") and 200 <= int(digits) <= 599):
+        raise InvalidError(f'status {status!r} is not a number from 200 to 599 with a reason, such as "200 OK"')
+    return int(digits)
 
 
-_types = Types()
+def _begin_of(name: str) -> str | int:
+    if not isinstance(name, str):
+        raise TypeError(f"header name {name!r} is not str")
+    if not is_token(name):
+        raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
+    lower = name.lower()
+    if lower in _HOP_BY_HOP:
+        raise InvalidError(f"header {name} is about the connection, which is the server's and not an application's")
+    return _MORE.get(lower) or f"{name}: "
 
 
-class Lengths(dict[str, int]):
-    """Content lengths, checked."""
-
-    def __missing__(self, value: str) -> int:
-        _check("Content-Length", value)
-        if not (value.isascii() and value.isdigit()):
-            raise InvalidError(f"header Content-Length: {value!r} is not a number of bytes")
-        if len(self) >= KNOWN:
-            self.clear()
-        length = self[value] = int(value)
-        return length
+def _length_of(value: str) -> int:
+    _check("Content-Length", value)
+    if not (value.isascii() and value.isdigit()):
+        raise InvalidError(f"header Content-Length: {value!r} is not a number of bytes")
+    return int(value)
 
 
-_lengths = Lengths()
-
-
-def _line(start: str, value: str) -> str:
+def _line(begin: str, value: str) -> str:
     if not isinstance(value, str):
-        _check(start.rstrip(": "), value)
-    return start + value
+        _check(begin.rstrip(": "), value)
+    return begin + value
 
 
 def _joined(lines: list[str], headers: list[tuple[str, str]]) -> bytes:

@@ -10,12 +10,10 @@ from . import _ffi
 if TYPE_CHECKING:
     from .slot import Slot
 
-__all__ = ["BODY_LEN", "CONTENT_TYPE", "STATUS", "Seat", "minor_version", "remote_address"]
+__all__ = ["CONTENT_TYPE", "STATUS", "Seat", "minor_version", "remote_address", "seat_of"]
 
 #: Where fields are among the words of a slot. The first half of STATUS is the status, the other one the kind.
-BODY_LEN, STATUS, CONTENT_TYPE = (
-    getattr(_ffi.hasty_slot, field).offset // 8 for field in ("body_len", "status", "content_type")
-)
+STATUS, CONTENT_TYPE = (getattr(_ffi.hasty_slot, field).offset // 8 for field in ("status", "content_type"))
 
 # Functions without types of arguments, which take time; a handle of its own has functions of its own.
 _bare = PyDLL(str(_ffi.PATH))
@@ -29,7 +27,6 @@ class Seat:
     __slots__ = ("kept", "out", "request", "slot", "view", "words")
 
     def __init__(self, slot: Slot) -> None:
-        slot.__dict__["wsgi_seat"] = self
         self.slot = slot
         self.words = slot.words
         #: The slot's pointer to the request, to be passed on as it is.
@@ -38,3 +35,12 @@ class Seat:
         self.kept = [b""]
         self.view = _ffi.hasty_str()
         self.out = byref(self.view)
+
+
+def seat_of(slot: Slot) -> Seat:
+    """The seat of a slot, made for the first request there."""
+    known: dict[str, Seat] = vars(slot)
+    seat = known.get("wsgi_seat")
+    if seat is None:
+        seat = known["wsgi_seat"] = Seat(slot)
+    return seat
