@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from ctypes import byref, string_at
-from typing import TYPE_CHECKING, Any
+from ctypes import byref, c_void_p, string_at
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi
 from .app import App
@@ -289,73 +289,87 @@ class Gateway:
         # What a proxy has taken from the path.
         self._before = before
         self._scheme = url_scheme
-        self._server: tuple[str, int] | None = None
+        self._base: dict[str, Any] | None = None
 
     def register(self, pattern: str) -> None:
         """Leads requests of a pattern to the application."""
         self._app._register_route(Entrance(pattern, self, self._app._shared), {})
 
     def scope(self, slot: Slot, before: bytes | None) -> Scope:
-        """What an application is told of the request in a slot, whose path begins with `before` if that is not None."""
-        names, request = slot.header_names, slot.request
-        return self._told(
-            request,
-            slot.method_text.decode("latin-1"),
-            slot.path.decode("utf-8", "replace"),
-            before + slot.params if before is not None else _octets(_ffi.hasty_request_raw_path(request)),
-            slot.query,
-            list(zip(_known(names), slot.header_values.split(b"\n"))) if names else [],
+        """What an application is told of the request in a slot, whose path begins with `before` if that is not None.
+
+        For the loop's thread: others ask for `scope_of()`.
+        """
+        request = c_void_p(slot.words[_REQUEST])
+        _remote_address(request, _client_ref)
+        scope = self._common()
+        raw_path = before + slot.params if before is not None else _octets(_ffi.hasty_request_raw_path(slot.request))
+        scope["path"] = slot.path.decode("utf-8", "replace")
+        scope["raw_path"] = raw_path
+        if self._before:
+            self._put_before(scope)
+        scope["http_version"] = "1.1" if _minor_version(request) else "1.0"
+        scope["method"] = slot.method_text.decode("latin-1")
+        scope["query_string"] = slot.query
+        names = slot.header_names
+        scope["headers"] = (
+            list(zip(_names.get(names) or _known(names), slot.header_values.split(b"\n"))) if names else []
         )
+        scope["client"] = ((_client.data or b"").decode("latin-1"), 0)
+        return scope
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
-        """The same of a request in a callback."""
-        return self._told(
-            request,
-            _octets(_ffi.hasty_request_method(request)).decode("latin-1"),
-            _octets(_ffi.hasty_request_path(request)).decode("utf-8", "replace"),
-            _octets(_ffi.hasty_request_raw_path(request)),
-            _octets(_ffi.hasty_request_query_string(request)),
-            _headers(request),
-        )
+        """What an application is told of any request."""
+        scope = self._common()
+        scope["path"] = _octets(_ffi.hasty_request_path(request)).decode("utf-8", "replace")
+        scope["raw_path"] = _octets(_ffi.hasty_request_raw_path(request))
+        if self._before:
+            self._put_before(scope)
+        scope["http_version"] = "1.1" if _ffi.hasty_request_minor_version(request) else "1.0"
+        scope["method"] = _octets(_ffi.hasty_request_method(request)).decode("latin-1")
+        scope["query_string"] = _octets(_ffi.hasty_request_query_string(request))
+        scope["headers"] = _headers(request)
+        scope["client"] = (_octets(_ffi.hasty_request_remote_address(request)).decode("latin-1"), 0)
+        return scope
 
-    def _told(
-        self,
-        request: _ffi.RequestPointer,
-        method: str,
-        path: str,
-        raw_path: bytes,
-        query: bytes,
-        headers: list[tuple[bytes, bytes]],
-    ) -> Scope:
-        before = self._before
-        client = _octets(_ffi.hasty_request_remote_address(request))
-        return {
-            "type": "http",
-            "asgi": _ASGI.copy(),
-            "http_version": "1.1" if _ffi.hasty_request_minor_version(request) else "1.0",
-            "method": method,
-            "scheme": self._scheme,
-            "path": before + path if before else path,
-            "raw_path": before.encode() + raw_path if before else raw_path,
-            "query_string": query,
-            "root_path": self._root_path,
-            "headers": headers,
-            "client": (client.decode("ascii", "replace"), 0) if client else None,
-            "server": self._server or self._address(),
-            "state": self.lifespan.state.copy(),
-            "extensions": {"http.response.pathsend": {}},
-        }
+    def _common(self) -> dict[str, Any]:
+        """What is the same for all, each time anew where applications may change it."""
+        scope = (self._base or self._learn()).copy()
+        scope["asgi"] = _ASGI.copy()
+        scope["state"] = self.lifespan.state.copy()
+        scope["extensions"] = {"http.response.pathsend": {}}
+        return scope
 
-    def _address(self) -> tuple[str, int] | None:
+    def _learn(self) -> dict[str, Any]:
         server = self._app._server
-        if server is not None:
-            self._server = (server.host, server.port)
-        return self._server
+        address = None if server is None else (server.host, server.port)
+        base = {"type": "http", "scheme": self._scheme, "root_path": self._root_path, "server": address}
+        if address is not None:
+            self._base = base
+        return base
 
+    def _put_before(self, scope: Scope) -> None:
+        scope["path"] = self._before + scope["path"]
+        scope["raw_path"] = self._before.encode() + scope["raw_path"]
+
+
+# To have ctypes look at the arguments would cost more than these calls.
+_minor_version: Callable[[c_void_p], int] = _ffi._quick["hasty_request_minor_version"]
+_remote_address: Callable[[c_void_p, Any], int] = _ffi._quick["hasty_request_remote_address_to"]
+_client = _ffi.hasty_str()
+_client_ref = byref(_client)
+_REQUEST, _BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("request", "body", "body_len"))
 
 #: Clients send the same set of names again and again.
 _names: dict[bytes, list[bytes]] = {}
 _MOST_NAMES = 1024
+
+
+def _known(octets: bytes) -> list[bytes]:
+    if len(_names) >= _MOST_NAMES:
+        _names.clear()
+    known = _names[octets] = octets.split(b"\n")
+    return known
 
 
 def _octets(view: _ffi.hasty_str) -> bytes:
@@ -369,15 +383,6 @@ def _headers(request: _ffi.RequestPointer) -> list[tuple[bytes, bytes]]:
         _ffi.check(_ffi.hasty_request_header_at(request, index, byref(name), byref(value)))
         pairs.append((_octets(name).lower(), _octets(value)))
     return pairs
-
-
-def _known(octets: bytes) -> list[bytes]:
-    known = _names.get(octets)
-    if known is None:
-        if len(_names) >= _MOST_NAMES:
-            _names.clear()
-        known = _names[octets] = octets.split(b"\n")
-    return known
 
 
 class Entrance(Route):
@@ -398,18 +403,30 @@ class Entrance(Route):
         before = pattern[:-1]
         self._before = before.encode() if pattern[-1] == "*" and not before.strip("/") else None
 
-    def answer(self, slot: Slot) -> None:
+    def answering(self) -> Callable[[Slot], bytes | None]:
+        """What answers a request in a slot."""
+        loop = self._gateway.loop
+        return self._answer_here if loop.takes else self._answer_elsewhere
+
+    def _answer_here(self, slot: Slot) -> bytes | None:
         gateway = self._gateway
-        loop = gateway.loop
-        if not loop.takes:
-            self._answer_elsewhere(slot)
-            return
-        body = string_at(slot.body, slot.body_len) if slot.body_len else b""
+        loop, words = gateway.loop, slot.words
+        size = words[_BODY_LEN]
+        body = string_at(words[_BODY], size) if size else b""
         cycle = Cycle(gateway.scope(slot, self._before), body, loop.loop, slot)
         task = loop.starter.start(cycle.run(gateway.application))
         if task is not None:
             cycle.leave_slot()
             loop.keep(task, self, cycle)
+        return cycle.reply
+
+    def _answer_elsewhere(self, slot: Slot) -> None:
+        """The loop is that of another thread."""
+        body = string_at(slot.body, slot.body_len) if slot.body_len else b""
+        scope = self._gateway.scope_of(slot.request)
+        exchange = _ffi.ExchangePointer()
+        _ffi.check(_ffi.hasty_slot_exchange(slot.ref, byref(exchange)))
+        self._hand_over(scope, body, exchange)
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         scope, body = self._gateway.scope_of(req), _octets(_ffi.hasty_request_body(req))
@@ -417,14 +434,6 @@ class Entrance(Route):
         _ffi.check(_ffi.hasty_response_defer(res, byref(exchange)))
         self._hand_over(scope, body, exchange)
         return _ffi.OK
-
-    def _answer_elsewhere(self, slot: Slot) -> None:  # type: ignore[override]
-        """The loop is that of another thread."""
-        body = string_at(slot.body, slot.body_len) if slot.body_len else b""
-        scope = self._gateway.scope(slot, self._before)
-        exchange = _ffi.ExchangePointer()
-        _ffi.check(_ffi.hasty_slot_exchange(slot.ref, byref(exchange)))
-        self._hand_over(scope, body, exchange)
 
     def _hand_over(self, scope: Scope, body: bytes, exchange: _ffi.ExchangePointer) -> None:
         """Leaves a request to the loop."""

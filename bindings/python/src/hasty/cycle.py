@@ -13,7 +13,7 @@ from typing import Any, Callable
 from . import _ffi, _kept
 from .errors import ClosedError, InvalidError, StateError
 from .lifespan import Application, Message, Scope
-from .slot import KIND_NONE, Slot
+from .slot import KIND_NONE, OCTETS, Slot
 
 __all__ = ["Cycle", "Head", "Wire"]
 
@@ -154,6 +154,8 @@ class Cycle:
     _closed = False
     # What receive() waits for.
     _gone: asyncio.Event | None = None
+    #: The body of an answer whose head is in the slot.
+    reply: bytes | None = None
 
     def __init__(
         self, scope: Scope, body: bytes, loop: asyncio.AbstractEventLoop, slot: Slot | None, wire: Wire | None = None
@@ -246,7 +248,10 @@ class Cycle:
                 await self._give_last(body)
             else:
                 slot = self._slot
-                if slot is None or not _fill(slot, self._head, body, self.scope):
+                if slot is not None and _fits(self._head, body, self.scope):
+                    _fill(slot, self._head, body)
+                    self.reply = body
+                else:
                     self._out().whole(self._head, body, self._is_head)
                 self._end()
         elif kind == "http.response.pathsend" and state == _HEADED:
@@ -375,26 +380,26 @@ def _comes_of_leaving(error: BaseException) -> bool:
     return False
 
 
-def _fill(slot: Slot, head: Head, body: bytes, scope: Scope) -> bool:
-    """Puts an answer into a slot; False for one that does not fit there."""
+def _fits(head: Head, body: bytes, scope: Scope) -> bool:
+    """Can a slot hold an answer? It knows no body without a type, and no length of a body that is not there."""
+    return (head.has_type or not body) and (head.length is None or scope["method"] != "HEAD")
+
+
+def _fill(slot: Slot, head: Head, body: bytes) -> None:
+    """Puts all of an answer but its body into a slot."""
     if not head.has_type:
-        if body:
-            # A slot cannot say that there is no type.
-            return False
         slot.kind = KIND_NONE
-    if head.length is not None and scope["method"] == "HEAD":
-        # It tells of a body that is not there.
-        return False
     if head.status != 200:
         slot.status = head.status
     fields = head.fields
     if fields:
-        slot.extra_headers = fields
-        slot.extra_headers_len = len(fields)
-    if body:
-        slot.reply = body
-        slot.reply_len = len(body)
-    return True
+        # As Slot.give() does.
+        slot.fields = fields
+        slot.words[_FIELDS] = id(fields) + OCTETS
+        slot.words[_FIELDS_LEN] = len(fields)
+
+
+_FIELDS, _FIELDS_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("extra_headers", "extra_headers_len"))
 
 
 class Wire:
