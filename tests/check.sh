@@ -19,7 +19,7 @@ exec 3>&1
 . tests/lib/stages.sh
 
 quick=(format clippy rustdoc rust header symbols linking install c c-asan c-valgrind examples embed legacy clients browser python python-types documents)
-long=(rust-long rust-handover python-versions wheel fuzz loom)
+long=(rust-long rust-handover python-long python-versions wheel fuzz loom)
 
 main() {
     local stages=() all='' argument

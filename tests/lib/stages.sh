@@ -410,13 +410,23 @@ stage_clients() {
 
 # the Python package, with pytest
 stage_python() {
+    test_python 'not long'
+}
+
+# the tests of the Python package that take longer: what leaks, how programs end, what is started anew
+stage_python-long() {
+    test_python long
+}
+
+# test_python MARKS: the Python package on the usual Python.
+test_python() {
     local report="$work/pytest.xml"
     need_library || return
     need_files 'the Python package' 'bindings/python/tests/test_*.py' || return
     need_venv || { skip 'bindings/python' "$missing" && return; }
     rm -f "$report"
     HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 600 \
-        "$python" -X dev -m pytest -p no:cacheprovider --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
+        "$python" -X dev -m pytest -p no:cacheprovider -m "$1" --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
     code=$?
     sed 's/^/  /' "$work/out"
     python3 tests/lib/junit.py "$report" "$(ended "$code")" "$code"
@@ -440,7 +450,7 @@ stage_python-versions() {
             { skip "Python $version" "$missing" && continue; }
         rm -f "$report"
         HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 600 \
-            "$python" -X dev -m pytest -p no:cacheprovider -m 'not any_python' --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
+            "$python" -X dev -m pytest -p no:cacheprovider -m 'not any_python and not long' --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
         code=$?
         sed 's/^/  /' "$work/out"
         python3 tests/lib/junit.py "$report" "$(ended "$code")" "$code" | sed -E "s/^(ok|not ok|skip) /\1 Python $version: /"

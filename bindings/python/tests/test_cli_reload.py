@@ -16,6 +16,8 @@ from commands import PATIENCE_S, Command, Serve, serve
 
 from hasty import App
 
+pytestmark = pytest.mark.long
+
 __all__ = ["serve"]
 
 HELLO = """

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from _programs import Program
 
+pytestmark = pytest.mark.long
+
 SERVE = """
 import asyncio, gc, logging, os, sys, threading
 from hasty import App, Event, HttpError, Response

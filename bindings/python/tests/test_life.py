@@ -15,6 +15,8 @@ from _programs import SOON_S, Program, is_alive, is_open
 
 from hasty import App
 
+pytestmark = pytest.mark.long
+
 HEAD = """
 import asyncio, os, signal, socket, sys, threading, time
 import hasty, hasty.wsgi
