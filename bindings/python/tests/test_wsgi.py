@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -180,14 +181,25 @@ def test_the_host_of_an_absolute_target_counts(body: str, serve: Serve) -> None:
 
 def test_one_environ_knows_nothing_of_another(serve: Serve) -> None:
     def application(environ: Environ, start_response: Any) -> list[bytes]:
-        left = b", ".join(key.encode() for key in ("left.behind", "HTTP_X") if key in environ)
-        environ["left.behind"] = environ["SCRIPT_NAME"] = "/x"
+        found = [environ.get(key, "") for key in ("left.behind", "SCRIPT_NAME", "HTTP_X", "HTTP_HOST")]
+        environ.update({"left.behind": "left", "SCRIPT_NAME": "/x", "HTTP_X": "x", "HTTP_HOST": "x"})
         start_response("200 OK", list(TEXT))
-        return [left]
+        return ["|".join(found).encode()]
 
     with client_of(serve(application)) as client:
-        assert client.get("/", headers={"X": "1"}).text == "HTTP_X"
-        assert client.get("/").text == ""
+        # The same head again and again: what was made of it is kept.
+        for value in ("1", "1", "1", "1", "2", "1"):
+            assert client.get("/", headers={"X": value, "Host": "h"}).text == f"||{value}|h"
+
+
+def test_the_same_values_under_other_names_are_another_head(serve: Serve) -> None:
+    seen = Seen()
+    with client_of(serve(seen)) as client:
+        for name in ("X-One", "X-One", "X-One", "X-Two", "X-One", "X-Two"):
+            client.get("/", headers={name: "same"})
+            assert [key for key in seen.environ if key.startswith("HTTP_X")] == [
+                f"HTTP_{name.upper().replace('-', '_')}"
+            ]
 
 
 @pytest.mark.parametrize("threads", [0, 4])
@@ -475,6 +487,44 @@ def test_a_block_with_a_known_length_is_not_held_back_either(serve: Serve) -> No
     assert after
 
 
+def test_an_answer_is_closed_once_it_has_left(serve: Serve) -> None:
+    # What an application does then is of no interest to its client.
+    received = threading.Event()
+    waited: list[bool] = []
+
+    class Answer:
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"wh", b"ole"])
+
+        def close(self) -> None:
+            waited.append(received.wait(10))
+
+    def application(environ: Environ, start_response: Any) -> Any:
+        start_response("200 OK", list(TEXT))
+        return Answer()
+
+    server = serve(application, valid=False)
+    with client_of(server) as client:
+        assert client.get("/").text == "whole"
+        received.set()
+    server.close()
+    assert waited == [True]
+
+
+def test_what_goes_on_behind_its_length_is_told_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def application(environ: Environ, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [*TEXT, ("Content-Length", "5")])
+        yield b"whole"
+        yield b""
+        yield b" and more"
+
+    server = serve(application, valid=False)
+    with client_of(server) as client:
+        assert [client.get("/a b").text for _ in range(2)] == ["whole"] * 2
+    server.close()
+    assert "GET /a%20b" in caplog.text and "behind the length" in caplog.text
+
+
 def test_a_stream_may_tell_its_length(serve: Serve) -> None:
     def application(environ: Environ, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [*TEXT, ("Content-Length", "6")])
@@ -724,9 +774,27 @@ def test_an_answer_is_made_on_one_thread(serve: Serve) -> None:
         start_response("200 OK", list(TEXT))
         return Answer()
 
-    with client_of(serve(application, valid=False)) as client:
+    server = serve(application, valid=False)
+    with client_of(server) as client:
         assert len(client.get("/").body) == 300_000
+    server.close()
     assert len(threads) == 5 and len(set(threads)) == 1
+
+
+def test_answers_that_take_long_leave_no_threads_behind(serve: Serve) -> None:
+    def application(environ: Environ, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", list(TEXT))
+        for _ in range(4):
+            yield b"slow"
+            time.sleep(0.02)
+
+    before = set(threading.enumerate())
+    with client_of(serve(application)) as client:
+        for _ in range(5):
+            assert client.get("/").text == "slow" * 4
+        # One that serves, and one that would relieve it again.
+        left = [thread.name for thread in set(threading.enumerate()) - before]
+    assert sum(name.startswith("hasty-") and name[6:].isdigit() for name in left) <= 2, left
 
 
 def test_a_slow_client_is_waited_for_and_nobody_waits_with_it(serve: Serve) -> None:
@@ -751,6 +819,42 @@ def test_a_slow_client_is_waited_for_and_nobody_waits_with_it(serve: Serve) -> N
         assert len(made) < size >> 17
         rest = sum(len(piece) for piece in iter(lambda: slow.recv(1 << 20), b""))
     assert rest > size and len(made) == size >> 16
+
+
+def test_requests_of_all_kinds_take_turns() -> None:
+    # Those that come while an application is busy behind its answer are taken at once, whoever is to answer them.
+    def application(environ: Environ, start_response: Any) -> Any:
+        path = environ["PATH_INFO"].encode()
+        if path.startswith(b"/fails"):
+            raise RuntimeError(path)
+        start_response("200 OK", [*TEXT, ("Content-Length", str(len(path)))])
+        return {b"l": [path], b"p": (path,), b"g": (block for block in [b"", path])}[path[1:2]]
+
+    logging.getLogger("hasty").setLevel(logging.CRITICAL)
+    app = wsgi.as_app(application)
+    app.get("/native/:n")(lambda req: req.path)
+    app.get("/async/:n")(lambda req, res: res.text(req.path))
+    kinds = ["list", "plain", "generator", "native", "async", "fails"]
+
+    def visit(number: int) -> None:
+        with client_of(server) as client:
+            for turn in range(30):
+                path = f"/{kinds[(number + turn) % len(kinds)]}/{number}-{turn}"
+                answer = client.get(path)
+                seen.append((path, answer.status_code if path.startswith("/fails") else answer.text))
+
+    seen: list[tuple[str, object]] = []
+    try:
+        with app.start() as server:
+            visitors = [threading.Thread(target=visit, args=[number]) for number in range(6)]
+            for visitor in visitors:
+                visitor.start()
+            for visitor in visitors:
+                visitor.join(30)
+    finally:
+        logging.getLogger("hasty").setLevel(logging.NOTSET)
+    assert len(seen) == 6 * 30
+    assert [(path, found) for path, found in seen if found != (500 if path.startswith("/fails") else path)] == []
 
 
 # --- errors ---
@@ -1114,14 +1218,33 @@ def test_threads_call_an_application_side_by_side(serve: Serve) -> None:
 
 PROGRAM = """
 import sys
+import time
 import hasty.wsgi
 
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"served"]
+    return endless() if environ["PATH_INFO"] == "/endless" else [b"served"]
+
+def endless():
+    while True:
+        yield b"tick"
+        time.sleep(0.01)
 
 hasty.wsgi.serve(application, port=0, **eval(sys.argv[1]))
 """
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_end_does_not_wait_for_answers_without_end(number: int, workers: int, program: Any) -> None:
+    process = program(PROGRAM, f"{{'workers': {workers}}}")
+    port = int(process.stdout.readline().rsplit(":", 1)[1].strip("/\n"))
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert connection.recv(4096)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_serve_prints_its_url_and_ends_with_ctrl_c(program: Any) -> None:

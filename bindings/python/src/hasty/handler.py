@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from . import _ffi, _json, event
@@ -15,7 +15,7 @@ from .errors import ClosedError, HttpError, InvalidError, reason
 from .exchange import PIECE, Exchange
 from .made import Made
 from .request import Request
-from .response import Response, Result, as_response, type_name
+from .response import TEXT, Response, Result, as_response, type_name
 from .slot import KIND_BYTES, KIND_JSON, KIND_TEXT, Slot, SlotRequest, params_of
 from .threads import Threads
 
@@ -29,7 +29,9 @@ log = logging.getLogger("hasty")
 
 #: A function that answers: `def h(req)` returns or yields the answer, `def h(req, res)` fills it in.
 Handler = Union[
-    Callable[[Request], Result], Callable[[Request, Response], Union[Response, Iterator[event.Chunk], None]]
+    Callable[[Request], Union[Result, Awaitable[Result]]],
+    Callable[[Request, Response], Union[Response, Iterator[event.Chunk], None]],
+    Callable[[Request, Response], Union[Awaitable[Optional[Response]], AsyncIterator[event.Chunk]]],
 ]
 #: A function that lets a request pass (None) or answers it, in either of the shapes of a handler.
 Middleware = Union[Callable[[Request], Result], Callable[[Request, Response], Optional[Response]]]
@@ -88,7 +90,11 @@ class Errors:
 
     def last(self, request: Request) -> Response:
         """The answer where nobody else has one."""
-        answer = refusal(request, HttpError(500))
+        # As the library has it where a callback fails.
+        error = HttpError(500, "the handler of this route failed")
+        answer = refusal(request, error)
+        if answer.content_type == TEXT:
+            answer.text(f"500 {reason(500)}: {error.message}\n")
         self.change(request, answer)
         return answer
 

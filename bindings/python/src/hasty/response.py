@@ -519,7 +519,7 @@ def as_response(value: Any) -> Response:
     if value is None:
         return Response(None, 204)
     if isinstance(value, tuple):
-        if not 2 <= len(value) <= 3 or isinstance(value[0], (Response, tuple)):
+        if not 2 <= len(value) <= 3 or isinstance(value[0], (Response, tuple)) or not isinstance(value[1], int):
             raise TypeError(f"a tuple is (body, status) or (body, status, headers), not {value!r}")
         return Response(*value)
     return Response(value)

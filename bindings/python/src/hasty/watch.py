@@ -52,10 +52,12 @@ class _Watch:
         if step in self._named:
             return
         self._named.add(step)
+        if getattr(step, "is_async", False):
+            advice = "await asyncio.to_thread(...) is for what waits or computes"
+        else:
+            advice = "blocking=True gives it a thread of its own, App(threads=N) all"
         log.warning(
-            "%r held the loop for over 100 ms, and all other requests with it (this is said once): "
-            "blocking=True gives it a thread of its own, App(threads=N) all",
-            step,
+            "%r held the loop for over 100 ms, and all other requests with it (this is said once): %s", step, advice
         )
 
 

@@ -16,9 +16,8 @@ __all__ = ["Relief", "Stay"]
 
 #: An answer that takes longer than that has its thread relieved.
 PATIENCE_S = 0.02
-#: After so many looks at nothing the one who looks goes to sleep, and after so many seconds of sleep it ends.
+#: After so many looks at nothing the one who looks is gone, until there is something again.
 LOOKS = 50
-IDLE_S = 10.0
 
 
 class Stay:
@@ -44,28 +43,25 @@ class Relief:
     def __init__(self, app: App) -> None:
         self.shared: Shared = app._shared
         self._app = app
-        self._some = threading.Condition()
+        self._lock = threading.Lock()
         # All guarded by the lock.
         self._stays: set[Stay] = set()
         self._looks = False
-        self._sleeps = False
         #: Threads that serve beyond those there should be.
         self._spare = 0
 
     def begin(self, comes_back: bool) -> Stay:
         stay = Stay(comes_back)
-        with self._some:
+        with self._lock:
             self._stays.add(stay)
-            if self._sleeps:
-                self._some.notify()
-            elif not self._looks:
+            if not self._looks:
                 self._looks = True
                 threading.Thread(target=self._look, name="hasty-relief", daemon=True).start()
         return stay
 
     def end(self, stay: Stay) -> bool:
         """The answer is given; was its thread relieved?"""
-        with self._some:
+        with self._lock:
             self._stays.discard(stay)
             if stay.is_relieved and stay.comes_back:
                 self._spare += 1
@@ -75,26 +71,21 @@ class Relief:
 
     def now(self, stay: Stay) -> bool:
         """Has another thread serve at once, for the client is slow; False where none can."""
-        with self._some:
+        with self._lock:
             return self._relieve(stay)
 
     def _look(self) -> None:
         nothing = 0
-        with self._some:
-            while True:
-                self._some.wait(PATIENCE_S)
+        while nothing < LOOKS:
+            time.sleep(PATIENCE_S)
+            long_ago = time.monotonic() - PATIENCE_S
+            with self._lock:
                 nothing = 0 if self._stays else nothing + 1
-                long_ago = time.monotonic() - PATIENCE_S
                 for stay in self._stays:
                     if stay.since <= long_ago:
                         self._relieve(stay)
-                if nothing > LOOKS:
-                    self._sleeps = True
-                    self._some.wait_for(lambda: self._stays, IDLE_S)
-                    self._sleeps = False
-                    if not self._stays:
-                        self._looks = False
-                        return
+                if nothing == LOOKS:
+                    self._looks = False
 
     def _relieve(self, stay: Stay) -> bool:
         if stay.is_relieved:
