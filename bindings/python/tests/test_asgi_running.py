@@ -124,7 +124,7 @@ def test_the_scope_is_the_same_behind_middleware() -> None:
         if guarded:
             app.use(lambda req: None)
         with app.start() as server:
-            asks = b"POST /a%20b/?c=d HTTP/1.1\r\nHost: a\r\nX-A: caf\xe9\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            asks = b"POST /a%20b/?c=d HTTP/1.1\r\nHost: a\r\nX-A: caf\xe9\r\nConnection: close\r\n\r\n"
             ask(server, asks)
             assert scopes[-1].pop("server") == ("127.0.0.1", server.port)
     plain, guarded_one = scopes
@@ -249,7 +249,8 @@ async def application(scope, receive, send):
             kind = (await receive())["type"]
             if kind == "lifespan.shutdown":
                 await asyncio.sleep(float(sys.argv[2]))
-            print(kind, os.getpid(), flush=True)
+            # In one piece: other processes write to the same pipe.
+            os.write(1, f"{kind} {os.getpid()}\n".encode())
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
                 return
@@ -274,6 +275,14 @@ def lines_until_url(process: subprocess.Popen[str]) -> tuple[list[str], int]:
     return lines, int(line.rpartition(":")[2].strip("/\n"))
 
 
+def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a program prints until its end; `communicate()` would leave out what was read with the lines before."""
+    assert process.stdout is not None and process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait(20)
+    return out, err
+
+
 def connect(port: int, octets: bytes = GET) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.sendall(octets)
@@ -290,7 +299,7 @@ def test_a_signal_ends_it_within_a_second_though_requests_hang(
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         began = time.monotonic()
         os.kill(process.pid, number)
-        out, err = process.communicate(timeout=20)
+        out, err = rest_of(process)
     assert time.monotonic() - began < 5
     assert out.startswith("lifespan.shutdown ")
     assert err == ""
@@ -300,7 +309,7 @@ def test_an_application_may_take_its_time_to_shut_down(program: Callable[..., su
     process = program(PROGRAM, "1", "1.5")
     lines_until_url(process)
     os.kill(process.pid, signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    out, err = rest_of(process)
     assert out.startswith("lifespan.shutdown ")
     assert err == ""
 
@@ -317,11 +326,11 @@ def test_each_process_has_an_application_of_its_own(program: Callable[..., subpr
                 octets += part
         pids.add(octets.rpartition(b"\r\n\r\n")[2].decode())
     os.kill(process.pid, signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    out, err = rest_of(process)
     told = (*lines, *out.splitlines())
     assert len(pids) == 2
     for kind in ("startup", "shutdown"):
-        assert {line.split()[1] for line in told if f"lifespan.{kind}" in line} == pids
+        assert {line.split()[1] for line in told if f"lifespan.{kind}" in line} == pids, (told, err)
     assert err == ""
 
 
