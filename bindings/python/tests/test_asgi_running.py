@@ -250,7 +250,7 @@ async def application(scope, receive, send):
             if kind == "lifespan.shutdown":
                 await asyncio.sleep(float(sys.argv[2]))
             # In one piece: other processes write to the same pipe.
-            os.write(1, f"{kind} {os.getpid()}\n".encode())
+            os.write(1, f"{kind} {os.getpid()}\\n".encode())
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
                 return
