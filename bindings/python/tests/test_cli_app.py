@@ -18,6 +18,8 @@ from commands import Command, Serve, serve
 from hasty import App, loading
 from hasty.loading import Refused, Target
 
+pytestmark = pytest.mark.long
+
 __all__ = ["serve"]
 
 HELLO = """

@@ -18,6 +18,8 @@ from conftest import PACKAGE
 import hasty
 from hasty import _ffi
 
+pytestmark = pytest.mark.long
+
 SOURCES = Path(__file__).resolve().parents[1]
 
 
