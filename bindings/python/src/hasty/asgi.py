@@ -304,18 +304,21 @@ class Gateway:
         _remote_address(request, _client_ref)
         scope = self._common()
         raw_path = before + slot.params if before is not None else _octets(_ffi.hasty_request_raw_path(slot.request))
-        scope["path"] = slot.path.decode("utf-8", "replace")
+        path = slot.path
+        try:
+            scope["path"] = path.decode()
+        except UnicodeDecodeError:
+            scope["path"] = path.decode("utf-8", "replace")
         scope["raw_path"] = raw_path
         if self._before:
             self._put_before(scope)
         scope["http_version"] = "1.1" if _minor_version(request) else "1.0"
-        scope["method"] = slot.method_text.decode("latin-1")
+        scope["method"] = slot.method_text.decode()
         scope["query_string"] = slot.query
-        names = slot.header_names
-        scope["headers"] = (
-            list(zip(_names.get(names) or _known(names), slot.header_values.split(b"\n"))) if names else []
-        )
-        scope["client"] = ((_client.data or b"").decode("latin-1"), 0)
+        lines = slot.header_names, slot.header_values
+        scope["headers"] = (_pairs.get(lines) or _made_pairs(lines)).copy()
+        address = _client.data or b""
+        scope["client"] = _clients.get(address) or _made_client(address)
         return scope
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
@@ -360,16 +363,29 @@ _client = _ffi.hasty_str()
 _client_ref = byref(_client)
 _REQUEST, _BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("request", "body", "body_len"))
 
-#: Clients send the same set of names again and again.
-_names: dict[bytes, list[bytes]] = {}
-_MOST_NAMES = 1024
+#: What clients send again and again need not be taken apart each time: the fields of a request, and who asks.
+_pairs: dict[tuple[bytes, bytes], list[tuple[bytes, bytes]]] = {}
+_clients: dict[bytes, tuple[str, int]] = {}
+_MOST = 256
+#: Longer ones are not kept.
+_MOST_OCTETS = 2048
 
 
-def _known(octets: bytes) -> list[bytes]:
-    if len(_names) >= _MOST_NAMES:
-        _names.clear()
-    known = _names[octets] = octets.split(b"\n")
-    return known
+def _made_pairs(lines: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    names, values = lines
+    pairs = list(zip(names.split(b"\n"), values.split(b"\n"))) if names else []
+    if len(values) <= _MOST_OCTETS:
+        if len(_pairs) >= _MOST:
+            _pairs.clear()
+        _pairs[lines] = pairs
+    return pairs
+
+
+def _made_client(address: bytes) -> tuple[str, int]:
+    if len(_clients) >= _MOST:
+        _clients.clear()
+    client = _clients[address] = (address.decode("latin-1"), 0)
+    return client
 
 
 def _octets(view: _ffi.hasty_str) -> bytes:

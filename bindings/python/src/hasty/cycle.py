@@ -394,9 +394,9 @@ def _fill(slot: Slot, head: Head, body: bytes) -> None:
     fields = head.fields
     if fields:
         # As Slot.give() does.
-        slot.fields = fields
-        slot.words[_FIELDS] = id(fields) + OCTETS
-        slot.words[_FIELDS_LEN] = len(fields)
+        slot.fields, words = fields, slot.words
+        words[_FIELDS] = id(fields) + OCTETS
+        words[_FIELDS_LEN] = len(fields)
 
 
 _FIELDS, _FIELDS_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("extra_headers", "extra_headers_len"))

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, Callable
 
 __all__ = ["Starter"]
 
@@ -87,7 +87,7 @@ else:
     class _Spare(Coroutine[Any, Any, None]):
         """What a task runs that is there before its coroutine."""
 
-        __slots__ = ("_context", "_coroutine", "_given", "_waits", "task")
+        __slots__ = ("_context", "_coroutine", "_given", "_waits", "is_spoilt", "task")
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._coroutine: Coroutine[Any, Any, None] | None = None
@@ -96,6 +96,8 @@ else:
             self._waits: Any = _NOTHING
             self._given = loop.create_future()
             self.task: asyncio.Task[None] = loop.create_task(self)
+            #: Has the coroutine that ended cancelled its task? That would come to the next one.
+            self.is_spoilt: Callable[[], Any] = getattr(self.task, "cancelling", self._is_cancelled)
 
         def take(self, coroutine: Coroutine[Any, Any, None], context: Context, waits: Any) -> None:
             """From now on the task is that of a coroutine which waits for something."""
@@ -103,11 +105,8 @@ else:
             if not self._given.done():
                 self._given.set_result(None)
 
-        def is_spoilt(self) -> bool:
-            """Has the coroutine that ended cancelled its task? That would come to the next one."""
+        def _is_cancelled(self) -> bool:
             task: Any = self.task
-            if sys.version_info >= (3, 11):
-                return bool(task.cancelling())
             return self._given.cancelled() or bool(task._must_cancel)
 
         # --- what the task calls ---
