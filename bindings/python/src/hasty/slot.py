@@ -50,6 +50,8 @@ class Slot(_ffi.hasty_slot):
         self.words = memoryview(self).cast("B").cast("Q")
         self.native = native
         self._given: bytes | None = None
+        #: For ASGI: what holds header fields until they are given.
+        self.fields: bytes | None = None
         self._spare: Slot | None = None
 
     def give(self, data: bytes) -> None:
@@ -137,7 +139,10 @@ class SlotRequest(Request):
 
     def _leave(self) -> None:
         self._slot = None
-        self.__dict__.pop("params", None)
+        try:
+            del self.params
+        except AttributeError:  # nobody has asked
+            pass
 
     def _move(self, pointer: _ffi.RequestPointer) -> None:
         self._slot = None
@@ -199,7 +204,7 @@ SlotRequest.defer.__doc__ = Request.defer.__doc__
 
 
 def params_of(names: tuple[str, ...], octets: bytes) -> Params:
-    text = lossy(octets)
+    text = octets.decode("utf-8", "replace")
     if "%" in text:
         return Params(zip(names, [lossy(unquote_to_bytes(param)) for param in octets.split(b"\n")]))
     params = Params()
