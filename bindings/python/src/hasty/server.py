@@ -152,7 +152,7 @@ class Crew:
             self._loops_for = count
         #: Where requests are while their handlers run, for whoever watches over them.
         self.slots: list[Slot] = []
-        self._left = len(tasks)
+        self._left = self._made = len(tasks)
         # Daemons, or a program that forgets to stop would never end: `_at_exit` stops them in time.
         self.threads = [
             threading.Thread(target=self._work, args=[task], name=f"hasty-{number}", daemon=True)
@@ -256,7 +256,10 @@ class Crew:
                 return True
             self._left += 1
             self._loops_for += 1
-            name = f"hasty-{len(self.threads) + 1}"
+            # Those that stood by in vain are gone.
+            self.threads = [known for known in self.threads if known.is_alive()]
+            self._made += 1
+            name = f"hasty-{self._made}"
             thread = threading.Thread(target=self._work, args=[self._serve], name=name, daemon=True)
             self.threads.append(thread)
         thread.start()
