@@ -76,12 +76,19 @@ static CHECK_UNUSED int is_readable(const hasty_app *app, int ms)
     return ready > 0 && (one.revents & POLLIN);
 }
 
-/* Until `count` requests wait, as health tells: the route is /healthz. */
-static CHECK_UNUSED int queued(int port)
+/* A number that the app tells of itself by /healthz; -1 for none. */
+static CHECK_UNUSED int told(int port, const char *name)
 {
     reply r = get(port, "/healthz");
-    const char *at = r.body ? strstr(r.body, "\"queued\":") : NULL;
-    return at != NULL ? atoi(at + 9) : -1;
+    const char *key = check_format("\"%s\":", name);
+    const char *at = r.body ? strstr(r.body, key) : NULL;
+    return at != NULL ? atoi(at + strlen(key)) : -1;
+}
+
+/* How many requests wait for the caller's thread. */
+static CHECK_UNUSED int queued(int port)
+{
+    return told(port, "queued");
 }
 
 /* Polls until `count` handlers ran, 10 s at most. */

@@ -80,6 +80,7 @@ TEST(a_limit_of_memory_is_for_those_who_are_still_there)
         client_reset(&c[0]);
         client_reset(&c[1]);
         CHECK(AWAIT(queued(port) == 0));
+        CHECK(AWAIT(told(port, "connections") == 1)); /* its own: what the others held counts no more */
     }
     client c = upload(port);
     CHECK_INT(poll_for(app, 1), 1);

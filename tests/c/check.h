@@ -246,9 +246,10 @@ static CHECK_UNUSED void check_pause_ms(int ms)
 #define AWAIT(condition)                                                                                               \
     __extension__({                                                                                                    \
         int64_t check_end = check_now_ms() + 10000;                                                                    \
-        while (!(condition) && check_now_ms() < check_end)                                                             \
+        int check_met;                                                                                                 \
+        while (!(check_met = (condition) ? 1 : 0) && check_now_ms() < check_end)                                       \
             check_pause_ms(1);                                                                                         \
-        (condition) ? 1 : 0;                                                                                           \
+        check_met;                                                                                                     \
     })
 
 /* A thing with a drop: dropped 1 is given up once, 2 is the error. */

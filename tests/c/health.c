@@ -71,10 +71,11 @@ TEST(it_tells_what_waits_and_for_how_long_nobody_came)
     CHECK_INT(number(get(port, "/healthz"), "queued"), 1);
     int64_t idle = number(get(port, "/healthz"), "caller_idle_ms");
     CHECK(idle >= 0 && idle < 5000);
-    check_pause_ms(100);
-    CHECK(number(get(port, "/healthz"), "caller_idle_ms") >= idle + 100 - 1); /* it grows while nobody comes */
+    check_pause_ms(300);
+    int64_t grown = number(get(port, "/healthz"), "caller_idle_ms");
+    CHECK(grown >= idle + 250); /* it grows while nobody comes; its clock is a coarse one */
     CHECK(poll_for(app, 1));
-    CHECK(number(get(port, "/healthz"), "caller_idle_ms") < 100 + idle || check_small());
+    CHECK(number(get(port, "/healthz"), "caller_idle_ms") < grown || check_small());
     CHECK_INT(number(get(port, "/healthz"), "queued"), 0);
     for (int i = 0; i < 3; i++)
         client_close(&c[i]);
