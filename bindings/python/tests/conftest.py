@@ -41,6 +41,26 @@ def client(app: hasty.App) -> Iterator[hasty.Client]:
         started.close()
 
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def connect(server: hasty.Server, octets: bytes = GET) -> socket.socket:
+    """A connection on which something was asked."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection.sendall(octets)
+    return connection
+
+
+def read_until(connection: socket.socket, end: bytes) -> bytes:
+    """What comes, until its last bytes are `end`."""
+    answer = b""
+    while not answer.endswith(end):
+        part = connection.recv(65536)
+        assert part, answer
+        answer += part
+    return answer
+
+
 def ask(server: hasty.Server, octets: bytes) -> bytes:
     """Sends bytes as they are, and gives every byte of the answer until the server closes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:

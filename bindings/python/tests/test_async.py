@@ -15,25 +15,9 @@ from typing import Any, Callable
 from urllib.request import urlopen
 
 import pytest
+from conftest import connect, read_until
 
 from hasty import App, Client, Event, HttpError, InvalidError, Request, Response, Server, StateError
-
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-def connect(server: Server, octets: bytes = GET) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    connection.sendall(octets)
-    return connection
-
-
-def read_until(connection: socket.socket, end: bytes) -> bytes:
-    answer = b""
-    while not answer.endswith(end):
-        part = connection.recv(65536)
-        assert part, answer
-        answer += part
-    return answer
 
 
 def at_once(tasks: list[Callable[[], Any]]) -> list[Any]:

@@ -73,7 +73,7 @@ def test_an_app_does_not_listen_inside_a_loop(app: App) -> None:
     from hasty import StateError
 
     async def main() -> None:
-        with pytest.raises(StateError, match="await app.serve"):
+        with pytest.raises(StateError, match=r"await app\.serve"):
             app.listen(0)
 
     asyncio.run(main())

@@ -9,28 +9,10 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-from conftest import ask
+from conftest import GET, ask, connect, read_until
 
-from hasty import App, Client, ClosedError, Event, InvalidError, Request, Response, Server, StateError
+from hasty import App, Client, ClosedError, Event, InvalidError, Request, Response, StateError
 from hasty.threads import Threads
-
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-def connect(server: Server, octets: bytes = GET) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    connection.sendall(octets)
-    return connection
-
-
-def read_until(connection: socket.socket, end: bytes) -> bytes:
-    """What comes, until its last bytes are `end`."""
-    answer = b""
-    while not answer.endswith(end):
-        part = connection.recv(65536)
-        assert part, answer
-        answer += part
-    return answer
 
 
 def rest_of(connection: socket.socket) -> bytes:

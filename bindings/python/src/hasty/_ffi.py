@@ -370,7 +370,9 @@ hasty_app_fd = _declare(_quick, "hasty_app_fd", c_int32, POINTER(hasty_app))
 # hasty_status hasty_app_poll(hasty_app *app, uint32_t max_requests, int32_t timeout_ms, uint32_t *served);
 hasty_app_poll = _declare(_waiting, "hasty_app_poll", c_int32, POINTER(hasty_app), c_uint32, c_int32, POINTER(c_uint32))
 # hasty_status hasty_app_next(hasty_app *app, int32_t timeout_ms, hasty_exchange **out);
-hasty_app_next = _declare(_waiting, "hasty_app_next", c_int32, POINTER(hasty_app), c_int32, POINTER(POINTER(hasty_exchange)))
+hasty_app_next = _declare(
+    _waiting, "hasty_app_next", c_int32, POINTER(hasty_app), c_int32, POINTER(POINTER(hasty_exchange))
+)
 # void hasty_app_wake(hasty_app *app);
 hasty_app_wake = _declare(_waiting, "hasty_app_wake", None, POINTER(hasty_app))
 
@@ -643,7 +645,9 @@ take_slot: Callable[[Any], int] = _quick["hasty_slot_take"]
 # hasty_status hasty_slot_wait(hasty_slot *slot, int32_t timeout_ms);
 hasty_slot_wait = _declare(_waiting, "hasty_slot_wait", c_int32, POINTER(hasty_slot), c_int32)
 # hasty_status hasty_slot_exchange(hasty_slot *slot, hasty_exchange **out);
-hasty_slot_exchange = _declare(_quick, "hasty_slot_exchange", c_int32, POINTER(hasty_slot), POINTER(POINTER(hasty_exchange)))
+hasty_slot_exchange = _declare(
+    _quick, "hasty_slot_exchange", c_int32, POINTER(hasty_slot), POINTER(POINTER(hasty_exchange))
+)
 
 # --- json ---
 

@@ -20,7 +20,8 @@ def raise_in(ident: int, kind: type[BaseException]) -> None:
 
 
 def refuse_others() -> None:
-    """LibraryError on other kinds of Python, whose objects lie elsewhere, and in a subinterpreter: callbacks of the library's would come into the main one."""
+    """LibraryError on other kinds of Python, whose objects lie elsewhere, and in a subinterpreter: callbacks of the
+    library's would come into the main one."""
     if sys.implementation.name != "cpython":
         raise LibraryError(f"hasty is made for CPython, and this is {sys.implementation.name}")
     api = ctypes.pythonapi

@@ -576,7 +576,7 @@ class App:
         self._tell(repr(route), _ffi.hasty_app_set_route_option, *octets)
 
     def _choose_slots(self) -> None:
-        """Requests are left to whoever comes with a slot, unless a callback is to have them before their body is there."""
+        """Leaves requests to whoever comes with a slot, but for those that a callback is to have before their body."""
         for step in self._steps:
             if isinstance(step, Route) and not step.inline:
                 before_body = self._shared.gates > 0 and step.method not in ("GET", "HEAD")
@@ -633,7 +633,9 @@ class App:
         anywhere but on the main thread.
         """
         if asyncio_runs_here():
-            raise StateError("an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there")
+            raise StateError(
+                "an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there"
+            )
         if not isinstance(workers, int) or workers < 1:
             raise InvalidError(f"workers {workers!r} is not a number from 1")
         self._refuse_again()
@@ -672,9 +674,9 @@ class App:
         ...     urlopen(server.url).read()
         b'Hello, World!'
         """
-        crew = self._begin(port, host, self._threads)
-        crew.start()
-        return self._server  # type: ignore[return-value]
+        server = self._begin(port, host, self._threads)
+        server._crew.start()
+        return server
 
     async def serve(
         self, port: int = 8080, host: str = "127.0.0.1", *, started: Callable[[Server], object] | None = None
@@ -704,9 +706,8 @@ class App:
 
         self._refuse_again()
         loop = self._shared.loop = self._shared.loop or Loop()
-        crew = self._begin(port, host, 0)
-        server = self._server
-        assert server is not None
+        server = self._begin(port, host, 0)
+        crew = server._crew
         try:
             if started is not None:
                 started(server)
@@ -726,7 +727,7 @@ class App:
         if self._server is not None:
             raise StateError("this app was started already: an app runs once, make a new App to serve again")
 
-    def _begin(self, port: int, host: str, threads: int) -> Crew:
+    def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port; whoever is to serve comes then."""
         self._refuse_again()
         pointer = self._native.pointer
@@ -735,9 +736,8 @@ class App:
         # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
         if not self._native.stopped:
             _ffi.check(_ffi.hasty_app_start(pointer))
-        crew = Crew(self._native, threads, self._shared, self._steps)
-        self._server = Server(self._native, host, crew)
-        return crew
+        self._server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
+        return self._server
 
     def stop(self) -> None:
         """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers."""

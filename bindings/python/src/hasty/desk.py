@@ -33,7 +33,7 @@ if TYPE_CHECKING:
             """Lets the library end what cannot be answered. False: it was not begun, and needs an answer."""
 
 
-__all__ = ["Apart", "Desk", "InCall", "InSlot"] if TYPE_CHECKING else ["Apart", "InCall", "InSlot"]
+__all__ = ["Apart", "InCall", "InSlot", "Moves"]
 
 
 class InCall:
@@ -70,17 +70,36 @@ class InCall:
         return True
 
 
-class InSlot:
+class Moves:
+    """What may end in an exchange, where it is one already."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange | None) -> None:
+        self._exchange = exchange
+
+    def end(self) -> None:
+        if self._exchange is not None:
+            self._exchange.finish()
+
+    def fail(self) -> bool:
+        if self._exchange is None or not self._exchange._begun:
+            return False
+        self._exchange.free()
+        return True
+
+
+class InSlot(Moves):
     """In a slot; what is more than a status, a few fields and a body goes into an exchange."""
 
-    __slots__ = ("_exchange", "_gates", "_request", "_slot")
+    __slots__ = ("_gates", "_request", "_slot")
 
     def __init__(self, slot: Slot, request: SlotRequest, gates: bool) -> None:
+        super().__init__(None)
         self._slot = slot
         self._request = request
         # Is there middleware, which may have set fields that this answer's are to replace?
         self._gates = gates
-        self._exchange: Exchange | None = None
 
     def send(self, response: Response) -> None:
         headers = response._headers
@@ -133,29 +152,18 @@ class InSlot:
             status = exchange._write(piece, data)
         _ffi.check(status)
 
-    def end(self) -> None:
-        if self._exchange is not None:
-            self._exchange.finish()
-
     def exchange(self) -> Exchange:
-        if self._exchange is not None:
-            return self._exchange
-        return self._slot.exchange()
-
-    def fail(self) -> bool:
-        if self._exchange is None or not self._exchange._begun:
-            return False
-        self._exchange.free()
-        return True
+        return self._exchange or self._slot.exchange()
 
 
-class Apart:
+class Apart(Moves):
     """In an exchange, for handlers that run elsewhere."""
 
-    __slots__ = ("_exchange",)
+    __slots__ = ()
+    _exchange: Exchange
 
     def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+        super().__init__(exchange)
 
     def send(self, response: Response) -> None:
         self._exchange.finish(response)
@@ -164,14 +172,5 @@ class Apart:
         self._exchange._response = response
         _ffi.check(self._exchange._put(piece, data))
 
-    def end(self) -> None:
-        self._exchange.finish()
-
     def exchange(self) -> Exchange:
         return self._exchange
-
-    def fail(self) -> bool:
-        if not self._exchange._begun:
-            return False
-        self._exchange.free()
-        return True

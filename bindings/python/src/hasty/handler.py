@@ -158,6 +158,9 @@ class Step:
         """The same, for one."""
         raise NotImplementedError
 
+    def _in_slot(self, slot: Slot, request: SlotRequest) -> InSlot:
+        return InSlot(slot, request, self._shared.gates > 0)
+
     def _give(self, request: Request, response: Response, desk: Desk) -> None:
         """Hands an answer over: at once, or to a thread that streams it."""
         if response._stream is None:
@@ -241,7 +244,7 @@ class Step:
 class Route(Step):
     """A method, a pattern, and the function that answers there."""
 
-    __slots__ = ("_fills", "_gates", "blocking", "inline", "is_async", "method", "names", "pattern")
+    __slots__ = ("_fills", "blocking", "inline", "is_async", "method", "names", "pattern")
 
     def __init__(self, method: str, pattern: str, function: Callable[..., Any], shared: Shared) -> None:
         super().__init__(function, shared)
@@ -291,7 +294,7 @@ class Route(Step):
                 return data
             except BaseException as error:  # SystemExit too: it would end a worker, not the program
                 slot.kind = KIND_TEXT
-                self._fail(request, None, InSlot(slot, request, bool(self._shared.gates)), error)
+                self._fail(request, None, self._in_slot(slot, request), error)
                 return None
             finally:
                 request._slot = None
@@ -310,11 +313,11 @@ class Route(Step):
         elif self.blocking:
             self._serve_later(request, slot.exchange())
         else:
-            self._serve(request, InSlot(slot, request, bool(self._shared.gates)))
+            self._serve(request, self._in_slot(slot, request))
         return None
 
     def _answer_with(self, request: SlotRequest, slot: Slot, answer: object) -> None:
-        desk = InSlot(slot, request, bool(self._shared.gates))
+        desk = self._in_slot(slot, request)
         try:
             response = self._outcome(request, None, answer)
             if response is not None:
@@ -378,8 +381,6 @@ class Route(Step):
 
     async def run(self, request: Request, desk: Desk) -> Response | None:
         """Runs a coroutine; gives what is to be sent, None where that is done."""
-        import asyncio
-
         response = None
         if self._fills:
             response = Response()
@@ -395,7 +396,7 @@ class Route(Step):
         except BaseException as error:
             # SystemExit too, which would end the loop.
             loop = self._shared.loop
-            if isinstance(error, asyncio.CancelledError) and loop is not None and loop.is_ending:
+            if loop is not None and loop.cancels(error):
                 raise
             if response is not None and response._begun:
                 self._cut(request, desk, error)

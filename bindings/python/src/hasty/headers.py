@@ -106,7 +106,7 @@ class Headers(Values):
 class _Places(dict[str, int]):
     """Where the first field of each name is, in a set of names that clients send again and again."""
 
-    __slots__ = ("names", "_spare")
+    __slots__ = ("_spare", "names")
 
     def __init__(self, names: list[str]) -> None:
         super().__init__(zip(reversed(names), range(len(names) - 1, -1, -1)))
@@ -126,13 +126,17 @@ class _Places(dict[str, int]):
 
 _places: dict[bytes, _Places] = {}
 _MOST_PLACES = 1024
+#: Larger sets of names are not kept: they would be much memory, and are seldom sent twice.
+_USUAL_OCTETS = 1024
 
 
 def _places_of(names: bytes) -> _Places:
-    if len(_places) >= _MOST_PLACES:
-        # Somebody makes names up.
-        _places.clear()
-    known = _places[names] = _Places(names.decode("latin-1").split("\n") if names else [])
+    known = _Places(names.decode("latin-1").split("\n") if names else [])
+    if len(names) <= _USUAL_OCTETS:
+        if len(_places) >= _MOST_PLACES:
+            # Somebody makes names up.
+            _places.clear()
+        _places[names] = known
     return known
 
 

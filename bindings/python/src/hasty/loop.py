@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _ffi
-from .desk import InSlot
+from .desk import InSlot, Moves
 from .errors import ClosedError
 from .event import Chunk, Piece, pieces
 from .exchange import PIECE, Exchange, serving
-from .response import Response
 from .request import Request
+from .response import Response
 from .slot import USER_DATA, Slot, SlotRequest
 
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ TURN = 64
 _LOOK_AGAIN_S = 1.0
 
 
-class InTask:
+class InTask(Moves):
     """Where the answer of a coroutine goes: into its slot as long as it has not waited for anything, else apart."""
 
-    __slots__ = ("_exchange", "gates", "request", "slot")
+    __slots__ = ("gates", "request", "slot")
 
     def __init__(self, request: Request, slot: Slot | None, exchange: Exchange | None = None) -> None:
+        super().__init__(exchange)
         self.request = request
         self.slot = slot
         #: Is there middleware?
         self.gates = True
-        self._exchange = exchange
 
     def move(self) -> None:
         """Others need the slot."""
@@ -70,16 +70,6 @@ class InTask:
         exchange._response = response
         # Waiting here would hold the loop.
         _ffi.check(exchange._write(piece, data))
-
-    def end(self) -> None:
-        if self._exchange is not None:
-            self._exchange.finish()
-
-    def fail(self) -> bool:
-        if self._exchange is None or not self._exchange._begun:
-            return False
-        self._exchange.free()
-        return True
 
 
 class Loop:
@@ -162,6 +152,10 @@ class Loop:
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
+    def cancels(self, error: BaseException) -> bool:
+        """Does a coroutine end by this because the app does?"""
+        return self.is_ending and isinstance(error, asyncio.CancelledError)
+
     async def _end(self) -> None:
         """Nobody waits for what still runs: the app has stopped."""
         self.is_ending = True
@@ -185,7 +179,10 @@ class Loop:
             slot = ready[-1]
             status = take(slot.ref)
             if status == _ffi.OK:
-                data = answers[slot.words[USER_DATA]](slot)
+                try:
+                    data = answers[slot.words[USER_DATA]](slot)
+                except Exception as error:
+                    data = slot.survive(error)
                 if data is not None:
                     slot.give(data)
                 if not ready:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from .address import bound, resolved
 from .loading import Refused
 
 __all__ = ["reserved"]
@@ -25,38 +26,17 @@ def reserved(host: str, port: int | None) -> socket.socket:
 
     Errors: Refused where it is not to be had.
     """
-    family, address = _resolved(host)
+    try:
+        family, address = resolved(host)
+    except (OSError, UnicodeError):
+        raise Refused(f'there is no host "{host}"') from None
     for candidate in USUAL if port is None else (port,):
         try:
-            return _bound(family, address, candidate)
+            return bound(family, address, candidate)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or port is not None:
                 raise Refused(_why(error, host, candidate)) from None
     raise AssertionError("0 is always free")
-
-
-def _resolved(host: str) -> tuple[int, str]:
-    """The address of a host; of several the first IPv4 one, as the library chooses."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError):
-        raise Refused(f'there is no host "{host}"') from None
-    # sorted() keeps the order of those that are alike.
-    family, _, _, _, address = sorted(found, key=lambda each: each[0] != socket.AF_INET)[0]
-    return family, str(address[0])
-
-
-def _bound(family: int, address: str, port: int) -> socket.socket:
-    kept = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            kept.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address != "::"))
-        kept.bind((address, port))
-    except OSError:
-        kept.close()
-        raise
-    return kept
 
 
 def _why(error: OSError, host: str, port: int) -> str:

@@ -67,7 +67,6 @@ class Request:
         "_unread",
     )
 
-
     def __init__(self, pointer: _ffi.RequestPointer, res: _ffi.ResponsePointer | None = None) -> None:
         self._pointer: _ffi.RequestPointer | None = pointer
         # The answer that defer() takes along; or the exchange that has it, where the handler runs apart.

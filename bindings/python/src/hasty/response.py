@@ -16,9 +16,9 @@ from .headers import MutableHeaders, is_token
 if TYPE_CHECKING:
     from typing import Generic
 
-    from .desk import Desk
-
     from typing_extensions import Concatenate, ParamSpec
+
+    from .desk import Desk
 
     _P = ParamSpec("_P")
 

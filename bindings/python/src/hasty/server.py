@@ -15,7 +15,7 @@ from . import _ffi
 from ._interpreter import Ended, raise_in
 from .errors import HastyError, StateError
 from .exchange import serving
-from .slot import KIND_TEXT, OCTETS, REPLY, REPLY_LEN, USER_DATA, Slot
+from .slot import OCTETS, REPLY, REPLY_LEN, USER_DATA, Slot
 from .threads import IDLE_S
 from .watch import watch
 
@@ -143,13 +143,15 @@ class Crew:
         #: Threads that were relieved, and wait for whom they may relieve; guarded by the lock.
         self._standing_by: list[threading.Event] = []
         tasks: list[Callable[[], None]] = [self._serve] * count
-        self._loops_for = 0
-        if shared.loop is not None and count == 1:
-            tasks = [self._serve_loop]
-        elif shared.loop is not None and count > 1:
+        #: Does the asyncio loop take the requests, rather than the threads?
+        self._loop_takes = shared.loop is not None and count <= 1
+        #: Threads that take requests for the loop.
+        self._takers = count
+        if self._loop_takes:
+            tasks = [self._serve_loop] * count
+        elif shared.loop is not None:
             # It begins first: the others hand it what they take.
             tasks.insert(0, self._run_loop)
-            self._loops_for = count
         #: Where requests are while their handlers run, for whoever watches over them.
         self.slots: list[Slot] = []
         self._left = self._made = len(tasks)
@@ -161,12 +163,11 @@ class Crew:
 
     def start(self) -> None:
         _at_work.add(self)
-        has_loop = self._loops_for > 0
+        loop = self._shared.loop
         for thread in self.threads:
             thread.start()
-            if has_loop and thread is self.threads[0]:
-                assert self._shared.loop is not None
-                self._shared.loop.begun.wait()
+            if loop is not None and not self._loop_takes:
+                loop.begun.wait()
         if len(self.threads) == 1:
             self._watch = watch(self.gone, self.slots, self._steps, self._shared)
 
@@ -220,7 +221,7 @@ class Crew:
                     try:
                         data = answers[words[user_data]](slot)
                     except Exception as error:
-                        data = self._survive(slot, error)
+                        data = slot.survive(error)
                     if data is not None:
                         # As Slot.give() does; it is kept by its name, until it is given.
                         words[reply] = id(data) + octets
@@ -238,16 +239,13 @@ class Crew:
             serving.add(threading.get_ident())
             return goes_on
 
-    def _survive(self, slot: Slot, error: Exception) -> bytes | None:
-        """What answers for exceptions has failed itself: no worker ends for that."""
-        log.error("a request could not be answered", exc_info=error)
-        if not slot.ticket:
-            return None
-        slot.status, slot.kind, slot.content_type, slot.extra_headers_len = 500, KIND_TEXT, None, 0
-        return b"500 Internal Server Error\n"
-
     def relieve(self) -> bool:
-        """Has another thread take requests, since this one is busy for long; then it is to raise Relieved. False: all ends."""
+        """Has another thread take requests, since this one is busy for long; then it is to raise Relieved.
+
+        False: all ends, or an asyncio loop takes them, whose place no thread can have.
+        """
+        if self._loop_takes:
+            return False
         with self._lock:
             if self._left == 0 or self.native.stopped:
                 return False
@@ -255,9 +253,9 @@ class Crew:
                 self._standing_by.pop().set()
                 return True
             self._left += 1
-            self._loops_for += 1
-            # Those that stood by in vain are gone.
-            self.threads = [known for known in self.threads if known.is_alive()]
+            self._takers += 1
+            # Those that stood by in vain are gone; one without an ident is about to start.
+            self.threads = [known for known in self.threads if known.ident is None or known.is_alive()]
             self._made += 1
             name = f"hasty-{self._made}"
             thread = threading.Thread(target=self._work, args=[self._serve], name=name, daemon=True)
@@ -285,8 +283,8 @@ class Crew:
     def _close_loop(self) -> None:
         """The last who takes requests ends the loop that others fill."""
         with self._lock:
-            self._loops_for -= 1
-            last = self._loops_for == 0
+            self._takers -= 1
+            last = self._takers == 0
         if last and self._shared.loop is not None:
             self._shared.loop.close()
 

@@ -18,9 +18,7 @@ class Terminated(BaseException):
 @contextmanager
 def termination() -> Iterator[type[Terminated]]:
     """SIGTERM raises `Terminated` inside, on the main thread, unless the program has a handler of its own."""
-    ours = (
-        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    )
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if ours:
         signal.signal(signal.SIGTERM, _raise)
     try:

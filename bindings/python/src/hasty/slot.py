@@ -7,6 +7,7 @@ waiting both gives its answer and takes the next request. What a request says is
 from __future__ import annotations
 
 import ctypes
+import logging
 import time
 from ctypes import byref, string_at
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Slot", "SlotRequest"]
 
+log = logging.getLogger("hasty")
+
 KIND_TEXT, KIND_HTML, KIND_JSON, KIND_BYTES, KIND_FILE, KIND_NONE = range(6)
 
 #: How long one look for room takes at most, in milliseconds.
 _LOOK_MS = 20
-
 
 #: In CPython an object's id is its address, and the octets of a bytes object are its end, before a NUL.
 OCTETS = bytes.__basicsize__ - 1
@@ -39,6 +41,9 @@ USER_DATA, REPLY, REPLY_LEN = (
 
 class Slot(_ffi.hasty_slot):
     """A worker's place for a request. It is used by one thread at a time."""
+
+    if TYPE_CHECKING:
+        content_type: bytes | None
 
     def __init__(self, native: Native) -> None:
         super().__init__()
@@ -59,6 +64,14 @@ class Slot(_ffi.hasty_slot):
         self._given = data
         self.words[REPLY] = id(data) + OCTETS
         self.words[REPLY_LEN] = len(data)
+
+    def survive(self, error: Exception) -> bytes | None:
+        """Gives the reply where what answers for exceptions has failed itself: no worker ends for that."""
+        log.error("a request could not be answered", exc_info=error)
+        if not self.ticket:
+            return None
+        self.status, self.kind, self.content_type, self.extra_headers_len = 500, KIND_TEXT, None, 0
+        return b"500 Internal Server Error\n"
 
     def end(self) -> None:
         """Nothing comes any more. The garbage collector does not see that `ref` holds what it is in."""

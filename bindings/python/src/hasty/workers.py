@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from .address import bound, resolved
 from .errors import HastyError, InvalidError, IoError, StateError
 from .server import url_of
 
@@ -46,29 +47,11 @@ def serve(app: App, port: int, host: str, count: int) -> None:
 
 
 def _reserve(host: str, port: int) -> socket.socket:
-    """A port for all, which nobody else takes while processes come and go. Nobody listens here."""
+    """A port for all, which nobody else takes while processes come and go."""
     try:
-        address = _address(host, port)
-        taken = socket.socket(address[0], socket.SOCK_STREAM)
-        try:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            taken.bind(address[1])
-        except OSError:
-            taken.close()
-            raise
+        return bound(*resolved(host), port, shared=True)
     except OSError as error:
         raise IoError(f"listen on {host} port {port}: {error.strerror} (os error {error.errno})") from None
-    return taken
-
-
-def _address(host: str, port: int) -> tuple[int, Any]:
-    """What the library listens at: of several addresses the first of IPv4."""
-    if host in ("", "localhost"):
-        host = "127.0.0.1"
-    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    return family, address
 
 
 class _Family:

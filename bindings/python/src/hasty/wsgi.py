@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 from . import _ffi
 from .app import App
-from .desk import Apart, InCall, InSlot
+from .desk import Apart, InCall
 from .errors import ClosedError, InvalidError
 from .handler import Route, Step, name_of
 from .request import Request
@@ -246,7 +246,7 @@ class Entrance(Route):
             self._complain(environ, error)
         elif reply.exchange is None:
             request: Any = Request(slot.request)
-            self._fail(request, None, InSlot(slot, request, bool(self._shared.gates)), error)
+            self._fail(request, None, self._in_slot(slot, request), error)
             request._end()
         else:
             try:

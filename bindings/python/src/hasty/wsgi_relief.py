@@ -93,13 +93,9 @@ class Relief:
         server = self._app.server
         if server is None:
             return False
-        crew = server._crew
-        if not crew.threads or (self.shared.loop is not None and crew._loops_for <= 0):
-            # An asyncio loop serves, and none can take its place.
-            return False
         if self._spare > 0:
             self._spare -= 1
-        elif not crew.relieve():
+        elif not server._crew.relieve():
             return False
         stay.is_relieved = True
         # Here a slow client may be waited for.

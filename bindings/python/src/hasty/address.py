@@ -1,0 +1,40 @@
+"""Addresses as the library takes them, and sockets that keep a port without listening."""
+
+from __future__ import annotations
+
+import socket
+
+__all__ = ["bound", "resolved"]
+
+
+def resolved(host: str) -> tuple[int, str]:
+    """Family and address of a host; of several the first IPv4 one, as the library chooses.
+
+    >>> resolved("localhost")[1], resolved("[::1]")[1]
+    ('127.0.0.1', '::1')
+
+    Errors: OSError, or a UnicodeError, for what is none.
+    """
+    found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # min() keeps to the first of those that are alike.
+    family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+    return family, str(address[0])
+
+
+def bound(family: int, address: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket that keeps a port and never listens: those that do, here or in processes to come, find it free.
+
+    `shared`: several listen there, each with SO_REUSEPORT. Errors: OSError.
+    """
+    kept = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            kept.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address != "::"))
+        kept.bind((address, port))
+    except OSError:
+        kept.close()
+        raise
+    return kept
