@@ -269,6 +269,11 @@ impl Service {
         }
     }
 
+    /// Is its route known to be answered quickly by the host?
+    pub(crate) fn is_known_quick(&self, request: &Request) -> bool {
+        request.route_number().is_some_and(|route| self.habits.is_known_quick(route))
+    }
+
     /// The answer where as many requests wait for a thread as may.
     pub(crate) fn refuse_queued(&self, request: &Request, response: &mut Response) {
         let why = Error::fixed(Kind::Limit, "as many requests wait for a thread as max_queued allows");

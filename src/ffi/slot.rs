@@ -7,9 +7,9 @@ use super::handle;
 use super::types::*;
 use crate::app::end_of;
 use crate::error::{Error, Kind, Result};
-use crate::exchange::Exchange;
 use crate::request::Request;
 use crate::response::Response;
+use crate::server::{Lent, Taken};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, c_char};
@@ -22,7 +22,7 @@ use std::time::Instant;
 /// What belongs to the slots of an app, by their addresses.
 #[derive(Default)]
 pub(super) struct Slots {
-    claimed: Mutex<BTreeMap<usize, Box<Claimed>>>,
+    claimed: Mutex<BTreeMap<usize, Option<Box<Claimed>>>>,
     /// The last ticket that was given.
     tickets: AtomicU64,
 }
@@ -31,7 +31,9 @@ pub(super) struct Slots {
 #[derive(Default)]
 struct Claimed {
     ticket: u64,
-    request: Option<(Exchange, Instant)>,
+    request: Option<(Taken, Instant)>,
+    /// One that was found while it was waited for.
+    next: Option<Lent>,
     /// What the slot's texts point to. They are made in one piece, and used again.
     texts: Vec<u8>,
 }
@@ -40,18 +42,27 @@ impl Slots {
     /// Does something with what belongs to a slot; made where there is nothing yet. What has failed leaves nothing behind.
     fn with<R>(&self, slot: *const hasty_slot, run: impl FnOnce(&mut Claimed) -> Result<R>) -> Result<R> {
         // No lock is held while it runs: middleware and logs are the host's.
-        let mut claimed = self.claimed.lock().remove(&slot.addr()).unwrap_or_default();
+        let mut claimed = self.claimed.lock().entry(slot.addr()).or_default().take().unwrap_or_default();
         let outcome = run(&mut claimed);
         if outcome.is_ok() || claimed.request.is_some() {
-            self.claimed.lock().insert(slot.addr(), claimed);
+            self.claimed.lock().insert(slot.addr(), Some(claimed));
+        } else {
+            self.claimed.lock().remove(&slot.addr());
         }
         outcome
     }
 }
 
+impl Slots {
+    /// Was a request found for this slot, which it is only to take?
+    fn is_served(&self, slot: *const hasty_slot) -> bool {
+        matches!(self.claimed.lock().get(&slot.addr()), Some(Some(claimed)) if claimed.next.is_some())
+    }
+}
+
 impl Claimed {
     /// Takes the request that the ticket is for.
-    fn redeem(&mut self, ticket: u64) -> Result<(Exchange, Instant)> {
+    fn redeem(&mut self, ticket: u64) -> Result<(Taken, Instant)> {
         let known = if ticket == self.ticket { self.request.take() } else { None };
         known.ok_or_else(|| Error::invalid(format!("slot ticket {ticket}: no answer is owed for it; it is hasty_slot_take's to set")))
     }
@@ -86,16 +97,17 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
         let visit = app.app.visit_with_slot()?;
         let slots = Arc::clone(&app.slots);
         slots.with(ptr::from_ref(slot), |claimed| {
+            let mut sent_along = None;
             if slot.ticket != 0 {
-                let (exchange, began) = claimed.redeem(slot.ticket)?;
+                let (taken, began) = claimed.redeem(slot.ticket)?;
                 slot.ticket = 0;
                 let answer: &hasty_slot = slot;
                 // SAFETY: the caller vouches for what the answer's fields point to.
-                visit.submit(exchange, began.elapsed(), |_, response| unsafe { fill(answer, response) });
+                sent_along = visit.submit(taken, began.elapsed(), |_, response| unsafe { fill(answer, response) });
             }
-            let exchange = visit.take()?;
+            let taken = visit.take(claimed.next.take().or(sent_along))?;
             claimed.ticket = slots.tickets.fetch_add(1, Ordering::Relaxed) + 1;
-            claim(slot, claimed, exchange);
+            claim(slot, claimed, taken);
             Ok(())
         })
     })
@@ -116,8 +128,22 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
 pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for `slot`.
-        let (_, app) = unsafe { open(slot) }?;
-        app.app.visit_with_slot()?.wait(end_of(timeout(timeout_ms)))
+        let (slot, app) = unsafe { open(slot) }?;
+        let visit = app.app.visit_with_slot()?;
+        let slots = Arc::clone(&app.slots);
+        // One request at a time is lent to a slot.
+        let may_lend = slot.ticket == 0;
+        let slot = ptr::from_ref(slot);
+        if slots.is_served(slot) {
+            return Ok(());
+        }
+        match visit.wait(end_of(timeout(timeout_ms)), may_lend)? {
+            Some(found) => slots.with(slot, |claimed| {
+                claimed.next = Some(found);
+                Ok(())
+            }),
+            None => Ok(()),
+        }
     })
 }
 
@@ -138,14 +164,10 @@ pub unsafe extern "C" fn hasty_slot_exchange(slot: *mut hasty_slot, out: *mut *m
         if slot.ticket == 0 {
             return Err(Error::fixed(Kind::State, "there is no request in this slot"));
         }
-        let (exchange, _) = app.slots.with(ptr::from_ref(slot), |claimed| claimed.redeem(slot.ticket))?;
+        let visit = app.app.visit_with_slot()?;
+        let (taken, _) = app.slots.with(ptr::from_ref(slot), |claimed| claimed.redeem(slot.ticket))?;
         slot.ticket = 0;
-        exchange.debt().lend(false);
-        if let Ok(visit) = app.app.visit_with_slot() {
-            // Nobody knows when this thread comes again.
-            visit.let_go();
-        }
-        let exchange = exchange::give(exchange)?;
+        let exchange = exchange::give(visit.keep(taken)?)?;
         // SAFETY: the caller vouches for a writable `out`.
         unsafe { handle::write(out, exchange) }
     })
@@ -170,9 +192,9 @@ unsafe fn open<'a>(slot: *mut hasty_slot) -> Result<(&'a mut hasty_slot, &'a CAp
 }
 
 /// Puts a request into the slot.
-fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, exchange: Exchange) {
-    let (exchange, _) = claimed.request.insert((exchange, Instant::now()));
-    let request = exchange.request();
+fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, taken: Taken) {
+    let (taken, _) = claimed.request.insert((taken, Instant::now()));
+    let request = taken.request();
     let texts = Texts::of(request, &mut claimed.texts);
     let at = |start: usize| claimed.texts[start..].as_ptr().cast::<c_char>();
     let (method, path, query, body) = (request.method(), request.path(), request.query_string(), request.body());

@@ -62,6 +62,17 @@ struct Waiting {
     /// Has the host the descriptor? Then it may be watching at any time.
     is_watched: bool,
     is_ringing: bool,
+    rest: Rest,
+}
+
+/// Is there work for the engine that was begun, and is nobody's?
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Rest {
+    #[default]
+    None,
+    /// Yes, and whoever has begun it comes back for it soon.
+    Soon,
+    Left,
 }
 
 /// What threads of the host's wait for.
@@ -240,6 +251,15 @@ impl CallerQueue {
         Waits { queue: self, is_counted: true }
     }
 
+    /// What is left of the engine's work has changed. Threads that wait are told of what nobody comes back for soon; the host's own
+    /// loop is told of all.
+    pub(super) fn note_rest(&self, rest: Rest) {
+        let mut line = self.line.lock();
+        if let (true, Some(bells)) = (std::mem::replace(&mut line.rest, rest) != rest, self.bells.get()) {
+            line.ring(bells);
+        }
+    }
+
     /// Lets one of those who wait have a look.
     pub(super) fn rouse(&self) {
         if let (true, Some(bells)) = (self.line.lock().watchers > 0, self.bells.get()) {
@@ -312,7 +332,8 @@ impl CallerQueue {
 impl Waiting {
     /// Lets the bell ring exactly while somebody waits who may be watched for.
     fn ring(&mut self, bells: &Bells) {
-        let rings = !self.exchanges.is_empty() && (self.is_watched || self.watchers > 0);
+        let has_work = !self.exchanges.is_empty() || self.rest == Rest::Left;
+        let rings = (self.is_watched && (has_work || self.rest == Rest::Soon)) || (self.watchers > 0 && has_work);
         if rings == self.is_ringing {
             return;
         }

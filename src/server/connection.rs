@@ -73,6 +73,9 @@ enum Phase {
     Skipping(Box<Skip>),
     /// A request waits for a thread that may block. Nothing is read until its handler has run.
     Ready(Box<Ready>),
+    /// A request is in the hands of a thread of the host's, on whose desk it stays. What follows it begins at `next`. Nobody else
+    /// looks at the connection meanwhile.
+    Lent { next: usize },
     /// A request was deferred. Nothing is read until its exchange has answered.
     Waiting(Box<Wait>),
     /// Nothing more is read. It ends when all is sent; with `linger` the client is given time to read it.
@@ -214,6 +217,11 @@ impl Connection {
         }
     }
 
+    /// Is its request lent to the host?
+    pub(super) fn is_lent(&self) -> bool {
+        matches!(self.phase, Phase::Lent { .. })
+    }
+
     /// Is it to be put where threads look for work? Said once.
     pub(super) fn wants_thread(&mut self) -> bool {
         let is_left = matches!(&self.phase, Phase::Ready(ready) if ready.is_left);
@@ -291,7 +299,7 @@ impl Connection {
             Phase::Uploading(_) | Phase::Skipping(_) => earlier(after(self.since, pace.body_ms), self.slow),
             Phase::Lingering => earlier(after(self.since, LINGER_MS), self.slow),
             Phase::Waiting(wait) if !wait.begun => after(self.since, wait.time_ms),
-            Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => 0,
+            Phase::Lent { .. } | Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => 0,
         }
     }
 
@@ -358,7 +366,7 @@ impl Connection {
                     self.take_step(step, desk, service)
                 }
                 // What was received behind it waits as well.
-                Phase::Ready(_) | Phase::Waiting(_) => false,
+                Phase::Ready(_) | Phase::Lent { .. } | Phase::Waiting(_) => false,
                 Phase::Ending { .. } | Phase::Lingering | Phase::Closed { .. } => {
                     desk.use_up();
                     false
@@ -386,7 +394,7 @@ impl Connection {
             }
             Phase::Uploading(_) => self.refuse(Refusal::Incomplete, desk, service),
             Phase::Skipping(_) | Phase::Lingering => self.phase = CLOSED,
-            Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
+            Phase::Lent { .. } | Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
         }
     }
 
@@ -425,7 +433,7 @@ impl Connection {
                 self.slow = pace.moved(self.slow, pace.body_ms, count, now);
             }
             Phase::Lingering => self.since = now,
-            Phase::Reading | Phase::Ready(_) | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
+            Phase::Reading | Phase::Ready(_) | Phase::Lent { .. } | Phase::Waiting(_) | Phase::Ending { .. } | Phase::Closed { .. } => {}
         }
     }
 
@@ -827,6 +835,9 @@ impl Connection {
     /// Runs the handler on a complete request. What follows it begins at `next`.
     fn answer(&mut self, desk: &mut Desk, service: &Arc<Service>, body: Range<usize>, next: usize) -> bool {
         let is_for_caller = desk.call.request.is_for_caller();
+        if is_for_caller && desk.lends && !service.hooks.has_middleware(&desk.call.request) {
+            return self.lend(desk, service, body, next);
+        }
         let leave = match is_for_caller {
             true => Leave::Granted,
             false => self.may_run(desk, service, false, || Step::Answer { body: body.clone(), next }),
@@ -842,6 +853,34 @@ impl Connection {
             _ => self.handle(desk, service),
         }
         self.conclude(desk, service, Then::next(next))
+    }
+
+    /// Leaves a complete request to the thread of the host's that is here for it.
+    fn lend(&mut self, desk: &mut Desk, service: &Service, body: Range<usize>, next: usize) -> bool {
+        if !desk.out.is_empty() && !service.is_known_quick(&desk.call.request) {
+            // The clients of answers before this one wait for them.
+            self.unfed = true;
+            self.phase = Phase::Ready(Box::new(Ready { step: Step::Answer { body, next }, is_left: false }));
+            return false;
+        }
+        desk.call.request.set_body(body);
+        self.phase = Phase::Lent { next };
+        false
+    }
+
+    /// The request that was lent is back, with its answer.
+    pub(super) fn resume(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        let Phase::Lent { next } = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
+        // Its handler has taken its time.
+        desk.clock.tick();
+        if !self.conclude(desk, service, Then::next(next)) {
+            return;
+        }
+        if desk.output_is_full() {
+            self.unfed = true;
+        } else {
+            self.feed(desk, service);
+        }
     }
 
     fn handle(&mut self, desk: &mut Desk, service: &Arc<Service>) {

@@ -26,6 +26,8 @@ pub(super) struct Desk {
     pub(super) out: Box<Output>,
     /// How many bytes of the input are done with.
     pub(super) used: usize,
+    /// Is it a thread of the host's that is here for one request? Then it is given the first one that is left to the host.
+    pub(super) lends: bool,
     /// The thread's own call with its buffer, while one that a connection brought is on the desk.
     parked: Option<Box<Call>>,
     #[allow(clippy::vec_box, reason = "they come from connections in their boxes, and go to others in them")]
@@ -45,6 +47,7 @@ impl Desk {
             call: new_call(service, line.clone()),
             out: Box::new(Output::with_capacity(OUTPUT_FULL)),
             used: 0,
+            lends: false,
             parked: None,
             spare: Vec::new(),
             service: Arc::clone(service),

@@ -1,5 +1,6 @@
 //! Carries bytes between sockets and connections: one thread's part of one edge-triggered epoll.
 
+use super::caller::Rest;
 use super::connection::Connection;
 use super::desk::Desk;
 use super::engine::{Accepted, Engine, LISTENER, MAX_LISTENERS, STOP, TIMER};
@@ -9,12 +10,15 @@ use super::slab::{Id, Tenant};
 use super::sys::baton::Held;
 use super::sys::clock;
 use super::sys::epoll;
-use super::sys::owned::{Claim, FIN, GONE, Guard};
+use super::sys::owned::{Claim, FIN, GONE, Guard, Kept};
 use super::sys::socket;
 use super::wire::EngineLine;
+use crate::call::Call;
 use crate::error::{Error, Kind};
 use crate::handler::Level;
-use crate::service::panic_words;
+use crate::request::Request;
+use crate::response::Response;
+use crate::service::{Service, panic_words};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -33,7 +37,26 @@ const BODY_TURN: usize = 256 * 1024;
 /// One serving thread.
 pub(super) struct Worker<'e> {
     engine: &'e Arc<Engine>,
-    desk: Desk,
+    desk: Box<Desk>,
+    /// Where it is to go on once the request on its desk is back.
+    loan: Option<Loan>,
+}
+
+/// A connection whose request is lent. It stays owned.
+pub(super) struct Loan {
+    id: Id,
+    kept: Kept,
+    pass: Pass,
+}
+
+/// How far a turn has come.
+struct Pass {
+    /// Has its deadline passed?
+    due: bool,
+    /// Bytes received in it.
+    received: usize,
+    /// May there be more to receive?
+    more: bool,
 }
 
 /// What is to be served.
@@ -55,19 +78,29 @@ enum Term {
     Short,
 }
 
+/// Where a turn begins.
+enum Start {
+    /// With a look at what there is. `due`: the connection's deadline has passed.
+    Look { due: bool },
+    /// Behind a request that was lent, and is back.
+    Fed(Pass),
+}
+
 /// What a look at a connection came to.
 enum Turn {
     /// It waits for something to happen.
     Wait,
     /// It has more to do, but it is somebody else's turn.
     Again,
+    /// Its request is lent to the host.
+    Lend(Pass),
     /// It is over.
     Close,
 }
 
 impl<'e> Worker<'e> {
-    pub(super) fn new(engine: &'e Arc<Engine>, desk: Desk) -> Worker<'e> {
-        Worker { engine, desk }
+    pub(super) fn new(engine: &'e Arc<Engine>, desk: Box<Desk>) -> Worker<'e> {
+        Worker { engine, desk, loan: None }
     }
 
     /// Serves until the app stops.
@@ -86,12 +119,27 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Its desk, for the next worker.
-    pub(super) fn into_desk(self) -> Desk {
-        self.desk
+    /// Its desk, for the next worker; or for whoever gives back the request that lies on it.
+    pub(super) fn into_parts(self) -> (Box<Desk>, Option<Loan>) {
+        (self.desk, self.loan)
     }
 
-    /// Does what is there to be done now, for a thread that has other things to do as well. False: another thread is at it.
+    /// Goes on where a request was lent, which is back with what `settle` makes of its answer.
+    pub(super) fn resume(&mut self, Loan { id, kept, pass }: Loan, settle: impl FnOnce(&Service, &Request, &mut Response)) {
+        let Some(mut guard) = self.engine.slab.resume(id, kept) else { return };
+        let fin = guard.fin();
+        let turn = self.caught(|worker| {
+            let Worker { engine, desk, .. } = &mut *worker;
+            let Call { request, response } = &mut *desk.call;
+            settle(&engine.service, request, response);
+            guard.connection.resume(desk, &engine.service);
+            worker.turn(&mut guard, fin, Start::Fed(pass))
+        });
+        self.follow(id, guard, turn);
+    }
+
+    /// Does what is there to be done now, for a thread that has other things to do as well: until a request is lent, where that is
+    /// what it has come for. False: another thread is at it.
     pub(super) fn run_once(&mut self, seen: &mut Seen) -> bool {
         let engine = self.engine;
         let (lane, held) = match engine.lanes.take_free() {
@@ -122,7 +170,8 @@ impl<'e> Worker<'e> {
             let Some(task) = held.next() else {
                 if std::mem::replace(&mut is_over, term == Term::Short) {
                     engine.lanes.end_batch(lane);
-                    return engine.lanes.lay_down(held);
+                    engine.lanes.lay_down(held);
+                    return engine.note_rest(Rest::None);
                 }
                 match self.refill(lane, held, term) {
                     Some(filled) => held = filled,
@@ -135,10 +184,26 @@ impl<'e> Worker<'e> {
             self.desk.shift.begin(lane, held.serve());
             self.do_job(job);
             match self.desk.shift.end(&engine.lanes) {
+                Some(still) if self.loan.is_some() => return self.leave(lane, still),
                 Some(still) => held = still,
                 None => return,
             }
         }
+    }
+
+    /// Lays the lane down while a request is lent, so that whoever comes next goes on with the events that are left.
+    fn leave(&self, lane: usize, held: Held<'e, Batch>) {
+        let engine = self.engine;
+        let rest = match held.is_over() {
+            true => Rest::None,
+            false if engine.service.is_known_quick(&self.desk.call.request) => Rest::Soon,
+            false => Rest::Left,
+        };
+        if rest == Rest::None {
+            engine.lanes.end_batch(lane);
+        }
+        engine.lanes.lay_down(held);
+        engine.note_rest(rest);
     }
 
     /// Waits for events. None: the lane was laid down.
@@ -159,6 +224,7 @@ impl<'e> Worker<'e> {
         match engine.epoll.wait(&mut held.events[..most], ms) {
             Ok(0) if term == Term::Short => {
                 engine.lanes.lay_down(held);
+                engine.note_rest(Rest::None);
                 None
             }
             Ok(0) => engine.lanes.narrow(lane, held),
@@ -296,19 +362,33 @@ impl<'e> Worker<'e> {
 
     fn turn_away(&mut self, tenant: &mut Tenant, words: &'static str) {
         let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
-        let Worker { engine, desk } = self;
+        let Worker { engine, desk, .. } = self;
         connection.refuse_and_end(503, Error::fixed(Kind::Limit, words), desk, &engine.service);
         connection.stand_up(desk);
         send(socket.as_fd(), connection, desk, engine);
     }
 
-    /// Serves a connection that is ours until it waits, is over, or has had its turn.
-    fn turns(&mut self, id: Id, mut guard: Guard<'_, Tenant>, mut due: bool) {
+    /// Serves a connection that is ours until it waits, is over, lends its request, or has had its turn. `due`: its deadline has
+    /// passed.
+    fn turns(&mut self, id: Id, mut guard: Guard<'_, Tenant>, due: bool) {
+        let turn = self.next_turn(&mut guard, due);
+        self.follow(id, guard, turn);
+    }
+
+    fn next_turn(&mut self, guard: &mut Guard<'_, Tenant>, due: bool) -> Turn {
+        // The other side's end, once announced, comes after all its bytes.
+        let fin = guard.fin();
+        self.caught(|worker| worker.turn(guard, fin, Start::Look { due }))
+    }
+
+    /// Does what a turn came to, and takes those that follow it.
+    fn follow(&mut self, id: Id, mut guard: Guard<'_, Tenant>, mut turn: Turn) {
         loop {
-            // The other side's end, once announced, comes after all its bytes.
-            let fin = guard.fin();
-            let turn = self.turn_caught(&mut guard, fin, std::mem::take(&mut due));
-            let turn = self.note_gone(&mut guard, turn);
+            if let Turn::Lend(pass) = turn {
+                self.loan = Some(Loan { id, kept: guard.keep(), pass });
+                return;
+            }
+            turn = self.note_gone(&mut guard, turn);
             let Tenant { connection, counted, .. } = &mut *guard;
             self.engine.count_held(connection, counted);
             match turn {
@@ -340,7 +420,9 @@ impl<'e> Worker<'e> {
                         return self.requeue(id);
                     }
                 }
+                Turn::Lend(_) => {}
             }
+            turn = self.next_turn(&mut guard, false);
         }
     }
 
@@ -369,8 +451,8 @@ impl<'e> Worker<'e> {
     }
 
     /// A turn. A panic, which only a drop or a view of the host's can cause here, ends the connection and no more.
-    fn turn_caught(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.turn(tenant, fin, due)));
+    fn caught(&mut self, turn: impl FnOnce(&mut Self) -> Turn) -> Turn {
+        let outcome = catch_unwind(AssertUnwindSafe(|| turn(self)));
         outcome.unwrap_or_else(|panic| {
             self.engine.leave_if_forked();
             self.engine.service.log(Level::Error, || format!("a connection is closed, serving it panicked: {}", panic_words(&*panic)));
@@ -379,56 +461,54 @@ impl<'e> Worker<'e> {
         })
     }
 
-    /// Receives, feeds and sends until nothing more can be done now. `due`: its deadline has passed.
-    fn turn(&mut self, tenant: &mut Tenant, fin: bool, due: bool) -> Turn {
+    /// Receives, feeds and sends until nothing more can be done now, or a request is lent.
+    fn turn(&mut self, tenant: &mut Tenant, fin: bool, start: Start) -> Turn {
         let Tenant { socket: Some(socket), connection, counted, unreceived, .. } = tenant else { return Turn::Close };
-        let Worker { engine, desk } = self;
+        let Worker { engine, desk, .. } = self;
         let socket = socket.as_fd();
-        if connection.is_waiting() {
+        let (mut pass, mut is_fed) = match start {
+            Start::Look { due } => (Pass { due, received: 0, more: false }, false),
+            Start::Fed(pass) => (pass, true),
+        };
+        if connection.is_waiting() && !is_fed {
             connection.collect(&engine.service, desk.now());
         }
         let mut sent = send_kept(socket, connection, engine, desk.now());
-        let mut received = 0;
         loop {
-            if connection.is_closed() {
-                return Turn::Close;
-            }
-            if connection.unsent_mut().is_some() {
-                // An answer that is not taken in time is given up.
-                if due && connection.is_late(&engine.service.pace, desk.now()) {
-                    connection.break_off();
+            if !std::mem::take(&mut is_fed) {
+                if connection.is_closed() {
                     return Turn::Close;
                 }
-                return if sent == Sent::Enough { Turn::Again } else { Turn::Wait };
-            }
-            // Nothing is read while an exchange is waited for.
-            if connection.is_waiting() {
-                *unreceived = true;
-                if !(due && connection.is_late(&engine.service.pace, desk.now())) {
-                    return Turn::Wait;
+                if connection.unsent_mut().is_some() {
+                    // An answer that is not taken in time is given up.
+                    if pass.due && connection.is_late(&engine.service.pace, desk.now()) {
+                        connection.break_off();
+                        return Turn::Close;
+                    }
+                    return if sent == Sent::Enough { Turn::Again } else { Turn::Wait };
                 }
-                connection.time_is_up(desk, &engine.service);
-                sent = send_kept(socket, connection, engine, desk.now());
+                // Nothing is read while an exchange is waited for.
                 if connection.is_waiting() {
-                    return Turn::Wait;
+                    *unreceived = true;
+                    if !(pass.due && connection.is_late(&engine.service.pace, desk.now())) {
+                        return Turn::Wait;
+                    }
+                    connection.time_is_up(desk, &engine.service);
+                    sent = send_kept(socket, connection, engine, desk.now());
+                    if connection.is_waiting() {
+                        return Turn::Wait;
+                    }
+                    continue;
                 }
-                continue;
+                *unreceived = false;
+                if pass.received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
+                    return Turn::Again;
+                }
+                pass.more = take_in(socket, connection, desk, engine, fin, &mut pass.received);
             }
-            *unreceived = false;
-            if received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
-                return Turn::Again;
+            if connection.is_lent() {
+                return Turn::Lend(pass);
             }
-            let overfull = connection.is_uploading() && engine.service.buffered.is_overfull();
-            connection.sit_down(desk);
-            let more = if overfull {
-                connection.refuse_upload(desk, &engine.service);
-                true
-            } else if connection.is_unfed() {
-                connection.feed(desk, &engine.service);
-                true
-            } else {
-                receive(socket, connection, desk, engine, fin, &mut received)
-            };
             engine.leave_if_forked();
             connection.stand_up(desk);
             // What is let go of counts no more when the client has its answer.
@@ -436,11 +516,11 @@ impl<'e> Worker<'e> {
             sent = send(socket, connection, desk, engine);
             // Feeding may have stopped for the output's sake, or at the end; and no event announces the rest of what was enough
             // for one turn.
-            if more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough {
+            if pass.more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough {
                 continue;
             }
             // Nothing came to save it in the last moment.
-            if !(due && connection.is_late(&engine.service.pace, desk.now())) {
+            if !(pass.due && connection.is_late(&engine.service.pace, desk.now())) {
                 return Turn::Wait;
             }
             connection.sit_down(desk);
@@ -448,6 +528,21 @@ impl<'e> Worker<'e> {
             connection.stand_up(desk);
             sent = send(socket, connection, desk, engine);
         }
+    }
+}
+
+/// Lets the connection have what is there for it: what it has kept, or what its socket has. False: nothing more is there for now.
+fn take_in(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine, fin: bool, received: &mut usize) -> bool {
+    let overfull = connection.is_uploading() && engine.service.buffered.is_overfull();
+    connection.sit_down(desk);
+    if overfull {
+        connection.refuse_upload(desk, &engine.service);
+        true
+    } else if connection.is_unfed() {
+        connection.feed(desk, &engine.service);
+        true
+    } else {
+        receive(socket, connection, desk, engine, fin, received)
     }
 }
 
@@ -527,8 +622,8 @@ impl Engine {
     }
 
     /// What a thread needs to serve.
-    pub(super) fn new_desk(self: &Arc<Engine>, shift: &Arc<Shift>) -> Desk {
-        Desk::new(&self.service, Some(Arc::new(EngineLine::new(self))), Arc::clone(shift))
+    pub(super) fn new_desk(self: &Arc<Engine>, shift: &Arc<Shift>) -> Box<Desk> {
+        Box::new(Desk::new(&self.service, Some(Arc::new(EngineLine::new(self))), Arc::clone(shift)))
     }
 }
 

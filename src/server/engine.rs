@@ -71,8 +71,11 @@ pub(crate) struct Engine {
     pub(super) held_back: Mutex<Vec<Id>>,
     /// What time it is, for answers that others bring.
     pub(super) clock: Mutex<Clock>,
+    /// How many requests are lent.
+    pub(super) lent: AtomicUsize,
     /// Desks of threads of the host's, between two visits.
-    pub(super) desks: Mutex<Vec<Desk>>,
+    #[allow(clippy::vec_box, reason = "they go from hand to hand, and are large")]
+    pub(super) desks: Mutex<Vec<Box<Desk>>>,
     began: Instant,
     /// Are there threads of the app's own?
     pub(super) has_threads: bool,
@@ -141,6 +144,7 @@ impl Engine {
             crew,
             held_back: Mutex::default(),
             clock: Mutex::new(Clock::new()),
+            lent: AtomicUsize::new(0),
             desks: Mutex::default(),
             began: Instant::now(),
             has_threads: options.get(Key::Threads) > 0,
@@ -190,9 +194,10 @@ impl Engine {
         Ok(Accepted { socket, peer, deferred: listener.defers })
     }
 
-    /// Is one thread serving, and no other?
+    /// Is there no second thread that could have to wait for what the first one has taken? Those of the host's lay their lane down
+    /// before they do anything of their own.
     pub(super) fn is_alone(&self) -> bool {
-        self.crew.serving() == 1
+        self.crew.serving() < 2
     }
 
     /// Puts a listener back into the queue: there may be more to accept.

@@ -1,11 +1,13 @@
 //! What threads of the host's do for the app: they run the handlers that are left to them, and without threads of the app's
 //! own they do all its work.
 
-use super::caller::Mode;
+use super::caller::{Mode, Rest};
 use super::deferred::Visit;
+use super::desk::Desk;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
 use super::lanes::{Seen, Shift};
+use super::lent::Lent;
 use super::pool::Serving;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
@@ -22,50 +24,95 @@ const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 const FORKED: Error = Error::fixed(Kind::State, "this process is a fork of the one that made the app");
 const NOTHING: Error = Error::fixed(Kind::Timeout, "no request has come");
 
+/// A request in a slot.
+pub(crate) enum Taken {
+    /// The library has no threads of its own: it stays where it is.
+    Lent(Lent),
+    Exchange(Exchange),
+}
+
+impl Taken {
+    pub(crate) fn request(&self) -> &Request {
+        match self {
+            Taken::Lent(lent) => lent.request(),
+            Taken::Exchange(exchange) => exchange.request(),
+        }
+    }
+}
+
 /// A thread of the host's with a slot. As long as it is here the engine stays, whoever frees the app.
 pub(crate) struct SlotVisit(Visit);
 
 impl SlotVisit {
-    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken.
-    pub(crate) fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
-        match self.0.engine() {
-            Ok(engine) => engine.submit(exchange, time, fill),
-            Err(_) => drop(exchange),
+    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken. Gives the one behind
+    /// it, where the same client has sent that along.
+    pub(crate) fn submit(&self, taken: Taken, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Option<Lent> {
+        let engine = self.0.engine().ok()?;
+        if let Some(route) = taken.request().route_number() {
+            engine.service.habits.note_left_run(route, time);
+        }
+        match taken {
+            Taken::Lent(lent) => lent.give_back(engine, true, |service, request, response| {
+                let outcome = fill(request, response);
+                service.settle(outcome, request, response);
+            }),
+            Taken::Exchange(exchange) => {
+                engine.submit(exchange, fill);
+                None
+            }
         }
     }
 
-    /// Gives a request that waits, without waiting; its middleware has run. Answers that were kept back leave, unless this one is
-    /// known to follow soon.
-    pub(crate) fn take(&self) -> Result<Exchange> {
+    /// Gives a request that waits, without waiting; its middleware has run. `known` is one that was found already. Answers that were
+    /// kept back leave, unless this one is known to follow soon.
+    pub(crate) fn take(&self, known: Option<Lent>) -> Result<Taken> {
         let engine = self.0.engine()?;
         if engine.service.control.is_stopping() {
             engine.let_go();
             return Err(STOPPED);
         }
-        let mut found = engine.pop_for_slot();
-        if found.is_none() && !engine.has_threads {
-            engine.work(&mut Seen::new());
-            found = engine.pop_for_slot();
-        }
-        if !found.as_ref().is_some_and(|exchange| engine.keeps_answers_for(exchange.request())) {
+        let found = known.map(Taken::Lent).or_else(|| engine.find_for_slot());
+        if !found.as_ref().is_some_and(|taken| engine.keeps_answers_for(taken.request())) {
             engine.let_go();
         }
         found.ok_or(NOTHING)
     }
 
-    /// Sends the answers that were kept back.
-    pub(crate) fn let_go(&self) {
-        if let Ok(engine) = self.0.engine() {
-            engine.let_go();
+    /// Makes an exchange of a request that was taken.
+    pub(crate) fn keep(&self, taken: Taken) -> Result<Exchange> {
+        let engine = self.0.engine()?;
+        // Nobody knows when this thread comes again.
+        engine.let_go();
+        match taken {
+            Taken::Lent(lent) => lent.defer(engine),
+            Taken::Exchange(exchange) => {
+                exchange.debt().lend(false);
+                Ok(exchange)
+            }
         }
     }
 
-    /// Waits until there is a request to be taken, a wake or a signal. None is without end.
-    pub(crate) fn wait(&self, end: Option<Instant>) -> Result<()> {
+    /// Waits until there is a request to be taken, a wake or a signal. None is without end. Some: it is found already.
+    /// With `may_lend` only.
+    pub(crate) fn wait(&self, end: Option<Instant>, may_lend: bool) -> Result<Option<Lent>> {
         let engine = self.0.engine()?;
         engine.let_go();
-        engine.wait_for(end, true, || (engine.service.callers.len() > 0).then_some(()))
+        engine.wait_for(end, if may_lend { Purpose::Slot } else { Purpose::News }, |lent| match lent {
+            None => (engine.service.callers.len() > 0).then_some(None),
+            found => Some(found),
+        })
     }
+}
+
+/// What a thread of the host's waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A request to be put into a slot. A signal ends the wait.
+    Slot,
+    /// The same, but the slot is not free yet.
+    News,
+    /// A request that is taken otherwise.
+    Other,
 }
 
 impl Engine {
@@ -87,8 +134,18 @@ impl Engine {
 
     /// May answers wait for the one to this request?
     fn keeps_answers_for(&self, request: &Request) -> bool {
-        let is_quick = request.route_number().is_some_and(|route| self.service.habits.is_known_quick(route));
-        is_quick && self.held_back.lock().len() < KEPT_BACK
+        self.service.is_known_quick(request) && self.held_back.lock().len() < KEPT_BACK
+    }
+
+    fn find_for_slot(self: &Arc<Engine>) -> Option<Taken> {
+        if let Some(exchange) = self.pop_for_slot() {
+            return Some(Taken::Exchange(exchange));
+        }
+        if self.has_threads {
+            return None;
+        }
+        let (_, lent) = self.work(&mut Seen::new(), true);
+        lent.map(Taken::Lent).or_else(|| self.pop_for_slot().map(Taken::Exchange))
     }
 
     fn pop_for_slot(&self) -> Option<Exchange> {
@@ -107,11 +164,8 @@ impl Engine {
     }
 
     /// Sends the answer to a request that was taken for a slot: it may be kept back until the next one is taken.
-    fn submit(&self, exchange: Exchange, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
+    fn submit(&self, exchange: Exchange, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
         let Some((mut call, debt)) = exchange.take_apart() else { return };
-        if let Some(route) = call.request.route_number() {
-            self.service.habits.note_left_run(route, time);
-        }
         let outcome = fill(&call.request, &mut call.response);
         if !self.service.control.is_stopping() {
             debt.hold_back();
@@ -137,7 +191,7 @@ impl Engine {
     pub(crate) fn poll(self: Arc<Engine>, most: usize, end: Option<Instant>) -> Result<usize> {
         let visit = self.visited_for(Mode::Poll)?;
         let engine = visit.engine()?;
-        engine.wait_for(end, false, || {
+        engine.wait_for(end, Purpose::Other, |_| {
             let mut served = 0;
             while served < most && !engine.service.control.is_stopping() {
                 let Some(exchange) = engine.service.callers.pop() else { break };
@@ -152,7 +206,7 @@ impl Engine {
     pub(crate) fn next(self: Arc<Engine>, end: Option<Instant>) -> Result<Exchange> {
         let visit = self.visited_for(Mode::Next)?;
         let engine = visit.engine()?;
-        engine.wait_for(end, false, || {
+        engine.wait_for(end, Purpose::Other, |_| {
             loop {
                 if let Some(exchange) = engine.pass_left_middleware(engine.service.callers.pop()?) {
                     return Some(exchange);
@@ -161,42 +215,56 @@ impl Engine {
         })
     }
 
-    /// Does what there is to be done for the app, where it has no threads of its own. False: another thread is at it.
-    pub(super) fn work(self: &Arc<Engine>, seen: &mut Seen) -> bool {
+    /// Does what there is to be done for the app, where it has no threads of its own. False: another thread is at it. With `lends` it
+    /// ends with the first request that is left to the host.
+    pub(super) fn work(self: &Arc<Engine>, seen: &mut Seen, lends: bool) -> (bool, Option<Lent>) {
         let kept = self.desks.lock().pop();
-        let desk = kept.unwrap_or_else(|| self.new_desk(&Arc::new(Shift::new(&self.lanes))));
+        let mut desk = kept.unwrap_or_else(|| self.new_desk(&Arc::new(Shift::new(&self.lanes))));
+        desk.lends = lends;
+        self.employ(desk, |worker| worker.run_once(seen))
+    }
+
+    /// Lets a worker work at a desk, on this thread. Some: a request is lent, and the desk with it.
+    pub(super) fn employ<R: Default>(self: &Arc<Engine>, desk: Box<Desk>, work: impl FnOnce(&mut Worker<'_>) -> R) -> (R, Option<Lent>) {
         let _here = Serving::here(Arc::as_ptr(self).addr(), Some(Arc::clone(&desk.shift)));
         let mut worker = Worker::new(self, desk);
-        let done = catch_unwind(AssertUnwindSafe(|| worker.run_once(seen)));
-        match done {
-            Ok(done) => {
-                self.desks.lock().push(worker.into_desk());
-                done
-            }
+        match catch_unwind(AssertUnwindSafe(|| work(&mut worker))) {
+            Ok(done) => match worker.into_parts() {
+                (desk, Some(loan)) => (done, Some(Lent::new(self, desk, loan))),
+                (desk, None) => {
+                    self.desks.lock().push(desk);
+                    (done, None)
+                }
+            },
             // A handler has forked, and come back in the other process; whoever called is told.
             Err(_) if self.service.control.is_forked() => {
                 std::mem::forget(worker);
-                false
+                (R::default(), None)
             }
             Err(panic) => resume_unwind(panic),
         }
     }
 
     /// Looks again and again, until something is found, the app has stopped, somebody wakes this thread, or the time is up.
-    fn wait_for<R>(self: &Arc<Engine>, end: Option<Instant>, ends_by_signal: bool, mut look: impl FnMut() -> Option<R>) -> Result<R> {
+    fn wait_for<R>(
+        self: &Arc<Engine>,
+        end: Option<Instant>,
+        purpose: Purpose,
+        mut look: impl FnMut(Option<Lent>) -> Option<R>,
+    ) -> Result<R> {
         let callers = &self.service.callers;
         let control = &self.service.control;
         let mut seen = Seen::new();
         let mut waits = callers.begin_wait();
         loop {
-            let leads = !self.has_threads && self.work(&mut seen);
+            let (leads, lent) = if self.has_threads { (false, None) } else { self.work(&mut seen, purpose == Purpose::Slot) };
             if control.is_forked() {
                 return Err(FORKED);
             }
             if control.is_stopping() {
                 return Err(STOPPED);
             }
-            if let Some(found) = look() {
+            if let Some(found) = look(lent) {
                 return Ok(found);
             }
             if waits.take_wake() || end.is_some_and(|end| Instant::now() >= end) {
@@ -212,9 +280,16 @@ impl Engine {
                 // Another thread waits for events, and rouses this one when there are some.
                 callers.wait_for_requests(control, end, || self.lanes.are_serving())?
             };
-            if signalled && ends_by_signal {
+            if signalled && purpose != Purpose::Other {
                 return Err(NOTHING);
             }
+        }
+    }
+
+    /// What is left of a batch has changed: it is told to threads of the host's, where nobody else goes on with it.
+    pub(super) fn note_rest(&self, rest: Rest) {
+        if !self.has_threads {
+            self.service.callers.note_rest(rest);
         }
     }
 

@@ -109,6 +109,11 @@ impl Batch {
         Some(Task::Event(event))
     }
 
+    /// Is nothing left to do?
+    pub(super) fn is_over(&self) -> bool {
+        self.door.is_none() && self.cursor >= self.count
+    }
+
     /// Connections wait at a listener.
     pub(super) fn open_door(&mut self, number: usize) {
         self.door = Some(Door { number, left: ACCEPTED });

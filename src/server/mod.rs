@@ -15,6 +15,7 @@
 //! | `wire.rs` | a connection in the hands of its handler, which waits for it |
 //! | `deferred.rs` | what an exchange and its connection share |
 //! | `verdict.rs` | which of the two was first |
+//! | `lent.rs` | a request in the hands of a thread of the host's |
 //! | `lanes.rs` | the right to poll, and who has it |
 //! | `rest.rs` | how the lookout rests, and is woken |
 //! | `habits.rs` | which routes block |
@@ -38,6 +39,7 @@ mod habits;
 mod host;
 mod incoming;
 mod lanes;
+mod lent;
 mod listener;
 mod pace;
 mod pool;
@@ -52,7 +54,8 @@ pub(crate) use caller::CallerQueue;
 pub(crate) use control::Control;
 pub(crate) use engine::{Engine, Watch};
 pub(crate) use habits::Habits;
-pub(crate) use host::SlotVisit;
+pub(crate) use host::{SlotVisit, Taken};
+pub(crate) use lent::Lent;
 pub(crate) use listener::Listener;
 pub(crate) use pace::Pace;
 pub(crate) use sys::clock::monotonic_ms;

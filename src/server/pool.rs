@@ -208,7 +208,7 @@ impl Engine {
 
     /// Is an exchange waited for?
     fn owes_answers(&self) -> bool {
-        let mut owes = false;
+        let mut owes = self.lent.load(Ordering::SeqCst) > 0;
         self.slab.for_each_free(|id, guard| {
             owes |= guard.connection.is_waiting();
             guard.abandon();
@@ -249,7 +249,7 @@ impl Engine {
             // A connection's end is announced; a stop from a signal handler is not, so look now and then.
             let soon = Instant::now() + Duration::from_millis(50);
             let until = end.map_or(soon, |end| end.min(soon));
-            if self.crew.is_nobody() && self.work(&mut seen) {
+            if self.crew.is_nobody() && self.work(&mut seen, false).0 {
                 // Nobody else does it.
                 wait_readable(self.epoll.as_fd(), Some(until));
             } else {

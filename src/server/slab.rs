@@ -4,7 +4,7 @@
 //! more. A place is used again and again; its generation tells one tenant's events from the next one's.
 
 use super::connection::Connection;
-use super::sys::owned::{Claim, Guard, Owned};
+use super::sys::owned::{Claim, Guard, Kept, Owned};
 use super::sys::{epoll, socket};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
@@ -138,6 +138,11 @@ impl Slab {
     /// Owns the connection that is meant, if it is still there and nobody else's.
     pub(super) fn claim(&self, id: Id, noted: u64) -> Claim<'_, Tenant> {
         self.place(id.index).cell.claim(id.generation, noted)
+    }
+
+    /// Owns the connection again, for whoever has kept it.
+    pub(super) fn resume(&self, id: Id, kept: Kept) -> Option<Guard<'_, Tenant>> {
+        self.place(id.index).cell.resume(kept)
     }
 
     /// Another descriptor for its socket; None if it is gone.

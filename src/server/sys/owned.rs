@@ -72,6 +72,12 @@ impl<T> Owned<T> {
             .map(|_| Guard { owned: self, _here: PhantomData })
     }
 
+    /// Owns it again, for whoever has kept it. None: it was another one that was kept.
+    pub(crate) fn resume(&self, kept: Kept) -> Option<Guard<'_, T>> {
+        // Nobody can make a Kept but by giving a guard up for it, so this guard is the only one.
+        (kept.0 == std::ptr::from_ref(self).addr()).then_some(Guard { owned: self, _here: PhantomData })
+    }
+
     /// The generation at this moment.
     pub(crate) fn generation(&self) -> u32 {
         (self.word.load(Ordering::Acquire) >> 32) as u32
@@ -82,6 +88,9 @@ impl<T> Owned<T> {
         self.word.load(Ordering::Relaxed) & OWNED != 0
     }
 }
+
+/// Ownership without a guard. It may go to another thread; whoever hands it over makes the one's writes the other's reads.
+pub(crate) struct Kept(usize);
 
 /// Ownership. It is given up by `release`, `abandon` or `retire`; a guard that is merely dropped keeps it for ever.
 pub(crate) struct Guard<'a, T> {
@@ -108,6 +117,11 @@ impl<'a, T> Guard<'a, T> {
     /// Gives it up although something may have happened; the caller queues it anew.
     pub(crate) fn abandon(self) {
         self.owned.word.fetch_and(!(OWNED | PENDING), Ordering::Release);
+    }
+
+    /// Keeps it owned until `Owned::resume`.
+    pub(crate) fn keep(self) -> Kept {
+        Kept(std::ptr::from_ref(self.owned).addr())
     }
 
     /// Gives it up for good: events of this generation mean nothing from now on.
@@ -171,6 +185,16 @@ mod tests {
         assert!(guard.fin());
         assert!(guard.release().is_none());
         assert!(!owned.is_owned());
+    }
+
+    #[test]
+    fn what_is_kept_is_owned_until_it_is_resumed() {
+        let (owned, other) = (Owned::new(1), Owned::new(2));
+        let kept = mine(owned.claim(0, 0)).keep();
+        assert!(matches!(owned.claim(0, FIN), Claim::Busy));
+        let guard = owned.resume(kept).expect("it was this one");
+        assert!(guard.fin(), "what came meanwhile is known");
+        assert!(other.resume(guard.keep()).is_none(), "it was another one");
     }
 
     #[test]

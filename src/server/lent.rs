@@ -1,0 +1,80 @@
+//! A request in the hands of a thread of the host's, which stays where it is: on a desk, in its connection's place.
+//!
+//! Nothing of it is copied, and nobody else touches its connection meanwhile. So this is for handlers that answer before they do
+//! anything else; who wants to answer later makes an exchange of it.
+
+use super::deferred::Visit;
+use super::desk::Desk;
+use super::driver_epoll::Loan;
+use super::engine::Engine;
+use crate::call::Call;
+use crate::error::{Error, Kind, Result};
+use crate::exchange::Exchange;
+use crate::request::Request;
+use crate::response::Response;
+use crate::service::Service;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+const GIVEN_BACK: Error = Error::fixed(Kind::State, "this request was given back");
+const GIVEN_UP: Error = Error::fixed(Kind::Closed, "the handler gave this request up");
+
+/// A request that is lent. Dropped without an answer, it answers 503.
+pub(crate) struct Lent {
+    engine: Weak<Engine>,
+    /// Some until it is given back.
+    loan: Option<(Box<Desk>, Loan)>,
+}
+
+impl Lent {
+    pub(super) fn new(engine: &Arc<Engine>, desk: Box<Desk>, loan: Loan) -> Lent {
+        engine.lent.fetch_add(1, Ordering::SeqCst);
+        Lent { engine: Arc::downgrade(engine), loan: Some((desk, loan)) }
+    }
+
+    /// The request. It stays at its address until it is given back.
+    pub(crate) fn request(&self) -> &Request {
+        let (desk, _) = self.loan.as_ref().expect("it is there until it is given back");
+        &desk.call.request
+    }
+
+    /// Gives it back with what `settle` makes of its answer, which is sent. Gives the next request of the same connection, where
+    /// that came along with it and is wanted.
+    pub(super) fn give_back(
+        mut self,
+        engine: &Arc<Engine>,
+        wants_next: bool,
+        settle: impl FnOnce(&Service, &Request, &mut Response),
+    ) -> Option<Lent> {
+        let (mut desk, loan) = self.loan.take()?;
+        engine.lent.fetch_sub(1, Ordering::SeqCst);
+        desk.lends = wants_next;
+        let ((), next) = engine.employ(desk, |worker| worker.resume(loan, settle));
+        next
+    }
+
+    /// Makes an exchange of it.
+    pub(super) fn defer(mut self, engine: &Arc<Engine>) -> Result<Exchange> {
+        let (desk, _) = self.loan.as_mut().ok_or(GIVEN_BACK)?;
+        let Call { request, response } = &mut *desk.call;
+        let exchange = response.defer(request)?;
+        self.give_back(engine, false, |_, _, _| {});
+        Ok(exchange)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(loan) = self.loan.take() else { return };
+        let engine = self.engine.upgrade();
+        if engine.as_ref().is_some_and(|engine| engine.service.control.is_forked()) {
+            // The client is the other process's.
+            return std::mem::forget((loan, engine));
+        }
+        let Some(visit) = engine.and_then(Visit::late) else { return };
+        if let Ok(engine) = visit.engine() {
+            let lent = Lent { engine: Weak::clone(&self.engine), loan: Some(loan) };
+            lent.give_back(engine, false, |service, request, response| service.fail(503, GIVEN_UP, None, request, response));
+        }
+    }
+}
