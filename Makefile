@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+DOCDIR ?= $(PREFIX)/share/doc/hasty
 FUZZ_SECONDS ?= 60
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 library := $(target)/release
@@ -11,7 +12,7 @@ version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 cargo := tests/lib/cargo.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run build wheel test test-all lint fuzz bench header install uninstall clean
+.PHONY: help run build wheel test test-all lint fuzz bench header notices install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
@@ -49,15 +50,20 @@ header: ## write include/hasty.h, tests/abi/symbols.txt and the declarations in 
 	python3 bindings/declare.py
 	@git --no-pager diff --stat HEAD -- include/hasty.h tests/abi/symbols.txt 2>/dev/null || true
 
+notices: ## write NOTICES.txt anew: the licences of what is linked in, by Cargo.lock
+	CARGO=$(cargo) python3 bindings/notices.py
+	@git --no-pager diff --stat HEAD -- NOTICES.txt 2>/dev/null || true
+
 # Copies what `make build` made: `sudo make install` must not build as root.
-install: ## copy library, header and hasty.pc to PREFIX (/usr/local), below DESTDIR
+install: ## copy library, header, hasty.pc and licences to PREFIX (/usr/local), below DESTDIR
 	@test -f $(library)/libhasty.so -a -f $(library)/libhasty.a || { echo 'nothing to install yet: make build'; exit 1; }
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DOCDIR)
 	install -m 644 include/hasty.h $(DESTDIR)$(INCLUDEDIR)/hasty.h
 	install -m 644 $(library)/libhasty.a $(DESTDIR)$(LIBDIR)/libhasty.a
 	install -m 755 $(library)/libhasty.so $(DESTDIR)$(LIBDIR)/libhasty.so.$(version)
 	ln -sf libhasty.so.$(version) $(DESTDIR)$(LIBDIR)/libhasty.so.0
 	ln -sf libhasty.so.0 $(DESTDIR)$(LIBDIR)/libhasty.so
+	install -m 644 LICENSE-MIT LICENSE-APACHE NOTICES.txt $(DESTDIR)$(DOCDIR)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: hasty' \
 		'Description: An embeddable HTTP/1.1 server' 'Version: $(version)' 'Cflags: -I$${includedir}' \
 		'Libs: -L$${libdir} -lhasty' 'Libs.private: -lpthread -ldl -lm' >$(DESTDIR)$(LIBDIR)/pkgconfig/hasty.pc
@@ -65,6 +71,8 @@ install: ## copy library, header and hasty.pc to PREFIX (/usr/local), below DEST
 uninstall: ## remove what install copied
 	rm -f $(DESTDIR)$(INCLUDEDIR)/hasty.h $(DESTDIR)$(LIBDIR)/pkgconfig/hasty.pc
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/libhasty.,a so so.0 so.$(version))
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,LICENSE-MIT LICENSE-APACHE NOTICES.txt)
+	@rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || true
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf $(target) .venv tests/fuzz/target tests/fuzz/Cargo.lock

@@ -28,6 +28,8 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
 MODULES = {f"hasty/{path.name}" for path in (ROOT / "bindings/python/src/hasty").glob("*.py")}
 #: Parts of the C library, and the one of gcc that is wherever C++ is. Before glibc 2.34 threads and dlopen had files of their own.
 ALLOWED = re.compile(r"libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|libgcc_s\.so\.1|ld-linux.*\.so\.\d")
+#: Without symbols. Of these, brotli's tables and code are 1,140,000.
+MOST_BYTES = 2_900_000
 #: Rust's own oldest; and what Linux has had since 2021, for libraries that are built where they are used.
 OLDEST, USUAL = (2, 17), (2, 34)
 
@@ -102,6 +104,7 @@ class Wheel:
         with zipfile.ZipFile(self.path) as archive:
             self.files = set(archive.namelist())
             self.library = Path(archive.extract("hasty/libhasty.so", folder / "unpacked"))
+            self.notices = archive.read("hasty/NOTICES.txt").decode() if "hasty/NOTICES.txt" in self.files else ""
 
 
 def honest(wheel, name):
@@ -121,11 +124,16 @@ def the_wheel(wheel):
             f"the wheel is for glibc {dotted(OLDEST)}",
             "" if wheel.glibc == OLDEST else f"it is called {wheel.path.name}",
         )
-    wanted = MODULES | {"hasty/py.typed", "hasty/libhasty.so"}
+    bytes_ = wheel.library.stat().st_size
+    too_many = "" if bytes_ <= MOST_BYTES else "that is too large"
+    expect(f"the wheel's library has {bytes_} bytes, of at most {MOST_BYTES}", too_many)
+    wanted = MODULES | {"hasty/py.typed", "hasty/libhasty.so", "hasty/NOTICES.txt"}
     inside = {file for file in wheel.files if file.startswith("hasty/") and not file.endswith("/")}
     expect("the wheel has the modules, their types and the library", difference(wanted, inside))
     licences = {Path(file).name for file in wheel.files if "/licenses/LICENSE" in file}
     expect("the wheel has the licences", difference({"LICENSE-MIT", "LICENSE-APACHE"}, licences))
+    same = wheel.notices == (ROOT / "NOTICES.txt").read_text()
+    expect("the wheel has the notices of what is linked into its library", "" if same else "they are others")
 
 
 def difference(wanted, found):
@@ -207,6 +215,7 @@ def the_sources(source, python, scratch):
         "crate/Cargo.toml",
         "crate/Cargo.lock",
         "crate/build.rs",
+        "crate/NOTICES.txt",
         "LICENSE-MIT",
         "LICENSE-APACHE",
     }

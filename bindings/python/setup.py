@@ -1,4 +1,4 @@
-"""Puts libhasty.so inside the package, and the crate that it is built from inside the source distribution.
+"""Puts libhasty.so and its notices inside the package, and the crate it is built from inside the source distribution.
 
 The library is built with cargo, or is the one that HASTY_LIBRARY names. The rest is in pyproject.toml; what is here
 cannot be said there.
@@ -20,8 +20,10 @@ from setuptools.dist import Distribution
 
 NAME = "libhasty.so"
 HERE = Path(__file__).resolve().parent
-#: What cargo needs of a checkout to build the library.
-CRATE = ("Cargo.toml", "Cargo.lock", "build.rs", "src")
+#: What is linked into the library, with the licences that must go wherever it goes.
+NOTICES = "NOTICES.txt"
+#: What cargo needs of a checkout to build the library, and what it needs to be passed on.
+CRATE = ("Cargo.toml", "Cargo.lock", "build.rs", "src", NOTICES)
 RUST = "install Rust 1.85 or newer"
 INSTEAD = f"or set HASTY_LIBRARY to a {NAME}"
 
@@ -59,9 +61,12 @@ def built(cargo: str, root: Path) -> Path:
     # Only what was asked for: tests and examples of the crate are not wanted here. Brotli makes the library almost
     # twice as large, which C programs may not want; those that serve the Web from Python do.
     command = [cargo, "build", "--release", "--lib", "--features", "brotli"]
+    # A tenth of the file is names that only profilers read.
+    environment = {"CARGO_PROFILE_RELEASE_STRIP": "symbols", **os.environ}
     told = subprocess.run(
-        [*command, "--message-format=json-render-diagnostics"], cwd=root, stdout=subprocess.PIPE, text=True
-    )
+        [*command, "--message-format=json-render-diagnostics"],
+        cwd=root, env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     if told.returncode != 0:
         version = subprocess.run([cargo, "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
         raise SystemExit(
@@ -85,6 +90,7 @@ class BuildWithLibrary(build_py):
         # An editable install finds the library in the build folder; a copy in the sources would only grow old.
         if not self.editable_mode:
             self.copy_file(str(made), str(Path(self.build_lib) / "hasty" / NAME))
+            self.copy_file(str(crate() / NOTICES), str(Path(self.build_lib) / "hasty" / NOTICES))
 
 
 class PlatformWheel(bdist_wheel):

@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of the checkout as far as the build looks at it."""
     root = tmp_path / "checkout"
     (root / "src" / "ffi").mkdir(parents=True)
-    for name in ("Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/ffi/mod.rs"):
+    for name in ("Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/ffi/mod.rs", "NOTICES.txt"):
         (root / name).write_text(f"this is {name}\n")
     python = root / "bindings" / "python"
     shutil.copytree(PACKAGE, python / "src" / "hasty", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
@@ -96,8 +96,9 @@ def test_the_wheel_is_for_every_python_3_of_one_platform_and_carries_the_library
     with zipfile.ZipFile(wheel(checkout)) as archive:
         inside = set(archive.namelist())
         library = archive.read("hasty/libhasty.so")
-    modules = {f"hasty/{path.name}" for path in PACKAGE.glob("*.py")} | {"hasty/py.typed", "hasty/libhasty.so"}
-    assert {name for name in inside if name.startswith("hasty/")} == modules
+    modules = {f"hasty/{path.name}" for path in PACKAGE.glob("*.py")}
+    others = {"hasty/py.typed", "hasty/libhasty.so", "hasty/NOTICES.txt"}
+    assert {name for name in inside if name.startswith("hasty/")} == modules | others
     assert library == _ffi.PATH.read_bytes()
     assert any(name.endswith("LICENSE-MIT") for name in inside)
 
@@ -179,7 +180,7 @@ def test_a_source_distribution_carries_the_crate_and_is_built_by_cargo(checkout:
         inside = {name.split("/", 1)[-1] for name in archive.getnames() if not name.endswith("/")}
     (tmp_path / "sources").mkdir()
     subprocess.run(["tar", "-xf", wheel(checkout), "-C", tmp_path / "sources"], check=True)
-    crate = {"Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/ffi/mod.rs"}
+    crate = {"Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/ffi/mod.rs", "NOTICES.txt"}
     assert {f"crate/{name}" for name in crate} | {"setup.py", "src/hasty/app.py", "LICENSE-MIT"} <= inside
     assert not [name for name in inside if name.endswith((".so", ".pyc")) or name.startswith("tests")]
     shutil.rmtree(checkout)

@@ -46,6 +46,8 @@ tools=$target/wheel-tools/bin
 if [ -z "$library" ]; then
     need_cargo || fail "$missing"
     export CARGO_TARGET_DIR="$target"
+    # A tenth of the file is names that only profilers read. zig leaves them out by itself.
+    export CARGO_PROFILE_RELEASE_STRIP=symbols
     zig_library || { say "$missing: the wheel needs the glibc of this machine" && native_library; }
 fi
 
