@@ -202,6 +202,28 @@ def test_the_same_values_under_other_names_are_another_head(serve: Serve) -> Non
             ]
 
 
+def test_requests_with_the_same_head_have_their_own_rest(serve: Serve) -> None:
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        keys = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL", "REMOTE_ADDR")
+        start_response("200 OK", list(TEXT))
+        return [" ".join([environ[key] for key in keys]).encode()]
+
+    server = serve(application, valid=False)
+    # One client and then another, and one by itself again and again.
+    for address in ("127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.1", "127.0.0.1", "127.0.0.1"):
+        with socket.create_connection(("127.0.0.1", server.port), 10, (address, 0)) as client:
+            for line in ("GET /a", "GET /a", "GET /a?x=1", "GET /b", "POST /b", "GET /b", "GET /a"):
+                client.sendall(f"{line} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+                answer = b""
+                while not answer.endswith(address.encode()):
+                    answer += client.recv(65536)
+                method, _, target = line.partition(" ")
+                path, _, query = target.partition("?")
+                told = answer.partition(b"\r\n\r\n")[2].decode()
+                assert told == f"{method}  {path} {query} HTTP/1.1 {address}"
+    assert raw(server, "GET /a HTTP/1.0", "Host: h").endswith(b"GET  /a  HTTP/1.0 127.0.0.1")
+
+
 @pytest.mark.parametrize("threads", [0, 4])
 def test_an_application_is_told_of_threads(threads: int, serve: Serve) -> None:
     seen = Seen()
@@ -948,6 +970,52 @@ def test_an_error_comes_back_where_the_answer_was_begun(serve: Serve, caplog: py
     answer = raw(serve(application, valid=False), "GET / HTTP/1.1", "Host: h")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and not answer.endswith(b"0\r\n\r\n")
     assert len(raised) == 1 and "too late" in caplog.text
+
+
+@pytest.mark.parametrize("headers", [TEXT, [*TEXT, ("Content-Length", "5")]], ids=["open", "with its length"])
+def test_what_an_application_keeps_of_a_request_changes_no_later_answer(headers: Any, serve: Serve) -> None:
+    kept: list[Any] = []
+    refused: list[str] = []
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        for start, write in kept:
+            for late in (lambda start=start: start("404 Not Found", list(headers)), lambda write=write: write(b"late")):
+                try:
+                    late()
+                except hasty.StateError as error:
+                    refused.append(str(error))
+        write = start_response("200 OK", list(headers))
+        if environ["PATH_INFO"] == "/keep":
+            kept.append((start_response, write))
+        return [b"right"]
+
+    with client_of(serve(application, valid=False)) as client:
+        for path in ("/", "/keep", "/", "/keep", "/", "/"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.text) == (200, "right")
+    # Two kept functions of one request in two requests, and of two in the last two.
+    assert len(refused) == 2 * (1 + 1 + 2 + 2)
+
+
+def test_what_is_written_behind_the_answer_is_told_and_reaches_nobody(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def application(environ: Environ, start_response: Any) -> Iterator[bytes]:
+        write = start_response("200 OK", [*TEXT, ("Content-Length", "5")])
+        yield b"right"
+        write(b"wrong")
+
+    server = serve(application, valid=False)
+    with client_of(server) as client:
+        for _ in range(5):
+            assert client.get("/").text == "right"
+    # All at once, so that the next request is there when the answer has left.
+    answers = ask(server, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 4 + b"GET / HTTP/1.0\r\n\r\n")
+    assert answers.count(b"right") == 5 and b"wrong" not in answers
+    server.close()
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
+        "write() comes behind the end of the answer"
+    ] * 10
 
 
 WRONG = {

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import quote
 
@@ -38,7 +39,7 @@ from .wsgi_environ import Environs
 from .wsgi_file import FileWrapper
 from .wsgi_relief import Relief
 from .wsgi_reply import CallReply, Gone, SlotReply
-from .wsgi_seat import Seat, seat_of
+from .wsgi_seat import CONTENT_TYPE, STATUS, Seat, seat_of
 
 if TYPE_CHECKING:
     from typing_extensions import Literal
@@ -53,6 +54,9 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 #: The path may begin with so many slashes. A rest of the library's begins with a segment that is not empty, so each
 #: number of slashes is a pattern.
 SLASHES = 8
+
+#: What an application is told, before it is known.
+_UNKNOWN: dict[str, Any] = {}
 
 log = logging.getLogger("hasty")
 
@@ -157,63 +161,85 @@ class Entrance(Route):
         self._relief = relief
 
     def answering(self) -> Callable[[Slot], bytes | None]:
-        application, of_slot, relief, steps = self._function, self._environs.of_slot, self._relief, self._steps
-        new, take, user_data, shared = SlotReply.__new__, _ffi.take_slot, USER_DATA, self._shared
+        application, of_slot, relief, steps = self._function, self._environs.of_slots(), self._relief, self._steps
+        take, user_data, shared, references = _ffi.take_slot, USER_DATA, self._shared, getrefcount
+        content_type, status_word = CONTENT_TYPE, STATUS
 
-        # Those who take requests from one slot have this function to themselves.
+        # Those who take requests from one slot have this function to themselves, and so what serves again for the next
+        # request: the reply, its start_response, and how many references to that there are while nobody has kept it.
         seat: Seat | None = None
+        reply: SlotReply | None = None
+        start: Any = None
+        alone = 0
 
         # What the hottest path takes is at hand as local variables, and makes no call that it can do without.
         def answer(slot: Slot) -> bytes | None:
-            nonlocal seat
+            nonlocal seat, reply, start, alone
             if seat is None or seat.slot is not slot:
-                seat = seat_of(slot)
+                seat, reply = seat_of(slot), None
             while True:
-                reply = new(SlotReply)
-                reply.seat = seat
-                reply._relief = relief
-                reply._code = 0
-                reply.begun = False
-                reply.exchange = None
-                environ: dict[str, Any] = {}
+                now = reply
+                if now is None:
+                    now = SlotReply(relief, seat)
+                    start = now.start
+                    alone = references(start)
+                environ = _UNKNOWN
                 left: Iterator[bytes] | None = None
                 close = None
                 try:
                     environ = of_slot(slot, seat)
-                    result = application(environ, reply.start)
-                    if type(result) is list and len(result) == 1 and not reply.begun:
+                    result = application(environ, start)
+                    if type(result) is list and len(result) == 1:
                         body: bytes = result[0]
-                        if type(body) is bytes and reply.fits(body):
-                            return body
+                        if type(body) is bytes:
+                            whole = len(body) == now.plain
+                            if whole:
+                                # As fits() does.
+                                seat.words[content_type] = now._type[1]
+                                if now._code != 200:
+                                    seat.words[status_word] = now._code
+                            if whole or now.fits(body):
+                                if references(start) == alone == references(now.writer):
+                                    now._code, now.plain = 0, -1
+                                    reply = now
+                                else:
+                                    now.retire()
+                                    reply = None
+                                return body
                     close = getattr(result, "close", None)
-                    left = reply.give(result)
-                    if reply.begun:
-                        reply.end()
+                    left = now.give(result)
+                    if now.begun:
+                        now.end()
                 except Gone:
-                    reply.end_gone()
+                    now.end_gone()
                 except BaseException as error:  # SystemExit too: it would end a worker, not the program
-                    self._fail_in_slot(slot, environ, reply, error)
-                if reply.exchange is None:
-                    if left is None and close is None:
-                        return None
-                    if shared.loop is not None:
-                        # Others have their turn before the next request.
-                        self._finish(environ, left, close)
-                        return None
-                    # The answer leaves before the application goes on.
-                    status = take(slot.ref)
+                    self._fail_in_slot(slot, environ, now, error)
+                reply = None
+                if now.exchange is not None:
                     self._finish(environ, left, close)
-                    if status:
-                        return None
-                    step = steps[seat.words[user_data]]
-                    if step is self:
-                        continue
+                    if now.leave():
+                        raise Relieved
+                    return None
+                now.begun = True
+                if shared.loop is not None or (left is None and close is None):
+                    # Others have their turn before the next request.
+                    self._finish(environ, left, close)
+                    now.retire()
+                    return None
+                # The answer leaves before the application goes on.
+                status = take(slot.ref)
+                self._finish(environ, left, close)
+                if references(start) == alone == references(now.writer):
+                    now.begun, now._code, now.plain = False, 0, -1
+                    reply = now
+                else:
+                    now.retire()
+                if status:
+                    return None
+                step = steps[seat.words[user_data]]
+                if step is not self:
                     data: bytes | None = step.answer(slot)
                     return data
-                self._finish(environ, left, close)
-                if reply.leave():
-                    raise Relieved
-                return None
 
         return answer
 

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from ctypes import addressof, byref, c_char, c_size_t, string_at
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi
 from .errors import HastyError, StateError
@@ -31,6 +31,9 @@ HEADS = 256
 HEAD_BYTES = 4096
 #: A body that is read while it comes is read in pieces of so many bytes.
 PIECE = 65536
+
+#: HASTY_GET
+GET = 1
 
 log = logging.getLogger("hasty.wsgi")
 
@@ -64,10 +67,9 @@ class Environs:
             # No more than the body can be read, also where no CONTENT_LENGTH tells its end.
             "wsgi.input_terminated": True,
         }
-        # What was made of heads that have come more than once, by their values; the last of them; and the hashes of
-        # those that have come once.
+        # What was made of heads that have come more than once, by their values; and the hashes of those that have come
+        # once.
         self._heads: dict[bytes, Head] = {}
-        self._head: Head = b"", b"", {}
         self._seen: set[int] = set()
 
     def _located(self) -> Environ:
@@ -80,44 +82,60 @@ class Environs:
 
     # --- for a request in a slot ---
 
-    def of_slot(self, slot: Slot, seat: Seat) -> Environ:
+    def of_slots(self) -> Callable[[Slot, Seat], Environ]:
+        """What makes the environs of the requests that one thread takes."""
+        prefix, heads, headed = self._prefix, self._heads, self._headed
+        # The head that came twice running, and an environ with it and what else was the same then. Most clients ask
+        # again and again in the same words, and then a copy is nearly all: it saves 1,500 of 9,000 instructions.
+        last_names = last_values = last_path = last_address = None
+        last: Environ = {}
+        before: Head | None = None
+
         # Each call and each look costs here, so that little is given to others.
-        names, values = slot.header_names, slot.header_values
-        head = self._head
-        # The same values may have come under other names.
-        if head[0] == values and head[1] == names:
-            environ = head[2].copy()
-        else:
-            environ = self._headed(slot, names, values)
-        method = slot.method_text
-        if method != b"GET":
-            environ["REQUEST_METHOD"] = method.decode("latin-1")
-        path = slot.path.decode("latin-1")
-        environ["PATH_INFO"] = path[self._prefix :] if self._prefix else path
-        query = slot.query
-        if query:
-            environ["QUERY_STRING"] = query.decode("latin-1")
-        remote_address(seat.request, seat.out)
-        address = seat.view.data
-        try:
-            environ["REMOTE_ADDR"] = _addresses[address]
-        except KeyError:
-            environ["REMOTE_ADDR"] = _learn(address)
-        if not minor_version(seat.request):
-            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
-        length = slot.body_len
-        if length:
-            environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
-        elif "CONTENT_LENGTH" in environ:
-            _refuse_taken(environ)
-        return environ
+        def of_slot(slot: Slot, seat: Seat) -> Environ:
+            nonlocal last_names, last_values, last_path, last_address, last, before
+            names, values, path = slot.header_names, slot.header_values, slot.path
+            remote_address(seat.request, seat.out)
+            address = seat.view.data
+            # The same values may have come under other names.
+            if values == last_values and names == last_names:
+                if path != last_path:
+                    last["PATH_INFO"] = _path(path, prefix)
+                    last_path = path
+                if address != last_address:
+                    last["REMOTE_ADDR"] = _addresses.get(address) or _learn(address)
+                    last_address = address
+                environ = last.copy()
+            else:
+                known = heads.get(values)
+                if known is None or known[1] != names:
+                    environ = headed(slot, names, values)
+                else:
+                    environ = known[2].copy()
+                    if known is before:
+                        last_values, last_names, last = values, names, environ.copy()
+                        last_path = last_address = None
+                    before = known
+                environ["PATH_INFO"] = _path(path, prefix)
+                environ["REMOTE_ADDR"] = _addresses.get(address) or _learn(address)
+            if slot.method != GET:
+                environ["REQUEST_METHOD"] = slot.method_text.decode("latin-1")
+            query = slot.query
+            if query:
+                environ["QUERY_STRING"] = query.decode("latin-1")
+            if not minor_version(seat.request):
+                environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+            length = slot.body_len
+            if length:
+                environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
+            elif "CONTENT_LENGTH" in environ:
+                _refuse_taken(environ)
+            return environ
+
+        return of_slot
 
     def _headed(self, slot: Slot, names: bytes, values: bytes) -> Environ:
         """An environ with the header fields."""
-        known = self._heads.get(values)
-        if known is not None and known[1] == names:
-            self._head = known
-            return known[2].copy()
         environ = self._located().copy()
         keys = _plans[names]
         texts = values.decode("latin-1").split("\n")
@@ -160,14 +178,18 @@ class Environs:
         return environ
 
 
-#: A dict as it is, since those are looked into quickest. Of a socket with a name there is no address.
-_addresses: dict[bytes | None, str] = {None: ""}
+def _path(octets: bytes, prefix: int) -> str:
+    path = octets.decode("latin-1")
+    return path[prefix:] if prefix else path
+
+
+_addresses: dict[bytes | None, str] = {}
 
 
 def _learn(octets: bytes | None) -> str:
     if len(_addresses) >= KNOWN:
         _addresses.clear()
-        _addresses[None] = ""
+    # Of a socket with a name there is no address.
     address = _addresses[octets] = (octets or b"").decode("latin-1")
     return address
 

@@ -24,6 +24,9 @@ __all__ = ["CallReply", "Gone", "Reply", "SlotReply"]
 #: What `sys.exc_info()` gives.
 _ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
 
+#: Names and values of header fields.
+Fields = list[tuple[str, str]]
+
 #: So many names, types and statuses are remembered; applications that invent more cost time, not memory.
 KNOWN = 1000
 #: Larger blocks are written one piece after the other, so that each finds room while the client reads.
@@ -41,10 +44,10 @@ class Gone(Exception):
 class Reply:
     """The answer to one request: `start` is its start_response, and `give` takes what the application returns."""
 
-    __slots__ = ("_code", "_length", "_lines", "_relief", "_stay", "_type", "begun", "exchange")
+    __slots__ = ("_code", "_length", "_lines", "_relief", "_stay", "_type", "begun", "exchange", "plain")
 
-    # Set by start_response.
-    _type: bytes
+    # Set by start_response. The type's octets, and where they are.
+    _type: tuple[bytes, int]
     _length: int | None
     _lines: bytes
     # Set with the first piece.
@@ -53,15 +56,19 @@ class Reply:
     def __init__(self, relief: Relief) -> None:
         self._relief = relief
         self._code = 0
+        #: How long the body is where a slot has room for all that the answer is: type, length and body; else -1.
+        self.plain = -1
         #: Was the head sent?
         self.begun = False
         #: What gives the answer by another way than a slot's.
         self.exchange: Exchange | None = None
 
-    def start(
-        self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None, /
-    ) -> Callable[[bytes], None]:
+    def start(self, status: str, headers: Fields, exc_info: _ExcInfo | None = None, /) -> Callable[[bytes], None]:
         """Takes status and header fields, which the first piece of the body takes along; gives `write`."""
+        self._start(status, headers, exc_info)
+        return self.write
+
+    def _start(self, status: str, headers: Fields, exc_info: _ExcInfo | None) -> None:
         if exc_info is not None:
             try:
                 if self.begun and exc_info[1] is not None:
@@ -74,7 +81,7 @@ class Reply:
         if type(headers) is not list and not isinstance(headers, list):
             raise TypeError(f"the headers of an answer are a list of tuples, not {type(headers).__name__}")
         while True:
-            kind, length, lines = b"", None, None
+            kind, length, lines = _NO_TYPE, None, None
             try:
                 code = _codes[status]
                 for name, value in headers:
@@ -93,7 +100,6 @@ class Reply:
                 _learn(status, headers)
         self._code, self._type, self._length = code, kind, length
         self._lines = b"" if lines is None else _joined(lines, headers)
-        return self.write
 
     def write(self, data: bytes, /) -> None:
         """Sends a piece of the body now, and before the first one the head."""
@@ -123,12 +129,19 @@ class Reply:
             # PEP 3333: the head is to wait for the first block that is not empty.
             if not block:
                 continue
+            if len(block) == self.plain and type(block) is bytes:
+                self._send_plain(block)
+                return blocks
             if self._code and not self.begun and len(block) == self._length and self._send_first(block):
                 return blocks
             self.write(block)
         if not self.begun:
             self.give_whole([])
         return None
+
+    def _send_plain(self, body: bytes) -> None:
+        """Leaves a plain answer in its slot."""
+        raise NotImplementedError
 
     def _send_first(self, block: bytes) -> bool:
         """Sends a block which is as long as the whole body; False where it is sent like others."""
@@ -155,8 +168,8 @@ class Reply:
     def _set_head(self, res: _ffi.ResponsePointer) -> None:
         check = _ffi.check
         check(_ffi.hasty_response_set_status(res, self._code))
-        if self._type:
-            check(_ffi.hasty_response_set_type(res, self._type))
+        if self._type[0]:
+            check(_ffi.hasty_response_set_type(res, self._type[0]))
         if self._length is not None:
             check(_ffi.hasty_response_set_header(res, b"Content-Length", b"%d" % self._length))
         seen = set()
@@ -188,29 +201,69 @@ class Reply:
 
 
 class SlotReply(Reply):
-    """The answer to a request in a slot: left there where it is whole, else given by way of an exchange."""
+    """The answer to a request in a slot: left there where it is whole, else given by way of an exchange.
 
-    __slots__ = ("seat",)
+    One serves a thread for many requests, as long as no application keeps its functions: to make it and them each time
+    takes 1,400 instructions.
+    """
 
-    # None are made by a call: whoever makes one sets `seat`, `_relief`, `_code`, `begun` and `exchange`.
-    seat: Seat
+    __slots__ = ("seat", "writer")
+
+    def __init__(self, relief: Relief, seat: Seat) -> None:
+        super().__init__(relief)
+        self.seat = seat
+        #: `write`.
+        self.writer = self.write
+
+    def start(self, status: str, headers: Fields, exc_info: _ExcInfo | None = None, /) -> Callable[[bytes], None]:
+        """Takes status and header fields, which the first piece of the body takes along; gives `write`."""
+        if exc_info is None and not self._code and type(headers) is list and len(headers) == 2:
+            # What most frameworks tell; without a loop it takes half as long.
+            try:
+                (name, kind), (other, length) = headers
+                if _begins[name] is _TYPE and _begins[other] is _LENGTH:
+                    self._type = octets, _ = _types[kind]
+                    self._length = size = _lengths[length]
+                    self._lines = b""
+                    self._code = _codes[status]
+                    self.plain = size if size and octets else -1
+                    return self.writer
+            except (KeyError, TypeError, ValueError):
+                # Something is new, or wrong: the other way tells.
+                pass
+        self._start(status, headers, exc_info)
+        self.plain = self._length if self._length and self._type[0] and not self._lines else -1
+        return self.writer
+
+    def retire(self) -> None:
+        """The answer is given; an application that goes on with it is told."""
+        self._code, self.begun, self.plain = self._code or 500, True, -1
+        self.seat.kept = self
+        # It holds this, which holds it.
+        del self.writer
 
     def fits(self, body: bytes) -> bool:
         """Prepares the slot for a whole body, as most are given; False where there is more to it."""
-        if not self._code or not body or self._lines:
+        if not self._code or not body or self._lines or self.begun:
             return False
         length = self._length
         if length is not None and length != len(body):
             return False
-        seat, kind = self.seat, self._type
-        if kind:
-            seat.words[CONTENT_TYPE] = id(kind) + OCTETS
-            seat.kept[0] = kind
+        words, (octets, address) = self.seat.words, self._type
+        if octets:
+            words[CONTENT_TYPE] = address
             if self._code != 200:
-                seat.words[STATUS] = self._code
+                words[STATUS] = self._code
         else:
-            seat.words[STATUS] = self._code | _OCTETS_KIND
+            words[STATUS] = self._code | _OCTETS_KIND
         return True
+
+    def _send_plain(self, body: bytes) -> None:
+        words = self.seat.words
+        words[CONTENT_TYPE] = self._type[1]
+        if self._code != 200:
+            words[STATUS] = self._code
+        self.seat.slot.give(body)
 
     def _send_first(self, block: bytes) -> bool:
         if type(block) is not bytes:
@@ -236,8 +289,8 @@ class SlotReply(Reply):
             slot.extra_headers = lines
             slot.extra_headers_len = len(lines)
         slot.status = self._code
-        if self._type:
-            slot.content_type = self._type
+        if self._type[0]:
+            slot.content_type = self._type[0]
         else:
             slot.kind = KIND_BYTES if size else KIND_NONE
         if size:
@@ -286,12 +339,13 @@ class SlotReply(Reply):
 
     def _begin(self) -> None:
         self._begin_apart()
-        self.begun = True
+        self.begun, self.plain = True, -1
         self._stay = self._relief.begin(comes_back=False)
 
     def _put(self, data: bytes) -> None:
         exchange = self.exchange
-        assert exchange is not None
+        if exchange is None:
+            raise StateError("write() comes behind the end of the answer")
         for start in range(0, len(data), PIECE):
             piece = data if len(data) <= PIECE else data[start : start + PIECE]
             status = exchange._write(piece, piece)
@@ -394,11 +448,12 @@ def _no_bytes(block: object) -> TypeError:
 # --- the head ---
 
 
-#: The numbers of statuses such as "200 OK", and of lengths; content types as bytes, where an empty one is none; and how
-#: lines of header fields begin, or what is more than a line. Dicts as they are, since those are looked into quickest.
+#: The numbers of statuses such as "200 OK", and of lengths; content types as bytes, where an empty one is none, with
+#: their addresses; and how lines of header fields begin, or what is more than a line. Dicts as they are: none are
+#: quicker to look into.
 _codes: dict[str, int] = {}
 _lengths: dict[str, int] = {}
-_types: dict[str, bytes] = {}
+_types: dict[str, tuple[bytes, int]] = {}
 _begins: dict[str, str | int] = {}
 
 #: What belongs to a connection, which is the server's: RFC 2616 13.5.1, which PEP 3333 goes by.
@@ -406,6 +461,7 @@ _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization te trailer trailers transfer-encoding upgrade".split()
 )
 _TYPE, _LENGTH, _DATE = 1, 2, 3
+_NO_TYPE = b"", 0
 _MORE = {"content-type": _TYPE, "content-length": _LENGTH, "date": _DATE}
 
 
@@ -413,7 +469,7 @@ def _learn(status: str, headers: list[tuple[str, str]]) -> None:
     """Checks a status and header fields, and remembers what will come again.
 
     >>> _learn("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5"), ("X-Count", "1")])
-    >>> _codes["200 OK"], _types["text/plain"], _lengths["5"], _begins["X-Count"]
+    >>> _codes["200 OK"], _types["text/plain"][0], _lengths["5"], _begins["X-Count"]
     (200, b'text/plain', 5, 'X-Count: ')
     """
     caches: list[dict[str, Any]] = [_codes, _lengths, _types, _begins]
@@ -425,7 +481,8 @@ def _learn(status: str, headers: list[tuple[str, str]]) -> None:
         begin = _begins[name] = _begin_of(name)
         if begin is _TYPE:
             _check(name, value)
-            _types[value] = value.strip(" \t").encode("latin-1")
+            octets = value.strip(" \t").encode("latin-1")
+            _types[value] = octets, id(octets) + OCTETS
         elif begin is _LENGTH:
             _lengths[value] = _length_of(value)
 

@@ -31,8 +31,8 @@ class Seat:
         self.words = slot.words
         #: The slot's pointer to the request, to be passed on as it is.
         self.request = c_void_p.from_buffer(slot, type(slot).request.offset)
-        #: The content type that the slot points to.
-        self.kept = [b""]
+        #: Owns the content type that the slot points to.
+        self.kept: object = None
         self.view = _ffi.hasty_str()
         self.out = byref(self.view)
 
