@@ -23,8 +23,7 @@ def on_loop(test: Callable[[Starter], Coroutine[Any, Any, None]]) -> None:
         try:
             await test(starter)
         finally:
-            starter.end()
-            await asyncio.sleep(0)
+            await starter.end()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import _ffi
 from .app import App
 from .cycle import Cycle, Wire
-from .eager import Starter
 from .errors import InvalidError
 from .handler import Route, Shared, Step
 from .lifespan import Application, Lifespan, LifespanError, Scope
@@ -184,7 +183,6 @@ class AsgiLoop(Loop):
         self.started = threading.Event()
         self.failure: BaseException | None = None
         # There once the applications start.
-        self.starter: Starter
         self.loop: asyncio.AbstractEventLoop
         #: Does it take the app's requests itself?
         self.takes = False
@@ -221,7 +219,6 @@ class AsgiLoop(Loop):
     async def _rise(self) -> bool:
         """Starts the applications; says whether they have."""
         self.loop = self._begin()
-        self.starter = Starter(self.loop)
         try:
             for lifespan in self.lifespans:
                 await lifespan.startup()
@@ -248,7 +245,6 @@ class AsgiLoop(Loop):
                 await asyncio.wait(list(self._running), timeout=_GRACE_S)
             for task in self._running:
                 task.cancel()
-        self.starter.end()
         for lifespan in reversed(self.lifespans):
             await lifespan.shutdown()
 
@@ -430,7 +426,7 @@ class Entrance(Route):
         size = words[_BODY_LEN]
         body = string_at(words[_BODY], size) if size else b""
         cycle = Cycle(gateway.scope(slot, self._before), body, loop.loop, slot)
-        task = loop.starter.start(cycle.run(gateway.application))
+        task = loop._starter.start(cycle.run(gateway.application))
         if task is not None:
             cycle.leave_slot()
             loop.keep(task, self, cycle)

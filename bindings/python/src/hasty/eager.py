@@ -31,7 +31,7 @@ if sys.version_info >= (3, 12):
             task.result()
             return None
 
-        def end(self) -> None:
+        async def end(self) -> None:
             """Leaves nothing behind."""
 
 else:
@@ -63,26 +63,33 @@ else:
             task, context = spare.task, copy_context()
             _enter(loop, task)
             try:
-                waits = context.run(coroutine.send, None)
-            except StopIteration:
-                if spare.is_spoilt():
-                    self.end()
-                return None
+                # As `coroutine.send(None)`, which tells an end by an exception: that would take 1,500 instructions.
+                waits = context.run(next, coroutine.__await__(), _NOTHING)
             except BaseException:
                 if spare.is_spoilt():
-                    self.end()
+                    self._drop()
                 raise
             finally:
                 _leave(loop, task)
+            if waits is _NOTHING:
+                if spare.is_spoilt():
+                    self._drop()
+                return None
             self._spare = None
             spare.take(coroutine, context, waits)
             return task
 
-        def end(self) -> None:
+        async def end(self) -> None:
             """Leaves nothing behind."""
+            spare = self._drop()
+            if spare is not None:
+                await asyncio.wait([spare.task])
+
+        def _drop(self) -> _Spare | None:
             spare, self._spare = self._spare, None
             if spare is not None:
                 spare.task.cancel()
+            return spare
 
     class _Spare(Coroutine[Any, Any, None]):
         """What a task runs that is there before its coroutine."""

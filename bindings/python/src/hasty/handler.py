@@ -265,7 +265,10 @@ class Route(Step):
 
     def answering(self) -> Callable[[Slot], bytes | None]:
         """What answers a request in a slot: it gives the reply, or None where that is there already, or to come."""
-        if type(self) is not Route or self.blocking or self.is_async or self._fills:
+        if self.is_async:
+            assert self._shared.loop is not None
+            return self._shared.loop.answering(self)
+        if type(self) is not Route or self.blocking or self._fills:
             return self.answer
         function, names, encode = self._function, self.names, _json.encode
 
@@ -307,10 +310,7 @@ class Route(Step):
         """Runs the function for the request in a slot, where its kind of functions run."""
         request = SlotRequest()
         request._slot, request._names = slot, self.names
-        if self.is_async:
-            assert self._shared.loop is not None
-            self._shared.loop.take(self, request, slot)
-        elif self.blocking:
+        if self.blocking:
             self._serve_later(request, slot.exchange())
         else:
             self._serve(request, self._in_slot(slot, request))
@@ -668,8 +668,12 @@ def is_async(function: Callable[..., Any]) -> bool:
     >>> is_async(later), is_async(lambda req: "now")
     (True, False)
     """
-    runs = _runs(function)
-    return inspect.iscoroutinefunction(runs) or inspect.isasyncgenfunction(runs)
+    return is_coroutine(function) or inspect.isasyncgenfunction(_runs(function))
+
+
+def is_coroutine(function: Callable[..., Any]) -> bool:
+    """Is it `async def` without `yield`?"""
+    return inspect.iscoroutinefunction(_runs(function))
 
 
 def names_of(pattern: str) -> tuple[str, ...]:

@@ -6,22 +6,22 @@ import asyncio
 import functools
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
-from . import _ffi
+from . import _ffi, _json
 from .desk import InSlot, Moves
+from .eager import Starter
 from .errors import ClosedError
 from .event import Chunk, Piece, pieces
 from .exchange import PIECE, Exchange, serving
+from .handler import is_coroutine
 from .request import Request
 from .response import Response
-from .slot import USER_DATA, Slot, SlotRequest
+from .slot import KIND_BYTES, KIND_JSON, USER_DATA, Slot, SlotRequest
 
 if TYPE_CHECKING:
     from .handler import Route, Step
     from .server import Native
-
-    _Begun = tuple[Route, "InTask", asyncio.Task[Optional[Response]]]
 
 __all__ = ["Loop"]
 
@@ -35,41 +35,47 @@ _LOOK_AGAIN_S = 1.0
 class InTask(Moves):
     """Where the answer of a coroutine goes: into its slot as long as it has not waited for anything, else apart."""
 
-    __slots__ = ("gates", "request", "slot")
+    __slots__ = ("_gates", "_request", "_slot")
 
-    def __init__(self, request: Request, slot: Slot | None, exchange: Exchange | None = None) -> None:
+    def __init__(self, request: Request, slot: Slot | None, exchange: Exchange | None, gates: bool) -> None:
         super().__init__(exchange)
-        self.request = request
-        self.slot = slot
-        #: Is there middleware?
-        self.gates = True
+        self._request = request
+        self._slot = slot
+        # Is there middleware?
+        self._gates = gates
 
     def move(self) -> None:
         """Others need the slot."""
-        if self._exchange is None and not self.request._deferred:
+        if self._exchange is None and not self._request._deferred:
             self.exchange()
-        self.slot = None
+        self._slot = None
 
     def exchange(self) -> Exchange:
         if self._exchange is None:
-            assert self.slot is not None
-            self._exchange = self.request._exchange = self.slot.exchange()
-            self._exchange._lend(self.request)
+            assert self._slot is not None
+            self._exchange = moved(self._request, self._slot)
         return self._exchange
 
     def send(self, response: Response) -> None:
         if self._exchange is not None:
             self._exchange.finish(response)
             return
-        assert self.slot is not None
-        assert isinstance(self.request, SlotRequest)
-        InSlot(self.slot, self.request, self.gates).send(response)
+        assert self._slot is not None
+        assert isinstance(self._request, SlotRequest)
+        InSlot(self._slot, self._request, self._gates).send(response)
 
     def write(self, response: Response, piece: Piece, data: Chunk) -> None:
         exchange = self.exchange()
         exchange._response = response
         # Waiting here would hold the loop.
         _ffi.check(exchange._write(piece, data))
+
+
+def moved(request: Request, slot: Slot) -> Exchange:
+    """Takes a request out of its slot, which others need."""
+    exchange = request._exchange = slot.exchange()
+    exchange._lend(request)
+    return exchange
 
 
 class Loop:
@@ -85,14 +91,11 @@ class Loop:
         self.begun = threading.Event()
         self._native: Native | None = None
         self._answers: list[Callable[[Slot], bytes | None]] = []
-        self._slots: list[Slot] = []
+        self._slot: Slot
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._starter: Starter
         self._thread = 0
         self._over: asyncio.Future[None] | None = None
-        # Slots that hold an answer to be given or nothing, those that wait for use, and what has begun in others.
-        self._ready: list[Slot] = []
-        self._free: list[Slot] = []
-        self._begun: list[_Begun] = []
         self._tasks: dict[asyncio.Task[Any], Step] = {}
         self._streams: dict[asyncio.Task[Any], Step] = {}
 
@@ -100,9 +103,11 @@ class Loop:
 
     async def serve(self, native: Native, steps: list[Step], slots: list[Slot]) -> None:
         """Takes requests and runs coroutines until the app is stopped."""
-        self._native, self._slots = native, slots
-        self._answers = [step.answering() for step in steps]
+        self._native = native
         loop = self._begin()
+        self._answers = [step.answering() for step in steps]
+        self._slot = Slot(native)
+        slots.append(self._slot)
         descriptor = _ffi.hasty_app_fd(native.pointer)
         if descriptor < 0:
             _ffi.check(_ffi.ERR_STATE)
@@ -115,6 +120,8 @@ class Loop:
             loop.remove_reader(descriptor)
             serving.discard(self._thread)
             await self._end()
+            slots.clear()
+            self._slot.end()
 
     async def run(self) -> None:
         """Runs coroutines whose requests other threads take, until `close()`."""
@@ -134,11 +141,12 @@ class Loop:
 
     def rest(self, until: float) -> None:
         """Waits until no handler runs, at most until the monotonic time `until`; for other threads."""
-        while (self._tasks or self._begun) and time.monotonic() < until:
+        while self._tasks and time.monotonic() < until:
             time.sleep(0.005)
 
     def _begin(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.get_running_loop()
+        self._starter = Starter(self._loop)
         self._thread = threading.get_ident()
         self._over = self._loop.create_future()
         self.begun.set()
@@ -163,50 +171,28 @@ class Loop:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for slot in self._slots:
-            slot.end()
-        self._slots.clear()
+        await self._starter.end()
 
     # --- requests ---
 
     def _pump(self) -> None:
         """Takes the requests that wait, and gives the answers that are there."""
-        take, answers, ready = _ffi.take_slot, self._answers, self._ready
+        take, answers, slot = _ffi.take_slot, self._answers, self._slot
+        ref, words = slot.ref, slot.words
         assert self._loop is not None
-        if not ready:
-            ready.append(self._another())
         for _ in range(TURN):
-            slot = ready[-1]
-            status = take(slot.ref)
-            if status == _ffi.OK:
-                try:
-                    data = answers[slot.words[USER_DATA]](slot)
-                except Exception as error:
-                    data = slot.survive(error)
-                if data is not None:
-                    slot.give(data)
-                if not ready:
-                    ready.append(self._another())
-                continue
-            self._free.append(ready.pop())
-            if status != _ffi.ERR_TIMEOUT:
-                self._stop()
-            if not ready:
-                break
-        else:
-            self._loop.call_soon(self._pump)
-        if self._begun:
-            # The coroutines of these have run their first steps then.
-            begun, self._begun = self._begun, []
-            self._loop.call_soon(self._settle, begun)
-
-    def _another(self) -> Slot:
-        if self._free:
-            return self._free.pop()
-        assert self._native is not None
-        slot = Slot(self._native)
-        self._slots.append(slot)
-        return slot
+            status = take(ref)
+            if status != _ffi.OK:
+                if status != _ffi.ERR_TIMEOUT:
+                    self._stop()
+                return
+            try:
+                data = answers[words[USER_DATA]](slot)
+            except Exception as error:
+                data = slot.survive(error)
+            if data is not None:
+                slot.give(data)
+        self._loop.call_soon(self._pump)
 
     def at_work(self) -> tuple[Any, object] | None:
         """The route whose coroutine is in the middle of something, for whoever watches, and what tells where it is."""
@@ -219,66 +205,106 @@ class Loop:
         frame = getattr(task.get_coro(), "cr_frame", None)  # type: ignore[union-attr]
         return route, (task, None if frame is None else frame.f_lasti)
 
-    def take(self, route: Route, request: SlotRequest, slot: Slot) -> None:
-        """Runs the coroutine for a request in a slot."""
+    def answering(self, route: Route) -> Callable[[Slot], bytes | None]:
+        """What runs the coroutine of a route for a request in a slot, on the thread that asks for it now."""
         if threading.get_ident() != self._thread:
-            route._serve_later(request, slot.exchange())
-            return
-        desk = InTask(request, slot)
-        desk.gates = route._shared.gates > 0
-        self._begun.append((route, desk, self._task(route, desk)))
-        self._ready.pop()
+            return functools.partial(_hand_over, route)
+        if route._fills or not is_coroutine(route._function):
+            return functools.partial(self._answer, route)
+        names, starter, keep = route.names, self._starter, self._keep
+
+        # As Route.answering() has it for a plain function.
+        def answer(slot: Slot) -> None:
+            request = SlotRequest()
+            request._slot = slot
+            if names:
+                request._names = names
+            task = starter.start(self._serve_plain(route, request, slot))
+            if task is not None:
+                keep(task, route)
+                if request._slot is not None:
+                    moved(request, slot)
+
+        return answer
+
+    async def _serve_plain(self, route: Route, request: SlotRequest, slot: Slot) -> None:
+        """Runs a coroutine that returns its answer, and gives that."""
+        try:
+            answer = await route._function(request)
+            if request._slot is not None:
+                # It has not waited.
+                kind = type(answer)
+                if kind is str:
+                    slot.give(answer.encode())
+                    return
+                if kind is dict or kind is list:
+                    slot.give(_json.encode(answer))
+                    slot.kind = KIND_JSON
+                    return
+                if kind is bytes:
+                    slot.give(answer)
+                    slot.kind = KIND_BYTES
+                    return
+            response = route._outcome(request, None, answer)
+            if response is not None:
+                route._give(request, response, self._desk(route, request))
+        except BaseException as error:
+            self._fail(route, request, self._desk(route, request), error)
+        finally:
+            request._slot = None
+            if route.names:
+                request._leave()
+
+    def _answer(self, route: Route, slot: Slot) -> None:
+        request = SlotRequest()
+        request._slot, request._names = slot, route.names
+        desk = self._desk(route, request)
+        task = self._starter.start(self._serve(route, request, desk))
+        if task is not None:
+            self._keep(task, route)
+            desk.move()
+
+    async def _serve(self, route: Route, request: Request, desk: InTask) -> None:
+        """Runs a coroutine of any kind, and gives its answer."""
+        try:
+            response = await route.run(request, desk)
+            if response is not None:
+                route._give(request, response, desk)
+        except BaseException as error:
+            self._fail(route, request, desk, error)
+        finally:
+            request._leave()
+
+    def _fail(self, route: Route, request: Request, desk: InTask, error: BaseException) -> None:
+        if self.cancels(error):
+            # The app ends; nobody answers.
+            if not request._deferred:
+                desk.exchange().free()
+        else:
+            # SystemExit too, which would end the loop.
+            route._fail(request, None, desk, error)
+
+    def _desk(self, route: Route, request: Request) -> InTask:
+        slot = request._slot if isinstance(request, SlotRequest) else None
+        return InTask(request, slot, request._exchange, route._shared.gates > 0)
 
     def start(self, route: Route, request: Request, exchange: Exchange) -> None:
         """Runs the coroutine for a request that another thread has taken."""
         assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(self._start, route, InTask(request, None, exchange))
+            self._loop.call_soon_threadsafe(self._start, route, request)
         except RuntimeError:  # it is closed: the app ends
             exchange.free()
 
-    def _start(self, route: Route, desk: InTask) -> None:
-        task = self._task(route, desk)
+    def _start(self, route: Route, request: Request) -> None:
+        task = self._starter.start(self._serve(route, request, self._desk(route, request)))
+        if task is not None:
+            self._keep(task, route)
+
+    def _keep(self, task: asyncio.Task[None], route: Route) -> None:
+        """Looks after a task until it ends."""
         self._tasks[task] = route
-        task.add_done_callback(functools.partial(self._finish, route, desk))
-
-    def _task(self, route: Route, desk: InTask) -> asyncio.Task[Response | None]:
-        assert self._loop is not None
-        return self._loop.create_task(route.run(desk.request, desk))
-
-    def _settle(self, begun: list[_Begun]) -> None:
-        """The answers of coroutines that are done go by their slots; the others go on apart."""
-        for route, desk, task in begun:
-            slot = desk.slot
-            assert slot is not None
-            if task.done():
-                self._finish(route, desk, task)
-            else:
-                desk.move()
-                self._tasks[task] = route
-                task.add_done_callback(functools.partial(self._finish, route, desk))
-            (self._ready if slot.ticket else self._free).append(slot)
-        self._pump()
-
-    def _finish(self, route: Route, desk: InTask, task: asyncio.Task[Response | None]) -> None:
-        """A coroutine has ended: its outcome is the answer."""
-        self._tasks.pop(task, None)
-        request = desk.request
-        try:
-            response = task.result()
-        except asyncio.CancelledError:
-            # The app ends; nobody answers.
-            desk.exchange().free()
-        except BaseException as error:
-            route._fail(request, None, desk, error)
-        else:
-            try:
-                if response is not None:
-                    route._give(request, response, desk)
-            except BaseException as error:
-                route._fail(request, None, desk, error)
-        finally:
-            request._leave()
+        task.add_done_callback(self._tasks.pop)
 
     # --- streams ---
 
@@ -297,6 +323,13 @@ class Loop:
             self._loop.call_soon_threadsafe(task.cancel)
         except RuntimeError:  # it is closed already
             pass
+
+
+def _hand_over(route: Route, slot: Slot) -> None:
+    """Leaves a request to the loop of another thread."""
+    request = SlotRequest()
+    request._slot, request._names = slot, route.names
+    route._serve_later(request, slot.exchange())
 
 
 async def _stream(route: Step, request: Any, response: Response, exchange: Exchange) -> None:
