@@ -5,6 +5,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DOCDIR ?= $(PREFIX)/share/doc/hasty
 FUZZ_SECONDS ?= 60
+BENCH ?= --all
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 library := $(target)/release
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -12,7 +13,7 @@ version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 cargo := tests/lib/cargo.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run build wheel test test-all lint fuzz bench header notices install uninstall clean
+.PHONY: help run build wheel test test-all lint fuzz bench growth header notices install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
@@ -41,8 +42,11 @@ lint: ## check formatting, clippy, documentation and Python types
 fuzz: ## feed the parser mutated requests for FUZZ_SECONDS (60)
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-bench: build ## measure (benches/README.md says what and how)
-	@if [ -x benches/run.sh ]; then benches/run.sh; else cat benches/README.md; fi
+bench: build ## compare with other servers, for half an hour (BENCH=--try: some minutes); benches/README.md has the tables
+	@benches/run.sh $(BENCH)
+
+growth: build ## show how cost grows with routes, headers, connections, threads and bodies
+	@benches/run.sh --growth --publish benches/README.md --charts benches/charts
 
 header: ## write include/hasty.h, tests/abi/symbols.txt and the declarations in bindings anew from src/ffi
 	HASTY_BLESS=1 $(cargo) test --quiet --test header the_committed_header

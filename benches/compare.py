@@ -5,6 +5,7 @@
     benches/compare.py --workloads hello,echo        some of it
     benches/compare.py --instructions                instructions per request, under callgrind: free of noise
     benches/compare.py --report                      the tables of the last run once more
+    benches/compare.py --publish README.md --chart COST.svg     and put them between the markers of this file
 
 benches/README.md says what is measured and how to read it.
 """
@@ -12,6 +13,7 @@ benches/README.md says what is measured and how to read it.
 import argparse
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import re
@@ -30,9 +32,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import chart
+
 HERE = Path(__file__).resolve().parent
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parent / "target").resolve() / "benches"
-SERVERS = ["floor", "hasty", "microhttpd", "evhttp", "h2o", "hyper"]
+SERVERS = ["floor", "hasty", "microhttpd", "evhttp", "h2o", "hyper", "may"]
+CRATES = {"hyper": "hyper", "may": "may_minihttp"}
+PACKAGES = {"microhttpd": "libmicrohttpd-dev", "evhttp": "libevent-dev", "h2o": "libh2o-evloop-dev"}
+#: What a run leaves in target/benches, each with the figures that it has taken.
+TIMES, COUNTS, MICRO = BUILT / "results.jsonl", BUILT / "instructions.jsonl", BUILT / "micro.txt"
+BEGIN, END = "<!-- written by make bench: from here -->\n", "<!-- written by make bench: to here -->\n"
 PATIENCE = 20.0  # seconds for anything that should take none
 CROWDED = 0.10  # of one CPU: a slice in which others took more is done again, and the calmest is kept
 BLOCKING_SLICE = 4  # times as long as others: there are few answers to time
@@ -66,6 +75,7 @@ class Workload:
     pipelined: int = 1
     closes: bool = False
     connections: int = 64
+    only: tuple[str, ...] = ()  # the servers that have it, where not all do
 
     @property
     def request(self) -> bytes:
@@ -79,11 +89,13 @@ class Workload:
 
 
 HELLO = b"Hello, World!"
+FILE = b"4 KiB of it." * 341 + b"full"
 WORKLOADS = {
     "hello": Workload("GET /, keep-alive, 64 connections", HELLO),
     "browser": Workload("GET / with ten header fields of a browser", HELLO, fields=BROWSER),
     "param": Workload("GET /users/:id", b"12345", path="/users/12345"),
     "echo": Workload("POST /echo, 1 KiB", bytes(1024), method="POST", path="/echo", content=bytes(1024)),
+    "file": Workload("GET of a file of 4 KiB", FILE, path="/files/4k.txt", only=("floor", "hasty", "h2o")),
     "pipelined": Workload("GET /, sixteen in one write", HELLO, pipelined=16),
     "close": Workload("GET /, a connection for each", HELLO, closes=True),
     "idle": Workload("GET /, beside idle connections", HELLO),
@@ -100,10 +112,15 @@ class Server:
     def __init__(self, name: str, threads: int, cpus: set[int], more: list[str], prefix: list[str] | None = None) -> None:
         self.name = name
         command = [*(prefix or []), str(BUILT / name), str(threads), *more]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
-        )  # fmt: skip
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cpus)  # which the process inherits; to run something in between would take a real fork
+        self.born = time.perf_counter()
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        finally:
+            os.sched_setaffinity(0, mine)
         assert self.process.stdout and self.process.stderr
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
         line = self.process.stdout.readline() if ready else ""
@@ -349,13 +366,42 @@ def blocking(server: Server, work: Workload, opt: argparse.Namespace) -> dict[st
     return run | {key: waits[min(len(waits) - 1, int(len(waits) * part))] * 1e6 for key, part in at.items()}
 
 
+def having(work: Workload, opt: argparse.Namespace) -> list[str]:
+    return [server for server in opt.servers if not work.only or server in work.only]
+
+
+def starting(opt: argparse.Namespace) -> list[dict[str, Any]]:
+    """From the start of the process to its first answer; the floor's is what a process takes anyway."""
+    work, rows = WORKLOADS["hello"], []
+    for threads in opt.threads:
+        for server in opt.servers:
+            row: dict[str, Any] = {"workload": "start", "threads": threads, "server": server, "ms": []}
+            try:
+                for _ in range(opt.starts):
+                    # The clock starts behind the floor's preparations, which are this program's.
+                    with started(server, threads, work, opt) as process, connect(process.port) as connection:
+                        connection.sendall(work.request)
+                        take(connection, bytearray(), work)
+                        row["ms"].append((time.perf_counter() - process.born) * 1000)
+            except (Wrong, OSError) as why:
+                row["wrong"] = str(why)
+            rows.append(row)
+            keep(TIMES, row)
+    return rows
+
+
+def keep(file: Path, row: dict[str, Any]) -> None:
+    with file.open("a") as lines:
+        lines.write(json.dumps(row) + "\n")
+
+
 def measure(opt: argparse.Namespace) -> list[dict[str, Any]]:
     """All servers of a workload stay up and take turns, so that each ratio compares neighbours in time."""
     rows: list[dict[str, Any]] = []
     for name in opt.workloads:
         work = WORKLOADS[name]
         for threads in opt.threads:
-            names = [server for server in opt.servers if (name, server) != ("blocking", "floor")]
+            names = [server for server in having(work, opt) if (name, server) != ("blocking", "floor")]
             with contextlib.ExitStack() as stack:
                 up = {}
                 for server in names:
@@ -379,9 +425,8 @@ def measure(opt: argparse.Namespace) -> list[dict[str, Any]]:
                             up.pop(server).stop()
                         rows.append(row)
                         tell(row)
-                        with (BUILT / "results.jsonl").open("a") as file:
-                            file.write(json.dumps(row) + "\n")
-    return rows
+                        keep(TIMES, row)
+    return rows + starting(opt)
 
 
 def tell(row: dict[str, Any]) -> None:
@@ -400,19 +445,19 @@ def tell(row: dict[str, Any]) -> None:
 def instructions(opt: argparse.Namespace) -> list[dict[str, Any]]:
     """User-mode instructions per request: the growth between a short and a long run, so that starting is not counted."""
     rows = []
-    # valgrind counts each turn of a "rep movs" as an instruction: libc is told to copy with vectors, as it does for what is short.
-    os.environ["GLIBC_TUNABLES"] = "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824"
-    for name in [name for name in opt.workloads if name not in ("idle", "blocking")]:
+    copy_with_vectors()
+    wanted = [name for name in opt.workloads if name not in ("idle", "blocking")]
+    for name, threads in [(name, threads) for threads in opt.threads for name in wanted]:
         work = WORKLOADS[name]
-        for server in opt.servers:
-            row: dict[str, Any] = {"workload": name, "threads": 1, "server": server}
-            profile = BUILT / f"callgrind.{server}.{name}"
+        for server in having(work, opt):
+            row: dict[str, Any] = {"workload": name, "threads": threads, "server": server}
+            profile = BUILT / f"callgrind.{server}.{name}.{threads}"
             counts = []
             try:
                 for rounds in (10, 110):
                     log = opt.folder / "valgrind.log"
                     callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", f"--log-file={log}"]
-                    with started(server, 1, work, opt, callgrind) as process:
+                    with started(server, threads, work, opt, callgrind) as process:
                         done = rounds_of(process.port, work, rounds)
                     match = re.search(r"Collected : (\d+)", log.read_text())
                     if not match:
@@ -422,10 +467,17 @@ def instructions(opt: argparse.Namespace) -> list[dict[str, Any]]:
             except (Wrong, OSError) as why:
                 row["wrong"] = str(why)
             rows.append(row)
-            print(f"{name:<10} {server:<10} {row.get('instructions', row.get('wrong')):.8}", file=sys.stderr, flush=True)
-            with (BUILT / "results.jsonl").open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            what = f"{row['instructions']:,.0f}" if "instructions" in row else row["wrong"]
+            print(f"{name:<10} {threads_in_words(threads):<10} {server:<10} {what}", file=sys.stderr, flush=True)
+            keep(COUNTS, row)
     return rows
+
+
+def copy_with_vectors() -> None:
+    """For valgrind, which counts each turn of a "rep movs" as an instruction: libc copies as it does what is short."""
+    never = 1 << 30
+    names = ("x86_rep_movsb_threshold", "x86_rep_stosb_threshold")
+    os.environ["GLIBC_TUNABLES"] = ":".join(f"glibc.cpu.{name}={never}" for name in names)
 
 
 def rounds_of(port: int, work: Workload, rounds: int) -> int:
@@ -477,22 +529,66 @@ def ratios(rows: list[dict[str, Any]], server: str) -> tuple[float, float] | Non
 def report(rows: list[dict[str, Any]]) -> None:
     measured = [row for row in rows if "cpu_us" in row]
     counted = [row for row in rows if "instructions" in row]
-    print(f"\n{len(os.sched_getaffinity(0))} CPUs, kernel {os.uname().release}, {time.strftime('%Y-%m-%d %H:%M')}")
+    print(f"\n{conditions()}")
     if measured:
         crowded = sum(disturbance(row) > CROWDED for row in measured)
         print(f"{crowded} of {len(measured)} slices had other processes or the hypervisor on more than {CROWDED:.0%} of a CPU.")
     for threads in dict.fromkeys(row["threads"] for row in measured):
         matrix(threads, [row for row in rows if row["threads"] == threads])
     idle_and_blocking(measured)
-    if counted:
-        names = list(dict.fromkeys(row["workload"] for row in counted))
-        print(f"\nInstructions per request, one thread\n\n| | {' | '.join(names)} |\n|---|{'--:|' * len(names)}")
-        for server in dict.fromkeys(row["server"] for row in counted):
-            cells = [next((f"{row['instructions']:,.0f}" for row in counted if (row["workload"], row["server"]) == (name, server)), "-") for name in names]
-            print(f"| {server} | {' | '.join(cells)} |")
+    starts([row for row in rows if row.get("ms")])
+    for threads in dict.fromkeys(row["threads"] for row in counted):
+        counts(threads, [row for row in counted if row["threads"] == threads])
     for row in rows:
         if "wrong" in row:
             print(f"\nrejected: {row['server']}, {row['workload']}, {threads_in_words(row['threads'])}: {row['wrong']}")
+
+
+def conditions() -> str:
+    """The machine and the peers that these figures are of."""
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    processor = model[1] if model else os.uname().machine
+    system = f"{len(os.sched_getaffinity(0))} CPUs ({processor}), Linux {os.uname().release}"
+    peers = [f"{name} {version}" for name, version in versions().items()]
+    return f"{time.strftime('%-d %B %Y')}. {system}. {', '.join(peers)}."
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for name, package in PACKAGES.items():
+        with contextlib.suppress(OSError):
+            command = ["dpkg-query", "-W", "-f", "${Version}", package]
+            told = subprocess.run(command, capture_output=True, text=True, check=False)
+            if told.stdout:
+                found[name] = told.stdout.partition("-")[0].partition("+")[0]
+    for name, crate in CRATES.items():
+        lock = (HERE / "servers" / name / "Cargo.lock").read_text()
+        found[name] = lock.partition(f'name = "{crate}"\nversion = "')[2].partition('"')[0]
+    return found
+
+
+def counts(threads: int, counted: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(row["workload"] for row in counted))
+    of = {(row["workload"], row["server"]): f"{row['instructions']:,.0f}" for row in counted}
+    print(f"\nInstructions per request, {threads_in_words(threads)}\n")
+    print(f"| | {' | '.join(names)} |\n|---|{'--:|' * len(names)}")
+    for server in dict.fromkeys(row["server"] for row in counted):
+        print(f"| {called(server)} | {' | '.join(of.get((name, server), '-') for name in names)} |")
+
+
+def called(server: str) -> str:
+    return f"**{server}**" if server == "hasty" else server
+
+
+def starts(rows: list[dict[str, Any]]) -> None:
+    if rows:
+        print("\nFrom the start of the process to its first answer, in ms: best (median)\n")
+        kinds = list(dict.fromkeys(row["threads"] for row in rows))
+        print(f"| | {' | '.join(map(threads_in_words, kinds))} |\n|---|{'--:|' * len(kinds)}")
+    for server in dict.fromkeys(row["server"] for row in rows):
+        times = {row["threads"]: row["ms"] for row in rows if row["server"] == server}
+        cells = [f"{min(ms):.1f} ({statistics.median(ms):.1f})" if (ms := times.get(kind)) else "-" for kind in kinds]
+        print(f"| {called(server)} | {' | '.join(cells)} |")
 
 
 def matrix(threads: int, rows: list[dict[str, Any]]) -> None:
@@ -513,7 +609,7 @@ def matrix(threads: int, rows: list[dict[str, Any]]) -> None:
                 cells.append(f"{min(row['cpu_us'] for row in of_name if row['server'] == 'floor' and 'cpu_us' in row):.2f} us")
             else:
                 cells.append(f"{both[0]:.2f} ({both[1]:.2f})" if both else "-")
-        print(f"| {server} | {' | '.join(cells)} |")
+        print(f"| {called(server)} | {' | '.join(cells)} |")
 
 
 def idle_and_blocking(measured: list[dict[str, Any]]) -> None:
@@ -522,13 +618,67 @@ def idle_and_blocking(measured: list[dict[str, Any]]) -> None:
         print("\nIdle connections that were answered once\n\n| | threads | bytes each | lost |\n|---|---|--:|--:|")
         for server, threads in dict.fromkeys((row["server"], row["threads"]) for row in idles):
             mine = [row for row in idles if (row["server"], row["threads"]) == (server, threads)]
-            print(f"| {server} | {threads_in_words(threads)} | {sum(row.get('idle_bytes', 0) for row in mine):.0f} | {max(row['idle_lost'] for row in mine)} |")
+            print(f"| {called(server)} | {threads_in_words(threads)} | {sum(row.get('idle_bytes', 0) for row in mine):.0f} | {max(row['idle_lost'] for row in mine)} |")
     blocked = [row for row in measured if "probe_p50_us" in row]
     if blocked:
         print("\nBlocking handler of 10 ms on 64 connections\n\n| | threads | answers/s | GET / p50 | p99 | longest |\n|---|---|--:|--:|--:|--:|")
         for row in blocked:
             waits = " | ".join(duration(row[key]) for key in ("probe_p50_us", "probe_p99_us", "probe_max_us"))
-            print(f"| {row['server']} | {threads_in_words(row['threads'])} | {row['rate']:.0f} | {waits} |")
+            print(f"| {called(row['server'])} | {threads_in_words(row['threads'])} | {row['rate']:.0f} | {waits} |")
+
+
+# -------------------------------------------------------------------------------------------------------- publishing
+
+
+def place(page: Path, begin: str, end: str, text: str) -> None:
+    """Puts a text between two lines of a page, which stay."""
+    whole = page.read_text(encoding="utf-8")
+    if whole.count(begin) != 1 or whole.count(end) != 1 or whole.index(begin) > whole.index(end):
+        sys.exit(f"{page} has no place for the tables: {begin.strip()} and {end.strip()}, once each")
+    page.write_text(whole.split(begin)[0] + begin + text + end + whole.split(end)[1], encoding="utf-8")
+
+
+def publish(rows: list[dict[str, Any]], page: Path) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as tables:
+        report(rows)
+    alone = f"\nThe parser and the router alone\n{MICRO.read_text()}" if MICRO.is_file() else ""
+    place(page, BEGIN, END, tables.getvalue() + alone + "\n")
+
+
+PANELS = {
+    "hello": "64 connections",
+    "browser": "ten more header fields",
+    "param": "/users/:id",
+    "echo": "POST of 1 KiB",
+    "pipelined": "16 in one write",
+    "close": "a connection for each",
+}
+
+
+def draw(rows: list[dict[str, Any]], file: Path) -> None:
+    """The ratios to the floor as bars, for the workloads that every server has."""
+    panels = []
+    threads = list(dict.fromkeys(row["threads"] for row in rows if "cpu_us" in row))
+    for name, title in PANELS.items():
+        of_name = [row for row in rows if row["workload"] == name and "instructions" not in row]
+        shown: list[tuple[str, list[float | None]]] = []
+        for server in SERVERS[1:]:
+            beside = [row for row in of_name if row["server"] in (server, "floor")]
+            values: list[float | None] = []
+            for kind in threads:
+                both = [row for row in beside if row["threads"] == kind]
+                ratio = ratios(both, server)
+                values.append(None if not ratio or any("wrong" in row for row in both) else ratio[0])
+            if any(row["server"] == server for row in beside):
+                shown.append((server, values))
+        if shown:
+            panels.append(chart.Bars(f"{name}: {title}", shown))
+    about = "CPU time per request, as a multiple of what a bare epoll loop takes for the same bytes; shorter is better"
+    chart.bars(file, "What a request costs", about, [threads_in_words(kind) for kind in threads], panels, 2.5, "hasty")
+
+
+def last_run() -> list[dict[str, Any]]:
+    return [json.loads(line) for file in (TIMES, COUNTS) if file.is_file() for line in file.read_text().splitlines()]
 
 
 def words(known: list[str]) -> Any:
@@ -561,11 +711,19 @@ def main() -> None:
     parser.add_argument("--cpus", type=numbers, default=allowed[:1], help="of the servers (the first)")
     parser.add_argument("--client-cpus", type=numbers, default=allowed[1:2] or allowed, help="of wrk (the second)")
     parser.add_argument("--instructions", action="store_true", help="count instructions instead")
+    parser.add_argument("--starts", type=int, default=20, help="of each process, to its first answer (20)")
     parser.add_argument("--report", action="store_true", help="print the tables of the last run")
+    parser.add_argument("--publish", type=Path, metavar="PAGE", help="write the tables of the last run into this page")
+    parser.add_argument("--chart", type=Path, metavar="SVG", help="draw the last run")
     opt = parser.parse_args()
-    results = BUILT / "results.jsonl"
-    if opt.report:
-        report([json.loads(line) for line in results.read_text().splitlines()])
+    if opt.report or opt.publish or opt.chart:
+        rows = last_run()
+        if opt.publish:
+            publish(rows, opt.publish)
+        if opt.chart:
+            draw(rows, opt.chart)
+        if opt.report:
+            report(rows)
         return
     if not {"floor", "hasty"} <= set(built) or not shutil.which("wrk"):
         sys.exit("not built yet, or without wrk: benches/run.sh sees to both")
@@ -578,9 +736,12 @@ def main() -> None:
         opt.idle = most - 200
         print(f"{opt.idle} idle connections: more descriptors are not allowed", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end with this
-    results.write_text("")
+    (COUNTS if opt.instructions else TIMES).write_text("")
     with tempfile.TemporaryDirectory(prefix="hasty-bench.") as folder:
         opt.folder = Path(folder)
+        (opt.folder / "files").mkdir()
+        (opt.folder / "files/4k.txt").write_bytes(FILE)
+        os.environ["BENCH_FILES"] = str(opt.folder / "files")
         report(instructions(opt) if opt.instructions else measure(opt))
 
 

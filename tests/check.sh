@@ -18,7 +18,7 @@ exec 3>&1
 # shellcheck source=tests/lib/stages.sh
 . tests/lib/stages.sh
 
-quick=(format clippy rustdoc rust header symbols linking install c c-asan c-valgrind examples embed legacy clients browser python python-types documents)
+quick=(format clippy rustdoc rust header symbols linking install c c-asan c-valgrind examples embed legacy clients browser python python-types benches documents)
 long=(rust-long rust-handover python-long python-versions wheel fuzz loom)
 
 main() {

@@ -70,6 +70,9 @@ int main(int argc, char **argv)
     h2o_config_init(&config);
     config.http1.req_timeout = 3600 * 1000; /* it is the idle time-out too */
     h2o_hostconf_t *host = h2o_config_register_host(&config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    /* Before "/", since the first that matches is taken. */
+    if (getenv("BENCH_FILES"))
+        h2o_file_register(h2o_config_register_path(host, "/files", 0), getenv("BENCH_FILES"), NULL, NULL, 0);
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         h2o_create_handler(h2o_config_register_path(host, routes[i].path, 0), sizeof(h2o_handler_t))->on_req = routes[i].handler;
     announce(port);

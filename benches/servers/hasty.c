@@ -20,10 +20,12 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     hasty_app *app;
+    const char *files = getenv("BENCH_FILES");
     hasty_options options = {.size = sizeof options, .threads = (uint32_t)atoi(argv[1])};
     if (hasty_app_new(&options, &app) || hasty_app_get(app, "/", hello, NULL) || hasty_app_get(app, "/json", json, NULL)
         || hasty_app_get(app, "/users/:id", user, NULL) || hasty_app_post(app, "/echo", echo, NULL)
-        || hasty_app_get(app, "/sleep", nap, NULL) || hasty_app_listen(app, NULL, 0) || hasty_app_start(app)) {
+        || hasty_app_get(app, "/sleep", nap, NULL) || (files && hasty_app_static(app, "/files", files, NULL))
+        || hasty_app_listen(app, NULL, 0) || hasty_app_start(app)) {
         fprintf(stderr, "hasty: %s\n", hasty_last_error().data);
         return 1;
     }

@@ -489,6 +489,12 @@ stage_wheel() {
     relay wheel 2400 python3 tests/wheel.py "$library/libhasty.so" "$work/wheel" "${pythons[@]}"
 }
 
+# what the benchmarks make of figures: tables, charts, and a verdict on what grows
+stage_benches() {
+    need_command python3 python3 'the benchmarks' || { skip 'the benchmarks' "$missing" && return; }
+    relay benches 60 python3 tests/benches.py "$work/benches"
+}
+
 # what README.md and its kin show is compiled and run
 stage_documents() {
     need_library || return
