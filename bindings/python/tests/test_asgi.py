@@ -114,6 +114,34 @@ def test_the_root_path_is_in_front_of_the_path() -> None:
     assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/api", "/api/a b", b"/api/a%20b")
 
 
+def test_requests_with_the_same_head_have_their_own_rest() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        told = [scope[key] for key in ("method", "path", "query_string", "http_version", "client", "headers", "state")]
+        told += [scope["asgi"], scope["extensions"], "left" in scope]
+        body = repr(told).encode()
+        # What one request leaves in its scope, the next does not find there.
+        scope.update(method="x", path="/x", left=True)
+        for part in ("asgi", "extensions", "state"):
+            scope[part]["left"] = True
+        scope["headers"].append((b"left", b"1"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    common: list[Any] = [{}, {"version": "3.0", "spec_version": "2.4"}, {"http.response.pathsend": {}}, False]
+    with as_app(application, lifespan="off").start() as server:
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.1", "127.0.0.1"):
+            with socket.create_connection(("127.0.0.1", server.port), 10, (address, 0)) as client:
+                for line in ("GET /a", "GET /a", "GET /a?x=1", "GET /%61", "GET /b", "POST /b", "GET /b", "GET /a"):
+                    client.sendall(f"{line} HTTP/1.1\r\nhost: h\r\n\r\n".encode())
+                    told = b""
+                    while not told.endswith(b"]"):
+                        told += client.recv(65536)
+                    method, _, target = line.partition(" ")
+                    path, _, query = target.replace("%61", "a").partition("?")
+                    own = [method, path, query.encode(), "1.1", (address, 0), [(b"host", b"h")]]
+                    assert told.partition(b"\r\n\r\n")[2].decode() == repr(own + common)
+
+
 def test_the_scheme_is_that_of_the_proxy() -> None:
     assert scope_of(get(), url_scheme="https")["scheme"] == "https"
 

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
+from urllib.request import urlopen
 
 import pytest
 from conftest import ask
@@ -220,21 +221,32 @@ def test_serve_async_ends_with_its_task(capfd: pytest.CaptureFixture[str]) -> No
     ended: list[str] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 204})
+            await send({"type": "http.response.body"})
+            return
         for _ in range(2):
             kind = (await receive())["type"]
             await send({"type": f"{kind}.complete"})
         ended.append("shutdown")
 
+    async def printed() -> str:
+        while not (out := capfd.readouterr().out):
+            await asyncio.sleep(0.01)
+        return out
+
     async def main() -> None:
         serving = asyncio.ensure_future(serve_async(application, port=0))
-        await asyncio.sleep(0.05)
+        url = (await asyncio.wait_for(printed(), 10)).strip()
+        assert url.startswith("http://127.0.0.1:")
+        # Who is answered knows that the application has started.
+        assert (await asyncio.to_thread(urlopen, url)).status == 204
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
 
     asyncio.run(main())
     assert ended == ["shutdown"]
-    assert capfd.readouterr().out.startswith("http://127.0.0.1:")
 
 
 # --- programs ---

@@ -35,6 +35,7 @@ log = logging.getLogger("hasty")
 
 #: 2.4 is the first in which `send` raises once the client has left.
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
+_EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.pathsend": {}}
 
 #: Paths may begin with so many slashes: a final `*` stands for something that begins with none.
 _SLASHES = 8
@@ -291,35 +292,56 @@ class Gateway:
         """Leads requests of a pattern to the application."""
         self._app._register_route(Entrance(pattern, self, self._app._shared), {})
 
-    def scope(self, slot: Slot, before: bytes | None) -> Scope:
-        """What an application is told of the request in a slot, whose path begins with `before` if that is not None.
+    def scopes(self, before: bytes | None) -> Callable[[Slot], Scope]:
+        """What makes the scopes of requests in a slot, whose paths begin with `before` if that is not None.
 
         For the loop's thread: others ask for `scope_of()`.
         """
-        request = c_void_p(slot.words[_REQUEST])
-        _remote_address(request, _client_ref)
-        scope = self._common()
-        raw_path = before + slot.params if before is not None else _octets(_ffi.hasty_request_raw_path(slot.request))
-        path = slot.path
-        try:
-            scope["path"] = path.decode()
-        except UnicodeDecodeError:
-            scope["path"] = path.decode("utf-8", "replace")
-        scope["raw_path"] = raw_path
-        if self._before:
-            self._put_before(scope)
-        scope["http_version"] = "1.1" if _minor_version(request) else "1.0"
-        scope["method"] = slot.method_text.decode()
-        scope["query_string"] = slot.query
-        lines = slot.header_names, slot.header_values
-        scope["headers"] = (_pairs.get(lines) or _made_pairs(lines)).copy()
-        address = _client.data or b""
-        scope["client"] = _clients.get(address) or _made_client(address)
-        return scope
+        state, put_before = self.lifespan.state, self._put_before if self._before else None
+        # The scope of the last request of another head, path or client, without what applications may change: most
+        # clients ask again in the same words, and then copies are nearly all.
+        known: tuple[bytes, bytes] | None = None
+        path = raw = address = None
+        headers: list[tuple[bytes, bytes]] = []
+        last: dict[str, Any] = {}
+
+        def scope_of(slot: Slot) -> Scope:
+            nonlocal known, path, raw, address, headers, last
+            request = c_void_p(slot.words[_REQUEST])
+            _remote_address(request, _client_ref)
+            lines = slot.header_names, slot.header_values
+            rest = slot.params if before is not None else _octets(_ffi.hasty_request_raw_path(slot.request))
+            if lines != known or rest != raw or slot.path != path or _client.data != address:
+                known, raw, path, address = lines, rest, slot.path, _client.data
+                headers = _pairs.get(lines) or _made_pairs(lines)
+                last = self._common()
+                last["path"] = path.decode("utf-8", "replace")
+                last["raw_path"] = rest if before is None else before + rest
+                if put_before is not None:
+                    put_before(last)
+                last["client"] = _clients.get(address) or _made_client(address)
+            scope = last.copy()
+            scope["headers"] = headers.copy()
+            scope["asgi"] = _ASGI.copy()
+            scope["state"] = state.copy()
+            scope["extensions"] = _EXTENSIONS.copy()
+            if slot.method != _GET:
+                scope["method"] = slot.method_text.decode("latin-1")
+            query = slot.query
+            if query:
+                scope["query_string"] = query
+            if not _minor_version(request):
+                scope["http_version"] = "1.0"
+            return scope
+
+        return scope_of
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
         """What an application is told of any request."""
-        scope = self._common()
+        scope = self._common().copy()
+        scope["asgi"] = _ASGI.copy()
+        scope["state"] = self.lifespan.state.copy()
+        scope["extensions"] = _EXTENSIONS.copy()
         scope["path"] = _octets(_ffi.hasty_request_path(request)).decode("utf-8", "replace")
         scope["raw_path"] = _octets(_ffi.hasty_request_raw_path(request))
         if self._before:
@@ -332,17 +354,28 @@ class Gateway:
         return scope
 
     def _common(self) -> dict[str, Any]:
-        """What is the same for all, each time anew where applications may change it."""
-        scope = (self._base or self._learn()).copy()
-        scope["asgi"] = _ASGI.copy()
-        scope["state"] = self.lifespan.state.copy()
-        scope["extensions"] = {"http.response.pathsend": {}}
-        return scope
+        """What is the same for all, and what is for most: all keys are there, so that no scope need grow."""
+        return (self._base or self._learn()).copy()
 
     def _learn(self) -> dict[str, Any]:
         server = self._app._server
         address = None if server is None else (server.host, server.port)
-        base = {"type": "http", "scheme": self._scheme, "root_path": self._root_path, "server": address}
+        base: dict[str, Any] = {
+            "type": "http",
+            "asgi": None,
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": self._scheme,
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "root_path": self._root_path,
+            "headers": None,
+            "client": None,
+            "server": address,
+            "state": None,
+            "extensions": None,
+        }
         if address is not None:
             self._base = base
         return base
@@ -355,13 +388,15 @@ class Gateway:
 # To have ctypes look at the arguments would cost more than these calls.
 _minor_version: Callable[[c_void_p], int] = _ffi._quick["hasty_request_minor_version"]
 _remote_address: Callable[[c_void_p, Any], int] = _ffi._quick["hasty_request_remote_address_to"]
+#: HASTY_GET
+_GET = 1
 _client = _ffi.hasty_str()
 _client_ref = byref(_client)
 _REQUEST, _BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("request", "body", "body_len"))
 
 #: What clients send again and again need not be taken apart each time: the fields of a request, and who asks.
 _pairs: dict[tuple[bytes, bytes], list[tuple[bytes, bytes]]] = {}
-_clients: dict[bytes, tuple[str, int]] = {}
+_clients: dict[bytes | None, tuple[str, int]] = {}
 _MOST = 256
 #: Longer ones are not kept.
 _MOST_OCTETS = 2048
@@ -377,10 +412,10 @@ def _made_pairs(lines: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     return pairs
 
 
-def _made_client(address: bytes) -> tuple[str, int]:
+def _made_client(address: bytes | None) -> tuple[str, int]:
     if len(_clients) >= _MOST:
         _clients.clear()
-    client = _clients[address] = (address.decode("latin-1"), 0)
+    client = _clients[address] = ((address or b"").decode("latin-1"), 0)
     return client
 
 
@@ -417,20 +452,22 @@ class Entrance(Route):
 
     def answering(self) -> Callable[[Slot], bytes | None]:
         """What answers a request in a slot."""
-        loop = self._gateway.loop
-        return self._answer_here if loop.takes else self._answer_elsewhere
+        if not self._gateway.loop.takes:
+            return self._answer_elsewhere
+        loop, application, keep = self._gateway.loop, self._gateway.application, self._gateway.loop.keep
+        scope_of, start, events = self._gateway.scopes(self._before), loop._starter.start, loop.loop
 
-    def _answer_here(self, slot: Slot) -> bytes | None:
-        gateway = self._gateway
-        loop, words = gateway.loop, slot.words
-        size = words[_BODY_LEN]
-        body = string_at(words[_BODY], size) if size else b""
-        cycle = Cycle(gateway.scope(slot, self._before), body, loop.loop, slot)
-        task = loop._starter.start(cycle.run(gateway.application))
-        if task is not None:
-            cycle.leave_slot()
-            loop.keep(task, self, cycle)
-        return cycle.reply
+        def answer(slot: Slot) -> bytes | None:
+            words = slot.words
+            size = words[_BODY_LEN]
+            cycle = Cycle(scope_of(slot), string_at(words[_BODY], size) if size else b"", events, slot)
+            task = start(cycle.run(application))
+            if task is not None:
+                cycle.leave_slot()
+                keep(task, self, cycle)
+            return cycle.reply
+
+        return answer
 
     def _answer_elsewhere(self, slot: Slot) -> None:
         """The loop is that of another thread."""
