@@ -15,7 +15,7 @@ from . import _ffi
 from ._interpreter import Ended, raise_in
 from .errors import HastyError, StateError
 from .exchange import serving
-from .slot import OCTETS, REPLY, REPLY_LEN, USER_DATA, Slot
+from .slot import REPLY_LEN, USER_DATA, Slot
 from .threads import IDLE_S
 from .watch import watch
 
@@ -210,9 +210,9 @@ class Crew:
 
     def _take(self, slot: Slot) -> bool:
         """Answers requests until the app is stopped, or until another thread has taken over: then True, to stand by."""
-        take, wait, ref, words = _ffi.take_slot, _ffi.hasty_slot_wait, slot.ref, slot.words
+        take, wait, ref, words, reply = _ffi.take_slot, _ffi.hasty_slot_wait, slot.ref, slot.words, slot.reply_text
         answers = [step.answering() for step in self._steps]
-        user_data, reply, reply_len, octets = USER_DATA, REPLY, REPLY_LEN, OCTETS
+        user_data, reply_len = USER_DATA, REPLY_LEN
         try:
             while True:
                 # Gives the answer in the slot, and never waits: the GIL is kept.
@@ -223,8 +223,8 @@ class Crew:
                     except Exception as error:
                         data = slot.survive(error)
                     if data is not None:
-                        # As Slot.give() does; it is kept by its name, until it is given.
-                        words[reply] = id(data) + octets
+                        # As Slot.give() does.
+                        reply.value = data
                         words[reply_len] = len(data)
                 elif status == _TIMEOUT:
                     # The library serves meanwhile, without the GIL, which each callback takes for itself.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from ctypes import byref, string_at
+from ctypes import addressof, byref, c_char_p, string_at
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -53,16 +53,17 @@ class Slot(_ffi.hasty_slot):
         self.ref = byref(self)
         #: Its fields as numbers, which are quicker to get and to set than by their names.
         self.words = memoryview(self).cast("B").cast("Q")
+        #: The field `reply`. What its `value` is set to is kept until there is another. It takes 130 ns less than the
+        #: struct's, for which ctypes makes a key each time, and 80 less than to find an address for `words`.
+        self.reply_text = c_char_p.from_address(addressof(self) + 8 * REPLY)
         self.native = native
-        self._given: bytes | None = None
         #: For ASGI: what holds header fields until they are given.
         self.fields: bytes | None = None
         self._spare: Slot | None = None
 
     def give(self, data: bytes) -> None:
         """Sets the reply, and keeps it until there is another."""
-        self._given = data
-        self.words[REPLY] = id(data) + OCTETS
+        self.reply_text.value = data
         self.words[REPLY_LEN] = len(data)
 
     def survive(self, error: Exception) -> bytes | None:
