@@ -103,77 +103,98 @@ class Headers(Values):
         return name.lower()
 
 
-class _Places(dict[str, int]):
-    """Where the first field of each name is, in a set of names that clients send again and again."""
+class _Names:
+    """A set of names that clients send again and again."""
 
-    __slots__ = ("_spare", "names")
+    __slots__ = ("all", "places", "spare")
 
     def __init__(self, names: list[str]) -> None:
-        super().__init__(zip(reversed(names), range(len(names) - 1, -1, -1)))
-        self.names = names
+        self.all = names
+        #: Where the first field of each name is, by every spelling that was asked for. A plain dict: in one of another
+        #: class, to look something up takes three times as long.
+        self.places = dict(zip(reversed(names), range(len(names) - 1, -1, -1)))
         # Programs spell names in few ways, and need not be spared more.
-        self._spare = 64
+        self.spare = 64
 
-    def __missing__(self, name: str) -> int:
-        place = self.get(name.lower())
+    def place(self, name: str) -> int:
+        """That of a name in another spelling; KeyError for one that was not sent."""
+        place = self.places.get(name.lower())
         if place is None:
             raise KeyError(name)
-        if self._spare:
-            self._spare -= 1
-            self[name] = place
+        if self.spare:
+            self.spare -= 1
+            self.places[name] = place
         return place
 
 
-_places: dict[bytes, _Places] = {}
-_MOST_PLACES = 1024
+_known: dict[bytes, _Names] = {}
+_MOST_KNOWN = 1024
 #: Larger sets of names are not kept: they would be much memory, and are seldom sent twice.
 _USUAL_OCTETS = 1024
 
 
-def _places_of(names: bytes) -> _Places:
-    known = _Places(names.decode("latin-1").split("\n") if names else [])
-    if len(names) <= _USUAL_OCTETS:
-        if len(_places) >= _MOST_PLACES:
+def _learn(octets: bytes) -> _Names:
+    names = _Names(octets.decode("latin-1").split("\n") if octets else [])
+    if len(octets) <= _USUAL_OCTETS:
+        if len(_known) >= _MOST_KNOWN:
             # Somebody makes names up.
-            _places.clear()
-        _places[names] = known
-    return known
+            _known.clear()
+        _known[octets] = names
+    return names
 
 
 class Sent(Headers):
-    """The fields of a request as a slot has them: two texts of lines, the names in lower case.
+    """The fields of a request as a slot has them; `sent()` makes it."""
 
-    >>> headers = Sent(b"host\\nx-tag\\nx-tag", b"example.org\\na\\nb")
-    >>> headers["Host"], headers.getall("X-Tag"), headers.get("cookie")
-    ('example.org', ['a', 'b'], None)
-    """
+    __slots__ = ("_names", "_values")
 
-    __slots__ = ("_places", "_values")
+    _names: _Names
+    _values: list[str]
 
-    def __init__(self, names: bytes, values: bytes) -> None:
-        self._places = _places.get(names) or _places_of(names)
-        try:
-            self._values = values.decode().split("\n")
-        except UnicodeDecodeError:
-            self._values = [field(value) for value in values.split(b"\n")]
+    # `sent` sets what there is. One of Python's own would take longer than all the rest.
+    __init__ = object.__init__
 
-    def __getattr__(self, name: str) -> list[tuple[str, str]]:
-        if name == "_pairs":
-            self._pairs = list(zip(self._places.names, self._values))
-            return self._pairs
-        raise AttributeError(name)
+    @property
+    def _pairs(self) -> list[tuple[str, str]]:  # type: ignore[override]
+        return list(zip(self._names.all, self._values))
 
     def __getitem__(self, name: str) -> str:
-        return self._values[self._places[name]]
+        try:
+            return self._values[self._names.places[name]]
+        except KeyError:
+            return self._values[self._names.place(name)]
 
     def get(self, name: str, default: Any = None) -> Any:
         try:
-            return self._values[self._places[name]]
+            return self._values[self._names.places[name]]
+        except KeyError:
+            pass
+        try:
+            return self._values[self._names.place(name)]
         except KeyError:
             return default
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._places
+        return isinstance(name, str) and name.lower() in self._names.places
+
+
+def sent(names: bytes, values: bytes) -> Sent:
+    """Takes apart two texts of lines, the names in lower case.
+
+    >>> headers = sent(b"host\\nx-tag\\nx-tag", b"example.org\\na\\nb")
+    >>> headers["Host"], headers.getall("X-Tag"), headers.get("cookie")
+    ('example.org', ['a', 'b'], None)
+    """
+    headers: Sent = Sent()
+    try:
+        headers._names = _known[names]
+    except KeyError:
+        headers._names = _learn(names)
+    try:
+        headers._values = values.decode().split("\n")
+    except UnicodeDecodeError:
+        headers._values = [field(value) for value in values.split(b"\n")]
+    return headers
 
 
 def field(octets: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from . import _ffi
-from .headers import Headers, Params, Sent, Values
+from .headers import Headers, Params, Values, sent
 from .request import UNREAD, Request, lossy
 
 if TYPE_CHECKING:
@@ -192,9 +192,10 @@ class SlotRequest(Request):
         slot = self._slot
         if slot is None:
             return super().headers
-        if self._headers is None:
-            self._headers = Sent(slot.header_names, slot.header_values)
-        return self._headers
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = sent(slot.header_names, slot.header_values)
+        return headers
 
     @property
     def body(self) -> bytes:
