@@ -17,7 +17,7 @@ from .exchange import PIECE, Exchange, serving
 from .handler import is_coroutine
 from .request import Request
 from .response import Response
-from .slot import KIND_BYTES, KIND_JSON, USER_DATA, Slot, SlotRequest
+from .slot import KIND_BYTES, KIND_JSON, REPLY_LEN, USER_DATA, Slot, SlotRequest
 
 if TYPE_CHECKING:
     from .handler import Route, Step
@@ -178,7 +178,7 @@ class Loop:
     def _pump(self) -> None:
         """Takes the requests that wait, and gives the answers that are there."""
         take, answers, slot = _ffi.take_slot, self._answers, self._slot
-        ref, words = slot.ref, slot.words
+        ref, words, reply = slot.ref, slot.words, slot.reply_text
         assert self._loop is not None
         for _ in range(TURN):
             status = take(ref)
@@ -191,7 +191,9 @@ class Loop:
             except Exception as error:
                 data = slot.survive(error)
             if data is not None:
-                slot.give(data)
+                # As Slot.give() does.
+                reply.value = data
+                words[REPLY_LEN] = len(data)
         self._loop.call_soon(self._pump)
 
     def at_work(self) -> tuple[Any, object] | None:
