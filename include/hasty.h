@@ -2398,6 +2398,9 @@ hasty_status hasty_slot_wait(struct hasty_slot *slot,
 /**
  * Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
  *
+ * The slot's texts stay: `request`, `method_text`, `path`, `query` and `body` are the exchange's from now on. Views that were taken
+ * of the request before are to be taken anew.
+ *
  * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
  *
  * Errors: `HASTY_ERR_STATE` if there is no request in the slot; `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_NULL`.

@@ -9,7 +9,7 @@ use crate::app::end_of;
 use crate::error::{Error, Kind, Result};
 use crate::request::Request;
 use crate::response::Response;
-use crate::server::{Lent, Taken};
+use crate::server::{Next, Taken};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, c_char};
@@ -32,8 +32,6 @@ pub(super) struct Slots {
 struct Claimed {
     ticket: u64,
     request: Option<(Taken, Instant)>,
-    /// One that was found while it was waited for.
-    next: Option<Lent>,
     /// What the slot's texts point to. They are made in one piece, and used again.
     texts: Vec<u8>,
 }
@@ -50,13 +48,6 @@ impl Slots {
             self.claimed.lock().remove(&slot.addr());
         }
         outcome
-    }
-}
-
-impl Slots {
-    /// Was a request found for this slot, which it is only to take?
-    fn is_served(&self, slot: *const hasty_slot) -> bool {
-        matches!(self.claimed.lock().get(&slot.addr()), Some(Some(claimed)) if claimed.next.is_some())
     }
 }
 
@@ -97,15 +88,15 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
         let visit = app.app.visit_with_slot()?;
         let slots = Arc::clone(&app.slots);
         slots.with(ptr::from_ref(slot), |claimed| {
-            let mut sent_along = None;
+            let mut next = Next::Unknown;
             if slot.ticket != 0 {
                 let (taken, began) = claimed.redeem(slot.ticket)?;
                 slot.ticket = 0;
                 let answer: &hasty_slot = slot;
                 // SAFETY: the caller vouches for what the answer's fields point to.
-                sent_along = visit.submit(taken, began.elapsed(), |_, response| unsafe { fill(answer, response) });
+                next = visit.submit(taken, began.elapsed(), |_, response| unsafe { fill(answer, response) });
             }
-            let taken = visit.take(claimed.next.take().or(sent_along))?;
+            let taken = visit.take(next)?;
             claimed.ticket = slots.tickets.fetch_add(1, Ordering::Relaxed) + 1;
             claim(slot, claimed, taken);
             Ok(())
@@ -128,26 +119,15 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
 pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32) -> hasty_status {
     guard(|| {
         // SAFETY: the caller vouches for `slot`.
-        let (slot, app) = unsafe { open(slot) }?;
-        let visit = app.app.visit_with_slot()?;
-        let slots = Arc::clone(&app.slots);
-        // One request at a time is lent to a slot.
-        let may_lend = slot.ticket == 0;
-        let slot = ptr::from_ref(slot);
-        if slots.is_served(slot) {
-            return Ok(());
-        }
-        match visit.wait(end_of(timeout(timeout_ms)), may_lend)? {
-            Some(found) => slots.with(slot, |claimed| {
-                claimed.next = Some(found);
-                Ok(())
-            }),
-            None => Ok(()),
-        }
+        let (_, app) = unsafe { open(slot) }?;
+        app.app.visit_with_slot()?.wait(end_of(timeout(timeout_ms)))
     })
 }
 
 /// Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+///
+/// The slot's texts stay: `request`, `method_text`, `path`, `query` and `body` are the exchange's from now on. Views that were taken
+/// of the request before are to be taken anew.
 ///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
@@ -167,7 +147,9 @@ pub unsafe extern "C" fn hasty_slot_exchange(slot: *mut hasty_slot, out: *mut *m
         let visit = app.app.visit_with_slot()?;
         let (taken, _) = app.slots.with(ptr::from_ref(slot), |claimed| claimed.redeem(slot.ticket))?;
         slot.ticket = 0;
-        let exchange = exchange::give(visit.keep(taken)?)?;
+        let kept = visit.keep(taken)?;
+        show(slot, kept.request());
+        let exchange = exchange::give(kept)?;
         // SAFETY: the caller vouches for a writable `out`.
         unsafe { handle::write(out, exchange) }
     })
@@ -197,27 +179,16 @@ fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, taken: Taken) {
     let request = taken.request();
     let texts = Texts::of(request, &mut claimed.texts);
     let at = |start: usize| claimed.texts[start..].as_ptr().cast::<c_char>();
-    let (method, path, query, body) = (request.method(), request.path(), request.query_string(), request.body());
     *slot = hasty_slot {
-        size: slot.size,
-        app: slot.app,
         ticket: claimed.ticket,
         route: request.route_number().and_then(|route| i32::try_from(route).ok()).unwrap_or(-1),
         method: request.known_method() as i32,
         user_data: request.registered().map_or(ptr::null_mut(), |route| route.user_data()),
-        request: ptr::from_ref(request).cast(),
-        method_text: method.with_nul().as_ptr().cast(),
-        path: path.with_nul().as_ptr().cast(),
-        query: query.map_or(EMPTY.as_ptr(), |query| query.with_nul().as_ptr()).cast(),
         params: at(0),
         header_names: at(texts.names),
         header_values: at(texts.values),
-        path_len: path.bytes().len() as u64,
-        query_len: query.map_or(0, |query| query.bytes().len() as u64),
         params_len: texts.params_len as u64,
         header_count: request.header_count() as u64,
-        body: body.with_nul().as_ptr(),
-        body_len: body.bytes().len() as u64,
         status: 200,
         kind: HASTY_KIND_TEXT,
         content_type: ptr::null(),
@@ -225,7 +196,22 @@ fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, taken: Taken) {
         extra_headers_len: 0,
         reply: ptr::null(),
         reply_len: 0,
+        ..*slot
     };
+    show(slot, request);
+}
+
+/// Points the slot to what lies in the request itself.
+fn show(slot: &mut hasty_slot, request: &Request) {
+    let (method, path, query, body) = (request.method(), request.path(), request.query_string(), request.body());
+    slot.request = ptr::from_ref(request).cast();
+    slot.method_text = method.with_nul().as_ptr().cast();
+    slot.path = path.with_nul().as_ptr().cast();
+    slot.path_len = path.bytes().len() as u64;
+    slot.query = query.map_or(EMPTY.as_ptr(), |query| query.with_nul().as_ptr()).cast();
+    slot.query_len = query.map_or(0, |query| query.bytes().len() as u64);
+    slot.body = body.with_nul().as_ptr();
+    slot.body_len = body.bytes().len() as u64;
 }
 
 const EMPTY: &[u8] = b"\0";

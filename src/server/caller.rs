@@ -1,6 +1,7 @@
 //! The requests that wait for a thread of the host's own, and what tells that thread of them.
 
 use super::control::Control;
+use super::lent::Lent;
 use super::sys::clock;
 use super::sys::epoll::{self, Epoll};
 use super::sys::event::{Flag, Waited, wait_for_either};
@@ -55,7 +56,9 @@ pub(crate) struct CallerQueue {
 #[derive(Default)]
 struct Waiting {
     exchanges: VecDeque<Exchange>,
-    /// How many of them cannot be answered any more, about.
+    /// Those that were found by a thread that only waited; they have stayed where they are.
+    lent: VecDeque<Lent>,
+    /// How many of the exchanges cannot be answered any more, about.
     left: usize,
     /// How many watch the bell; nobody is rung for otherwise, which costs a system call.
     watchers: usize,
@@ -176,7 +179,8 @@ impl CallerQueue {
 
     /// How many requests wait.
     pub(crate) fn len(&self) -> usize {
-        self.line.lock().exchanges.len()
+        let line = self.line.lock();
+        line.exchanges.len() + line.lent.len()
     }
 
     /// One of those that wait cannot be answered any more. What it holds is let go of soon: when it is one of few, or one of many
@@ -235,6 +239,30 @@ impl CallerQueue {
         }
     }
 
+    /// A request waits that has stayed where it is.
+    pub(super) fn push_lent(&self, lent: Lent) {
+        let mut line = self.line.lock();
+        line.lent.push_back(lent);
+        if let Some(bells) = self.bells.get() {
+            line.ring(bells);
+        }
+    }
+
+    pub(super) fn pop_lent(&self) -> Option<Lent> {
+        let mut line = self.line.lock();
+        let lent = line.lent.pop_front()?;
+        if let Some(bells) = self.bells.get() {
+            line.ring(bells);
+        }
+        Some(lent)
+    }
+
+    /// The app has stopped: nobody takes these any more.
+    pub(super) fn give_up_lent(&self) {
+        let lent = std::mem::take(&mut self.line.lock().lent);
+        drop(lent);
+    }
+
     /// Ends a call that waits, or the next one that would. Safe in signal handlers: atomics and one write.
     pub(crate) fn wake(&self) {
         // Those that come before anybody waits end one call between them.
@@ -261,8 +289,15 @@ impl CallerQueue {
     }
 
     /// Lets one of those who wait have a look.
-    pub(super) fn rouse(&self) {
+    pub(crate) fn rouse(&self) {
         if let (true, Some(bells)) = (self.line.lock().watchers > 0, self.bells.get()) {
+            bells.wake.raise();
+        }
+    }
+
+    /// The same, also where it is only about to wait.
+    pub(super) fn call(&self) {
+        if let Some(bells) = self.bells.get() {
             bells.wake.raise();
         }
     }
@@ -332,7 +367,7 @@ impl CallerQueue {
 impl Waiting {
     /// Lets the bell ring exactly while somebody waits who may be watched for.
     fn ring(&mut self, bells: &Bells) {
-        let has_work = !self.exchanges.is_empty() || self.rest == Rest::Left;
+        let has_work = !self.exchanges.is_empty() || !self.lent.is_empty() || self.rest == Rest::Left;
         let rings = (self.is_watched && (has_work || self.rest == Rest::Soon)) || (self.watchers > 0 && has_work);
         if rings == self.is_ringing {
             return;

@@ -222,6 +222,11 @@ impl Connection {
         matches!(self.phase, Phase::Lent { .. })
     }
 
+    /// Has it a request that only waits for the answers before it to be sent?
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(&self.phase, Phase::Ready(ready) if !ready.is_left)
+    }
+
     /// Is it to be put where threads look for work? Said once.
     pub(super) fn wants_thread(&mut self) -> bool {
         let is_left = matches!(&self.phase, Phase::Ready(ready) if ready.is_left);
@@ -886,6 +891,10 @@ impl Connection {
     fn handle(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         let is_timed = |&route: &usize| service.habits.is_timed(route) || desk.shift.is_unwatched();
         let timed = desk.call.request.route_number().filter(is_timed).map(|route| (route, Instant::now()));
+        if desk.lends {
+            // It may block, and a thread of the host's that waits is to look whether it does.
+            service.callers.rouse();
+        }
         desk.with_output(|call| service.handle(&call.request, &mut call.response));
         if let Some((route, began)) = timed {
             let time = began.elapsed();

@@ -57,6 +57,8 @@ struct Pass {
     received: usize,
     /// May there be more to receive?
     more: bool,
+    /// Was a request lent in it?
+    was_lent: bool,
 }
 
 /// What is to be served.
@@ -138,6 +140,15 @@ impl<'e> Worker<'e> {
         self.follow(id, guard, turn);
     }
 
+    /// Serves on, unless a request is lent already, or others wait to be taken. False: it did not look.
+    pub(super) fn serve_on(&mut self) -> bool {
+        let looks = self.loan.is_none() && self.engine.service.callers.len() == 0;
+        if looks {
+            self.run_once(&mut Seen::new());
+        }
+        looks
+    }
+
     /// Does what is there to be done now, for a thread that has other things to do as well: until a request is lent, where that is
     /// what it has come for. False: another thread is at it.
     pub(super) fn run_once(&mut self, seen: &mut Seen) -> bool {
@@ -210,6 +221,10 @@ impl<'e> Worker<'e> {
     fn refill(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) -> Option<Held<'e, Batch>> {
         let engine = self.engine;
         engine.lanes.end_batch(lane);
+        if term == Term::Long {
+            // What a thread of the host's has left in the lane is done.
+            engine.note_rest(Rest::None);
+        }
         if engine.service.control.is_stopping() {
             engine.lanes.lay_down(held);
             return None;
@@ -233,7 +248,7 @@ impl<'e> Worker<'e> {
                 if held.fill(count, most) {
                     engine.lanes.widen();
                 }
-                if !engine.has_threads {
+                if !engine.has_threads && !self.desk.lends {
                     // A thread of the host's that waits is to look whether one of them takes long.
                     engine.service.callers.rouse();
                 }
@@ -322,10 +337,13 @@ impl<'e> Worker<'e> {
     fn sweep(&mut self) {
         let engine = self.engine;
         engine.on_tick();
+        // One request at a time lies on this desk, and here several connections are looked at.
+        let lends = std::mem::take(&mut self.desk.lends);
         engine.slab.for_each_due(self.desk.now(), |id, guard| {
             // Its last owner may have set a new one in the meantime, and what it waits for may have just come.
             self.turns(id, guard, true);
         });
+        self.desk.lends = lends;
     }
 
     /// Gives a new connection its place. Where its first bytes are there it may never need the epoll.
@@ -467,8 +485,8 @@ impl<'e> Worker<'e> {
         let Worker { engine, desk, .. } = self;
         let socket = socket.as_fd();
         let (mut pass, mut is_fed) = match start {
-            Start::Look { due } => (Pass { due, received: 0, more: false }, false),
-            Start::Fed(pass) => (pass, true),
+            Start::Look { due } => (Pass { due, received: 0, more: false, was_lent: false }, false),
+            Start::Fed(pass) => (Pass { was_lent: true, ..pass }, true),
         };
         if connection.is_waiting() && !is_fed {
             connection.collect(&engine.service, desk.now());
@@ -514,6 +532,10 @@ impl<'e> Worker<'e> {
             // What is let go of counts no more when the client has its answer.
             engine.count_held(connection, counted);
             sent = send(socket, connection, desk, engine);
+            if pass.was_lent && sent == Sent::All && connection.is_ready() {
+                // A handler has had its time, and the next one is not known to be quick: other clients come first.
+                return Turn::Again;
+            }
             // Feeding may have stopped for the output's sake, or at the end; and no event announces the rest of what was enough
             // for one turn.
             if pass.more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough {

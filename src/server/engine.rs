@@ -1,6 +1,7 @@
 //! What the serving threads share: doors, places, time.
 
 use super::answer::Clock;
+use super::charge::Charge;
 use super::connection::Connection;
 use super::control::Control;
 use super::crew::Crew;
@@ -71,6 +72,8 @@ pub(crate) struct Engine {
     pub(super) held_back: Mutex<Vec<Id>>,
     /// What time it is, for answers that others bring.
     pub(super) clock: Mutex<Clock>,
+    /// Which of the host's threads waits for all of them.
+    pub(super) charge: Charge,
     /// How many requests are lent.
     pub(super) lent: AtomicUsize,
     /// Desks of threads of the host's, between two visits.
@@ -144,6 +147,7 @@ impl Engine {
             crew,
             held_back: Mutex::default(),
             clock: Mutex::new(Clock::new()),
+            charge: Charge::default(),
             lent: AtomicUsize::new(0),
             desks: Mutex::default(),
             began: Instant::now(),
@@ -165,6 +169,7 @@ impl Descriptors for Engine {
         each(self.timer.as_fd().as_raw_fd());
         each(self.service.control.as_fd().as_raw_fd());
         self.service.callers.for_each_descriptor(each);
+        self.charge.for_each_descriptor(each);
     }
 }
 

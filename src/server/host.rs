@@ -2,12 +2,13 @@
 //! own they do all its work.
 
 use super::caller::{Mode, Rest};
+use super::charge::Rested;
 use super::deferred::Visit;
 use super::desk::Desk;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
 use super::lanes::{Seen, Shift};
-use super::lent::Lent;
+use super::lent::{Lent, Next};
 use super::pool::Serving;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// Answers kept back at most: they leave together, so that clients wake once.
 const KEPT_BACK: usize = 16;
+
+/// Desks kept for the next visit. One has room for 128 KiB.
+const SPARE_DESKS: usize = 64;
 
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 const FORKED: Error = Error::fixed(Kind::State, "this process is a fork of the one that made the app");
@@ -44,36 +48,43 @@ impl Taken {
 pub(crate) struct SlotVisit(Visit);
 
 impl SlotVisit {
-    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken. Gives the one behind
-    /// it, where the same client has sent that along.
-    pub(crate) fn submit(&self, taken: Taken, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Option<Lent> {
-        let engine = self.0.engine().ok()?;
+    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken.
+    pub(crate) fn submit(&self, taken: Taken, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Next {
+        let Ok(engine) = self.0.engine() else { return Next::Unknown };
         if let Some(route) = taken.request().route_number() {
             engine.service.habits.note_left_run(route, time);
         }
         match taken {
-            Taken::Lent(lent) => lent.give_back(engine, true, |service, request, response| {
+            Taken::Lent(lent) => lent.exchange(engine, |service, request, response| {
                 let outcome = fill(request, response);
                 service.settle(outcome, request, response);
             }),
             Taken::Exchange(exchange) => {
                 engine.submit(exchange, fill);
-                None
+                Next::Unknown
             }
         }
     }
 
-    /// Gives a request that waits, without waiting; its middleware has run. `known` is one that was found already. Answers that were
-    /// kept back leave, unless this one is known to follow soon.
-    pub(crate) fn take(&self, known: Option<Lent>) -> Result<Taken> {
+    /// Gives a request that waits, without waiting; its middleware has run. Answers that were kept back leave, unless this one is
+    /// known to follow soon.
+    pub(crate) fn take(&self, next: Next) -> Result<Taken> {
         let engine = self.0.engine()?;
         if engine.service.control.is_stopping() {
             engine.let_go();
+            engine.service.callers.give_up_lent();
             return Err(STOPPED);
         }
-        let found = known.map(Taken::Lent).or_else(|| engine.find_for_slot());
+        let found = match next {
+            Next::Lent(lent) => Some(Taken::Lent(lent)),
+            Next::Unknown => engine.find_for_slot(),
+            Next::Nothing => engine.pop_for_slot(),
+        };
         if !found.as_ref().is_some_and(|taken| engine.keeps_answers_for(taken.request())) {
             engine.let_go();
+        }
+        if let Some(taken) = &found {
+            engine.note_away(taken.request());
         }
         found.ok_or(NOTHING)
     }
@@ -83,6 +94,7 @@ impl SlotVisit {
         let engine = self.0.engine()?;
         // Nobody knows when this thread comes again.
         engine.let_go();
+        engine.charge.hand_on();
         match taken {
             Taken::Lent(lent) => lent.defer(engine),
             Taken::Exchange(exchange) => {
@@ -92,15 +104,15 @@ impl SlotVisit {
         }
     }
 
-    /// Waits until there is a request to be taken, a wake or a signal. None is without end. Some: it is found already.
-    /// With `may_lend` only.
-    pub(crate) fn wait(&self, end: Option<Instant>, may_lend: bool) -> Result<Option<Lent>> {
+    /// Waits until there is a request to be taken, a wake or a signal. None is without end.
+    pub(crate) fn wait(&self, end: Option<Instant>) -> Result<()> {
         let engine = self.0.engine()?;
         engine.let_go();
-        engine.wait_for(end, if may_lend { Purpose::Slot } else { Purpose::News }, |lent| match lent {
-            None => (engine.service.callers.len() > 0).then_some(None),
-            found => Some(found),
-        })
+        let waited = engine.wait_for(end, Purpose::Slot, || (engine.service.callers.len() > 0).then_some(()));
+        if engine.service.control.is_stopping() {
+            engine.service.callers.give_up_lent();
+        }
+        waited
     }
 }
 
@@ -109,8 +121,6 @@ impl SlotVisit {
 enum Purpose {
     /// A request to be put into a slot. A signal ends the wait.
     Slot,
-    /// The same, but the slot is not free yet.
-    News,
     /// A request that is taken otherwise.
     Other,
 }
@@ -132,23 +142,36 @@ impl Engine {
         Visit::of(self).ok_or(STOPPED)
     }
 
+    /// This thread goes to answer a request.
+    fn note_away(&self, request: &Request) {
+        if !self.service.is_known_quick(request) {
+            self.charge.hand_on();
+        } else if self.charge.keep() {
+            self.service.callers.call();
+        }
+    }
+
     /// May answers wait for the one to this request?
     fn keeps_answers_for(&self, request: &Request) -> bool {
         self.service.is_known_quick(request) && self.held_back.lock().len() < KEPT_BACK
     }
 
+    /// One that waits, or that there is among what is to be done now.
     fn find_for_slot(self: &Arc<Engine>) -> Option<Taken> {
-        if let Some(exchange) = self.pop_for_slot() {
-            return Some(Taken::Exchange(exchange));
-        }
-        if self.has_threads {
-            return None;
-        }
-        let (_, lent) = self.work(&mut Seen::new(), true);
-        lent.map(Taken::Lent).or_else(|| self.pop_for_slot().map(Taken::Exchange))
+        self.pop_for_slot().or_else(|| {
+            if self.has_threads {
+                return None;
+            }
+            let (_, lent) = self.work(&mut Seen::new(), true);
+            lent.map(Taken::Lent).or_else(|| self.pop_for_slot())
+        })
     }
 
-    fn pop_for_slot(&self) -> Option<Exchange> {
+    /// One that waits.
+    fn pop_for_slot(&self) -> Option<Taken> {
+        if let Some(lent) = self.service.callers.pop_lent() {
+            return Some(Taken::Lent(lent));
+        }
         loop {
             let exchange = self.service.callers.pop()?;
             if self.service.hooks.has_middleware(exchange.request()) {
@@ -158,7 +181,7 @@ impl Engine {
             if let Some(exchange) = self.pass_left_middleware(exchange) {
                 // It is in the hands of a handler, as it were.
                 exchange.debt().lend(true);
-                return Some(exchange);
+                return Some(Taken::Exchange(exchange));
             }
         }
     }
@@ -191,10 +214,11 @@ impl Engine {
     pub(crate) fn poll(self: Arc<Engine>, most: usize, end: Option<Instant>) -> Result<usize> {
         let visit = self.visited_for(Mode::Poll)?;
         let engine = visit.engine()?;
-        engine.wait_for(end, Purpose::Other, |_| {
+        engine.wait_for(end, Purpose::Other, || {
             let mut served = 0;
             while served < most && !engine.service.control.is_stopping() {
                 let Some(exchange) = engine.service.callers.pop() else { break };
+                engine.charge.hand_on();
                 engine.run_left_handler(exchange);
                 served += 1;
             }
@@ -206,9 +230,10 @@ impl Engine {
     pub(crate) fn next(self: Arc<Engine>, end: Option<Instant>) -> Result<Exchange> {
         let visit = self.visited_for(Mode::Next)?;
         let engine = visit.engine()?;
-        engine.wait_for(end, Purpose::Other, |_| {
+        engine.wait_for(end, Purpose::Other, || {
             loop {
                 if let Some(exchange) = engine.pass_left_middleware(engine.service.callers.pop()?) {
+                    engine.charge.hand_on();
                     return Some(exchange);
                 }
             }
@@ -224,6 +249,13 @@ impl Engine {
         self.employ(desk, |worker| worker.run_once(seen))
     }
 
+    fn put_away(&self, desk: Box<Desk>) {
+        let mut desks = self.desks.lock();
+        if desks.len() < SPARE_DESKS {
+            desks.push(desk);
+        }
+    }
+
     /// Lets a worker work at a desk, on this thread. Some: a request is lent, and the desk with it.
     pub(super) fn employ<R: Default>(self: &Arc<Engine>, desk: Box<Desk>, work: impl FnOnce(&mut Worker<'_>) -> R) -> (R, Option<Lent>) {
         let _here = Serving::here(Arc::as_ptr(self).addr(), Some(Arc::clone(&desk.shift)));
@@ -232,7 +264,7 @@ impl Engine {
             Ok(done) => match worker.into_parts() {
                 (desk, Some(loan)) => (done, Some(Lent::new(self, desk, loan))),
                 (desk, None) => {
-                    self.desks.lock().push(desk);
+                    self.put_away(desk);
                     (done, None)
                 }
             },
@@ -246,41 +278,51 @@ impl Engine {
     }
 
     /// Looks again and again, until something is found, the app has stopped, somebody wakes this thread, or the time is up.
-    fn wait_for<R>(
-        self: &Arc<Engine>,
-        end: Option<Instant>,
-        purpose: Purpose,
-        mut look: impl FnMut(Option<Lent>) -> Option<R>,
-    ) -> Result<R> {
+    fn wait_for<R>(self: &Arc<Engine>, end: Option<Instant>, purpose: Purpose, mut look: impl FnMut() -> Option<R>) -> Result<R> {
         let callers = &self.service.callers;
         let control = &self.service.control;
         let mut seen = Seen::new();
         let mut waits = callers.begin_wait();
         loop {
             let (leads, lent) = if self.has_threads { (false, None) } else { self.work(&mut seen, purpose == Purpose::Slot) };
+            if let Some(lent) = lent {
+                callers.push_lent(lent);
+            }
             if control.is_forked() {
                 return Err(FORKED);
             }
             if control.is_stopping() {
+                self.charge.hand_on();
                 return Err(STOPPED);
             }
-            if let Some(found) = look(lent) {
+            if let Some(found) = look() {
                 return Ok(found);
             }
             if waits.take_wake() || end.is_some_and(|end| Instant::now() >= end) {
+                self.charge.hand_on();
                 return Err(NOTHING);
             }
-            let signalled = if self.has_threads || leads {
-                callers.wait(control, end)?
+            match self.charge.wait(end, self.lanes.tick()) {
+                Rested::Holds => {}
+                Rested::Signal if purpose == Purpose::Slot => return Err(NOTHING),
+                Rested::Called | Rested::Late | Rested::Signal => continue,
+            }
+            let waited = if self.has_threads || leads {
+                callers.wait(control, end)
             } else if self.lanes.are_serving() {
                 // Another thread is at it, and is watched.
                 let soon = Instant::now() + self.lanes.tick();
-                callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))), || false)?
+                callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))), || false)
+            } else if self.crew.is_nobody() {
+                // Another thread of the host's has just looked, and goes.
+                callers.wait(control, end)
             } else {
                 // Another thread waits for events, and rouses this one when there are some.
-                callers.wait_for_requests(control, end, || self.lanes.are_serving())?
+                callers.wait_for_requests(control, end, || self.lanes.are_serving())
             };
-            if signalled && purpose != Purpose::Other {
+            self.charge.note_polled();
+            if waited? && purpose == Purpose::Slot {
+                self.charge.hand_on();
                 return Err(NOTHING);
             }
         }

@@ -5,7 +5,7 @@
 
 use super::deferred::Visit;
 use super::desk::Desk;
-use super::driver_epoll::Loan;
+use super::driver_epoll::{Loan, Worker};
 use super::engine::Engine;
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
@@ -26,6 +26,15 @@ pub(crate) struct Lent {
     loan: Option<(Box<Desk>, Loan)>,
 }
 
+/// What comes after a request that was given back.
+pub(crate) enum Next {
+    /// Nobody has looked.
+    Unknown,
+    /// Nothing that could be lent.
+    Nothing,
+    Lent(Lent),
+}
+
 impl Lent {
     pub(super) fn new(engine: &Arc<Engine>, desk: Box<Desk>, loan: Loan) -> Lent {
         engine.lent.fetch_add(1, Ordering::SeqCst);
@@ -38,19 +47,28 @@ impl Lent {
         &desk.call.request
     }
 
-    /// Gives it back with what `settle` makes of its answer, which is sent. Gives the next request of the same connection, where
-    /// that came along with it and is wanted.
-    pub(super) fn give_back(
-        mut self,
-        engine: &Arc<Engine>,
-        wants_next: bool,
-        settle: impl FnOnce(&Service, &Request, &mut Response),
-    ) -> Option<Lent> {
-        let (mut desk, loan) = self.loan.take()?;
+    /// Gives it back with what `settle` makes of its answer, which is sent.
+    fn give_back(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) {
+        let Some((mut desk, loan)) = self.loan.take() else { return };
         engine.lent.fetch_sub(1, Ordering::SeqCst);
-        desk.lends = wants_next;
-        let ((), next) = engine.employ(desk, |worker| worker.resume(loan, settle));
-        next
+        desk.lends = false;
+        engine.employ(desk, |worker| worker.resume(loan, settle));
+    }
+
+    /// The same, for a thread that wants the next one.
+    pub(super) fn exchange(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
+        let Some((mut desk, loan)) = self.loan.take() else { return Next::Unknown };
+        engine.lent.fetch_sub(1, Ordering::SeqCst);
+        desk.lends = true;
+        let serve = |worker: &mut Worker<'_>| {
+            worker.resume(loan, settle);
+            worker.serve_on()
+        };
+        match engine.employ(desk, serve) {
+            (_, Some(lent)) => Next::Lent(lent),
+            (true, None) => Next::Nothing,
+            (false, None) => Next::Unknown,
+        }
     }
 
     /// Makes an exchange of it.
@@ -58,7 +76,7 @@ impl Lent {
         let (desk, _) = self.loan.as_mut().ok_or(GIVEN_BACK)?;
         let Call { request, response } = &mut *desk.call;
         let exchange = response.defer(request)?;
-        self.give_back(engine, false, |_, _, _| {});
+        self.give_back(engine, |_, _, _| {});
         Ok(exchange)
     }
 }
@@ -74,7 +92,7 @@ impl Drop for Lent {
         let Some(visit) = engine.and_then(Visit::late) else { return };
         if let Ok(engine) = visit.engine() {
             let lent = Lent { engine: Weak::clone(&self.engine), loan: Some(loan) };
-            lent.give_back(engine, false, |service, request, response| service.fail(503, GIVEN_UP, None, request, response));
+            lent.give_back(engine, |service, request, response| service.fail(503, GIVEN_UP, None, request, response));
         }
     }
 }

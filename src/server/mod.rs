@@ -20,6 +20,7 @@
 //! | `rest.rs` | how the lookout rests, and is woken |
 //! | `habits.rs` | which routes block |
 //! | `caller.rs` | the requests that wait for a thread of the host's own |
+//! | `charge.rs` | which of those threads watches, while the others rest |
 //! | `host.rs` | what threads of the host's do for the app |
 //! | `driver_epoll.rs` | carries bytes between sockets and connections |
 //! | `engine.rs` | what the serving threads share |
@@ -28,6 +29,7 @@
 
 mod answer;
 mod caller;
+mod charge;
 mod connection;
 mod control;
 mod crew;
@@ -55,7 +57,7 @@ pub(crate) use control::Control;
 pub(crate) use engine::{Engine, Watch};
 pub(crate) use habits::Habits;
 pub(crate) use host::{SlotVisit, Taken};
-pub(crate) use lent::Lent;
+pub(crate) use lent::Next;
 pub(crate) use listener::Listener;
 pub(crate) use pace::Pace;
 pub(crate) use sys::clock::monotonic_ms;

@@ -19,6 +19,8 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// When a drain's time is up: how long it waits for clients to be told, which takes threads that are not held up a moment.
+const TELLING: Duration = Duration::from_millis(50);
 /// After a drain has cut connections: how long it waits for the threads to find out.
 const CUT_GRACE: Duration = Duration::from_millis(500);
 
@@ -196,10 +198,13 @@ impl Engine {
         let done = self.wait_until_empty(end);
         let owed = !self.service.control.is_stopping() && self.owes_answers();
         self.service.control.stop();
-        // Where somebody else has stopped the app, what runs still has its time.
+        // Where somebody else has stopped the app, what runs still has its time. Those who only wait are told that it ends before
+        // anybody is cut off.
+        let end = end.map(|end| end.max(Instant::now() + TELLING));
         if self.wait(if done { None } else { end }).is_ok() && !owed {
             return Ok(());
         }
+        self.service.callers.give_up_lent();
         self.slab.cut_owned();
         // Threads that find out leave at once; one that is in a handler keeps its time.
         let _ = self.wait(Some(Instant::now() + CUT_GRACE));
@@ -271,6 +276,7 @@ impl Engine {
 
     /// Closes doors, and connections that are nobody's.
     fn close_all(&self) {
+        self.service.callers.give_up_lent();
         self.listeners.write().clear();
         self.slab.for_each_free(|id, mut guard| {
             if guard.connection.is_being_answered() {

@@ -125,6 +125,11 @@ pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<
     }
 }
 
+/// Waits until it is readable, the time is up, or a signal has come.
+pub(crate) fn wait_once(fd: BorrowedFd<'_>, end: Option<Instant>) -> Waited {
+    poll_both(fd, Readiness::Input, None, end)
+}
+
 /// Waits until one of two is readable, the time is up, or a signal has come.
 pub(crate) fn wait_for_either(fd: BorrowedFd<'_>, other: BorrowedFd<'_>, end: Option<Instant>) -> Waited {
     poll_both(fd, Readiness::Input, Some(other), end)

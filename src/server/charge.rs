@@ -1,0 +1,315 @@
+//! Which of the host's threads watches what the app waits for, while the others rest.
+//!
+//! If all threads that are idle polled the same descriptors, each request would wake them all. So one is in charge: it polls, and stays
+//! in charge while it answers a request that is known to be quick, since it comes back at once. Before it does anything longer it hands
+//! on to one that rests. Of those that rest one is the lookout: where whoever is in charge neither polls nor moves for a tick, it has
+//! been held up after all, and the lookout takes the charge over. While nothing moves the lookout rests as well.
+
+use super::sys::event::{Flag, Waited, wait_once};
+use super::sys::sync::this_thread;
+use parking_lot::Mutex;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// After so many ticks in which nothing moved the lookout rests. Calling it costs about as much as four of them.
+const QUIET_TICKS: u32 = 4;
+
+/// The charge, and who waits for it.
+#[derive(Default)]
+pub(super) struct Charge {
+    bench: Mutex<Bench>,
+    /// How often whoever is in charge has done something.
+    moves: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Bench {
+    /// The thread that is in charge; it is nobody only while nobody rests.
+    holder: Option<usize>,
+    /// Does it poll? Then it is told of whatever happens.
+    polls: bool,
+    lookout: Option<Arc<Seat>>,
+    /// Does the lookout rest as well?
+    is_quiet: bool,
+    resting: Vec<Arc<Seat>>,
+    spare: Vec<Arc<Seat>>,
+}
+
+/// Where one thread rests.
+struct Seat {
+    thread: usize,
+    bell: Flag,
+}
+
+/// What a rest came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rested {
+    /// This thread is in charge; it was before, or nobody was.
+    Holds,
+    /// It was called to be in charge.
+    Called,
+    Late,
+    Signal,
+}
+
+impl Charge {
+    /// Rests until this thread is in charge, the time is up or a signal has come. Not at all where nobody else is in charge.
+    pub(super) fn wait(&self, end: Option<Instant>, tick: Duration) -> Rested {
+        let me = this_thread();
+        let seat = {
+            let mut bench = self.bench.lock();
+            if bench.holder.is_none_or(|holder| holder == me) {
+                bench.holder = Some(me);
+                bench.polls = true;
+                return Rested::Holds;
+            }
+            // Where descriptors are short it polls beside the other one.
+            let Some(seat) = bench.seat(me) else { return Rested::Holds };
+            bench.sit(&seat);
+            seat
+        };
+        let rested = self.rest(&seat, end, tick);
+        self.bench.lock().spare.push(seat);
+        rested
+    }
+
+    fn rest(&self, seat: &Arc<Seat>, end: Option<Instant>, tick: Duration) -> Rested {
+        let mut seen = self.moves.load(Ordering::Relaxed);
+        let mut quiet = 0;
+        loop {
+            let looks_out = {
+                let bench = self.bench.lock();
+                bench.is_lookout(seat) && !bench.is_quiet
+            };
+            let soon = looks_out.then(|| Instant::now() + tick);
+            let until = [soon, end].into_iter().flatten().min();
+            let waited = wait_once(seat.bell.as_fd(), until);
+            let mut bench = self.bench.lock();
+            if waited == Waited::Ready {
+                seat.bell.lower();
+            }
+            if !bench.is_taken(seat) {
+                // Called; another thread may have come and taken the charge since.
+                drop(bench);
+                self.note_polled();
+                return Rested::Called;
+            }
+            match waited {
+                Waited::Signal => return bench.get_up(seat, Rested::Signal),
+                Waited::Late if end.is_some_and(|end| Instant::now() >= end) => return bench.get_up(seat, Rested::Late),
+                _ => {}
+            }
+            let moves = self.moves.load(Ordering::Relaxed);
+            let is_still = waited == Waited::Late && looks_out && std::mem::replace(&mut seen, moves) == moves;
+            if is_still && !bench.polls {
+                bench.holder = Some(seat.thread);
+                return bench.get_up(seat, Rested::Called);
+            }
+            quiet = if is_still { quiet + 1 } else { 0 };
+            bench.is_quiet |= quiet >= QUIET_TICKS && bench.is_lookout(seat);
+        }
+    }
+
+    /// This thread polls no more. If it is in charge the lookout watches it from now on.
+    pub(super) fn note_polled(&self) {
+        self.note_move();
+        let mut bench = self.bench.lock();
+        if bench.holder == Some(this_thread()) {
+            bench.begin_move();
+        }
+    }
+
+    /// This thread has something in hand that does not take long, and comes back at once: it is in charge. True: another thread was,
+    /// and polls; it is to be told.
+    pub(super) fn keep(&self) -> bool {
+        self.note_move();
+        let mut bench = self.bench.lock();
+        let before = bench.holder.replace(this_thread());
+        let polled = before.is_some_and(|before| before != this_thread()) && bench.polls;
+        bench.begin_move();
+        polled
+    }
+
+    fn note_move(&self) {
+        // Not exact where threads meet here; one of them is seen.
+        self.moves.store(self.moves.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// This thread may be away for long: somebody else is in charge, if anybody rests.
+    pub(super) fn hand_on(&self) {
+        let mut bench = self.bench.lock();
+        if bench.holder.is_some_and(|holder| holder != this_thread()) {
+            return;
+        }
+        let next = bench.resting.pop().or_else(|| bench.lookout.take());
+        bench.holder = next.as_ref().map(|seat| seat.thread);
+        // It is on its way to poll.
+        bench.polls = true;
+        if let Some(seat) = next {
+            seat.bell.raise();
+        }
+        bench.appoint_lookout();
+    }
+
+    /// Gives the descriptors to `each`; those that cannot be known at this moment are left out.
+    pub(super) fn for_each_descriptor(&self, each: &mut dyn FnMut(RawFd)) {
+        let Some(bench) = self.bench.try_lock() else { return };
+        let seats = bench.resting.iter().chain(&bench.lookout).chain(&bench.spare);
+        seats.for_each(|seat| each(seat.bell.as_fd().as_raw_fd()));
+    }
+}
+
+impl Bench {
+    /// Whoever is in charge does not poll for a moment: the lookout watches for how long.
+    fn begin_move(&mut self) {
+        self.polls = false;
+        if let (true, Some(lookout)) = (std::mem::take(&mut self.is_quiet), &self.lookout) {
+            lookout.bell.raise();
+        }
+    }
+
+    fn seat(&mut self, thread: usize) -> Option<Arc<Seat>> {
+        match self.spare.iter().position(|seat| seat.thread == thread) {
+            Some(place) => Some(self.spare.swap_remove(place)),
+            None => Some(Arc::new(Seat { thread, bell: Flag::new().ok()? })),
+        }
+    }
+
+    fn sit(&mut self, seat: &Arc<Seat>) {
+        match self.lookout {
+            Some(_) => self.resting.push(Arc::clone(seat)),
+            None => {
+                self.lookout = Some(Arc::clone(seat));
+                self.is_quiet = false;
+            }
+        }
+    }
+
+    fn is_lookout(&self, seat: &Arc<Seat>) -> bool {
+        self.lookout.as_ref().is_some_and(|lookout| Arc::ptr_eq(lookout, seat))
+    }
+
+    /// Does this one rest?
+    fn is_taken(&self, seat: &Arc<Seat>) -> bool {
+        self.is_lookout(seat) || self.resting.iter().any(|other| Arc::ptr_eq(other, seat))
+    }
+
+    /// This one rests no more.
+    fn get_up(&mut self, seat: &Arc<Seat>, rested: Rested) -> Rested {
+        self.resting.retain(|other| !Arc::ptr_eq(other, seat));
+        if self.is_lookout(seat) {
+            self.lookout = None;
+            self.appoint_lookout();
+        }
+        rested
+    }
+
+    /// One that rests looks out, if nobody does.
+    fn appoint_lookout(&mut self) {
+        if self.lookout.is_none() {
+            self.lookout = self.resting.pop();
+            self.is_quiet = false;
+            if let Some(lookout) = &self.lookout {
+                lookout.bell.raise();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    const TICK: Duration = Duration::from_millis(2);
+    const FOREVER: Duration = Duration::from_secs(3600);
+
+    /// A thread that waits when it is told to, and tells what came of it.
+    struct Idler {
+        begin: Sender<Duration>,
+        rested: Receiver<Rested>,
+    }
+
+    impl Idler {
+        fn new(charge: &Arc<Charge>) -> Idler {
+            let (begin, begins) = channel::<Duration>();
+            let (tell, rested) = channel();
+            let charge = Arc::clone(charge);
+            std::thread::spawn(move || begins.into_iter().for_each(|tick| tell.send(charge.wait(None, tick)).unwrap()));
+            Idler { begin, rested }
+        }
+
+        fn rest(&self, charge: &Charge, tick: Duration) {
+            let before = charge.sitting();
+            self.begin.send(tick).unwrap();
+            while charge.sitting() == before {
+                std::thread::yield_now();
+            }
+        }
+
+        fn outcome(&self) -> Rested {
+            self.rested.recv_timeout(Duration::from_secs(10)).expect("it is called")
+        }
+    }
+
+    impl Charge {
+        fn sitting(&self) -> usize {
+            let bench = self.bench.lock();
+            bench.resting.len() + usize::from(bench.lookout.is_some())
+        }
+    }
+
+    fn with_two_idlers(tick: Duration) -> (Arc<Charge>, [Idler; 2]) {
+        let charge = Arc::<Charge>::default();
+        assert_eq!(charge.wait(None, tick), Rested::Holds, "nobody else is in charge");
+        let idlers = [Idler::new(&charge), Idler::new(&charge)];
+        idlers.iter().for_each(|idler| idler.rest(&charge, tick));
+        (charge, idlers)
+    }
+
+    #[test]
+    fn who_goes_away_calls_one_of_those_that_rest() {
+        let (charge, [lookout, other]) = with_two_idlers(FOREVER);
+        charge.note_polled();
+        charge.hand_on();
+        assert_eq!(other.outcome(), Rested::Called);
+        assert_eq!(charge.sitting(), 1, "the lookout rests on");
+        charge.keep();
+        charge.hand_on();
+        assert_eq!(lookout.outcome(), Rested::Called);
+    }
+
+    #[test]
+    fn the_lookout_takes_over_from_one_who_is_held_up_and_only_then() {
+        let (charge, [lookout, other]) = with_two_idlers(TICK);
+        std::thread::sleep(4 * TICK);
+        assert_eq!(charge.sitting(), 2, "whoever polls is told of everything");
+        assert!(!charge.keep(), "it was in charge itself");
+        assert_eq!(lookout.outcome(), Rested::Called);
+        assert_eq!(charge.sitting(), 1);
+        drop(other);
+    }
+
+    #[test]
+    fn one_who_was_called_goes_on_though_another_has_taken_the_charge_since() {
+        let (charge, [_lookout, other]) = with_two_idlers(FOREVER);
+        charge.note_polled();
+        charge.hand_on();
+        charge.keep();
+        assert_eq!(other.outcome(), Rested::Called, "it is not forgotten");
+    }
+
+    #[test]
+    fn who_takes_the_charge_from_one_that_polls_is_told_so() {
+        let charge = Arc::<Charge>::default();
+        let other = Idler::new(&charge);
+        other.begin.send(FOREVER).unwrap();
+        assert_eq!(other.outcome(), Rested::Holds);
+        assert!(charge.keep(), "the other one polls");
+        assert!(!charge.keep());
+        charge.note_polled();
+        assert_eq!(charge.bench.lock().holder, Some(this_thread()));
+    }
+}
