@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import json.encoder
+from collections.abc import Iterable
 from typing import Any, Callable, NoReturn
 
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _escaping = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
-def _fast() -> Callable[[Any, int], tuple[str, ...]] | None:
+def _chunks() -> Callable[[Any, int], Iterable[str]]:
     # JSONEncoder.encode() makes a new C encoder for every call, which costs more than encoding a small dict.
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        return None
+        return lambda value, _: _encoder.iterencode(value)
     # markers, default, encoder, indent, key separator, item separator, sort_keys, skipkeys, allow_nan.
     # No markers: a circular structure is found by the recursion limit, and threads share nothing.
     encode_string = json.encoder.encode_basestring
-    encoder: Callable[[Any, int], tuple[str, ...]] = make(
+    encoder: Callable[[Any, int], Iterable[str]] = make(
         None, _encoder.default, encode_string, None, ":", ",", False, False, False
     )
     return encoder
 
 
-_chunks = _fast()
+#: A value as the pieces of its JSON text; the other argument is 0, the depth that indentation begins with.
+chunks = _chunks()
 
 
 def encode(value: Any) -> bytes:
@@ -33,7 +35,7 @@ def encode(value: Any) -> bytes:
     >>> encode({"name": "Ada", "languages": ["en", "é"]}).decode()
     '{"name":"Ada","languages":["en","é"]}'
     """
-    text = "".join(_chunks(value, 0)) if _chunks is not None else _encoder.encode(value)
+    text = "".join(chunks(value, 0))
     try:
         return text.encode()
     except UnicodeEncodeError:

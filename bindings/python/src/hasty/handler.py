@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from . import _ffi, _json, event
+from . import _ffi, event, plain
 from ._interpreter import Ended
 from .desk import Apart, InCall, InSlot
 from .errors import ClosedError, HttpError, InvalidError, reason
@@ -16,7 +16,7 @@ from .exchange import PIECE, Exchange
 from .made import Made
 from .request import Request
 from .response import TEXT, Response, Result, as_response, type_name
-from .slot import KIND_BYTES, KIND_JSON, KIND_TEXT, Slot, SlotRequest, params_of
+from .slot import KIND_TEXT, Slot, SlotRequest
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -151,11 +151,16 @@ class Step:
         raise NotImplementedError
 
     def answering(self) -> Callable[[Slot], bytes | None]:
-        """What answers a request in a slot."""
+        """What answers a request in a slot: it gives the reply, or None where that is there already, or to come."""
         return self.answer
 
+    @property
+    def is_plain(self) -> bool:
+        """Does it take a request, where that is served, and return the answer?"""
+        return False
+
     def answer(self, slot: Slot) -> bytes | None:
-        """The same, for one."""
+        """The same as `answering`, for one."""
         raise NotImplementedError
 
     def _in_slot(self, slot: Slot, request: SlotRequest) -> InSlot:
@@ -264,47 +269,14 @@ class Route(Step):
     # --- in a slot ---
 
     def answering(self) -> Callable[[Slot], bytes | None]:
-        """What answers a request in a slot: it gives the reply, or None where that is there already, or to come."""
         if self.is_async:
             assert self._shared.loop is not None
             return self._shared.loop.answering(self)
-        if type(self) is not Route or self.blocking or self._fills:
-            return self.answer
-        function, names, encode = self._function, self.names, _json.encode
+        return plain.answering(self) if self.is_plain else self.answer
 
-        # What the hottest path takes is at hand as local variables, and makes no call that it can do without.
-        def answer(slot: Slot) -> bytes | None:
-            request = SlotRequest()
-            request._slot = slot
-            if names:
-                request.params = params_of(names, slot.params)
-            try:
-                answer = function(request)
-                kind = type(answer)
-                if kind is str:
-                    data: bytes = answer.encode()
-                elif kind is dict or kind is list:
-                    data = encode(answer)
-                    slot.kind = KIND_JSON
-                elif kind is bytes:
-                    data = answer
-                    slot.kind = KIND_BYTES
-                else:
-                    self._answer_with(request, slot, answer)
-                    return None
-                if request._slot is None:
-                    raise TypeError(f"{name_of(function)} deferred its answer and gave one: return None then")
-                return data
-            except BaseException as error:  # SystemExit too: it would end a worker, not the program
-                slot.kind = KIND_TEXT
-                self._fail(request, None, self._in_slot(slot, request), error)
-                return None
-            finally:
-                request._slot = None
-                if names:
-                    request._leave()
-
-        return answer
+    @property
+    def is_plain(self) -> bool:
+        return type(self) is Route and not (self.blocking or self.is_async or self._fills)
 
     def answer(self, slot: Slot) -> bytes | None:
         """Runs the function for the request in a slot, where its kind of functions run."""
@@ -325,6 +297,13 @@ class Route(Step):
         except BaseException as error:
             # What the desk has begun is known to it alone.
             self._fail(request, None, desk, error)
+
+    def _answer_failure(self, request: SlotRequest, slot: Slot, error: BaseException) -> None:
+        slot.kind = KIND_TEXT
+        self._fail(request, None, self._in_slot(slot, request), error)
+
+    def _answers_twice(self) -> TypeError:
+        return TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
 
     def _serve_apart(self, request: Request, exchange: Exchange) -> None:
         """Runs the function on a thread that may wait."""
@@ -421,7 +400,7 @@ class Route(Step):
         # The answer was written, or is to come.
         response._refuse_spent()
         if request._over is not None and not response._begun and response._answers() and response._status != 204:
-            raise TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
+            raise self._answers_twice()
         return None
 
     def _instead(self, response: Response, answer: object) -> Response:

@@ -11,7 +11,7 @@ from ctypes import byref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _ffi
+from . import _ffi, plain
 from ._interpreter import Ended, raise_in
 from .errors import HastyError, StateError
 from .exchange import serving
@@ -212,14 +212,20 @@ class Crew:
         """Answers requests until the app is stopped, or until another thread has taken over: then True, to stand by."""
         take, wait, ref, words, reply = _ffi.take_slot, _ffi.hasty_slot_wait, slot.ref, slot.words, slot.reply_text
         answers = [step.answering() for step in self._steps]
+        plains: list[Any] = [step if step.is_plain else None for step in self._steps]
+        serve = plain.serving(plains)
         user_data, reply_len = USER_DATA, REPLY_LEN
         try:
+            # Gives the answer in the slot, and never waits: the GIL is kept.
+            status = take(ref)
             while True:
-                # Gives the answer in the slot, and never waits: the GIL is kept.
-                status = take(ref)
                 if not status:
+                    number = words[user_data]
                     try:
-                        data = answers[words[user_data]](slot)
+                        if plains[number] is not None:
+                            status = serve(slot, take)
+                            continue
+                        data = answers[number](slot)
                     except Exception as error:
                         data = slot.survive(error)
                     if data is not None:
@@ -233,6 +239,7 @@ class Crew:
                     return False
                 else:
                     _ffi.check(status)
+                status = take(ref)
         except Relieved:
             serving.discard(threading.get_ident())
             goes_on = self._stand_by()

@@ -10,17 +10,16 @@ import ctypes
 import logging
 import time
 from ctypes import addressof, byref, c_char_p, string_at
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from . import _ffi
-from .headers import Headers, Params, Values, sent
-from .request import UNREAD, Request, lossy
+from .headers import Headers, Params, sent
+from .request import Request, lossy
 
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .server import Native
-    from .upload import Files
 
 __all__ = ["Slot", "SlotRequest"]
 
@@ -34,8 +33,8 @@ _LOOK_MS = 20
 #: In CPython an object's id is its address, and the octets of a bytes object are its end, before a NUL.
 OCTETS = bytes.__basicsize__ - 1
 #: Where fields are among the words of a slot.
-USER_DATA, REPLY, REPLY_LEN = (
-    getattr(_ffi.hasty_slot, field).offset // 8 for field in ("user_data", "reply", "reply_len")
+USER_DATA, STATUS, REPLY, REPLY_LEN = (
+    getattr(_ffi.hasty_slot, field).offset // 8 for field in ("user_data", "status", "reply", "reply_len")
 )
 
 
@@ -98,51 +97,11 @@ class Slot(_ffi.hasty_slot):
             time.sleep(0.001)
 
 
-#: How a request that is in no slot any more tells its params.
-_APART: Any = Request.params
-
-
-class _Params:
-    """`params` until it is there: no property, which would stand before the request's own attribute."""
-
-    def __get__(self, request: SlotRequest | None, owner: type[SlotRequest]) -> Any:
-        if request is None:
-            return self
-        slot = request._slot
-        if slot is None:
-            return _APART.fget(request)
-        request.params = params_of(request._names, slot.params)
-        return request.params
-
-
 class SlotRequest(Request):
     """A request in a slot: quick to make, and quick to ask for what most handlers ask for."""
 
-    # What was not asked for yet. Most requests are asked for little, and what is not set costs nothing.
     _slot: Slot | None = None
     _names: tuple[str, ...] = ()
-    _pointer: _ffi.RequestPointer | None = None
-    _res: _ffi.ResponsePointer | None = None
-    _exchange: Exchange | None = None
-    _failure: BaseException | None = None
-    _unread = False
-    _over: str | None = None
-    _method: str | None = None
-    _path: str | None = None
-    _body: bytes | None = None
-    _params: Params | None = None
-    _query: Values | None = None
-    _cookies: Values | None = None
-    _form: Values | None = None
-    _files: Files | None = None
-    _headers: Headers | None = None
-    _json: Any = UNREAD
-
-    if TYPE_CHECKING:
-        params: Params
-    else:
-        params = _Params()
-        params.__doc__ = Request.params.__doc__
 
     # Who makes one sets `_slot`, and `_names` where there are any.
     __init__ = object.__init__
@@ -153,10 +112,6 @@ class SlotRequest(Request):
 
     def _leave(self) -> None:
         self._slot = None
-        try:
-            del self.params
-        except AttributeError:  # nobody has asked
-            pass
 
     def _move(self, pointer: _ffi.RequestPointer) -> None:
         self._slot = None
@@ -185,6 +140,17 @@ class SlotRequest(Request):
             return super().path
         path = slot.path
         return lossy(path) if len(path) == slot.path_len else super().path
+
+    @property
+    def params(self) -> Params:
+        """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
+        slot = self._slot
+        if slot is None:
+            return super().params
+        params = self._params
+        if params is None:
+            params = self._params = params_of(self._names, slot.params)
+        return params
 
     @property
     def headers(self) -> Headers:
@@ -216,6 +182,22 @@ class SlotRequest(Request):
 
 
 SlotRequest.defer.__doc__ = Request.defer.__doc__
+
+
+class NamedRequest(SlotRequest):
+    """One whose params are there already: in a slot of the class, which is read in a tenth of a property's time."""
+
+    __slots__ = ("params",)
+
+    params: Params
+
+
+class LeftRequest(NamedRequest):
+    """One that somebody keeps, although its handler has returned: its params end with it."""
+
+    __slots__ = ()
+
+    params = SlotRequest.params
 
 
 def params_of(names: tuple[str, ...], octets: bytes) -> Params:
