@@ -314,6 +314,47 @@ TEST(texts_in_the_slot_are_valid_until_the_next_take_also_when_it_became_an_exch
     }
 }
 
+TEST(a_form_with_a_file_moves_with_its_request)
+{
+    char *big = check_repeat("0123456789", 20000), *fields = "Content-Type: multipart/form-data; boundary=b\r\n";
+    char *body = check_format("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\n"
+                              "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n%s\r\n--b--\r\n",
+                              big);
+    FOR_EACH_KIND(kind)
+    {
+        int port;
+        hasty_app *app = lent_app(kind, &port);
+        hasty_slot slot = slot_of(app), other = slot_of(app);
+        hasty_exchange *exchange = NULL;
+        hasty_file file = {.size = sizeof file};
+        char *request = request_text("POST", "/taken", fields, body);
+        client c = client_open(port), d;
+        for (size_t at = 0, len = strlen(request); at < len; at += 50000) {
+            REQUIRE(client_send_bytes(&c, request + at, len - at < 50000 ? len - at : 50000));
+            if (len - at > 50000)
+                hasty_slot_wait(&slot, 0);
+        }
+        REQUIRE(slot_next(&slot));
+        d = ask_for(port, "/taken/other");
+        REQUIRE(slot_next_is(&other, "other"));
+        CHECK_STR(hasty_request_form(slot.request, "a"), "one");
+        CHECK_OK(hasty_request_file(slot.request, "f", &file));
+        CHECK_INT(file.length, 200000);
+        CHECK_OK(hasty_slot_exchange(&slot, &exchange));
+        slot_answer(&other, "other");
+        CHECK_STR(hasty_request_form(hasty_exchange_request(exchange), "a"), "one");
+        CHECK_OK(hasty_request_file(hasty_exchange_request(exchange), "f", &file));
+        CHECK_INT(file.length, 200000);
+        CHECK_OK(hasty_response_send_text(hasty_exchange_response(exchange), "received"));
+        CHECK_OK(hasty_exchange_finish(exchange));
+        CHECK_REPLY(client_read(&c), 200, "received");
+        CHECK_REPLY(client_read(&d), 200, "other");
+        client_close(&c);
+        client_close(&d);
+        hasty_app_free(app);
+    }
+}
+
 static void note_it(void *user_data)
 {
     (*(_Atomic int *)user_data)++;

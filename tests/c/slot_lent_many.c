@@ -575,4 +575,61 @@ TEST(whatever_is_done_with_slots_each_client_gets_its_own_answers_in_order)
     }
 }
 
+/* ---- the end, in the middle of it all ---- */
+
+static _Atomic int whole, asks_no_more;
+
+/* Whether there was a whole answer, after which the connection stays; nothing at all is right, half of one is not. */
+static int gets_whole(client *c)
+{
+    reply r = client_read(c);
+    if (r.status == 0)
+        return !CHECK_INT(c->len, 0);
+    whole++;
+    CHECK(r.status == 200 || r.status == 503);
+    return !reply_lists(&r, "Connection", "close");
+}
+
+static void *asks_on(void *data)
+{
+    int port = *(int *)data;
+    while (!asks_no_more) {
+        client c = client_open(port);
+        int stays = c.fd >= 0;
+        if (!stays)
+            check_pause_ms(1);
+        while (stays && !asks_no_more)
+            stays = client_send(&c, check_format("%s%s", TAKEN, taken_by("2"))) && gets_whole(&c) && gets_whole(&c);
+        client_close(&c);
+    }
+    return NULL;
+}
+
+TEST(an_app_that_ends_under_load_leaves_no_half_answers)
+{
+    enum { CLIENTS = 4 };
+    FOR_EACH_KIND(kind)
+    {
+        for (int round = 0; round < (check_small() ? 4 : 30); round++) {
+            int port;
+            server threads[THREADS];
+            pthread_t clients[CLIENTS];
+            whole = asks_no_more = 0;
+            hasty_app *app = start_threads(kind, threads, &port, answer_id);
+            for (int i = 0; i < CLIENTS; i++)
+                REQUIRE(pthread_create(&clients[i], NULL, asks_on, &port) == 0);
+            CHECK(AWAIT(whole > 100));
+            if (round & 1)
+                hasty_app_stop(app);
+            else
+                CHECK_OK(hasty_app_drain(app, 20000));
+            asks_no_more = 1;
+            for (int i = 0; i < CLIENTS; i++)
+                pthread_join(clients[i], NULL);
+            stop_threads(threads);
+            hasty_app_free(app);
+        }
+    }
+}
+
 CHECK_MAIN
