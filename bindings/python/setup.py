@@ -28,9 +28,13 @@ RUST = "install Rust 1.85 or newer"
 INSTEAD = f"or set HASTY_LIBRARY to a {NAME}"
 
 
+#: Where the Rust sources are: inside this folder in a source distribution, above it in a checkout.
+CRATES = (HERE / "crate", HERE.parent.parent)
+
+
 def crate() -> Path:
-    """The folder of the Rust sources: above this one in a checkout, inside it in a source distribution."""
-    for place in (HERE / "crate", HERE.parent.parent):
+    """The folder of the Rust sources."""
+    for place in CRATES:
         if (place / "Cargo.toml").is_file():
             return place
     raise SystemExit(
@@ -90,7 +94,15 @@ class BuildWithLibrary(build_py):
         # An editable install finds the library in the build folder; a copy in the sources would only grow old.
         if not self.editable_mode:
             self.copy_file(str(made), str(Path(self.build_lib) / "hasty" / NAME))
-            self.copy_file(str(crate() / NOTICES), str(Path(self.build_lib) / "hasty" / NOTICES))
+            self.copy_notices()
+
+    def copy_notices(self) -> None:
+        for place in CRATES:
+            if (place / NOTICES).is_file():
+                self.copy_file(str(place / NOTICES), str(Path(self.build_lib) / "hasty" / NOTICES))
+                return
+        # The library may come from elsewhere, and then this need not be a checkout.
+        self.warn(f"there is no {NOTICES} here: whoever passes this package on must add that of the library")
 
 
 class PlatformWheel(bdist_wheel):

@@ -195,6 +195,16 @@ def test_a_source_distribution_carries_the_crate_and_is_built_by_cargo(checkout:
 
 
 @pytest.mark.any_python
+def test_a_library_from_elsewhere_is_packed_without_the_crate(checkout: Path) -> None:
+    for name in ("Cargo.toml", "NOTICES.txt"):
+        (checkout / name).unlink()
+    done = build(checkout, HASTY_LIBRARY=str(_ffi.PATH))
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(wheel(checkout)) as archive:
+        assert archive.read("hasty/libhasty.so") == _ffi.PATH.read_bytes()
+
+
+@pytest.mark.any_python
 def test_sources_without_the_crate_say_where_to_build(checkout: Path) -> None:
     (checkout / "Cargo.toml").unlink()
     done = build(checkout)
