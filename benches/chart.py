@@ -24,6 +24,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-seri
 .mark { stroke: #1f2328; stroke-dasharray: 3 3 }
 .own { fill: #0969da } .own-2 { fill: #80b8f0 } .peer { fill: #6e7781 } .peer-2 { fill: #b7bec5 }
 .line { fill: none; stroke: #0969da; stroke-width: 2 } .dot { fill: #0969da }
+.floor { fill: none; stroke: #818b98; stroke-width: 2 }
 .linear { fill: none; stroke: #59636e; stroke-dasharray: 5 4 }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc } .quiet { fill: #9198a1 } .card { fill: #0d1117; stroke: #3d444d }
@@ -168,6 +169,8 @@ class Curve:
     points: list[tuple[float, float]]
     #: How the sizes are called on the axis.
     ticks: list[str]
+    #: What the same takes where nobody could take less.
+    floor: list[tuple[float, float]] | None = None
 
 
 def curves(file: Path, title: str, about: str, panels: Sequence[Curve], linear: str) -> None:
@@ -189,7 +192,8 @@ def curve_panel(drawing: Drawing, panel: Curve, left: float, top: float, width: 
     drawing.text(left, top + 12, panel.title, "panel")
     box = (left + 62, top + 24, left + width - 14, top + height - 44)
     low_x, high_x = panel.points[0][0], panel.points[-1][0]
-    low_y, high_y = decades([y for _, y in panel.points])
+    floor = panel.floor or []
+    low_y, high_y = decades([y for _, y in panel.points + floor])
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = math.log(x / low_x) / math.log(high_x / low_x)
@@ -198,6 +202,9 @@ def curve_panel(drawing: Drawing, panel: Curve, left: float, top: float, width: 
 
     axes(drawing, panel, box, place, (low_y, high_y))
     drawing.path(slope(panel.points[0], high_x, high_y, place), "linear")
+    if floor:
+        drawing.path([place(*point) for point in floor], "floor")
+        drawing.text(place(*floor[0])[0] + 8, place(*floor[0])[1] + 16, "grey: the floor", "quiet small")
     drawing.path([place(*point) for point in panel.points], "line")
     for (x, y), tick in zip(panel.points, panel.ticks, strict=True):
         drawing.dot(*place(x, y), "dot", f"{tick}: {short(y)} {panel.y}")

@@ -28,7 +28,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -529,28 +529,37 @@ def ratios(rows: list[dict[str, Any]], server: str) -> tuple[float, float] | Non
 def report(rows: list[dict[str, Any]]) -> None:
     measured = [row for row in rows if "cpu_us" in row]
     counted = [row for row in rows if "instructions" in row]
-    print(f"\n{conditions()}")
+    print(f"\n{conditions({row['server'] for row in rows})}")
     if measured:
         crowded = sum(disturbance(row) > CROWDED for row in measured)
         print(f"{crowded} of {len(measured)} slices had other processes or the hypervisor on more than {CROWDED:.0%} of a CPU.")
+        if busy(measured):
+            print("The machine was busy: ratios within 0.2 of each other are alike, and instructions the better guide.")
     for threads in dict.fromkeys(row["threads"] for row in measured):
         matrix(threads, [row for row in rows if row["threads"] == threads])
     idle_and_blocking(measured)
     starts([row for row in rows if row.get("ms")])
     for threads in dict.fromkeys(row["threads"] for row in counted):
         counts(threads, [row for row in counted if row["threads"] == threads])
-    for row in rows:
-        if "wrong" in row:
-            print(f"\nrejected: {row['server']}, {row['workload']}, {threads_in_words(row['threads'])}: {row['wrong']}")
+    # A server that is rejected where times are taken is so where instructions are counted.
+    wrong = [row for row in rows if "wrong" in row]
+    kinds = [f"{row['server']}, {row['workload']}, {threads_in_words(row['threads'])}: {row['wrong']}" for row in wrong]
+    for why in dict.fromkeys(kinds):
+        print(f"\nrejected: {why}")
 
 
-def conditions() -> str:
-    """The machine and the peers that these figures are of."""
+def busy(measured: list[dict[str, Any]]) -> bool:
+    """Were most slices disturbed?"""
+    return sum(disturbance(row) > CROWDED for row in measured) > len(measured) / 2
+
+
+def conditions(servers: Set[str] = frozenset()) -> str:
+    """The day, the machine and the peers that figures are of."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     processor = model[1] if model else os.uname().machine
     system = f"{len(os.sched_getaffinity(0))} CPUs ({processor}), Linux {os.uname().release}"
-    peers = [f"{name} {version}" for name, version in versions().items()]
-    return f"{time.strftime('%-d %B %Y')}. {system}. {', '.join(peers)}."
+    peers = [f"{name} {version}" for name, version in versions().items() if name in servers]
+    return " ".join(f"{part}." for part in (time.strftime("%-d %B %Y"), system, ", ".join(peers)) if part)
 
 
 def versions() -> dict[str, str]:
@@ -674,6 +683,8 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         if shown:
             panels.append(chart.Bars(f"{name}: {title}", shown))
     about = "CPU time per request, as a multiple of what a bare epoll loop takes for the same bytes; shorter is better"
+    if busy([row for row in rows if "cpu_us" in row]):
+        about += " (busy machine)"
     chart.bars(file, "What a request costs", about, [threads_in_words(kind) for kind in threads], panels, 2.5, "hasty")
 
 

@@ -44,9 +44,12 @@ def what_grows_faster_than_it_may_is_found():
         ("what does not grow, and might", 1, lambda x: 4000, True),
         ("what falls, and then rises by its square", 1, lambda x: 4000 - x + (x * x if x > 5000 else 0), False),
     ):
-        wrong = growth.verdict(series(power), [(float(x), float(grows(x))) for x in sizes])
+        wrong = growth.verdict(growth.Found(series(power), [(float(x), float(grows(x))) for x in sizes]))
         expect(f"{name} {'may' if may else 'may not'}", "" if bool(wrong) != may else wrong or "it was not found")
-    told = growth.verdict(series(0), [(1.0, 1.0), (10.0, 10.0)])
+    twice, thrice = [(1.0, 2.0), (10.0, 6.0)], [(1.0, 3.0), (10.0, 9.0)]
+    same("what grows as the floor does may", growth.verdict(growth.Found(series(0), thrice, twice)), "")
+    same("what others had is told", growth.disturbance((10.0, 100.0, 50.0), (20.0, 115.0, 60.0)), 0.5)
+    told = growth.verdict(growth.Found(series(0), [(1.0, 1.0), (10.0, 10.0)], [(1.0, 1.0), (10.0, 1.0)]))
     same("and is named", told, "Things: seconds grow with the power 1.00 of things, and may grow not at all")
 
 
