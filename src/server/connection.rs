@@ -25,6 +25,8 @@ use std::time::Instant;
 
 /// What is smaller is with the client at once.
 const LARGE_ANSWER: u64 = 16 * 1024;
+/// Longer answers leave at once.
+const MOST_HELD_BACK: usize = 16 * 1024;
 /// Saved heads grow by at least this.
 const HEAD_ROOM: usize = 1024;
 /// Bodies grow as they are received, by at least this, never by what Content-Length promises.
@@ -480,6 +482,28 @@ impl Connection {
             *linger = true;
         }
         self.unsent = Some(Box::new(desk.out.take_rest()));
+    }
+
+    /// Is an answer at the desk all that there is to do? Then it may be kept back.
+    pub(super) fn may_hold_back(&self, desk: &Desk) -> bool {
+        !self.unfed && self.is_idle() && desk.out.len() <= MOST_HELD_BACK
+    }
+
+    /// Keeps what was written at the desk for a moment; `spare` takes its place there.
+    pub(super) fn hold_back(&mut self, desk: &mut Desk, spare: Box<Output>) {
+        self.unsent = Some(std::mem::replace(&mut desk.out, spare));
+    }
+
+    /// What was kept for a moment.
+    pub(super) fn take_held_back(&mut self) -> Option<Box<Output>> {
+        self.unsent.take()
+    }
+
+    /// The socket did not take all of what was kept for a moment.
+    pub(super) fn keep_held_back(&mut self, rest: Box<Output>, pace: &Pace, now: u32) {
+        self.since = now;
+        self.slow = pace.begin(now);
+        self.unsent = Some(rest);
     }
 
     /// The connection is broken, or not worth more of our time.

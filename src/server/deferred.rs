@@ -221,7 +221,7 @@ impl Deferred {
             case.draft.out.append(out);
             case.draft.end = end;
             if case.is_held_back() {
-                engine.held_back.lock().push(self.id);
+                engine.held_back.push_given(self.id);
                 return Ok(());
             }
         }

@@ -96,6 +96,8 @@ enum Turn {
     Again,
     /// Its request is lent to the host.
     Lend(Pass),
+    /// Its answer is kept back until others leave with it.
+    HoldBack,
     /// It is over.
     Close,
 }
@@ -337,6 +339,8 @@ impl<'e> Worker<'e> {
     fn sweep(&mut self) {
         let engine = self.engine;
         engine.on_tick();
+        // Whoever has kept them back may have been held up.
+        engine.let_go();
         // One request at a time lies on this desk, and here several connections are looked at.
         let lends = std::mem::take(&mut self.desk.lends);
         engine.slab.for_each_due(self.desk.now(), |id, guard| {
@@ -402,9 +406,13 @@ impl<'e> Worker<'e> {
     /// Does what a turn came to, and takes those that follow it.
     fn follow(&mut self, id: Id, mut guard: Guard<'_, Tenant>, mut turn: Turn) {
         loop {
-            if let Turn::Lend(pass) = turn {
-                self.loan = Some(Loan { id, kept: guard.keep(), pass });
-                return;
+            match turn {
+                Turn::Lend(pass) => {
+                    self.loan = Some(Loan { id, kept: guard.keep(), pass });
+                    return;
+                }
+                Turn::HoldBack => return self.engine.held_back.push(id, guard.keep()),
+                _ => {}
             }
             turn = self.note_gone(&mut guard, turn);
             let Tenant { connection, counted, .. } = &mut *guard;
@@ -438,7 +446,7 @@ impl<'e> Worker<'e> {
                         return self.requeue(id);
                     }
                 }
-                Turn::Lend(_) => {}
+                Turn::Lend(_) | Turn::HoldBack => {}
             }
             turn = self.next_turn(&mut guard, false);
         }
@@ -531,6 +539,12 @@ impl<'e> Worker<'e> {
             connection.stand_up(desk);
             // What is let go of counts no more when the client has its answer.
             engine.count_held(connection, counted);
+            if pass.was_lent && !pass.more && desk.lends && connection.may_hold_back(desk) && !engine.service.control.is_ending() {
+                if let Some(spare) = engine.held_back.room() {
+                    connection.hold_back(desk, spare);
+                    return Turn::HoldBack;
+                }
+            }
             sent = send(socket, connection, desk, engine);
             if pass.was_lent && sent == Sent::All && connection.is_ready() {
                 // A handler has had its time, and the next one is not known to be quick: other clients come first.
@@ -658,6 +672,10 @@ impl Engine {
         if !self.deliver(id, guard) {
             self.requeue(id);
         }
+        self.close_if_last(id);
+    }
+
+    fn close_if_last(&self, id: Id) {
         if self.service.control.is_stopping() && self.crew.is_nobody() {
             // Whoever has closed all the others has passed this one by, while it was ours.
             if let Claim::Mine(mut guard) = self.slab.claim(id, 0) {
@@ -665,6 +683,25 @@ impl Engine {
                 self.close(id, guard);
             }
         }
+    }
+
+    /// Sends an answer that was kept back.
+    pub(super) fn release(&self, id: Id, kept: Kept) {
+        let Some(mut guard) = self.slab.resume(id, kept) else { return };
+        let now = clock::milliseconds();
+        let Tenant { socket: Some(socket), connection, .. } = &mut *guard else { return };
+        if let Some(mut out) = connection.take_held_back() {
+            if matches!(send_output(socket.as_fd(), &mut out), Ok(Sent::All)) {
+                self.held_back.put_by(out);
+                connection.sent_all(now);
+            } else {
+                connection.keep_held_back(out, &self.service.pace, now);
+            }
+        }
+        if !self.deliver(id, guard) {
+            self.requeue(id);
+        }
+        self.close_if_last(id);
     }
 
     /// Sends what an exchange has given, and lets the connection go. False: there is more to do, for a thread that serves.

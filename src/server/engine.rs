@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::control::Control;
 use super::crew::Crew;
 use super::desk::Desk;
+use super::held_back::HeldBack;
 use super::lanes::Lanes;
 use super::listener::Listener;
 use super::slab::{Id, Slab, Tenant};
@@ -69,7 +70,7 @@ pub(crate) struct Engine {
     /// The thread that stands by, once it is made.
     pub(super) spare: Mutex<Option<JoinHandle<()>>>,
     /// Connections whose answers are kept back until others leave with them.
-    pub(super) held_back: Mutex<Vec<Id>>,
+    pub(super) held_back: HeldBack,
     /// What time it is, for answers that others bring.
     pub(super) clock: Mutex<Clock>,
     /// Which of the host's threads waits for all of them.
@@ -145,7 +146,7 @@ impl Engine {
             )),
             spare: Mutex::default(),
             crew,
-            held_back: Mutex::default(),
+            held_back: HeldBack::default(),
             clock: Mutex::new(Clock::new()),
             charge: Charge::default(),
             lent: AtomicUsize::new(0),

@@ -7,6 +7,7 @@ use super::deferred::Visit;
 use super::desk::Desk;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
+use super::held_back::Answer;
 use super::lanes::{Seen, Shift};
 use super::lent::{Lent, Next};
 use super::pool::Serving;
@@ -17,9 +18,6 @@ use crate::response::Response;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Answers kept back at most: they leave together, so that clients wake once.
-const KEPT_BACK: usize = 16;
 
 /// Desks kept for the next visit. One has room for 128 KiB.
 const SPARE_DESKS: usize = 64;
@@ -153,7 +151,7 @@ impl Engine {
 
     /// May answers wait for the one to this request?
     fn keeps_answers_for(&self, request: &Request) -> bool {
-        self.service.is_known_quick(request) && self.held_back.lock().len() < KEPT_BACK
+        self.service.is_known_quick(request) && self.held_back.has_room()
     }
 
     /// One that waits, or that there is among what is to be done now.
@@ -198,10 +196,12 @@ impl Engine {
     }
 
     /// Sends what was kept back.
-    fn let_go(&self) {
-        let ids = std::mem::take(&mut *self.held_back.lock());
-        for id in ids {
-            self.attend(id);
+    pub(super) fn let_go(&self) {
+        for answer in self.held_back.take() {
+            match answer {
+                Answer::Given(id) => self.attend(id),
+                Answer::Ready(id, kept) => self.release(id, kept),
+            }
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `wire.rs` | a connection in the hands of its handler, which waits for it |
 //! | `deferred.rs` | what an exchange and its connection share |
 //! | `verdict.rs` | which of the two was first |
+//! | `held_back.rs` | answers that leave together |
 //! | `lent.rs` | a request in the hands of a thread of the host's |
 //! | `lanes.rs` | the right to poll, and who has it |
 //! | `rest.rs` | how the lookout rests, and is woken |
@@ -38,6 +39,7 @@ mod desk;
 mod driver_epoll;
 mod engine;
 mod habits;
+mod held_back;
 mod host;
 mod incoming;
 mod lanes;

@@ -277,6 +277,7 @@ impl Engine {
     /// Closes doors, and connections that are nobody's.
     fn close_all(&self) {
         self.service.callers.give_up_lent();
+        self.let_go();
         self.listeners.write().clear();
         self.slab.for_each_free(|id, mut guard| {
             if guard.connection.is_being_answered() {
