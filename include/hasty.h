@@ -639,6 +639,24 @@ typedef struct hasty_slot {
 } hasty_slot;
 
 /**
+ * A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+ */
+typedef struct hasty_slot_more {
+    /**
+     * The slot.
+     */
+    struct hasty_slot slot;
+    /**
+     * 1 for HTTP/1.1, 0 for HTTP/1.0.
+     */
+    int32_t minor_version;
+    /**
+     * The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 where it has none, and `hasty_request_remote_address()` tells.
+     */
+    uint32_t remote_v4;
+} hasty_slot_more;
+
+/**
  * Done.
  */
 #define HASTY_OK 0
@@ -2367,6 +2385,8 @@ void hasty_exchange_free(struct hasty_exchange *exchange);
  * overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
  * cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
  * to be answered quickly.
+ *
+ * A `hasty_slot_more`, by its `size`, tells who asks and in which version of HTTP as well.
  *
  * Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: the answer was given all the
  * same, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of

@@ -222,6 +222,13 @@ module hasty
     integer(c_int64_t) :: reply_len = 0
   end type hasty_slot
 
+  ! A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+  type, bind(C), public :: hasty_slot_more
+    type(hasty_slot) :: slot
+    integer(c_int32_t) :: minor_version = 0
+    integer(c_int32_t) :: remote_v4 = 0
+  end type hasty_slot_more
+
   abstract interface
 
     ! Answers one request.

@@ -253,6 +253,14 @@ type
     reply_len: QWord;
   end;
 
+  PHastySlotMore = ^THastySlotMore;
+  // A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+  THastySlotMore = record
+    slot: THastySlot;
+    minor_version: LongInt;
+    remote_v4: LongWord;
+  end;
+
   // Answers one request.
   THastyHandler = function (req: PHastyRequest; res: PHastyResponse; user_data: Pointer): THastyStatus; cdecl;
 

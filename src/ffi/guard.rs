@@ -73,9 +73,21 @@ nothing!(*mut T, ptr::null_mut(), T);
 pub(super) fn guard<T: Answer>(body: impl FnOnce() -> Result<T>) -> T::Abi {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => value.done(),
-        Ok(Err(error)) => T::failed(error),
-        Err(panic) => T::failed(Error::new(Kind::Panic, format!("a panic was caught: {}", panic_words(&*panic)))),
+        Ok(Err(error)) => failed::<T>(error),
+        Err(panic) => panicked::<T>(panic),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failed<T: Answer>(error: Error) -> T::Abi {
+    T::failed(error)
+}
+
+#[cold]
+#[inline(never)]
+fn panicked<T: Answer>(panic: Box<dyn std::any::Any + Send>) -> T::Abi {
+    failed::<T>(Error::new(Kind::Panic, format!("a panic was caught: {}", panic_words(&*panic))))
 }
 
 /// The last failing call of a thread. The text is made when it is read.

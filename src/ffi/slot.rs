@@ -7,12 +7,13 @@ use super::handle;
 use super::types::*;
 use crate::app::end_of;
 use crate::error::{Error, Kind, Result};
-use crate::request::Request;
+use crate::request::{Peer, Request};
 use crate::response::Response;
 use crate::server::{Next, Taken};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, c_char};
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
@@ -70,6 +71,8 @@ impl Claimed {
 /// cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
 /// to be answered quickly.
 ///
+/// A `hasty_slot_more`, by its `size`, tells who asks and in which version of HTTP as well.
+///
 /// Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: the answer was given all the
 /// same, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
 /// the app, and for an app whose requests are taken by `hasty_app_poll()` or `hasty_app_next()`; `HASTY_ERR_NULL`.
@@ -81,8 +84,9 @@ impl Claimed {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status {
     guard(|| {
+        let place = slot;
         // SAFETY: the caller vouches for `slot`.
-        let (slot, app) = unsafe { open(slot) }?;
+        let (slot, app) = unsafe { open(place) }?;
         // A callback below may free the app: from here on only these are touched.
         // The slots end before the visit does: what they leave unanswered is answered by it.
         let visit = app.app.visit_with_slot()?;
@@ -98,7 +102,11 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
             }
             let taken = visit.take(next)?;
             claimed.ticket = slots.tickets.fetch_add(1, Ordering::Relaxed) + 1;
-            claim(slot, claimed, taken);
+            let request = claim(slot, claimed, taken);
+            if slot.size >= size_of::<hasty_slot_more>() {
+                // SAFETY: it is as long as it says, says the caller, and nobody else uses it; `slot` is not used again.
+                tell_more(unsafe { &mut *place.cast() }, request);
+            }
             Ok(())
         })
     })
@@ -174,7 +182,7 @@ unsafe fn open<'a>(slot: *mut hasty_slot) -> Result<(&'a mut hasty_slot, &'a CAp
 }
 
 /// Puts a request into the slot.
-fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, taken: Taken) {
+fn claim<'c>(slot: &mut hasty_slot, claimed: &'c mut Claimed, taken: Taken) -> &'c Request {
     let (taken, _) = claimed.request.insert((taken, Instant::now()));
     let request = taken.request();
     let texts = Texts::of(request, &mut claimed.texts);
@@ -199,6 +207,16 @@ fn claim(slot: &mut hasty_slot, claimed: &mut Claimed, taken: Taken) {
         ..*slot
     };
     show(slot, request);
+    request
+}
+
+/// Fills what a longer slot has behind the other fields.
+fn tell_more(more: &mut hasty_slot_more, request: &Request) {
+    more.minor_version = request.minor_version().into();
+    more.remote_v4 = match request.peer() {
+        Peer::Ip(IpAddr::V4(address)) => address.into(),
+        _ => 0,
+    };
 }
 
 /// Points the slot to what lies in the request itself.

@@ -343,6 +343,17 @@ pub struct hasty_slot {
     pub reply_len: u64,
 }
 
+/// A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+#[repr(C)]
+pub struct hasty_slot_more {
+    /// The slot.
+    pub slot: hasty_slot,
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
+    pub minor_version: i32,
+    /// The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 where it has none, and `hasty_request_remote_address()` tells.
+    pub remote_v4: u32,
+}
+
 /// Answers one request.
 ///
 /// Called once per request, on a thread that serves; different requests run at the same time, so shared

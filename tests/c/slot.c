@@ -51,6 +51,27 @@ TEST(the_request_is_in_the_slot)
     hasty_app_free(app);
 }
 
+TEST(a_longer_slot_tells_who_asks_and_how)
+{
+    int port;
+    hasty_app *app = slot_app(&port);
+    struct { hasty_slot_more more; uint64_t behind; } slot = {.more.slot = {.size = sizeof slot.more, .app = app}, .behind = 7};
+    client c = client_open(port);
+    const int32_t versions[] = {1, 0};
+    for (int i = 0; i < 2; i++) {
+        client_send(&c, check_format("GET /taken HTTP/1.%d\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", versions[i]));
+        REQUIRE(slot_next(&slot.more.slot));
+        CHECK_INT(slot.more.minor_version, versions[i]);
+        CHECK_INT(slot.more.remote_v4, 0x7f000001);
+        CHECK_INT(slot.behind, 7);
+        slot_reply(&slot.more.slot, "fine");
+        slot_submit(&slot.more.slot);
+        CHECK_REPLY(client_read(&c), 200, "fine");
+    }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 TEST(what_a_request_does_not_have_is_empty)
 {
     int port;

@@ -419,7 +419,6 @@ def test_a_thread_that_kept_a_request_is_told_not_killed(app: App, client: Clien
     assert isinstance(told[0], StateError)
 
 
-
 def test_a_bad_request_of_ones_own_is_a_400(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     @app.get("/")
     def picky(req: Request, res: Response) -> None:

@@ -200,6 +200,11 @@ class hasty_slot(Structure):
     ]
 
 
+# typedef struct hasty_slot_more { hasty_slot slot; int32_t minor_version; uint32_t remote_v4; } hasty_slot_more;
+class hasty_slot_more(hasty_slot):
+    _fields_ = [("minor_version", c_int32), ("remote_v4", c_uint32)]
+
+
 # Each kind of pointer is a type of its own, so that ctypes refuses a response where a request belongs.
 if TYPE_CHECKING:
     AppPointer = ctypes._Pointer[hasty_app]

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
-from ctypes import byref, c_void_p, string_at
+from ctypes import byref, string_at
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi
@@ -24,7 +25,7 @@ from .handler import Route, Shared, Step
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
 from .server import Native, Server
-from .slot import Slot
+from .slot import NO_V4, WHO, Slot
 
 if TYPE_CHECKING:
     from .lifespan import Mode
@@ -301,25 +302,28 @@ class Gateway:
         # The scope of the last request of another head, path or client, without what applications may change: most
         # clients ask again in the same words, and then copies are nearly all.
         known: tuple[bytes, bytes] | None = None
-        path = raw = address = None
+        path = raw = None
+        asker = -1
         headers: list[tuple[bytes, bytes]] = []
         last: dict[str, Any] = {}
 
         def scope_of(slot: Slot) -> Scope:
-            nonlocal known, path, raw, address, headers, last
-            request = c_void_p(slot.words[_REQUEST])
-            _remote_address(request, _client_ref)
+            nonlocal known, path, raw, asker, headers, last
+            who = slot.words[WHO]
             lines = slot.header_names, slot.header_values
             rest = slot.params if before is not None else _octets(_ffi.hasty_request_raw_path(slot.request))
-            if lines != known or rest != raw or slot.path != path or _client.data != address:
-                known, raw, path, address = lines, rest, slot.path, _client.data
+            if lines != known or rest != raw or slot.path != path or who != asker:
+                known, raw, path = lines, rest, slot.path
+                # Who has no address of IPv4 is asked for it each time.
+                asker = who if who > NO_V4 else -1
                 headers = _pairs.get(lines) or _made_pairs(lines)
                 last = self._common()
                 last["path"] = path.decode("utf-8", "replace")
                 last["raw_path"] = rest if before is None else before + rest
                 if put_before is not None:
                     put_before(last)
-                last["client"] = _clients.get(address) or _made_client(address)
+                last["client"] = _clients.get(who >> 32) or _made_client(slot, who >> 32)
+                last["http_version"] = "1.1" if who & 1 else "1.0"
             scope = last.copy()
             scope["headers"] = headers.copy()
             scope["asgi"] = _ASGI.copy()
@@ -330,8 +334,6 @@ class Gateway:
             query = slot.query
             if query:
                 scope["query_string"] = query
-            if not _minor_version(request):
-                scope["http_version"] = "1.0"
             return scope
 
         return scope_of
@@ -385,18 +387,13 @@ class Gateway:
         scope["raw_path"] = self._before.encode() + scope["raw_path"]
 
 
-# To have ctypes look at the arguments would cost more than these calls.
-_minor_version: Callable[[c_void_p], int] = _ffi._quick["hasty_request_minor_version"]
-_remote_address: Callable[[c_void_p, Any], int] = _ffi._quick["hasty_request_remote_address_to"]
 #: HASTY_GET
 _GET = 1
-_client = _ffi.hasty_str()
-_client_ref = byref(_client)
-_REQUEST, _BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("request", "body", "body_len"))
+_BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len"))
 
 #: What clients send again and again need not be taken apart each time: the fields of a request, and who asks.
 _pairs: dict[tuple[bytes, bytes], list[tuple[bytes, bytes]]] = {}
-_clients: dict[bytes | None, tuple[str, int]] = {}
+_clients: dict[int, tuple[str, int]] = {}
 _MOST = 256
 #: Longer ones are not kept.
 _MOST_OCTETS = 2048
@@ -412,10 +409,12 @@ def _made_pairs(lines: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     return pairs
 
 
-def _made_client(address: bytes | None) -> tuple[str, int]:
+def _made_client(slot: Slot, v4: int) -> tuple[str, int]:
+    if not v4:
+        return (_octets(_ffi.hasty_request_remote_address(slot.request)).decode("latin-1"), 0)
     if len(_clients) >= _MOST:
         _clients.clear()
-    client = _clients[address] = ((address or b"").decode("latin-1"), 0)
+    client = _clients[v4] = (socket.inet_ntoa(v4.to_bytes(4, "big")), 0)
     return client
 
 

@@ -36,9 +36,12 @@ OCTETS = bytes.__basicsize__ - 1
 USER_DATA, STATUS, REPLY, REPLY_LEN = (
     getattr(_ffi.hasty_slot, field).offset // 8 for field in ("user_data", "status", "reply", "reply_len")
 )
+#: The version of a request and the IPv4 address of its client are one word. Up to NO_V4 it has none of IPv4.
+WHO = _ffi.hasty_slot_more.minor_version.offset // 8
+NO_V4 = 1
 
 
-class Slot(_ffi.hasty_slot):
+class Slot(_ffi.hasty_slot_more):
     """A worker's place for a request. It is used by one thread at a time."""
 
     if TYPE_CHECKING:
@@ -46,7 +49,7 @@ class Slot(_ffi.hasty_slot):
 
     def __init__(self, native: Native) -> None:
         super().__init__()
-        self.size = ctypes.sizeof(_ffi.hasty_slot)
+        self.size = ctypes.sizeof(_ffi.hasty_slot_more)
         self.app = native.pointer
         #: What `take` and its like want; made once.
         self.ref = byref(self)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi
 from .errors import HastyError, StateError
+from .slot import NO_V4, WHO
 from .wsgi_file import FileWrapper
-from .wsgi_seat import Seat, minor_version, remote_address
 
 if TYPE_CHECKING:
     from .app import App
     from .slot import Slot
+    from .wsgi_seat import Seat
 
 __all__ = ["Environs", "Incoming"]
 
@@ -87,24 +88,23 @@ class Environs:
         prefix, heads, headed = self._prefix, self._heads, self._headed
         # The head that came twice running, and an environ with it and what else was the same then. Most clients ask
         # again and again in the same words, and then a copy is nearly all: it saves 1,500 of 9,000 instructions.
-        last_names = last_values = last_path = last_address = None
+        last_names = last_values = last_path = None
+        last_who = 0
         last: Environ = {}
         before: Head | None = None
 
         # Each call and each look costs here, so that little is given to others.
         def of_slot(slot: Slot, seat: Seat) -> Environ:
-            nonlocal last_names, last_values, last_path, last_address, last, before
-            names, values, path = slot.header_names, slot.header_values, slot.path
-            remote_address(seat.request, seat.out)
-            address = seat.view.data
+            nonlocal last_names, last_values, last_path, last_who, last, before
+            names, values, path, who = slot.header_names, slot.header_values, slot.path, seat.words[WHO]
             # The same values may have come under other names.
             if values == last_values and names == last_names:
                 if path != last_path:
                     last["PATH_INFO"] = _path(path, prefix)
                     last_path = path
-                if address != last_address:
-                    last["REMOTE_ADDR"] = _addresses.get(address) or _learn(address)
-                    last_address = address
+                if who != last_who:
+                    last["REMOTE_ADDR"], last["SERVER_PROTOCOL"] = _clients.get(who) or _client(slot, who)
+                    last_who = who if who > NO_V4 else -1
                 environ = last.copy()
             else:
                 known = heads.get(values)
@@ -114,17 +114,15 @@ class Environs:
                     environ = known[2].copy()
                     if known is before:
                         last_values, last_names, last = values, names, environ.copy()
-                        last_path = last_address = None
+                        last_path, last_who = None, -1
                     before = known
                 environ["PATH_INFO"] = _path(path, prefix)
-                environ["REMOTE_ADDR"] = _addresses.get(address) or _learn(address)
+                environ["REMOTE_ADDR"], environ["SERVER_PROTOCOL"] = _clients.get(who) or _client(slot, who)
             if slot.method != GET:
                 environ["REQUEST_METHOD"] = slot.method_text.decode("latin-1")
             query = slot.query
             if query:
                 environ["QUERY_STRING"] = query.decode("latin-1")
-            if not minor_version(seat.request):
-                environ["SERVER_PROTOCOL"] = "HTTP/1.0"
             length = slot.body_len
             if length:
                 environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
@@ -183,15 +181,18 @@ def _path(octets: bytes, prefix: int) -> str:
     return path[prefix:] if prefix else path
 
 
-_addresses: dict[bytes | None, str] = {}
+#: The addresses and the protocols of clients, by their words.
+_clients: dict[int, tuple[str, str]] = {}
 
 
-def _learn(octets: bytes | None) -> str:
-    if len(_addresses) >= KNOWN:
-        _addresses.clear()
-    # Of a socket with a name there is no address.
-    address = _addresses[octets] = (octets or b"").decode("latin-1")
-    return address
+def _client(slot: Slot, who: int) -> tuple[str, str]:
+    protocol = "HTTP/1.1" if who & 1 else "HTTP/1.0"
+    if who <= NO_V4:
+        return _latin(_ffi.hasty_request_remote_address(slot.request)), protocol
+    if len(_clients) >= KNOWN:
+        _clients.clear()
+    client = _clients[who] = socket.inet_ntoa((who >> 32).to_bytes(4, "big")), protocol
+    return client
 
 
 # --- header fields ---
