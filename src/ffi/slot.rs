@@ -77,6 +77,8 @@ impl Claimed {
 /// same, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
 /// the app, and for an app whose requests are taken by `hasty_app_poll()` or `hasty_app_next()`; `HASTY_ERR_NULL`.
 ///
+/// With `threads` none the request has no `exchange_timeout_ms`: nobody else looks at its connection.
+///
 /// Threads: any, each with a slot of its own.
 ///
 /// # Safety

@@ -53,7 +53,7 @@ impl SlotVisit {
             engine.service.habits.note_left_run(route, time);
         }
         match taken {
-            Taken::Lent(lent) => lent.exchange(engine, |service, request, response| {
+            Taken::Lent(lent) => lent.trade(engine, |service, request, response| {
                 let outcome = fill(request, response);
                 service.settle(outcome, request, response);
             }),

@@ -56,7 +56,7 @@ impl Lent {
     }
 
     /// The same, for a thread that wants the next one.
-    pub(super) fn exchange(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
+    pub(super) fn trade(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
         let Some((mut desk, loan)) = self.loan.take() else { return Next::Unknown };
         engine.lent.fetch_sub(1, Ordering::SeqCst);
         desk.lends = true;
