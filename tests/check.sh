@@ -18,8 +18,8 @@ exec 3>&1
 # shellcheck source=tests/lib/stages.sh
 . tests/lib/stages.sh
 
-quick=(format clippy rustdoc rust header symbols linking install c c-asan c-valgrind examples embed legacy clients browser python python-types benches documents)
-long=(rust-long rust-handover python-long python-versions wheel fuzz loom)
+quick=(format clippy rustdoc rust header symbols linking install c c-asan examples embed legacy clients browser python python-types benches documents)
+long=(c-valgrind rust-long rust-handover python-long python-versions wheel fuzz loom)
 
 main() {
     local stages=() all='' argument
