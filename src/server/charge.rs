@@ -37,10 +37,17 @@ struct Bench {
     spare: Vec<Arc<Seat>>,
 }
 
-/// Where one thread rests.
+/// Where one thread rests at a time.
 struct Seat {
-    thread: usize,
+    /// Which. It changes under the bench's lock only.
+    thread: AtomicUsize,
     bell: Flag,
+}
+
+impl Seat {
+    fn thread(&self) -> usize {
+        self.thread.load(Ordering::Relaxed)
+    }
 }
 
 /// What a rest came to.
@@ -104,7 +111,7 @@ impl Charge {
             let moves = self.moves.load(Ordering::Relaxed);
             let is_still = waited == Waited::Late && looks_out && std::mem::replace(&mut seen, moves) == moves;
             if is_still && !bench.polls {
-                bench.holder = Some(seat.thread);
+                bench.holder = Some(seat.thread());
                 return bench.get_up(seat, Rested::Called);
             }
             quiet = if is_still { quiet + 1 } else { 0 };
@@ -144,7 +151,7 @@ impl Charge {
             return;
         }
         let next = bench.resting.pop().or_else(|| bench.lookout.take());
-        bench.holder = next.as_ref().map(|seat| seat.thread);
+        bench.holder = next.as_ref().map(|seat| seat.thread());
         // It is on its way to poll.
         bench.polls = true;
         if let Some(seat) = next {
@@ -171,9 +178,12 @@ impl Bench {
     }
 
     fn seat(&mut self, thread: usize) -> Option<Arc<Seat>> {
-        match self.spare.iter().position(|seat| seat.thread == thread) {
-            Some(place) => Some(self.spare.swap_remove(place)),
-            None => Some(Arc::new(Seat { thread, bell: Flag::new().ok()? })),
+        match self.spare.pop() {
+            Some(seat) => {
+                seat.thread.store(thread, Ordering::Relaxed);
+                Some(seat)
+            }
+            None => Some(Arc::new(Seat { thread: AtomicUsize::new(thread), bell: Flag::new().ok()? })),
         }
     }
 
