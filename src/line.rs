@@ -18,6 +18,9 @@ pub(crate) trait Line: Send + Sync {
 
     /// Takes the answer out of its handler's hands: it may be given later, by any thread.
     fn defer(&self, request: &Request, response: &mut Response) -> Result<Exchange>;
+
+    /// Something is going to take its time: answers that were kept back leave.
+    fn let_go(&self) {}
 }
 
 /// Carries the bytes of one answer, or of one body.

@@ -157,7 +157,7 @@ pub unsafe extern "C" fn hasty_slot_exchange(slot: *mut hasty_slot, out: *mut *m
         let visit = app.app.visit_with_slot()?;
         let (taken, _) = app.slots.with(ptr::from_ref(slot), |claimed| claimed.redeem(slot.ticket))?;
         slot.ticket = 0;
-        let kept = visit.keep(taken)?;
+        let kept = visit.keep(taken).inspect_err(|_| hide(slot))?;
         show(slot, kept.request());
         let exchange = exchange::give(kept)?;
         // SAFETY: the caller vouches for a writable `out`.
@@ -219,6 +219,14 @@ fn tell_more(more: &mut hasty_slot_more, request: &Request) {
         Peer::Ip(IpAddr::V4(address)) => address.into(),
         _ => 0,
     };
+}
+
+/// There is no request any more.
+fn hide(slot: &mut hasty_slot) {
+    slot.request = ptr::null();
+    (slot.method_text, slot.path, slot.query) = (EMPTY.as_ptr().cast(), EMPTY.as_ptr().cast(), EMPTY.as_ptr().cast());
+    (slot.path_len, slot.query_len, slot.body_len) = (0, 0, 0);
+    slot.body = EMPTY.as_ptr();
 }
 
 /// Points the slot to what lies in the request itself.

@@ -80,11 +80,11 @@ pub(super) enum Rest {
 
 /// What threads of the host's wait for.
 struct Bells {
-    /// Readable while requests wait.
+    /// Readable while requests wait, or work that was begun is nobody's.
     ready: Flag,
-    /// Readable once somebody wants a waiting call to return.
+    /// Readable once somebody wants a waiting call to return, or to have a look.
     wake: Flag,
-    /// Readable while requests wait, and from the stop on.
+    /// Readable while `ready` is, and from the stop on.
     requests: Epoll,
     /// The same, and while the engine has work that is for the host's threads: what the host watches.
     outer: Epoll,
@@ -251,6 +251,7 @@ impl CallerQueue {
     pub(super) fn pop_lent(&self) -> Option<Lent> {
         let mut line = self.line.lock();
         let lent = line.lent.pop_front()?;
+        self.note_look();
         if let Some(bells) = self.bells.get() {
             line.ring(bells);
         }
@@ -296,14 +297,19 @@ impl CallerQueue {
     }
 
     /// The same, also where it is only about to wait.
-    pub(super) fn call(&self) {
+    pub(super) fn rouse_in_any_case(&self) {
         if let Some(bells) = self.bells.get() {
             bells.wake.raise();
         }
     }
 
     fn note_look(&self) {
-        self.last_look.store(clock::milliseconds().max(1), Ordering::Relaxed);
+        self.note_look_at(clock::milliseconds());
+    }
+
+    /// A thread of the host's has looked for requests.
+    pub(super) fn note_look_at(&self, now: u32) {
+        self.last_look.store(now.max(1), Ordering::Relaxed);
     }
 
     /// How long nobody has looked for requests, 0 while somebody waits for them; None if nobody ever did.
@@ -318,13 +324,13 @@ impl CallerQueue {
     }
 
     /// Waits until there may be something to do, a wake or a signal; at most until `end`, None is without end. True: it was a signal.
-    pub(super) fn wait(&self, control: &Control, end: Option<Instant>) -> Result<bool> {
-        self.wait_by(control, |bells| bells.outer.as_fd(), end, || false)
-    }
-
-    /// The same, whatever the engine has to do.
     ///
     /// `has_changed` is asked once those who rouse see that this thread waits.
+    pub(super) fn wait(&self, control: &Control, end: Option<Instant>, has_changed: impl Fn() -> bool) -> Result<bool> {
+        self.wait_by(control, |bells| bells.outer.as_fd(), end, has_changed)
+    }
+
+    /// The same, whatever the engine gets to do.
     pub(super) fn wait_for_requests(&self, control: &Control, end: Option<Instant>, has_changed: impl Fn() -> bool) -> Result<bool> {
         self.wait_by(control, |bells| bells.requests.as_fd(), end, has_changed)
     }

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// After so many ticks in which nothing moved the lookout rests. Calling it costs about as much as four of them.
 const QUIET_TICKS: u32 = 4;
 
+/// Seats kept for the next threads. Each has a descriptor.
+const SPARE_SEATS: usize = 64;
+
 /// The charge, and who waits for it.
 #[derive(Default)]
 pub(super) struct Charge {
@@ -78,7 +81,10 @@ impl Charge {
             seat
         };
         let rested = self.rest(&seat, end, tick);
-        self.bench.lock().spare.push(seat);
+        let mut bench = self.bench.lock();
+        if bench.spare.len() < SPARE_SEATS {
+            bench.spare.push(seat);
+        }
         rested
     }
 
@@ -97,11 +103,11 @@ impl Charge {
             if waited == Waited::Ready {
                 seat.bell.lower();
             }
-            if !bench.is_taken(seat) {
+            if !bench.rests(seat) {
                 // Called; another thread may have come and taken the charge since.
                 drop(bench);
                 self.note_polled();
-                return Rested::Called;
+                return if waited == Waited::Signal { Rested::Signal } else { Rested::Called };
             }
             match waited {
                 Waited::Signal => return bench.get_up(seat, Rested::Signal),
@@ -202,7 +208,7 @@ impl Bench {
     }
 
     /// Does this one rest?
-    fn is_taken(&self, seat: &Arc<Seat>) -> bool {
+    fn rests(&self, seat: &Arc<Seat>) -> bool {
         self.is_lookout(seat) || self.resting.iter().any(|other| Arc::ptr_eq(other, seat))
     }
 

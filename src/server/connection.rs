@@ -774,6 +774,9 @@ impl Connection {
                 Leave::Refused => return self.refuse_queued(desk, service, body_at, framing),
             }
         }
+        if desk.lends && !service.hooks.middleware.is_empty() {
+            desk.let_go();
+        }
         let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
         if service.intercepts {
             note_slow_hooks(desk, service);
@@ -918,6 +921,7 @@ impl Connection {
         if desk.lends {
             // It may block, and a thread of the host's that waits is to look whether it does.
             service.callers.rouse();
+            desk.let_go();
         }
         desk.with_output(|call| service.handle(&call.request, &mut call.response));
         if let Some((route, began)) = timed {

@@ -151,6 +151,13 @@ impl Desk {
         self.bytes_mut().clear();
     }
 
+    /// Something of the host's is going to run here, which may take its time: answers that were kept back leave first.
+    pub(super) fn let_go(&self) {
+        if let Some(line) = &self.line {
+            line.let_go();
+        }
+    }
+
     /// Writes the answer to the output. `last` ends the connection.
     pub(super) fn write_answer(&mut self, last: bool) {
         let Desk { call, out, clock, service, .. } = self;

@@ -142,9 +142,11 @@ impl<'e> Worker<'e> {
         self.follow(id, guard, turn);
     }
 
-    /// Serves on, unless a request is lent already, or others wait to be taken. False: it did not look.
+    /// Serves on, unless a request is lent already, or others wait to be taken. False: it did not try.
     pub(super) fn serve_on(&mut self) -> bool {
-        let looks = self.loan.is_none() && self.engine.service.callers.len() == 0;
+        let callers = &self.engine.service.callers;
+        callers.note_look_at(self.desk.now());
+        let looks = self.loan.is_none() && callers.len() == 0;
         if looks {
             self.run_once(&mut Seen::new());
         }
@@ -183,8 +185,9 @@ impl<'e> Worker<'e> {
             let Some(task) = held.next() else {
                 if std::mem::replace(&mut is_over, term == Term::Short) {
                     engine.lanes.end_batch(lane);
-                    engine.lanes.lay_down(held);
-                    return engine.note_rest(Rest::None);
+                    // Said before the lane is laid down: what its next leader says is newer.
+                    engine.note_rest(Rest::None);
+                    return engine.lanes.lay_down(held);
                 }
                 match self.refill(lane, held, term) {
                     Some(filled) => held = filled,
@@ -215,8 +218,9 @@ impl<'e> Worker<'e> {
         if rest == Rest::None {
             engine.lanes.end_batch(lane);
         }
-        engine.lanes.lay_down(held);
+        // Said before, too.
         engine.note_rest(rest);
+        engine.lanes.lay_down(held);
     }
 
     /// Waits for events. None: the lane was laid down.
@@ -240,8 +244,8 @@ impl<'e> Worker<'e> {
         };
         match engine.epoll.wait(&mut held.events[..most], ms) {
             Ok(0) if term == Term::Short => {
-                engine.lanes.lay_down(held);
                 engine.note_rest(Rest::None);
+                engine.lanes.lay_down(held);
                 None
             }
             Ok(0) => engine.lanes.narrow(lane, held),

@@ -5,7 +5,7 @@ use super::sys::owned::Kept;
 use crate::output::Output;
 use parking_lot::Mutex;
 
-/// So many at most are kept back.
+/// So many at most are kept back, and for so many requests.
 const MOST: usize = 16;
 
 /// Connections whose answers are ready, and leave as soon as no quick request comes before them.
@@ -17,6 +17,8 @@ pub(super) struct HeldBack {
 #[derive(Default)]
 struct Inner {
     answers: Vec<Answer>,
+    /// For how many requests they have waited.
+    waited: usize,
     /// Buffers for the next answers.
     #[allow(clippy::vec_box, reason = "they take the place of others in their boxes")]
     spare: Vec<Box<Output>>,
@@ -31,9 +33,11 @@ pub(super) enum Answer {
 }
 
 impl HeldBack {
-    /// Is there room for one more?
-    pub(super) fn has_room(&self) -> bool {
-        self.inner.lock().answers.len() < MOST
+    /// May they wait for one more request?
+    pub(super) fn may_wait(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.waited += 1;
+        inner.waited < MOST && inner.answers.len() < MOST
     }
 
     /// A buffer in the place of one that is going to be kept back. None: there is no room.
@@ -52,7 +56,7 @@ impl HeldBack {
         self.inner.lock().answers.push(Answer::Ready(id, kept));
     }
 
-    /// A buffer was sent.
+    /// Keeps a buffer whose bytes were sent.
     pub(super) fn put_by(&self, mut sent: Box<Output>) {
         sent.clear();
         let mut inner = self.inner.lock();
@@ -61,8 +65,10 @@ impl HeldBack {
         }
     }
 
-    /// One after the other, until there is none left.
+    /// All of them.
     pub(super) fn take(&self) -> Vec<Answer> {
-        std::mem::take(&mut self.inner.lock().answers)
+        let mut inner = self.inner.lock();
+        inner.waited = 0;
+        std::mem::take(&mut inner.answers)
     }
 }

@@ -145,13 +145,13 @@ impl Engine {
         if !self.service.is_known_quick(request) {
             self.charge.hand_on();
         } else if self.charge.keep() {
-            self.service.callers.call();
+            self.service.callers.rouse_in_any_case();
         }
     }
 
     /// May answers wait for the one to this request?
     fn keeps_answers_for(&self, request: &Request) -> bool {
-        self.service.is_known_quick(request) && self.held_back.has_room()
+        self.service.is_known_quick(request) && self.held_back.may_wait()
     }
 
     /// One that waits, or that there is among what is to be done now.
@@ -273,7 +273,13 @@ impl Engine {
                 std::mem::forget(worker);
                 (R::default(), None)
             }
-            Err(panic) => resume_unwind(panic),
+            Err(panic) => {
+                if let (desk, Some(loan)) = worker.into_parts() {
+                    // Its client is answered, and its connection is somebody's again.
+                    drop(Lent::new(self, desk, loan));
+                }
+                resume_unwind(panic)
+            }
         }
     }
 
@@ -304,21 +310,27 @@ impl Engine {
             }
             match self.charge.wait(end, self.lanes.tick()) {
                 Rested::Holds => {}
-                Rested::Signal if purpose == Purpose::Slot => return Err(NOTHING),
+                Rested::Signal if purpose == Purpose::Slot => {
+                    self.charge.hand_on();
+                    return Err(NOTHING);
+                }
                 Rested::Called | Rested::Late | Rested::Signal => continue,
             }
+            // Another thread may have begun since this one looked.
+            let has_begun = || !self.has_threads && self.lanes.are_serving();
             let waited = if self.has_threads || leads {
-                callers.wait(control, end)
+                callers.wait(control, end, has_begun)
             } else if self.lanes.are_serving() {
-                // Another thread is at it, and is watched.
+                // Another thread is at it, with what was left too, and is watched: looks are to be a tick apart.
+                self.note_rest(Rest::None);
                 let soon = Instant::now() + self.lanes.tick();
                 callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))), || false)
             } else if self.crew.is_nobody() {
                 // Another thread of the host's has just looked, and goes.
-                callers.wait(control, end)
+                callers.wait(control, end, has_begun)
             } else {
                 // Another thread waits for events, and rouses this one when there are some.
-                callers.wait_for_requests(control, end, || self.lanes.are_serving())
+                callers.wait_for_requests(control, end, has_begun)
             };
             self.charge.note_polled();
             if waited? && purpose == Purpose::Slot {

@@ -205,6 +205,7 @@ impl Engine {
             return Ok(());
         }
         self.service.callers.give_up_lent();
+        self.let_go();
         self.slab.cut_owned();
         // Threads that find out leave at once; one that is in a handler keeps its time.
         let _ = self.wait(Some(Instant::now() + CUT_GRACE));

@@ -77,6 +77,12 @@ impl Line for EngineLine {
         let (engine, ticket) = self.engine(request)?;
         Ok(Deferred::begin(&engine, Id::from_token(ticket), request, response))
     }
+
+    fn let_go(&self) {
+        if let Some(engine) = self.0.upgrade() {
+            engine.let_go();
+        }
+    }
 }
 
 /// Fixes the head, and lets the body go by `wire`.

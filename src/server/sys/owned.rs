@@ -89,10 +89,10 @@ impl<T> Owned<T> {
     }
 }
 
-/// Ownership without a guard. It may go to another thread; whoever hands it over makes the one's writes the other's reads.
+/// Ownership without a guard: dropped, it leaves the value owned for ever. It may go to another thread; whoever hands it over makes the one's writes the other's reads.
 pub(crate) struct Kept(usize);
 
-/// Ownership. It is given up by `release`, `abandon` or `retire`; a guard that is merely dropped keeps it for ever.
+/// Ownership. It is given up by `release`, `abandon` or `retire`, and put aside by `keep`; a guard that is merely dropped keeps it for ever.
 pub(crate) struct Guard<'a, T> {
     owned: &'a Owned<T>,
     /// It stays with its thread, and is not shared: a `T` need not bear that.
