@@ -65,12 +65,12 @@ struct Waiting {
     /// Has the host the descriptor? Then it may be watching at any time.
     is_watched: bool,
     is_ringing: bool,
-    rest: Rest,
+    leftover: Leftover,
 }
 
 /// Is there work for the engine that was begun, and is nobody's?
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum Leftover {
     #[default]
     None,
     /// Yes, and whoever has begun it comes back for it soon.
@@ -282,9 +282,9 @@ impl CallerQueue {
 
     /// What is left of the engine's work has changed. Threads that wait are told of what nobody comes back for soon; the host's own
     /// loop is told of all.
-    pub(super) fn note_rest(&self, rest: Rest) {
+    pub(super) fn note_leftover(&self, leftover: Leftover) {
         let mut line = self.line.lock();
-        if let (true, Some(bells)) = (std::mem::replace(&mut line.rest, rest) != rest, self.bells.get()) {
+        if let (true, Some(bells)) = (std::mem::replace(&mut line.leftover, leftover) != leftover, self.bells.get()) {
             line.ring(bells);
         }
     }
@@ -373,8 +373,8 @@ impl CallerQueue {
 impl Waiting {
     /// Lets the bell ring exactly while somebody waits who may be watched for.
     fn ring(&mut self, bells: &Bells) {
-        let has_work = !self.exchanges.is_empty() || !self.lent.is_empty() || self.rest == Rest::Left;
-        let rings = (self.is_watched && (has_work || self.rest == Rest::Soon)) || (self.watchers > 0 && has_work);
+        let has_work = !self.exchanges.is_empty() || !self.lent.is_empty() || self.leftover == Leftover::Left;
+        let rings = (self.is_watched && (has_work || self.leftover == Leftover::Soon)) || (self.watchers > 0 && has_work);
         if rings == self.is_ringing {
             return;
         }

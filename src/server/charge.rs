@@ -110,15 +110,22 @@ impl Charge {
                 return if waited == Waited::Signal { Rested::Signal } else { Rested::Called };
             }
             match waited {
-                Waited::Signal => return bench.get_up(seat, Rested::Signal),
-                Waited::Late if end.is_some_and(|end| Instant::now() >= end) => return bench.get_up(seat, Rested::Late),
+                Waited::Signal => {
+                    bench.get_up(seat);
+                    return Rested::Signal;
+                }
+                Waited::Late if end.is_some_and(|end| Instant::now() >= end) => {
+                    bench.get_up(seat);
+                    return Rested::Late;
+                }
                 _ => {}
             }
             let moves = self.moves.load(Ordering::Relaxed);
             let is_still = waited == Waited::Late && looks_out && std::mem::replace(&mut seen, moves) == moves;
             if is_still && !bench.polls {
                 bench.holder = Some(seat.thread());
-                return bench.get_up(seat, Rested::Called);
+                bench.get_up(seat);
+                return Rested::Called;
             }
             quiet = if is_still { quiet + 1 } else { 0 };
             bench.is_quiet |= quiet >= QUIET_TICKS && bench.is_lookout(seat);
@@ -213,13 +220,12 @@ impl Bench {
     }
 
     /// This one rests no more.
-    fn get_up(&mut self, seat: &Arc<Seat>, rested: Rested) -> Rested {
+    fn get_up(&mut self, seat: &Arc<Seat>) {
         self.resting.retain(|other| !Arc::ptr_eq(other, seat));
         if self.is_lookout(seat) {
             self.lookout = None;
             self.appoint_lookout();
         }
-        rested
     }
 
     /// One that rests looks out, if nobody does.

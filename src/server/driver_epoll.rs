@@ -1,6 +1,6 @@
 //! Carries bytes between sockets and connections: one thread's part of one edge-triggered epoll.
 
-use super::caller::Rest;
+use super::caller::Leftover;
 use super::connection::Connection;
 use super::desk::Desk;
 use super::engine::{Accepted, Engine, LISTENER, MAX_LISTENERS, STOP, TIMER};
@@ -50,15 +50,12 @@ pub(super) struct Loan {
 }
 
 /// How far a turn has come.
+#[derive(Clone, Copy, Default)]
 struct Pass {
-    /// Has its deadline passed?
-    due: bool,
     /// Bytes received in it.
     received: usize,
     /// May there be more to receive?
     more: bool,
-    /// Was a request lent in it?
-    was_lent: bool,
 }
 
 /// What is to be served.
@@ -186,7 +183,7 @@ impl<'e> Worker<'e> {
                 if std::mem::replace(&mut is_over, term == Term::Short) {
                     engine.lanes.end_batch(lane);
                     // Said before the lane is laid down: what its next leader says is newer.
-                    engine.note_rest(Rest::None);
+                    engine.note_leftover(Leftover::None);
                     return engine.lanes.lay_down(held);
                 }
                 match self.refill(lane, held, term) {
@@ -210,16 +207,16 @@ impl<'e> Worker<'e> {
     /// Lays the lane down while a request is lent, so that whoever comes next goes on with the events that are left.
     fn leave(&self, lane: usize, held: Held<'e, Batch>) {
         let engine = self.engine;
-        let rest = match held.is_over() {
-            true => Rest::None,
-            false if engine.service.is_known_quick(&self.desk.call.request) => Rest::Soon,
-            false => Rest::Left,
+        let leftover = match held.is_over() {
+            true => Leftover::None,
+            false if engine.service.is_known_quick(&self.desk.call.request) => Leftover::Soon,
+            false => Leftover::Left,
         };
-        if rest == Rest::None {
+        if leftover == Leftover::None {
             engine.lanes.end_batch(lane);
         }
         // Said before, too.
-        engine.note_rest(rest);
+        engine.note_leftover(leftover);
         engine.lanes.lay_down(held);
     }
 
@@ -229,7 +226,7 @@ impl<'e> Worker<'e> {
         engine.lanes.end_batch(lane);
         if term == Term::Long {
             // What a thread of the host's has left in the lane is done.
-            engine.note_rest(Rest::None);
+            engine.note_leftover(Leftover::None);
         }
         if engine.service.control.is_stopping() {
             engine.lanes.lay_down(held);
@@ -244,7 +241,7 @@ impl<'e> Worker<'e> {
         };
         match engine.epoll.wait(&mut held.events[..most], ms) {
             Ok(0) if term == Term::Short => {
-                engine.note_rest(Rest::None);
+                engine.note_leftover(Leftover::None);
                 engine.lanes.lay_down(held);
                 None
             }
@@ -493,49 +490,50 @@ impl<'e> Worker<'e> {
 
     /// Receives, feeds and sends until nothing more can be done now, or a request is lent.
     fn turn(&mut self, tenant: &mut Tenant, fin: bool, start: Start) -> Turn {
+        let (due, mut pass) = match start {
+            Start::Look { due } => (due, Pass::default()),
+            Start::Fed(pass) => match self.send_fed(tenant, &pass) {
+                Ok(()) => (false, pass),
+                Err(turn) => return turn,
+            },
+        };
         let Tenant { socket: Some(socket), connection, counted, unreceived, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk, .. } = self;
         let socket = socket.as_fd();
-        let (mut pass, mut is_fed) = match start {
-            Start::Look { due } => (Pass { due, received: 0, more: false, was_lent: false }, false),
-            Start::Fed(pass) => (Pass { was_lent: true, ..pass }, true),
-        };
-        if connection.is_waiting() && !is_fed {
+        if connection.is_waiting() {
             connection.collect(&engine.service, desk.now());
         }
         let mut sent = send_kept(socket, connection, engine, desk.now());
         loop {
-            if !std::mem::take(&mut is_fed) {
-                if connection.is_closed() {
+            if connection.is_closed() {
+                return Turn::Close;
+            }
+            if connection.unsent_mut().is_some() {
+                // An answer that is not taken in time is given up.
+                if due && connection.is_late(&engine.service.pace, desk.now()) {
+                    connection.break_off();
                     return Turn::Close;
                 }
-                if connection.unsent_mut().is_some() {
-                    // An answer that is not taken in time is given up.
-                    if pass.due && connection.is_late(&engine.service.pace, desk.now()) {
-                        connection.break_off();
-                        return Turn::Close;
-                    }
-                    return if sent == Sent::Enough { Turn::Again } else { Turn::Wait };
-                }
-                // Nothing is read while an exchange is waited for.
-                if connection.is_waiting() {
-                    *unreceived = true;
-                    if !(pass.due && connection.is_late(&engine.service.pace, desk.now())) {
-                        return Turn::Wait;
-                    }
-                    connection.time_is_up(desk, &engine.service);
-                    sent = send_kept(socket, connection, engine, desk.now());
-                    if connection.is_waiting() {
-                        return Turn::Wait;
-                    }
-                    continue;
-                }
-                *unreceived = false;
-                if pass.received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
-                    return Turn::Again;
-                }
-                pass.more = take_in(socket, connection, desk, engine, fin, &mut pass.received);
+                return if sent == Sent::Enough { Turn::Again } else { Turn::Wait };
             }
+            // Nothing is read while an exchange is waited for.
+            if connection.is_waiting() {
+                *unreceived = true;
+                if !(due && connection.is_late(&engine.service.pace, desk.now())) {
+                    return Turn::Wait;
+                }
+                connection.time_is_up(desk, &engine.service);
+                sent = send_kept(socket, connection, engine, desk.now());
+                if connection.is_waiting() {
+                    return Turn::Wait;
+                }
+                continue;
+            }
+            *unreceived = false;
+            if pass.received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
+                return Turn::Again;
+            }
+            pass.more = take_in(socket, connection, desk, engine, fin, &mut pass.received);
             if connection.is_lent() {
                 return Turn::Lend(pass);
             }
@@ -543,24 +541,12 @@ impl<'e> Worker<'e> {
             connection.stand_up(desk);
             // What is let go of counts no more when the client has its answer.
             engine.count_held(connection, counted);
-            if pass.was_lent && !pass.more && desk.lends && connection.may_hold_back(desk) && !engine.service.control.is_ending() {
-                if let Some(spare) = engine.held_back.room() {
-                    connection.hold_back(desk, spare);
-                    return Turn::HoldBack;
-                }
-            }
             sent = send(socket, connection, desk, engine);
-            if pass.was_lent && sent == Sent::All && connection.is_ready() {
-                // A handler has had its time, and the next one is not known to be quick: other clients come first.
-                return Turn::Again;
-            }
-            // Feeding may have stopped for the output's sake, or at the end; and no event announces the rest of what was enough
-            // for one turn.
-            if pass.more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough {
+            if has_more(connection, &pass, sent) {
                 continue;
             }
             // Nothing came to save it in the last moment.
-            if !(pass.due && connection.is_late(&engine.service.pace, desk.now())) {
+            if !(due && connection.is_late(&engine.service.pace, desk.now())) {
                 return Turn::Wait;
             }
             connection.sit_down(desk);
@@ -569,6 +555,33 @@ impl<'e> Worker<'e> {
             sent = send(socket, connection, desk, engine);
         }
     }
+
+    /// Sends the answer of a request that was lent, or keeps it back. Err: that was the turn.
+    fn send_fed(&mut self, tenant: &mut Tenant, pass: &Pass) -> Result<(), Turn> {
+        let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Err(Turn::Close) };
+        let Worker { engine, desk, .. } = self;
+        if connection.is_lent() {
+            return Err(Turn::Lend(*pass));
+        }
+        engine.leave_if_forked();
+        connection.stand_up(desk);
+        engine.count_held(connection, counted);
+        if desk.lends && !pass.more && connection.may_hold_back(desk) && !engine.service.control.is_ending() {
+            connection.hold_back(desk, engine.held_back.spare());
+            return Err(Turn::HoldBack);
+        }
+        let sent = send(socket.as_fd(), connection, desk, engine);
+        if sent == Sent::All && connection.is_ready() {
+            // A handler has had its time, and the next one is not known to be quick: other clients come first.
+            return Err(Turn::Again);
+        }
+        if has_more(connection, pass, sent) { Ok(()) } else { Err(Turn::Wait) }
+    }
+}
+
+/// Feeding may have stopped for the output's sake, or at the end; and no event announces the rest of what was enough for one turn.
+fn has_more(connection: &Connection, pass: &Pass, sent: Sent) -> bool {
+    pass.more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough
 }
 
 /// Lets the connection have what is there for it: what it has kept, or what its socket has. False: nothing more is there for now.

@@ -5,7 +5,7 @@ use super::sys::owned::Kept;
 use crate::output::Output;
 use parking_lot::Mutex;
 
-/// So many at most are kept back, and for so many requests.
+/// For so many requests at most they are kept back. Each request brings one of them at most.
 const MOST: usize = 16;
 
 /// Connections whose answers are ready, and leave as soon as no quick request comes before them.
@@ -37,13 +37,12 @@ impl HeldBack {
     pub(super) fn may_wait(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.waited += 1;
-        inner.waited < MOST && inner.answers.len() < MOST
+        inner.waited < MOST
     }
 
-    /// A buffer in the place of one that is going to be kept back. None: there is no room.
-    pub(super) fn room(&self) -> Option<Box<Output>> {
-        let mut inner = self.inner.lock();
-        (inner.answers.len() < MOST).then(|| inner.spare.pop().unwrap_or_default())
+    /// A buffer in the place of one that is going to be kept back.
+    pub(super) fn spare(&self) -> Box<Output> {
+        self.inner.lock().spare.pop().unwrap_or_default()
     }
 
     /// That of an exchange is there.

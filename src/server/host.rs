@@ -1,7 +1,7 @@
 //! What threads of the host's do for the app: they run the handlers that are left to them, and without threads of the app's
 //! own they do all its work.
 
-use super::caller::{Mode, Rest};
+use super::caller::{Leftover, Mode};
 use super::charge::Rested;
 use super::deferred::Visit;
 use super::desk::Desk;
@@ -69,8 +69,7 @@ impl SlotVisit {
     pub(crate) fn take(&self, next: Next) -> Result<Taken> {
         let engine = self.0.engine()?;
         if engine.service.control.is_stopping() {
-            engine.let_go();
-            engine.service.callers.give_up_lent();
+            engine.answer_what_waits();
             return Err(STOPPED);
         }
         let found = match next {
@@ -108,7 +107,7 @@ impl SlotVisit {
         engine.let_go();
         let waited = engine.wait_for(end, Purpose::Slot, || (engine.service.callers.len() > 0).then_some(()));
         if engine.service.control.is_stopping() {
-            engine.service.callers.give_up_lent();
+            engine.answer_what_waits();
         }
         waited
     }
@@ -203,6 +202,12 @@ impl Engine {
                 Answer::Ready(id, kept) => self.release(id, kept),
             }
         }
+    }
+
+    /// The app ends: what was kept back leaves, and requests that nobody takes any more are given up.
+    pub(super) fn answer_what_waits(&self) {
+        self.let_go();
+        self.service.callers.give_up_lent();
     }
 
     /// Without threads of its own the app is driven by the host's, which watch what the engine waits for.
@@ -322,7 +327,7 @@ impl Engine {
                 callers.wait(control, end, has_begun)
             } else if self.lanes.are_serving() {
                 // Another thread is at it, with what was left too, and is watched: looks are to be a tick apart.
-                self.note_rest(Rest::None);
+                self.note_leftover(Leftover::None);
                 let soon = Instant::now() + self.lanes.tick();
                 callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))), || false)
             } else if self.crew.is_nobody() {
@@ -341,9 +346,9 @@ impl Engine {
     }
 
     /// What is left of a batch has changed: it is told to threads of the host's, where nobody else goes on with it.
-    pub(super) fn note_rest(&self, rest: Rest) {
+    pub(super) fn note_leftover(&self, leftover: Leftover) {
         if !self.has_threads {
-            self.service.callers.note_rest(rest);
+            self.service.callers.note_leftover(leftover);
         }
     }
 

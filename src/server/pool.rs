@@ -204,8 +204,7 @@ impl Engine {
         if self.wait(if done { None } else { end }).is_ok() && !owed {
             return Ok(());
         }
-        self.service.callers.give_up_lent();
-        self.let_go();
+        self.answer_what_waits();
         self.slab.cut_owned();
         // Threads that find out leave at once; one that is in a handler keeps its time.
         let _ = self.wait(Some(Instant::now() + CUT_GRACE));
@@ -277,8 +276,7 @@ impl Engine {
 
     /// Closes doors, and connections that are nobody's.
     fn close_all(&self) {
-        self.service.callers.give_up_lent();
-        self.let_go();
+        self.answer_what_waits();
         self.listeners.write().clear();
         self.slab.for_each_free(|id, mut guard| {
             if guard.connection.is_being_answered() {

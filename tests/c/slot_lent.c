@@ -29,19 +29,6 @@ TEST(pipelined_requests_come_one_by_one_and_each_answer_is_sent_before_what_may_
     }
 }
 
-/* Lets the library learn that /taken is quick. */
-static void make_it_quick(hasty_slot *slot, client *c)
-{
-    for (int i = 0; i < 40; i++) {
-        client_send(c, TAKEN);
-        if (!slot_next(slot))
-            return;
-        slot_reply(slot, "quick");
-        slot_submit(slot);
-        CHECK_REPLY(client_read(c), 200, "quick");
-    }
-}
-
 TEST(answers_are_not_kept_for_a_request_that_may_take_long)
 {
     FOR_EACH_KIND(kind)

@@ -32,7 +32,7 @@ _LOOK_MS = 20
 
 #: In CPython an object's id is its address, and the octets of a bytes object are its end, before a NUL.
 OCTETS = bytes.__basicsize__ - 1
-#: Where fields are among the words of a slot.
+#: Where fields are among the words of a slot. The first half of STATUS is the status, the other one the kind.
 USER_DATA, STATUS, REPLY, REPLY_LEN = (
     getattr(_ffi.hasty_slot, field).offset // 8 for field in ("user_data", "status", "reply", "reply_len")
 )

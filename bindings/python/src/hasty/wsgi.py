@@ -34,12 +34,12 @@ from .errors import ClosedError, InvalidError
 from .handler import Route, Step, name_of
 from .request import Request
 from .server import Relieved
-from .slot import USER_DATA
+from .slot import STATUS, USER_DATA
 from .wsgi_environ import Environs
 from .wsgi_file import FileWrapper
 from .wsgi_relief import Relief
 from .wsgi_reply import CallReply, Gone, SlotReply
-from .wsgi_seat import CONTENT_TYPE, STATUS, Seat, seat_of
+from .wsgi_seat import CONTENT_TYPE, Seat, seat_of
 
 if TYPE_CHECKING:
     from typing_extensions import Literal

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 from . import _ffi
 from .errors import HastyError, InvalidError, StateError
 from .headers import is_token
-from .slot import KIND_BYTES, KIND_NONE, OCTETS
+from .slot import KIND_BYTES, KIND_NONE, OCTETS, STATUS
 from .wsgi_file import FileWrapper
-from .wsgi_seat import CONTENT_TYPE, STATUS
+from .wsgi_seat import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from .exchange import Exchange

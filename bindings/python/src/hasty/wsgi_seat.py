@@ -9,10 +9,10 @@ from . import _ffi
 if TYPE_CHECKING:
     from .slot import Slot
 
-__all__ = ["CONTENT_TYPE", "STATUS", "Seat", "seat_of"]
+__all__ = ["CONTENT_TYPE", "Seat", "seat_of"]
 
-#: Where fields are among the words of a slot. The first half of STATUS is the status, the other one the kind.
-STATUS, CONTENT_TYPE = (getattr(_ffi.hasty_slot, field).offset // 8 for field in ("status", "content_type"))
+#: Where it is among the words of a slot.
+CONTENT_TYPE = _ffi.hasty_slot.content_type.offset // 8
 
 
 class Seat:
