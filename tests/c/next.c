@@ -159,6 +159,7 @@ TEST(exchanges_outlive_the_stop_and_the_app)
         int port = check_serve(app);
         client c = ask_for(port, "/taken"), queued = ask_for(port, "/taken");
         hasty_exchange *exchange = next(app), *more = NULL;
+        CHECK(is_readable(app, 10000)); /* the other is queued */
         if (way < 2) {
             hasty_app_stop(app);
             CHECK_OK(hasty_app_wait(app, 10000));
