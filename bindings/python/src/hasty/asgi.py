@@ -14,7 +14,7 @@ import asyncio
 import logging
 import socket
 import threading
-from ctypes import byref, string_at
+from ctypes import addressof, byref, c_char_p, string_at
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi
@@ -25,10 +25,12 @@ from .handler import Route, Shared, Step
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
 from .server import Native, Server
-from .slot import NO_V4, WHO, Slot
+from .slot import NO_V4, USER_DATA, WHO, Slot
+from .turn import OVER, TURN, Turn
 
 if TYPE_CHECKING:
     from .lifespan import Mode
+    from .turn import Line
 
 __all__ = ["Application", "LifespanError", "as_app", "mount", "serve", "serve_async"]
 
@@ -186,9 +188,9 @@ class AsgiLoop(Loop):
         self.failure: BaseException | None = None
         # There once the applications start.
         self.loop: asyncio.AbstractEventLoop
-        #: Does it take the app's requests itself?
-        self.takes = False
         self._running: dict[asyncio.Task[None], tuple[Entrance, Cycle]] = {}
+        self._steps: list[Step] = []
+        self._turn: Turn
 
     @classmethod
     def of(cls, app: App) -> AsgiLoop:
@@ -204,7 +206,6 @@ class AsgiLoop(Loop):
 
     async def serve(self, native: Native, steps: list[Step], slots: list[Slot]) -> None:
         self._native = native
-        self.takes = True
         if await self._rise():
             try:
                 await super().serve(native, steps, slots)
@@ -250,6 +251,50 @@ class AsgiLoop(Loop):
         for lifespan in reversed(self.lifespans):
             await lifespan.shutdown()
 
+    # --- requests ---
+
+    def _make_ready(self, steps: list[Step]) -> None:
+        super()._make_ready(steps)
+        slot = self._slot
+        lines = [step.line(slot) if isinstance(step, Entrance) else None for step in steps]
+        self._steps, self._turn = steps, Turn(slot, lines, self._starter, self.loop)
+
+    def _pump(self) -> None:
+        """Takes the requests that wait, and gives the answers that are there."""
+        take, slot, turn = _ffi.take_slot, self._slot, self._turn
+        turn.left = TURN
+        status = take(slot.ref)
+        while status == _ffi.OK:
+            number = slot.words[USER_DATA]
+            try:
+                if turn.is_for(number):
+                    status = self._take_turn(turn)
+                    continue
+                data = self._answers[number](slot)
+            except Exception as error:
+                data = slot.survive(error)
+            if data is not None:
+                slot.give(data)
+            turn.left -= 1
+            status = take(slot.ref) if turn.left else OVER
+        if status == OVER:
+            self.loop.call_soon(self._pump)
+        elif status != _ffi.ERR_TIMEOUT:
+            self._stop()
+
+    def _take_turn(self, turn: Turn) -> int:
+        """Has applications answer; gives the status of the last attempt to take a request."""
+        waiting = turn.start()
+        if waiting is not None:
+            task, cycle = waiting
+            entrance = self._steps[self._slot.words[USER_DATA]]
+            assert isinstance(entrance, Entrance)
+            self.keep(task, entrance, cycle)
+            cycle.leave_slot()
+            turn.give(cycle)
+            turn.status = _ffi.take_slot(self._slot.ref) if turn.left else OVER
+        return turn.status
+
     def keep(self, task: asyncio.Task[None], entrance: Entrance, cycle: Cycle) -> None:
         """Looks after a task until it ends."""
         self._running[task] = entrance, cycle
@@ -293,47 +338,66 @@ class Gateway:
         """Leads requests of a pattern to the application."""
         self._app._register_route(Entrance(pattern, self, self._app._shared), {})
 
-    def scopes(self, before: bytes | None) -> Callable[[Slot], Scope]:
-        """What makes the scopes of requests in a slot, whose paths begin with `before` if that is not None.
+    def scopes(self, slot: Slot, before: bytes | None) -> Callable[[int], Scope]:
+        """What makes the scope of the request in a slot, by the number of its method.
 
-        For the loop's thread: others ask for `scope_of()`.
+        Their raw paths begin with `before`, which says all of it; where that is None, they are asked for.
         """
         state, put_before = self.lifespan.state, self._put_before if self._before else None
+        words = slot.words
+        names_text, values_text, params_text = (
+            c_char_p.from_address(addressof(slot) + getattr(_ffi.hasty_slot, field).offset)
+            for field in ("header_names", "header_values", "params")
+        )
         # The scope of the last request of another head, path or client, without what applications may change: most
         # clients ask again in the same words, and then copies are nearly all.
-        known: tuple[bytes, bytes] | None = None
-        path = raw = None
+        names: bytes | None = None
+        values: bytes | None = None
+        rest: bytes | None = None
         asker = -1
         headers: list[tuple[bytes, bytes]] = []
         last: dict[str, Any] = {}
 
-        def scope_of(slot: Slot) -> Scope:
-            nonlocal known, path, raw, asker, headers, last
-            who = slot.words[WHO]
-            lines = slot.header_names, slot.header_values
-            rest = slot.params if before is not None else _octets(_ffi.hasty_request_raw_path(slot.request))
-            if lines != known or rest != raw or slot.path != path or who != asker:
-                known, raw, path = lines, rest, slot.path
+        def learn() -> None:
+            """Keeps what the request in the slot says."""
+            nonlocal names, values, rest, asker, headers, last
+            names, values, rest, asker = names_text.value, values_text.value, params_text.value, words[WHO]
+            assert names is not None and values is not None and rest is not None
+            headers = _pairs.get((names, values)) or _made_pairs((names, values))
+            last = self._common()
+            path = slot.path
+            last["path"] = path.decode("utf-8", "replace")
+            if before is None:
+                # Nothing that is at hand tells one from another.
+                rest = None
+                last["raw_path"] = _octets(_ffi.hasty_request_raw_path(slot.request))
+            else:
+                last["raw_path"] = before + rest
+            if put_before is not None:
+                put_before(last)
+            last["client"] = _clients.get(asker >> 32) or _made_client(slot, asker >> 32)
+            last["http_version"] = "1.1" if asker & 1 else "1.0"
+            if asker <= NO_V4:
                 # Who has no address of IPv4 is asked for it each time.
-                asker = who if who > NO_V4 else -1
-                headers = _pairs.get(lines) or _made_pairs(lines)
-                last = self._common()
-                last["path"] = path.decode("utf-8", "replace")
-                last["raw_path"] = rest if before is None else before + rest
-                if put_before is not None:
-                    put_before(last)
-                last["client"] = _clients.get(who >> 32) or _made_client(slot, who >> 32)
-                last["http_version"] = "1.1" if who & 1 else "1.0"
+                asker = -1
+
+        def scope_of(method: int) -> Scope:
+            if (
+                params_text.value != rest
+                or values_text.value != values
+                or names_text.value != names
+                or words[WHO] != asker
+            ):
+                learn()
             scope = last.copy()
             scope["headers"] = headers.copy()
             scope["asgi"] = _ASGI.copy()
             scope["state"] = state.copy()
             scope["extensions"] = _EXTENSIONS.copy()
-            if slot.method != _GET:
+            if method != _GET:
                 scope["method"] = slot.method_text.decode("latin-1")
-            query = slot.query
-            if query:
-                scope["query_string"] = query
+            if words[_QUERY_LEN]:
+                scope["query_string"] = slot.query
             return scope
 
         return scope_of
@@ -389,7 +453,7 @@ class Gateway:
 
 #: HASTY_GET
 _GET = 1
-_BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len"))
+_QUERY_LEN = _ffi.hasty_slot.query_len.offset // 8
 
 #: What clients send again and again need not be taken apart each time: the fields of a request, and who asks.
 _pairs: dict[tuple[bytes, bytes], list[tuple[bytes, bytes]]] = {}
@@ -449,27 +513,15 @@ class Entrance(Route):
         before = pattern[:-1]
         self._before = before.encode() if pattern[-1] == "*" and not before.strip("/") else None
 
+    def line(self, slot: Slot) -> Line:
+        """The way of requests in a slot, on the loop's own thread."""
+        return self._gateway.scopes(slot, self._before), self._gateway.application
+
     def answering(self) -> Callable[[Slot], bytes | None]:
-        """What answers a request in a slot."""
-        if not self._gateway.loop.takes:
-            return self._answer_elsewhere
-        loop, application, keep = self._gateway.loop, self._gateway.application, self._gateway.loop.keep
-        scope_of, start, events = self._gateway.scopes(self._before), loop._starter.start, loop.loop
-
-        def answer(slot: Slot) -> bytes | None:
-            words = slot.words
-            size = words[_BODY_LEN]
-            cycle = Cycle(scope_of(slot), string_at(words[_BODY], size) if size else b"", events, slot)
-            task = start(cycle.run(application))
-            if task is not None:
-                cycle.leave_slot()
-                keep(task, self, cycle)
-            return cycle.reply
-
-        return answer
+        """What answers a request in a slot of any other thread."""
+        return self._answer_elsewhere
 
     def _answer_elsewhere(self, slot: Slot) -> None:
-        """The loop is that of another thread."""
         body = string_at(slot.body, slot.body_len) if slot.body_len else b""
         scope = self._gateway.scope_of(slot.request)
         exchange = _ffi.ExchangePointer()

@@ -20,16 +20,24 @@ if sys.version_info >= (3, 12):
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._loop = loop
 
-        def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        def start(
+            self, coroutine: Coroutine[Any, Any, None], context: Context | None = None
+        ) -> asyncio.Task[None] | None:
             """Runs a coroutine until it waits for something; gives its task, or None where it has ended.
 
-            What a coroutine raises before it has waited, this raises.
+            It runs in that context, or in a copy of the current one. What it raises before it has waited, this raises.
             """
-            task = asyncio.Task(coroutine, loop=self._loop, eager_start=True)
+            task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
             if not task.done():
                 return task
             task.result()
             return None
+
+        def is_spoilt(self) -> Callable[[], Any]:
+            """For a coroutine that was just started: what tells whether its task was cancelled."""
+            task = asyncio.current_task(self._loop)
+            assert task is not None
+            return task.cancelling
 
         async def end(self) -> None:
             """Leaves nothing behind."""
@@ -52,15 +60,19 @@ else:
             self._loop = loop
             self._spare: _Spare | None = None
 
-        def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        def start(
+            self, coroutine: Coroutine[Any, Any, None], context: Context | None = None
+        ) -> asyncio.Task[None] | None:
             """Runs a coroutine until it waits for something; gives its task, or None where it has ended.
 
-            What a coroutine raises before it has waited, this raises.
+            It runs in that context, or in a copy of the current one. What it raises before it has waited, this raises.
             """
             loop, spare = self._loop, self._spare
             if spare is None:
                 spare = self._spare = _Spare(loop)
-            task, context = spare.task, copy_context()
+            task = spare.task
+            if context is None:
+                context = copy_context()
             _enter(loop, task)
             try:
                 # As `coroutine.send(None)`, which tells an end by an exception: that would take 1,500 instructions.
@@ -78,6 +90,11 @@ else:
             self._spare = None
             spare.take(coroutine, context, waits)
             return task
+
+        def is_spoilt(self) -> Callable[[], Any]:
+            """For a coroutine that was just started: what tells whether its task was cancelled."""
+            assert self._spare is not None
+            return self._spare.is_spoilt
 
         async def end(self) -> None:
             """Leaves nothing behind."""

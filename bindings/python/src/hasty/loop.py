@@ -105,8 +105,8 @@ class Loop:
         """Takes requests and runs coroutines until the app is stopped."""
         self._native = native
         loop = self._begin()
-        self._answers = [step.answering() for step in steps]
         self._slot = Slot(native)
+        self._make_ready(steps)
         slots.append(self._slot)
         descriptor = _ffi.hasty_app_fd(native.pointer)
         if descriptor < 0:
@@ -174,6 +174,10 @@ class Loop:
         await self._starter.end()
 
     # --- requests ---
+
+    def _make_ready(self, steps: list[Step]) -> None:
+        """Finds out how to answer the requests that come in the slot."""
+        self._answers = [step.answering() for step in steps]
 
     def _pump(self) -> None:
         """Takes the requests that wait, and gives the answers that are there."""

@@ -1,0 +1,171 @@
+"""What a loop answers in one go: requests for ASGI applications, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextvars import copy_context
+from ctypes import addressof, c_char, string_at
+from typing import TYPE_CHECKING, Any, Callable
+
+from . import _ffi
+from .cycle import FRESH, HEAD_SIZE, Cycle, Head, Sent
+from .lifespan import Application, Scope
+from .slot import REPLY_LEN, STATUS, USER_DATA, Slot
+
+if TYPE_CHECKING:
+    from .eager import Starter
+
+    #: Makes the scope of the request in the slot, which has a method of a number, and the application it is for.
+    Line = tuple[Callable[[int], Scope], Application]
+
+__all__ = ["OVER", "TURN", "Turn"]
+
+#: So many requests are answered before other tasks of the loop have their turn. Then there is a status of its own.
+TURN = 64
+OVER = 1
+
+#: HASTY_HEAD
+_HEAD = 2
+#: Among the 32-bit numbers of a slot, and among its words.
+_METHOD = _ffi.hasty_slot.method.offset // 4
+#: The scope of no request.
+_NOWHERE: dict[str, Any] = {"method": "", "path": ""}
+_BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len"))
+
+
+class Turn:
+    """Answers requests in a slot, one after the other in one coroutine, as long as their applications do not wait.
+
+    One that waits has this coroutine, and the task it runs in, to itself from then on; the next request begins another.
+    So most requests share what each would need otherwise: a task, a context, a `Cycle` with its methods, 10,000
+    instructions altogether. None finds anything of the one before it: what was changed or kept by somebody is not used
+    again.
+    """
+
+    __slots__ = (
+        "_base",
+        "_context",
+        "_cycle",
+        "_given",
+        "_head",
+        "_lines",
+        "_loop",
+        "_numbers",
+        "_receive",
+        "_send",
+        "_sent",
+        "_slot",
+        "_starter",
+        "left",
+        "status",
+    )
+
+    def __init__(self, slot: Slot, lines: list[Line | None], starter: Starter, loop: asyncio.AbstractEventLoop) -> None:
+        self._slot = slot
+        self._lines = lines
+        self._starter = starter
+        self._loop = loop
+        self._sent = Sent(loop)
+        self._numbers = memoryview(slot).cast("B").cast("I")
+        # Where a head goes. It holds addresses: whoever has it, has what they are of.
+        self._head: Any = (c_char * HEAD_SIZE).from_address(addressof(slot) + 8 * STATUS)
+        # What applications find before they set anything, and where they do.
+        self._base = copy_context()
+        self._context = self._base.copy()
+        self._renew()
+        #: What the head in the slot has its addresses of.
+        self._given: Head | None = None
+        #: How many requests there is time for.
+        self.left = TURN
+        #: What came of the last attempt to take one.
+        self.status: int = _ffi.OK
+
+    def is_for(self, number: int) -> bool:
+        """Is that the number of an application?"""
+        return self._lines[number] is not None
+
+    def start(self) -> tuple[asyncio.Task[None], Cycle] | None:
+        """Answers the request in the slot, and those after it; gives the task and the cycle of one that waits.
+
+        Where none does, `status` is that of the library, for what it has not answered, or `OVER`.
+        """
+        task = self._starter.start(self._serve(), self._context)
+        if task is None:
+            return None
+        cycle = self._cycle
+        self._context = self._base.copy()
+        self._renew()
+        return task, cycle
+
+    def give(self, cycle: Cycle) -> None:
+        """Gives the answer of a cycle, if that is there at once."""
+        reply = cycle.reply
+        if reply is not None:
+            self._given, cycle.reply = cycle.head, None
+            self._head.raw = cycle.head.in_slot
+            self._slot.give(reply)
+
+    def _renew(self) -> None:
+        cycle = self._cycle = Cycle(_NOWHERE, b"", self._loop, self._slot, None, self._sent)
+        self._send, self._receive = cycle.send, cycle.receive
+
+    async def _serve(self) -> None:
+        """Answers until something is to be done that this cannot do."""
+        slot, lines, base, context, left = self._slot, self._lines, self._base, self._context, self.left
+        take, ref, words, numbers = _ffi.take_slot, slot.ref, slot.words, self._numbers
+        reply, head, count, nowhere = slot.reply_text, self._head, sys.getrefcount, _NOWHERE
+        user_data, known_method, body_len, reply_len = USER_DATA, _METHOD, _BODY_LEN, REPLY_LEN
+        is_spoilt = self._starter.is_spoilt()
+        cycle, send, receive = self._cycle, self._send, self._receive
+        # Nobody else has them.
+        alone = count(send) + count(receive)
+        while True:
+            line = lines[words[user_data]]
+            if line is None:
+                return
+            scope_of, application = line
+            method, size = numbers[known_method], words[body_len]
+            cycle.scope = scope_of(method)
+            cycle.is_head = method == _HEAD
+            cycle.body = string_at(words[_BODY], size) if size else b""
+            self.left = left = left - 1
+            try:
+                await application(cycle.scope, receive, send)
+                data = cycle.reply
+                if data is None:
+                    cycle.end()
+            except BaseException as error:  # SystemExit too: it would end the loop, not the program
+                cycle.end(error)
+                data = cycle.reply
+            if cycle.has_left:
+                return
+            if data is None:
+                given = None
+            else:
+                # As give() does.
+                given = cycle.head
+                head.raw = given.in_slot
+                reply.value = data
+                if not given.tells_length:
+                    words[reply_len] = len(data)
+            if data is None or count(send) + count(receive) != alone:
+                # Somebody may still use them, for that request.
+                self._renew()
+                cycle, send, receive = self._cycle, self._send, self._receive
+            else:
+                # Nothing of it is to live until the next one takes its place.
+                cycle.scope, cycle.reply, cycle.state = nowhere, None, FRESH
+            try:
+                is_over = context != base or is_spoilt()
+            except Exception:  # what somebody has set cannot be compared
+                is_over = True
+            if is_over:
+                self._context = base.copy()
+            if not left:
+                self._given, self.status = given, OVER
+                return
+            status = take(ref)
+            if status or is_over:
+                self.status = status
+                return
