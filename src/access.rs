@@ -1,7 +1,6 @@
 //! What is known of a finished request, and how it becomes a line of an access log.
 
 use crate::error::{Error, Result, Shown};
-use crate::http::encoder::decimal;
 use crate::text::Text;
 
 /// One finished request.
@@ -178,7 +177,7 @@ impl Entry<'_> {
             [("status", self.status.into()), ("bytes_in", self.bytes_in), ("bytes_out", self.bytes_out), ("duration_us", self.duration_us)]
         {
             key(name, out);
-            decimal(value, out);
+            out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         }
         member("user_agent", self.user_agent, out);
         member("referer", self.referer, out);
@@ -189,7 +188,7 @@ impl Entry<'_> {
 
 /// As Apache: 0 is none.
 fn number(value: u64, out: &mut Vec<u8>) {
-    if value == 0 { out.push(b'-') } else { decimal(value, out) }
+    if value == 0 { out.push(b'-') } else { out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()) }
 }
 
 /// Text between spaces, or `-`.

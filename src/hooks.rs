@@ -208,7 +208,7 @@ impl Hooks {
     /// Appends the fields of every answer, but for those that this one has its own of.
     pub(crate) fn write_fields(&self, response: &Response, out: &mut Vec<u8>) {
         for field in &self.fields {
-            if response.header(&field.name).is_none() {
+            if !response.has_header(&field.name) {
                 out.extend_from_slice(&field.line);
             }
         }

@@ -266,6 +266,12 @@ impl Response {
         }
     }
 
+    /// Was a header called `name` set?
+    #[inline]
+    pub(crate) fn has_header(&self, name: &[u8]) -> bool {
+        (!self.headers.is_empty() || matches!(self.kind, Type::Whole(_))) && self.header(name).is_some()
+    }
+
     /// The body given so far; None where there is none, and for files.
     pub fn body(&self) -> Option<Text<'_>> {
         match &self.body {
@@ -567,15 +573,26 @@ impl Response {
         Ok(())
     }
 
+    #[inline]
     fn clear_body(&mut self) {
         // Looked at first, since most answers have none of what must be dropped.
-        self.body = Body::Absent;
+        if !matches!(self.body, Body::Absent | Body::Copied) {
+            self.drop_body();
+        }
+        std::mem::forget(std::mem::take(&mut self.body));
         if self.file.is_some() || self.instead.is_some() {
             (self.file, self.instead) = (None, None);
         }
         self.bytes.clear();
         // The room of an uncommonly large body is not kept.
-        self.bytes.shrink_to(KEPT_BYTES);
+        if self.bytes.capacity() > KEPT_BYTES {
+            self.bytes.shrink_to(KEPT_BYTES);
+        }
+    }
+
+    #[inline(never)]
+    fn drop_body(&mut self) {
+        self.body = Body::Absent;
         self.seen.take();
     }
 
@@ -889,6 +906,7 @@ impl Response {
     }
 
     /// The length of the body given.
+    #[inline]
     pub(crate) fn body_len(&self) -> u64 {
         match &self.body {
             Body::Absent => 0,

@@ -253,6 +253,7 @@ impl Service {
         self.settle(outcome, request, response);
     }
 
+    #[inline]
     pub(crate) fn run_handler(&self, request: &Request, response: &mut Response) -> Result<()> {
         let Some(handler) = request.route_number().and_then(|number| self.handlers.get(number)) else { return Ok(()) };
         caught(|| handler.handle(request, response))
@@ -281,10 +282,15 @@ impl Service {
     }
 
     /// Makes what a handler has left an answer that can be sent.
+    #[inline]
     pub(crate) fn settle(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
-        if outcome.is_ok() && response.is_plain() && !request.form_was_read() {
-            return;
+        if outcome.is_err() || !response.is_plain() || request.form_was_read() {
+            self.settle_unplain(outcome, request, response);
         }
+    }
+
+    #[inline(never)]
+    fn settle_unplain(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
         if response.is_deferred() {
             // Whoever has the exchange decides; here is nothing left to fail.
             if let Err(error) = outcome {
@@ -337,13 +343,14 @@ impl Service {
     }
 
     /// Completes an answer that is given whole: what goes with it is added, and it is recorded.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn conclude(&self, request: &Request, response: &mut Response) {
         if self.concludes || response.body_len() >= compression::LEAST {
             self.conclude_with(request, response);
         }
     }
 
+    #[inline(never)]
     fn conclude_with(&self, request: &Request, response: &mut Response) {
         if self.hooks.follow() {
             self.dress(request, response);
@@ -456,6 +463,7 @@ impl Service {
     }
 
     /// Appends the fields of every answer.
+    #[inline]
     pub(crate) fn write_default_fields(&self, response: &Response, out: &mut Vec<u8>) {
         self.hooks.write_fields(response, out);
     }

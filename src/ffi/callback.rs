@@ -69,9 +69,14 @@ impl CHandler {
 
 /// What a callback's status means. Where one of our functions has failed since there were `before` failures, and the callback
 /// has passed its status on, the words are that function's.
+#[inline]
 fn outcome(status: hasty_status, before: u64) -> Result<()> {
+    if status == HASTY_OK { Ok(()) } else { failure(status, before) }
+}
+
+#[cold]
+fn failure(status: hasty_status, before: u64) -> Result<()> {
     match status {
-        HASTY_OK => Ok(()),
         HASTY_ERR_CLOSED => Err(Error::fixed(Kind::Closed, "the client has left")),
         status => {
             let why = error_since(before, status).map_or_else(String::new, |words| format!(": {words}"));

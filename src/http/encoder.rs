@@ -6,6 +6,8 @@ use super::status::{self, BodyRule};
 pub struct Frame<'a> {
     /// The status code.
     pub status: u16,
+    /// Whether it has a body.
+    pub rule: BodyRule,
     /// The status line, and those of Server and Date, where they are made already.
     pub lines: Lines<'a>,
     /// The Connection field, where one is needed.
@@ -50,6 +52,7 @@ pub enum Connection {
 }
 
 /// Appends the head up to the answer's own fields; `finish` ends it.
+#[inline]
 pub fn begin(frame: &Frame<'_>, out: &mut Vec<u8>) {
     match &frame.lines {
         Lines::Made(lines) => out.extend_from_slice(lines),
@@ -75,35 +78,20 @@ pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the length, where the status has one, and the blank line.
+#[inline]
 pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    match (status::body_rule(frame.status), frame.length) {
+    match (frame.rule, frame.length) {
         (BodyRule::Sent, Length::Known(length)) => content_length(length, out),
-        (BodyRule::Sent, Length::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        (BodyRule::Sent, Length::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
         (BodyRule::Empty, _) => content_length(0, out),
-        (BodyRule::Never | BodyRule::NotModified, _) | (BodyRule::Sent, Length::Unknown) => {}
+        (BodyRule::Never | BodyRule::NotModified, _) | (BodyRule::Sent, Length::Unknown) => out.extend_from_slice(b"\r\n"),
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 fn content_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Content-Length: ");
-    decimal(length, out);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Appends a number in decimal; a third of the time of `write!`.
-pub fn decimal(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 #[cfg(test)]
@@ -111,7 +99,13 @@ mod tests {
     use super::*;
 
     fn head(status: u16, connection: Connection, length: Length) -> String {
-        let frame = Frame { status, lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" }, connection, length };
+        let frame = Frame {
+            status,
+            rule: status::body_rule(status),
+            lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" },
+            connection,
+            length,
+        };
         let mut out = Vec::new();
         begin(&frame, &mut out);
         field(b"X", b"y", &mut out);
@@ -135,14 +129,5 @@ mod tests {
         assert!(!head(200, Connection::Implied, Length::Unknown).contains("Content-Length"));
         assert!(head(200, Connection::Implied, Length::Chunked).contains("Transfer-Encoding: chunked\r\n"));
         assert!(!head(304, Connection::Implied, Length::Chunked).contains("Transfer-Encoding"));
-    }
-
-    #[test]
-    fn decimals() {
-        for number in [0, 7, 10, 4096, u64::MAX] {
-            let mut out = Vec::new();
-            decimal(number, &mut out);
-            assert_eq!(out, number.to_string().as_bytes());
-        }
     }
 }

@@ -13,5 +13,6 @@ pub mod pairs;
 pub mod parser;
 pub mod ranges;
 pub mod refusal;
+mod scan;
 pub mod status;
 pub mod target;

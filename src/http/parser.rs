@@ -5,9 +5,10 @@
 //! Whoever stores a partial head asks [`head_end`] whether the blank line has come before parsing again,
 //! so that a head that arrives byte by byte costs no more than twice one that comes whole.
 
-use super::headers::{Field, Span, is_token_byte, list, plain_len, trim};
+use super::headers::{Field, Span, is_token_byte, list, trim};
 use super::method::Method;
 use super::refusal::Refusal;
+use super::scan::{path_end, plain_end, target_end, token_end};
 use super::target::{Target, authority_is_valid};
 
 /// The limits of a head.
@@ -132,13 +133,15 @@ impl Parser<'_> {
         self.skip_empty_line()?;
         self.request_line(head)?;
         let mut seen = Seen::default();
-        while !self.blank_line()? {
+        while let Some(field) = self.field_line()? {
             if head.fields.len() == self.limits.fields {
                 return Err(Refusal::FieldCount.into());
             }
-            let field = self.field_line()?;
-            seen.learn(self.input, field)?;
             head.fields.push(field);
+            // Told apart by length first: most names are none of those that matter here.
+            if let 4 | 6 | 10 | 14 | 17 = field.name.len() {
+                seen.learn(self.input, field)?;
+            }
         }
         seen.conclude(head)?;
         Ok(self.at)
@@ -157,19 +160,18 @@ impl Parser<'_> {
 
     /// RFC 9112 3: `request-line = method SP request-target SP HTTP-version`.
     fn request_line(&mut self, head: &mut Head) -> Result<(), Stop> {
-        head.method_span = self.method()?;
-        head.method = Method::of(head.method_span.of(self.input));
-        let whole = self.target()?;
+        (head.method, head.method_span) = self.method()?;
+        let (whole, path_end) = self.target()?;
         head.minor = self.version()?;
-        head.target = Target::split(self.input, whole, head.method)?;
+        head.target.set(self.input, whole, path_end, head.method)?;
         Ok(())
     }
 
-    fn method(&mut self) -> Result<Span, Stop> {
+    fn method(&mut self) -> Result<(Method, Span), Stop> {
         let rest = &self.input[self.at..];
         if rest.starts_with(b"GET ") {
             self.at += 4;
-            return Ok(Span::new(self.at - 4, self.at - 1));
+            return Ok((Method::Get, Span::new(self.at - 4, self.at - 1)));
         }
         let most = rest.len().min(MAX_METHOD_BYTES + 1);
         let Some(len) = rest[..most].iter().position(|&b| !is_token_byte(b)) else {
@@ -180,21 +182,25 @@ impl Parser<'_> {
         }
         let span = Span::new(self.at, self.at + len);
         self.at += len + 1;
-        Ok(span)
+        Ok((Method::of(&rest[..len]), span))
     }
 
-    fn target(&mut self) -> Result<Span, Stop> {
-        let rest = &self.input[self.at..];
-        let len = rest.iter().position(|&b| !is_target_byte(b)).unwrap_or(rest.len());
-        if len > self.limits.target_bytes {
+    /// The target, and the place where its path ends.
+    fn target(&mut self) -> Result<(Span, usize), Stop> {
+        let start = self.at;
+        let path_end = path_end(self.input, start);
+        let end = match self.input.get(path_end) {
+            Some(b'?') => target_end(self.input, path_end),
+            _ => path_end,
+        };
+        if end - start > self.limits.target_bytes {
             return Err(Refusal::TargetLength.into());
         }
-        match rest.get(len) {
+        match self.input.get(end) {
             None => Err(Stop::Partial),
-            Some(b' ') if len > 0 => {
-                let span = Span::new(self.at, self.at + len);
-                self.at += len + 1;
-                Ok(span)
+            Some(b' ') if end > start => {
+                self.at = end + 1;
+                Ok((Span::new(start, end), path_end))
             }
             // `GET /` and a line end: what HTTP/0.9 looked like.
             Some(b'\r' | b'\n') => Err(Refusal::Version.into()),
@@ -226,63 +232,66 @@ impl Parser<'_> {
         }
     }
 
-    /// Is here the empty line that ends the head? A space here would continue the line before.
-    fn blank_line(&mut self) -> Result<bool, Stop> {
+    /// RFC 9112 5: `field-line = field-name ":" OWS field-value OWS`. None is the empty line that ends the head.
+    #[inline(always)]
+    fn field_line(&mut self) -> Result<Option<Field>, Stop> {
+        let start = self.at;
+        let colon = match self.input.get(start) {
+            Some(b'\r') => start,
+            _ => token_end(self.input, start),
+        };
+        if colon == start {
+            return self.blank_line().map(|()| None);
+        }
+        match self.input.get(colon) {
+            Some(b':') => {}
+            None => return Err(Stop::Partial),
+            // RFC 9112 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received request message that contains whitespace between a header field name and colon."
+            Some(_) => return Err(Refusal::FieldName.into()),
+        }
+        let value = self.field_value(colon + 1)?;
+        Ok(Some(Field { name: Span::new(start, colon), value }))
+    }
+
+    /// The empty line that ends the head, where no name begins. A space here would continue the line before.
+    fn blank_line(&mut self) -> Result<(), Stop> {
         match &self.input[self.at..] {
             [b'\r', b'\n', ..] => {
                 self.at += 2;
-                Ok(true)
+                Ok(())
             }
             [] | [b'\r'] => Err(Stop::Partial),
             [b'\r', ..] | [b'\n', ..] => Err(Refusal::LineEnd.into()),
             // RFC 9112 5.2: "A server that receives an obs-fold in a request message [...] MUST either reject the message [...]".
             [b' ' | b'\t', ..] => Err(Refusal::FieldFold.into()),
-            _ => Ok(false),
+            _ => Err(Refusal::FieldName.into()),
         }
     }
 
-    /// RFC 9112 5: `field-line = field-name ":" OWS field-value OWS`.
-    fn field_line(&mut self) -> Result<Field, Stop> {
-        let rest = &self.input[self.at..];
-        let len = rest.iter().position(|&b| !is_token_byte(b)).ok_or(Stop::Partial)?;
-        // RFC 9112 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received request message that contains whitespace between a header field name and colon."
-        if len == 0 || rest[len] != b':' {
-            return Err(Refusal::FieldName.into());
+    /// What follows a colon, without the spaces around it.
+    #[inline(always)]
+    fn field_value(&mut self, at: usize) -> Result<Span, Stop> {
+        let input = self.input;
+        let mut start = at;
+        let mut end = plain_end(input, at);
+        while input.get(end) == Some(&b'\t') {
+            end = plain_end(input, end + 1);
         }
-        let name = Span::new(self.at, self.at + len);
-        self.at += len + 1;
-        let value = self.field_value()?;
-        Ok(Field { name, value })
-    }
-
-    fn field_value(&mut self) -> Result<Span, Stop> {
-        while let Some(b' ' | b'\t') = self.input.get(self.at) {
-            self.at += 1;
+        match input.get(end..) {
+            Some([b'\r', b'\n', ..]) => self.at = end + 2,
+            None | Some([] | [b'\r']) => return Err(Stop::Partial),
+            // RFC 9112 2.2: a lone CR is "invalid"; a lone LF is not taken for a line end here, since peers differ.
+            Some([b'\r', ..] | [b'\n', ..]) => return Err(Refusal::LineEnd.into()),
+            Some(_) => return Err(Refusal::FieldValue.into()),
         }
-        let start = self.at;
-        loop {
-            self.at += plain_len(&self.input[self.at..]);
-            match &self.input[self.at..] {
-                [b'\t', ..] => self.at += 1,
-                [b'\r', b'\n', ..] => break,
-                [] | [b'\r'] => return Err(Stop::Partial),
-                // RFC 9112 2.2: a lone CR is "invalid"; a lone LF is not taken for a line end here, since peers differ.
-                [b'\r', ..] | [b'\n', ..] => return Err(Refusal::LineEnd.into()),
-                _ => return Err(Refusal::FieldValue.into()),
-            }
+        while let Some(b' ' | b'\t') = input.get(start) {
+            start += 1;
         }
-        let mut end = self.at;
-        while end > start && matches!(self.input[end - 1], b' ' | b'\t') {
+        while end > start && matches!(input[end - 1], b' ' | b'\t') {
             end -= 1;
         }
-        self.at += 2;
         Ok(Span::new(start, end))
     }
-}
-
-/// Visible ASCII but `#`, and bytes above 127, which clients send though they should not.
-fn is_target_byte(b: u8) -> bool {
-    b > b' ' && b != 0x7f && b != b'#'
 }
 
 /// What the fields say about framing and connection, gathered while they pass.
@@ -302,9 +311,8 @@ impl Seen {
     fn learn(&mut self, input: &[u8], field: Field) -> Result<(), Refusal> {
         let name = field.name.of(input);
         let value = field.value.of(input);
-        // Told apart by length first: most names are none of these.
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(input, field.value),
             6 if name.eq_ignore_ascii_case(b"expect") => self.expect(value),
             10 if name.eq_ignore_ascii_case(b"connection") => self.connection(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
@@ -314,11 +322,11 @@ impl Seen {
     }
 
     /// RFC 9112 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any request message that contains more than one Host header field line or a Host header field with an invalid field value."
-    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn host(&mut self, input: &[u8], value: Span) -> Result<(), Refusal> {
         if std::mem::replace(&mut self.host, true) {
             return Err(Refusal::HostRepeated);
         }
-        if authority_is_valid(value) { Ok(()) } else { Err(Refusal::Host) }
+        if authority_is_valid(input, value) { Ok(()) } else { Err(Refusal::Host) }
     }
 
     /// RFC 9110 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417".

@@ -3,6 +3,7 @@
 use super::headers::Span;
 use super::method::Method;
 use super::refusal::Refusal;
+use super::scan::host_end;
 
 /// Where the parts of a target lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,28 +21,41 @@ pub struct Target {
 }
 
 impl Target {
-    /// Finds the parts of the target at `whole` of `head`; its bytes were checked by the parser.
-    pub fn split(head: &[u8], whole: Span, method: Method) -> Result<Target, Refusal> {
-        let text = whole.of(head);
+    /// Finds the parts of the target at `whole` of `head`, whose first `?` is at `path_end`, or which ends there; its bytes were
+    /// checked by the parser.
+    #[inline]
+    pub fn set(&mut self, head: &[u8], whole: Span, path_end: usize, method: Method) -> Result<(), Refusal> {
+        self.whole = whole;
+        self.path = Span::new(whole.start(), path_end);
+        self.query = (path_end < whole.end()).then(|| Span::new(path_end + 1, whole.end()));
+        self.authority = None;
+        self.asterisk = false;
+        if method != Method::Connect && head.get(whole.start()) == Some(&b'/') {
+            return Ok(());
+        }
+        self.set_unusual(head, method)
+    }
+
+    /// The same for one that is no path.
+    #[cold]
+    fn set_unusual(&mut self, head: &[u8], method: Method) -> Result<(), Refusal> {
+        let text = self.whole.of(head);
         // RFC 9112 3.2.3: CONNECT has authority-form, and only CONNECT has it.
         if method == Method::Connect {
-            return Err(if authority_is_valid(text) && text.contains(&b':') { Refusal::Connect } else { Refusal::Target });
-        }
-        if text.first() == Some(&b'/') {
-            return Ok(Target::with_path(text, whole, 0));
+            return Err(if authority_is_valid(head, self.whole) && text.contains(&b':') { Refusal::Connect } else { Refusal::Target });
         }
         // RFC 9112 3.2.4: "The asterisk-form of request-target is only used for a server-wide OPTIONS request".
         if text == b"*" {
-            return match method {
-                Method::Options => Ok(Target { whole, asterisk: true, ..Target::default() }),
-                _ => Err(Refusal::Target),
-            };
+            self.asterisk = true;
+            self.path = Span::default();
+            return if method == Method::Options { Ok(()) } else { Err(Refusal::Target) };
         }
-        Target::absolute(text, whole)
+        self.set_absolute(head)
     }
 
     /// RFC 9112 3.2.2: "A server MUST accept the absolute-form in requests even though most HTTP/1.1 clients will only send the absolute-form to a proxy."
-    fn absolute(text: &[u8], whole: Span) -> Result<Target, Refusal> {
+    fn set_absolute(&mut self, head: &[u8]) -> Result<(), Refusal> {
+        let text = self.whole.of(head);
         let scheme = text.iter().position(|&b| b == b':').ok_or(Refusal::Target)?;
         let known = text[..scheme].eq_ignore_ascii_case(b"http") || text[..scheme].eq_ignore_ascii_case(b"https");
         if !known || !text[scheme..].starts_with(b"://") {
@@ -49,38 +63,32 @@ impl Target {
         }
         let start = scheme + 3;
         let len = text[start..].iter().position(|&b| b == b'/' || b == b'?').unwrap_or(text.len() - start);
-        let authority = &text[start..start + len];
+        let start = self.whole.start() + start;
+        let authority = Span::new(start, start + len);
         // RFC 9110 4.2.1: "A sender MUST NOT generate an "http" URI with an empty host identifier."
-        if authority.is_empty() || authority[0] == b':' || !authority_is_valid(authority) {
+        if matches!(authority.of(head), [] | [b':', ..]) || !authority_is_valid(head, authority) {
             return Err(Refusal::Target);
         }
-        let mut target = Target::with_path(text, whole, start + len);
-        target.authority = Some(Span::new(whole.start() + start, whole.start() + start + len));
-        Ok(target)
-    }
-
-    /// The target whose path begins `at` bytes into its text.
-    fn with_path(text: &[u8], whole: Span, at: usize) -> Target {
-        let base = whole.start();
-        let end = base + text.len();
-        match memchr::memchr(b'?', &text[at..]) {
-            None => Target { whole, path: Span::new(base + at, end), ..Target::default() },
-            Some(len) => Target {
-                whole,
-                path: Span::new(base + at, base + at + len),
-                query: Some(Span::new(base + at + len + 1, end)),
-                ..Target::default()
-            },
-        }
+        self.authority = Some(authority);
+        self.path = Span::new(start + len, self.path.end());
+        Ok(())
     }
 }
 
 /// RFC 9110 7.2: `Host = uri-host [ ":" port ]`, with RFC 3986's host: no user, no path, nothing that could be read in two ways.
-pub fn authority_is_valid(text: &[u8]) -> bool {
+#[inline]
+pub fn authority_is_valid(head: &[u8], authority: Span) -> bool {
+    // Most are plain names and addresses, which take one look.
+    let text = &head[..authority.end()];
+    port_is_valid(&text[host_end(text, authority.start())..]) || unusual_is_valid(authority.of(head))
+}
+
+#[cold]
+fn unusual_is_valid(text: &[u8]) -> bool {
     if text.first() == Some(&b'[') {
         return bracketed_is_valid(text);
     }
-    // One look at each byte of the common name or address; escapes are rare enough to be looked at twice.
+    // Escapes are rare enough to be looked at twice.
     match text.iter().position(|&b| !IN_REG_NAME[b as usize]) {
         None => true,
         Some(end) if text[end] == b'%' => {
@@ -99,21 +107,18 @@ fn bracketed_is_valid(text: &[u8]) -> bool {
 }
 
 /// RFC 3986 3.2.3: `port = *DIGIT`, so it may even be empty.
+#[inline]
 fn port_is_valid(rest: &[u8]) -> bool {
-    match rest {
-        [] => true,
-        [b':', digits @ ..] => {
-            let mut port = 0;
-            for &b in digits {
-                if !b.is_ascii_digit() {
-                    return false;
-                }
-                port = (port * 10 + u32::from(b - b'0')).min(100_000);
-            }
-            port <= 65_535
+    let [b':', digits @ ..] = rest else { return rest.is_empty() };
+    let mut port = 0;
+    for &b in digits {
+        // Zeros may stand before it, so its length tells nothing.
+        port = (port * 10 + u32::from(b.wrapping_sub(b'0'))).min(100_000);
+        if !b.is_ascii_digit() {
+            return false;
         }
-        _ => false,
     }
+    port <= 65_535
 }
 
 /// RFC 3986 3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`; here without the percent sign.
@@ -140,7 +145,9 @@ mod tests {
     use super::*;
 
     fn split(text: &str, method: Method) -> Result<Target, Refusal> {
-        Target::split(text.as_bytes(), Span::new(0, text.len()), method)
+        let path_end = text.find('?').unwrap_or(text.len());
+        let mut target = Target::default();
+        target.set(text.as_bytes(), Span::new(0, text.len()), path_end, method).map(|()| target)
     }
 
     fn parts(text: &str) -> (&str, Option<&str>) {
@@ -187,10 +194,10 @@ mod tests {
     #[test]
     fn hosts_are_checked() {
         for good in ["", "a", "a:", "a:80", "127.0.0.1:8080", "[::1]", "[fe80::1]:80", "ex-ample_1.org", "a%20b"] {
-            assert!(authority_is_valid(good.as_bytes()), "{good}");
+            assert!(authority_is_valid(good.as_bytes(), Span::new(0, good.len())), "{good}");
         }
         for bad in ["a b", "a/b", "u@a", "a:b", "a:99999", "[::1", "[]", "[::1]x", "a:80:80", "a?b", "a%2", "\u{fc}", "a\"b", "a\\b"] {
-            assert!(!authority_is_valid(bad.as_bytes()), "{bad}");
+            assert!(!authority_is_valid(bad.as_bytes(), Span::new(0, bad.len())), "{bad}");
         }
     }
 }

@@ -28,20 +28,23 @@ impl Clock {
 
     /// Looks at the clock.
     pub(super) fn tick(&mut self) {
-        self.now = clock::milliseconds();
-        self.unix_seconds = clock::unix_seconds();
+        let now = clock::milliseconds();
+        if now != self.now {
+            self.now = now;
+            self.unix_seconds = clock::unix_seconds();
+        }
     }
 }
 
 /// Writes a whole answer to `out`. `last` ends the connection.
 pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock: &mut Clock, last: bool) {
     let Call { request, response } = call;
-    let has_body = status::body_rule(response.status()) == BodyRule::Sent;
+    let rule = status::body_rule(response.status());
     let head_only = request.known_method() == Method::Head;
     let len = response.set_content_length().filter(|_| head_only).unwrap_or(response.body_len());
-    write_head(service, request, response, out, clock, last, Length::Known(len));
+    write_head(service, request, response, out, clock, last, Length::Known(len), rule);
     // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
-    if has_body && !head_only {
+    if rule == BodyRule::Sent && !head_only {
         match response.body_bytes() {
             Some(body) if Output::copies(body.len()) => out.bytes_mut().extend_from_slice(body),
             _ => out.push_pieces(response.take_body()),
@@ -69,16 +72,28 @@ pub(super) fn write_stream_head(service: &Service, request: &Request, response: 
         None if request.minor_version() == 0 => Length::Unknown,
         None => Length::Chunked,
     };
-    write_head(service, request, response, out, &mut Clock::new(), last, length);
+    write_head(service, request, response, out, &mut Clock::new(), last, length, status::body_rule(response.status()));
 }
 
-fn write_head(service: &Service, request: &Request, response: &Response, out: &mut Output, clock: &mut Clock, last: bool, length: Length) {
+#[inline]
+#[allow(clippy::too_many_arguments, reason = "each is told apart by its type")]
+fn write_head(
+    service: &Service,
+    request: &Request,
+    response: &Response,
+    out: &mut Output,
+    clock: &mut Clock,
+    last: bool,
+    length: Length,
+    rule: BodyRule,
+) {
     let code = response.status();
     clock.date.set(clock.unix_seconds, &service.server_line);
     // RFC 9110 5.3: a field that is no list must not be sent twice.
-    let own_server = response.header(b"server").is_some();
+    let own_server = response.has_header(b"server");
     let frame = Frame {
         status: code,
+        rule,
         lines: match code {
             200 if !own_server => Lines::Made(clock.date.ok_lines()),
             _ => Lines::Parts { server: if own_server { &[] } else { &service.server_line }, date: clock.date.date() },
@@ -92,7 +107,7 @@ fn write_head(service: &Service, request: &Request, response: &Response, out: &m
     };
     let bytes = out.bytes_mut();
     encoder::begin(&frame, bytes);
-    response.write_fields(status::body_rule(code) == BodyRule::Sent, bytes);
+    response.write_fields(rule == BodyRule::Sent, bytes);
     service.write_default_fields(response, bytes);
     encoder::finish(&frame, bytes);
 }

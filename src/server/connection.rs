@@ -284,6 +284,12 @@ impl Connection {
         self.unsent.as_deref_mut()
     }
 
+    /// Is it plain that no memory is held for the client?
+    #[inline]
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.saved.is_none() && self.unsent.is_none() && !matches!(self.phase, Phase::Uploading(_) | Phase::Waiting(_))
+    }
+
     /// Bytes of memory held for the client while it is waited for.
     pub(super) fn held_bytes(&self) -> usize {
         let elsewhere = match &self.phase {

@@ -454,6 +454,7 @@ impl<'e> Worker<'e> {
     }
 
     /// An exchange hears that its client has left, unless it has answered. Where nobody can read it, it need not.
+    #[inline]
     fn note_gone(&self, guard: &mut Guard<'_, Tenant>, turn: Turn) -> Turn {
         let (fin, gone) = (guard.fin(), guard.is_gone());
         if guard.connection.is_waiting() && gone {
@@ -478,6 +479,7 @@ impl<'e> Worker<'e> {
     }
 
     /// A turn. A panic, which only a drop or a view of the host's can cause here, ends the connection and no more.
+    #[inline]
     fn caught(&mut self, turn: impl FnOnce(&mut Self) -> Turn) -> Turn {
         let outcome = catch_unwind(AssertUnwindSafe(|| turn(self)));
         outcome.unwrap_or_else(|panic| {
@@ -641,7 +643,13 @@ fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, en
 }
 
 /// Sends what the connection has kept.
+#[inline]
 fn send_kept(socket: BorrowedFd<'_>, connection: &mut Connection, engine: &Engine, now: u32) -> Sent {
+    if connection.unsent_mut().is_none() { Sent::All } else { send_unsent(socket, connection, engine, now) }
+}
+
+#[inline(never)]
+fn send_unsent(socket: BorrowedFd<'_>, connection: &mut Connection, engine: &Engine, now: u32) -> Sent {
     let Some(unsent) = connection.unsent_mut() else { return Sent::All };
     let before = unsent.sent();
     let sent = send_output(socket, unsent);
@@ -748,10 +756,15 @@ impl Engine {
     }
 
     /// Tells exchanges what has happened to them.
+    #[inline]
     pub(super) fn tell_exchanges(&self, tenant: &mut Tenant) {
-        if !tenant.connection.has_news() {
-            return;
+        if tenant.connection.has_news() {
+            self.tell_news(tenant);
         }
+    }
+
+    #[inline(never)]
+    fn tell_news(&self, tenant: &mut Tenant) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tenant.connection.tell(&self.service))) {
             self.service.log(Level::Error, || format!("what hears of an exchange panicked: {}", panic_words(&*panic)));
         }
@@ -779,14 +792,19 @@ impl Engine {
     }
 
     /// Lets the epoll watch the socket: for input always, for output from the first time that some was left unsent.
+    #[inline]
     fn register(&self, id: Id, tenant: &mut Tenant) -> bool {
         let output = tenant.watches_output || tenant.connection.unsent_mut().is_some();
+        (tenant.registered && output == tenant.watches_output) || self.watch(id, tenant, output)
+    }
+
+    #[inline(never)]
+    fn watch(&self, id: Id, tenant: &mut Tenant, output: bool) -> bool {
         let interest = if output { epoll::READ_WRITE } else { epoll::READ };
         let Some(socket) = tenant.socket.as_ref() else { return false };
-        let done = match (tenant.registered, output != tenant.watches_output) {
-            (true, false) => return true,
-            (true, true) => self.epoll.modify(socket.as_raw_fd(), interest, id.token()),
-            (false, _) => self.epoll.add(socket.as_raw_fd(), interest, id.token()),
+        let done = match tenant.registered {
+            true => self.epoll.modify(socket.as_raw_fd(), interest, id.token()),
+            false => self.epoll.add(socket.as_raw_fd(), interest, id.token()),
         };
         tenant.registered = true;
         tenant.watches_output = output;

@@ -278,7 +278,14 @@ impl Engine {
     }
 
     /// Brings the count of buffered bytes up to date.
+    #[inline]
     pub(super) fn count_held(&self, connection: &Connection, counted: &mut usize) {
+        if *counted != 0 || !connection.holds_nothing() {
+            self.count_anew(connection, counted);
+        }
+    }
+
+    fn count_anew(&self, connection: &Connection, counted: &mut usize) {
         let held = connection.held_bytes();
         if held != *counted {
             self.service.buffered.replace(*counted, held);

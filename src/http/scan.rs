@@ -1,0 +1,164 @@
+//! Where runs of the bytes that make up a head end. Sixteen bytes at a time: a head is mostly such runs.
+
+use super::headers::is_token_byte;
+use wide::{CmpEq, CmpGt, CmpLt, i8x16};
+
+const BLOCK: usize = 16;
+
+/// Sixteen bytes. Those above 127 are negative here, so they are greater than none of the others.
+#[derive(Clone, Copy)]
+struct Block(i8x16);
+
+/// Which of sixteen bytes are of some kind.
+type Kind = i8x16;
+
+impl Block {
+    #[inline(always)]
+    fn of(bytes: &[u8; BLOCK]) -> Block {
+        Block(i8x16::new(bytes.map(|b| b as i8)))
+    }
+
+    #[inline(always)]
+    fn equal(self, byte: u8) -> Kind {
+        self.0.cmp_eq(i8x16::splat(byte as i8))
+    }
+
+    /// Those from `first` to `last`.
+    #[inline(always)]
+    fn between(self, first: u8, last: u8) -> Kind {
+        self.0.cmp_gt(i8x16::splat(first as i8 - 1)) & self.0.cmp_lt(i8x16::splat(last as i8 + 1))
+    }
+
+    /// Letters, whatever their case.
+    #[inline(always)]
+    fn letters(self) -> Kind {
+        Block(self.0 | i8x16::splat(0x20)).between(b'a', b'z')
+    }
+}
+
+/// Where the first byte from `at` on is that `stop` names; the end, if none is.
+///
+/// What comes before `at` may be looked at as well, which spares a copy of the last bytes.
+#[inline(always)]
+fn run(text: &[u8], mut at: usize, stop: impl Fn(Block) -> u32) -> usize {
+    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        let stops = stop(Block::of(block));
+        if stops != 0 {
+            return at + stops.trailing_zeros() as usize;
+        }
+        at += BLOCK;
+    }
+    let left = text.len() - at;
+    let stops = match text.last_chunk() {
+        Some(block) => stop(Block::of(block)) >> (BLOCK - left),
+        None => {
+            let mut block = [0; BLOCK];
+            block[..left].copy_from_slice(&text[at..]);
+            stop(Block::of(&block))
+        }
+    };
+    at + (stops | 1 << left).trailing_zeros() as usize
+}
+
+/// A bit for each of sixteen bytes, the first one's lowest.
+#[inline(always)]
+fn bits(kind: Kind) -> u32 {
+    kind.move_mask() as u32
+}
+
+/// A bit for each that is not of this kind.
+#[inline(always)]
+fn others(kind: Kind) -> u32 {
+    bits(kind) ^ 0xffff
+}
+
+/// Where the first byte from `at` on is a control or DEL.
+#[inline(always)]
+pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
+    run(text, at, |block| bits(block.between(0, 0x1f) | block.equal(0x7f)))
+}
+
+/// Where the first byte from `at` on is that no target has: all but visible ASCII without `#`, and bytes above 127, which clients
+/// send though they should not.
+#[inline(always)]
+pub(super) fn target_end(text: &[u8], at: usize) -> usize {
+    run(text, at, |block| bits(block.between(0, b' ') | block.equal(0x7f) | block.equal(b'#')))
+}
+
+/// The same, or where the first `?` is.
+#[inline(always)]
+pub(super) fn path_end(text: &[u8], at: usize) -> usize {
+    run(text, at, |block| bits(block.between(0, b' ') | block.equal(0x7f) | block.equal(b'#') | block.equal(b'?')))
+}
+
+/// Where the first byte from `at` on is that no token has. Most are letters; what else there is, is looked up.
+#[inline(always)]
+pub(super) fn token_end(text: &[u8], mut at: usize) -> usize {
+    loop {
+        at = run(text, at, |block| others(block.letters() | block.equal(b'-')));
+        match text.get(at) {
+            Some(&b) if is_token_byte(b) => at += 1,
+            _ => return at,
+        }
+    }
+}
+
+/// Where the first byte from `at` on is neither letter, digit, dot nor hyphen, of which the common host names and addresses are made.
+#[inline(always)]
+pub(super) fn host_end(text: &[u8], at: usize) -> usize {
+    run(text, at, |block| others(block.letters() | block.between(b'-', b'.') | block.between(b'0', b'9')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does `end` stop at each byte that is not `allowed`, and at no other, wherever it stands and whatever is before it?
+    fn check(end: impl Fn(&[u8], usize) -> usize, allowed: impl Fn(u8) -> bool) {
+        let fillers: Vec<u8> = (0..=255).filter(|&b| allowed(b)).collect();
+        let stops: Vec<u8> = (0..=255).filter(|&b| !allowed(b)).collect();
+        for before in [0, 3, 20] {
+            for size in [0, 1, 7, 15, 16, 17, 35] {
+                for &filler in &fillers {
+                    let mut text = [vec![stops[0]; before], vec![filler; size]].concat();
+                    assert_eq!(end(&text, before), text.len(), "{size} times {filler}");
+                    for at in (0..size).step_by(5) {
+                        let stop = stops[(at + usize::from(filler)) % stops.len()];
+                        text[before + at..].fill(stop);
+                        assert_eq!(end(&text, before), before + at, "{stop} at {at} of {size} times {filler}");
+                        text[before + at..].fill(filler);
+                    }
+                }
+                for &stop in &stops {
+                    let text = [vec![stop; before], vec![fillers[0]; size], vec![stop]].concat();
+                    assert_eq!(end(&text, before), before + size, "{stop} behind {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plain_end_stops_at_controls() {
+        check(plain_end, |b| b >= b' ' && b != 0x7f);
+    }
+
+    #[test]
+    fn target_end_stops_at_what_no_target_has() {
+        check(target_end, |b| b > b' ' && b != 0x7f && b != b'#');
+    }
+
+    #[test]
+    fn path_end_stops_at_the_query_too() {
+        check(path_end, |b| b > b' ' && b != 0x7f && b != b'#' && b != b'?');
+    }
+
+    #[test]
+    fn token_end_stops_at_what_no_token_has() {
+        check(token_end, is_token_byte);
+    }
+
+    #[test]
+    fn host_end_stops_at_what_no_common_host_has() {
+        check(host_end, |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    }
+}
