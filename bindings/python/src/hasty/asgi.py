@@ -276,7 +276,7 @@ class AsgiLoop(Loop):
             if data is not None:
                 slot.give(data)
             turn.left -= 1
-            status = take(slot.ref) if turn.left else OVER
+            status = take(slot.ref) if turn.left > 0 else OVER
         if status == OVER:
             self.loop.call_soon(self._pump)
         elif status != _ffi.ERR_TIMEOUT:
@@ -292,7 +292,7 @@ class AsgiLoop(Loop):
             self.keep(task, entrance, cycle)
             cycle.leave_slot()
             turn.give(cycle)
-            turn.status = _ffi.take_slot(self._slot.ref) if turn.left else OVER
+            turn.status = _ffi.take_slot(self._slot.ref) if turn.left > 0 else OVER
         return turn.status
 
     def keep(self, task: asyncio.Task[None], entrance: Entrance, cycle: Cycle) -> None:

@@ -30,7 +30,9 @@ if sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
             if not task.done():
                 return task
-            task.result()
+            # One that was cancelled as it ended has done what it was to do.
+            if not task.cancelled():
+                task.result()
             return None
 
         def is_spoilt(self) -> Callable[[], Any]:

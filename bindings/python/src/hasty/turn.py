@@ -72,7 +72,6 @@ class Turn:
         self._head: Any = (c_char * HEAD_SIZE).from_address(addressof(slot) + 8 * STATUS)
         # What applications find before they set anything, and where they do.
         self._base = copy_context()
-        self._context = self._base.copy()
         self._renew()
         #: What the head in the slot has its addresses of.
         self._given: Head | None = None
@@ -90,11 +89,14 @@ class Turn:
 
         Where none does, `status` is that of the library, for what it has not answered, or `OVER`.
         """
-        task = self._starter.start(self._serve(), self._context)
+        try:
+            task = self._starter.start(self._serve(), self._context)
+        except BaseException:
+            self._renew()
+            raise
         if task is None:
             return None
         cycle = self._cycle
-        self._context = self._base.copy()
         self._renew()
         return task, cycle
 
@@ -107,6 +109,11 @@ class Turn:
             self._slot.give(reply)
 
     def _renew(self) -> None:
+        """Leaves what requests share to the one that has it."""
+        self._context = self._base.copy()
+        self._renew_cycle()
+
+    def _renew_cycle(self) -> None:
         cycle = self._cycle = Cycle(_NOWHERE, b"", self._loop, self._slot, None, self._sent)
         self._send, self._receive = cycle.send, cycle.receive
 
@@ -123,6 +130,7 @@ class Turn:
         while True:
             line = lines[words[user_data]]
             if line is None:
+                self.status = _ffi.OK
                 return
             scope_of, application = line
             method, size = numbers[known_method], words[body_len]
@@ -151,7 +159,7 @@ class Turn:
                     words[reply_len] = len(data)
             if data is None or count(send) + count(receive) != alone:
                 # Somebody may still use them, for that request.
-                self._renew()
+                self._renew_cycle()
                 cycle, send, receive = self._cycle, self._send, self._receive
             else:
                 # Nothing of it is to live until the next one takes its place.
@@ -162,7 +170,7 @@ class Turn:
                 is_over = True
             if is_over:
                 self._context = base.copy()
-            if not left:
+            if left <= 0:
                 self._given, self.status = given, OVER
                 return
             status = take(ref)
