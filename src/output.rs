@@ -151,9 +151,16 @@ impl Output {
     }
 
     /// Notes that the next `count` bytes are sent. Bodies that are passed are dropped.
+    #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         self.passed += count;
         self.sent += count;
+        if !self.parts.is_empty() {
+            self.pass_parts();
+        }
+    }
+
+    fn pass_parts(&mut self) {
         while let Some(part) = self.parts.first() {
             let (at, len, memory) = (part.at, part.len(), part.memory());
             if self.passed < at + len {
@@ -173,7 +180,9 @@ impl Output {
     /// Empty again, with its buffer; bodies are dropped.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.parts.clear();
+        if !self.parts.is_empty() {
+            self.parts.clear();
+        }
         self.passed = 0;
         self.part_bytes = 0;
         self.part_memory = 0;

@@ -133,8 +133,9 @@ impl KeptViews {
         self.0.get().map(|views| &**views)
     }
 
+    #[inline]
     fn clear(&mut self) {
-        if let Some(views) = self.0.get_mut() {
+        if let Some(views) = self.0.get_mut().filter(|views| views.used.get()) {
             views.clear();
         }
     }
@@ -149,9 +150,7 @@ impl Deref for KeptViews {
 
 impl Views {
     fn clear(&mut self) {
-        if !self.used.replace(false) {
-            return;
-        }
+        self.used.set(false);
         for cell in [&mut self.path, &mut self.raw_path, &mut self.remote_address, &mut self.host, &mut self.id] {
             if let Some(mut text) = cell.take() {
                 text.clear();

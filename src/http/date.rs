@@ -20,10 +20,15 @@ impl DateLine {
     }
 
     /// Makes the lines for a time in seconds since 1970, unless they are. `server` is a whole field line, or nothing.
+    #[inline]
     pub fn set(&mut self, second: u64, server: &[u8]) {
-        if self.second == second {
-            return;
+        if self.second != second {
+            self.make(second, server);
         }
+    }
+
+    #[cold]
+    fn make(&mut self, second: u64, server: &[u8]) {
         self.second = second;
         let date = format!("Date: {}\r\n", httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(second)));
         self.lines.clear();

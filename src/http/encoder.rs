@@ -52,7 +52,7 @@ pub enum Connection {
 }
 
 /// Appends the head up to the answer's own fields; `finish` ends it.
-#[inline]
+#[inline(always)]
 pub fn begin(frame: &Frame<'_>, out: &mut Vec<u8>) {
     match &frame.lines {
         Lines::Made(lines) => out.extend_from_slice(lines),
@@ -88,6 +88,7 @@ pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 fn content_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Content-Length: ");
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());

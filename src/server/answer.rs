@@ -37,6 +37,7 @@ impl Clock {
 }
 
 /// Writes a whole answer to `out`. `last` ends the connection.
+#[inline(always)]
 pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock: &mut Clock, last: bool) {
     let Call { request, response } = call;
     let rule = status::body_rule(response.status());
@@ -75,7 +76,7 @@ pub(super) fn write_stream_head(service: &Service, request: &Request, response: 
     write_head(service, request, response, out, &mut Clock::new(), last, length, status::body_rule(response.status()));
 }
 
-#[inline]
+#[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "each is told apart by its type")]
 fn write_head(
     service: &Service,

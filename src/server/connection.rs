@@ -303,10 +303,14 @@ impl Connection {
     }
 
     /// When to look at it again if nothing happens; 0 is never.
+    #[inline(always)]
     pub(super) fn deadline(&self, pace: &Pace) -> u32 {
+        if self.is_idle() { after(self.since, pace.idle_ms) } else { self.deadline_at_work(pace) }
+    }
+
+    fn deadline_at_work(&self, pace: &Pace) -> u32 {
         match &self.phase {
             _ if self.unsent.is_some() => earlier(after(self.since, pace.write_ms), self.slow),
-            Phase::Reading if self.saved.is_none() => after(self.since, pace.idle_ms),
             // Absolute from the first byte: a byte now and then does not prolong it.
             Phase::Reading => after(self.since, pace.header_ms),
             Phase::Uploading(_) | Phase::Skipping(_) => earlier(after(self.since, pace.body_ms), self.slow),
@@ -326,6 +330,7 @@ impl Connection {
 /// What a driver does, between `sit_down` and `stand_up`.
 impl Connection {
     /// Puts what it had kept onto the desk.
+    #[inline]
     pub(super) fn sit_down(&mut self, desk: &mut Desk) {
         if let Some(saved) = self.saved.take() {
             desk.put_on(saved);
@@ -333,14 +338,16 @@ impl Connection {
     }
 
     /// Takes what is unfinished off the desk; the thread has its own things again.
+    #[inline(always)]
     pub(super) fn stand_up(&mut self, desk: &mut Desk) {
         if self.unfed {
             // Whatever comes first of what is left had to wait for us.
             self.since = desk.now();
         }
-        if desk.input().is_empty() {
-            return desk.clean();
-        }
+        if desk.input().is_empty() { desk.clean() } else { self.take_with(desk) }
+    }
+
+    fn take_with(&mut self, desk: &mut Desk) {
         match &mut self.phase {
             Phase::Uploading(body) => body.shift(desk.used),
             Phase::Ready(ready) => ready.step.shift(desk.used),
@@ -433,8 +440,7 @@ impl Connection {
         }
         let Call { request, response } = &mut *desk.call;
         service.fail(code, why, None, request, response);
-        self.finish(desk, service, true);
-        self.phase = Phase::Ending { linger: true };
+        self.finish_early(desk, service);
         desk.use_up();
     }
 
@@ -677,21 +683,11 @@ impl Connection {
 /// From bytes to answers. Each step tells whether there may be more to do.
 impl Connection {
     fn feed_head(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
-        // RFC 9112 2.2: empty lines before a request line are ignored; some clients send one after a body. They begin
-        // nothing, so they only use up the idle time, and the length of a head.
-        while desk.input().starts_with(b"\r\n") {
-            desk.used += 2;
-            self.scanned = 0;
-            self.empty += 2;
-            if self.empty > service.limits.head_bytes {
-                self.refuse(Refusal::HeadLength, desk, service);
-                return false;
-            }
-        }
-        let input = desk.input();
-        if input.is_empty() {
+        let first = desk.input().first().copied();
+        if first.is_none() || (first == Some(b'\r') && !self.skip_empty_lines(desk, service)) {
             return false;
         }
+        let input = desk.input();
         if self.scanned > 0 && input.len() <= service.limits.head_bytes {
             // Looked at before: parsed again only when its end is there.
             let (found, scanned) = head_end(input, self.scanned);
@@ -729,6 +725,22 @@ impl Connection {
                 self.admit(desk, service, desk.used + len)
             }
         }
+    }
+
+    /// RFC 9112 2.2: empty lines before a request line are ignored; some clients send one after a body. They begin nothing, so they
+    /// only use up the idle time, and the length of a head. False: there is nothing else, or too many of them.
+    #[cold]
+    fn skip_empty_lines(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
+        while desk.input().starts_with(b"\r\n") {
+            desk.used += 2;
+            self.scanned = 0;
+            self.empty += 2;
+            if self.empty > service.limits.head_bytes {
+                self.refuse(Refusal::HeadLength, desk, service);
+                return false;
+            }
+        }
+        !desk.input().is_empty()
     }
 
     /// Goes on where a request has waited.
@@ -864,6 +876,7 @@ impl Connection {
     }
 
     /// Sends an answer that the rest of the body need not be waited for.
+    #[inline(never)]
     fn finish_early(&mut self, desk: &mut Desk, service: &Service) -> bool {
         self.finish(desk, service, true);
         self.phase = Phase::Ending { linger: true };
@@ -921,6 +934,7 @@ impl Connection {
         }
     }
 
+    #[inline(always)]
     fn handle(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         let is_timed = |&route: &usize| service.habits.is_timed(route) || desk.shift.is_unwatched();
         let timed = desk.call.request.route_number().filter(is_timed).map(|route| (route, Instant::now()));
@@ -1023,6 +1037,7 @@ impl Connection {
                 self.slow = service.pace.begin(desk.now());
                 *phase = Phase::Skipping(skip);
             }
+            (Phase::Reading, None) => {}
             (phase, None) => *phase = Phase::Reading,
         }
         true
@@ -1065,6 +1080,7 @@ impl Connection {
     }
 
     /// Writes the answer to the output, and ends the request. The connection ends with it if it must.
+    #[inline(always)]
     fn finish(&mut self, desk: &mut Desk, service: &Service, last: bool) {
         self.served += 1;
         let call = &mut *desk.call;

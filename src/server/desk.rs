@@ -139,8 +139,16 @@ impl Desk {
     }
 
     /// All input is used; the thread has its own call and buffer again.
+    #[inline]
     pub(super) fn clean(&mut self) {
         self.used = 0;
+        if self.parked.is_some() {
+            self.take_own_back();
+        }
+        self.bytes_mut().clear();
+    }
+
+    fn take_own_back(&mut self) {
         if let Some(own) = self.parked.take() {
             let mut done = std::mem::replace(&mut self.call, own);
             if self.spare.len() < SPARE_CALLS {
@@ -148,7 +156,6 @@ impl Desk {
                 self.spare.push(done);
             }
         }
-        self.bytes_mut().clear();
     }
 
     /// Something of the host's is going to run here, which may take its time: answers that were kept back leave first.
@@ -159,6 +166,7 @@ impl Desk {
     }
 
     /// Writes the answer to the output. `last` ends the connection.
+    #[inline(always)]
     pub(super) fn write_answer(&mut self, last: bool) {
         let Desk { call, out, clock, service, .. } = self;
         answer::write(service, call, out, clock, last);

@@ -58,10 +58,8 @@ struct Pass {
     more: bool,
 }
 
-/// What is to be served.
+/// What is to be served besides the connections.
 enum Job {
-    /// A connection, for which this was announced.
-    Serve(Id, u32),
     Welcome(Accepted),
     /// Deadlines may have passed.
     Sweep,
@@ -192,16 +190,30 @@ impl<'e> Worker<'e> {
                 }
                 continue;
             };
-            let Some(job) = self.take_up(task, &mut held) else { continue };
-            engine.lanes.begin_task(lane);
-            self.desk.shift.begin(lane, held.serve());
-            self.do_job(job);
+            match task {
+                Task::Event { token, ready } if token <= LISTENER - MAX_LISTENERS => {
+                    self.begin_task(lane, held);
+                    self.serve(Id::from_token(token), ready);
+                }
+                task => {
+                    let Some(job) = self.take_up(task, &mut held) else { continue };
+                    self.begin_task(lane, held);
+                    self.do_job(job);
+                }
+            }
             match self.desk.shift.end(&engine.lanes) {
                 Some(still) if self.loan.is_some() => return self.leave(lane, still),
                 Some(still) => held = still,
                 None => return,
             }
         }
+    }
+
+    /// Whoever finds that what follows takes too long may go on with the lane.
+    #[inline(always)]
+    fn begin_task(&self, lane: usize, held: Held<'e, Batch>) {
+        self.engine.lanes.begin_task(lane);
+        self.desk.shift.begin(lane, held.serve());
     }
 
     /// Lays the lane down while a request is lent, so that whoever comes next goes on with the events that are left.
@@ -269,19 +281,17 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Does what cannot take long while the lane is in hand. Some: the rest is to be served.
+    /// Does what cannot take long while the lane is in hand, for all but connections. Some: the rest is to be served.
+    #[inline(never)]
     fn take_up(&self, task: Task, held: &mut Batch) -> Option<Job> {
         let engine = self.engine;
         match task {
-            Task::Event(event) => match event.token() {
-                STOP => None,
-                TIMER => Some(Job::Sweep),
-                token if token > LISTENER - MAX_LISTENERS => {
-                    held.open_door((LISTENER - token) as usize);
-                    None
-                }
-                token => Some(Job::Serve(Id::from_token(token), event.ready())),
-            },
+            Task::Event { token: STOP, .. } => None,
+            Task::Event { token: TIMER, .. } => Some(Job::Sweep),
+            Task::Event { token, .. } => {
+                held.open_door((LISTENER - token) as usize);
+                None
+            }
             Task::Accept(number) => match engine.accept_from(number) {
                 Ok(accepted) => {
                     // Whoever leads next goes on accepting, whatever becomes of this one.
@@ -300,9 +310,9 @@ impl<'e> Worker<'e> {
         }
     }
 
+    #[inline(never)]
     fn do_job(&mut self, job: Job) {
         match job {
-            Job::Serve(id, ready) => self.serve(id, ready),
             Job::Welcome(accepted) => self.welcome(accepted),
             Job::Sweep => self.sweep(),
             Job::PauseAccepting(error) => self.engine.pause_accepting(&error),
@@ -407,50 +417,74 @@ impl<'e> Worker<'e> {
     /// Does what a turn came to, and takes those that follow it.
     fn follow(&mut self, id: Id, mut guard: Guard<'_, Tenant>, mut turn: Turn) {
         loop {
-            match turn {
-                Turn::Lend(pass) => {
-                    self.loan = Some(Loan { id, kept: guard.keep(), pass });
-                    return;
+            if !matches!(turn, Turn::Wait) || !self.is_at_rest(&guard) {
+                match self.round_off(id, guard, turn) {
+                    Some(waiting) => guard = waiting,
+                    None => return,
                 }
-                Turn::HoldBack => return self.engine.held_back.push(id, guard.keep()),
-                _ => {}
             }
-            turn = self.note_gone(&mut guard, turn);
-            let Tenant { connection, counted, .. } = &mut *guard;
-            self.engine.count_held(connection, counted);
-            match turn {
-                Turn::Close => return self.engine.close(id, guard),
-                _ if !self.register(id, &mut guard) => return self.engine.close(id, guard),
-                // Asked after it is registered: a drain that begins now finds it in the epoll.
-                _ if guard.connection.is_idle() && self.engine.service.control.is_ending() => return self.engine.close(id, guard),
-                Turn::Again => {
-                    self.set_deadline(id, &guard);
-                    guard.abandon();
-                    return self.requeue(id);
-                }
-                Turn::Wait => {
-                    self.set_deadline(id, &guard);
-                    let wants_thread = guard.connection.wants_thread();
-                    match guard.release() {
-                        None if wants_thread => return self.engine.lanes.enqueue(id),
-                        None => return,
-                        Some(mut again) => {
-                            if wants_thread {
-                                again.connection.still_wants_thread();
-                            }
-                            guard = again;
-                        }
+            self.set_deadline(id, &guard);
+            let wants_thread = guard.connection.wants_thread();
+            match guard.release() {
+                None if wants_thread => return self.engine.lanes.enqueue(id),
+                None => return,
+                Some(mut again) => {
+                    if wants_thread {
+                        again.connection.still_wants_thread();
                     }
-                    if !self.desk.shift.leads() {
-                        // More for this connection is for whoever leads; this thread has had its time.
-                        guard.abandon();
-                        return self.requeue(id);
-                    }
+                    guard = again;
                 }
-                Turn::Lend(_) | Turn::HoldBack => {}
+            }
+            if !self.desk.shift.leads() {
+                // More for this connection is for whoever leads; this thread has had its time.
+                guard.abandon();
+                return self.requeue(id);
             }
             turn = self.next_turn(&mut guard, false);
         }
+    }
+
+    /// Is it between two requests, as after most turns, with nothing to tell, to count or to watch anew?
+    #[inline(always)]
+    fn is_at_rest(&self, tenant: &Tenant) -> bool {
+        let Tenant { connection, registered, counted, .. } = tenant;
+        *registered && *counted == 0 && connection.is_idle() && !connection.has_news() && !self.engine.service.control.is_ending()
+    }
+
+    /// Does what a turn leaves to be done. Some: the connection waits.
+    #[inline(never)]
+    fn round_off<'g>(&mut self, id: Id, mut guard: Guard<'g, Tenant>, turn: Turn) -> Option<Guard<'g, Tenant>> {
+        match turn {
+            Turn::Lend(pass) => {
+                self.loan = Some(Loan { id, kept: guard.keep(), pass });
+                return None;
+            }
+            Turn::HoldBack => {
+                self.engine.held_back.push(id, guard.keep());
+                return None;
+            }
+            Turn::Wait | Turn::Again | Turn::Close => {}
+        }
+        let turn = self.note_gone(&mut guard, turn);
+        let Tenant { connection, counted, .. } = &mut *guard;
+        self.engine.count_held(connection, counted);
+        let ends = match turn {
+            Turn::Close => true,
+            _ if !self.register(id, &mut guard) => true,
+            // Asked after it is registered: a drain that begins now finds it in the epoll.
+            _ => guard.connection.is_idle() && self.engine.service.control.is_ending(),
+        };
+        if ends {
+            self.engine.close(id, guard);
+            return None;
+        }
+        if matches!(turn, Turn::Again) {
+            self.set_deadline(id, &guard);
+            guard.abandon();
+            self.requeue(id);
+            return None;
+        }
+        Some(guard)
     }
 
     /// An exchange hears that its client has left, unless it has answered. Where nobody can read it, it need not.
@@ -781,6 +815,7 @@ impl Engine {
         }
     }
 
+    #[inline(always)]
     fn set_deadline(&self, id: Id, tenant: &Tenant) {
         self.slab.set_deadline(id.index, tenant.connection.deadline(&self.service.pace));
     }

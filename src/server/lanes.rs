@@ -88,7 +88,11 @@ struct Door {
 
 /// What there is to do next.
 pub(super) enum Task {
-    Event(Event),
+    /// An event of the socket that this token is of.
+    Event {
+        token: u64,
+        ready: u32,
+    },
     Accept(usize),
 }
 
@@ -104,9 +108,9 @@ impl Batch {
         if let Some(door) = self.door {
             return Some(Task::Accept(door.number));
         }
-        let event = *self.events[..self.count].get(self.cursor)?;
+        let event = self.events[..self.count].get(self.cursor)?;
         self.cursor += 1;
-        Some(Task::Event(event))
+        Some(Task::Event { token: event.token(), ready: event.ready() })
     }
 
     /// Is nothing left to do?
@@ -281,7 +285,10 @@ impl Shift {
 
     /// The service is over.
     pub(super) fn end<'l>(&self, lanes: &'l Lanes) -> Option<Held<'l, Batch>> {
-        match self.service.swap(0, Ordering::Relaxed) {
+        // No swap: nobody else writes it.
+        let service = self.service.load(Ordering::Relaxed);
+        self.service.store(0, Ordering::Relaxed);
+        match service {
             0 => None,
             service => lanes.lanes[self.lane.load(Ordering::Relaxed)].baton.resume(Service::of(service)),
         }

@@ -20,8 +20,25 @@ pub(super) enum Sent {
 }
 
 /// Sends until all is sent, the socket takes no more, or the turn is over.
+#[inline]
 pub(super) fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<Sent> {
     let from = output.sent();
+    // Most leave all at once.
+    if let Some(bytes @ [_, ..]) = output.single() {
+        let len = bytes.len();
+        if let Ok(count) = socket::send(socket, bytes) {
+            output.advance(count);
+            if count == len {
+                return Ok(Sent::All);
+            }
+        }
+    }
+    send_rest(socket, output, from)
+}
+
+/// Goes on where the turn began with `from` bytes sent.
+#[inline(never)]
+fn send_rest(socket: BorrowedFd<'_>, output: &mut Output, from: usize) -> io::Result<Sent> {
     while !output.is_empty() {
         if output.sent() - from >= TURN {
             return Ok(Sent::Enough);

@@ -23,11 +23,11 @@ pub(crate) struct Event(libc::epoll_event);
 impl Event {
     pub(crate) const NONE: Event = Event(libc::epoll_event { events: 0, u64: 0 });
 
-    pub(crate) fn ready(self) -> u32 {
+    pub(crate) fn ready(&self) -> u32 {
         self.0.events
     }
 
-    pub(crate) fn token(self) -> u64 {
+    pub(crate) fn token(&self) -> u64 {
         self.0.u64
     }
 }

@@ -3,26 +3,28 @@
 use super::process::without_sigpipe;
 use super::{checked, checked_len};
 use crate::request::Peer;
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockAddr, SockAddrStorage};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Receives once, into the room that `buffer` has left, at most `most` bytes. Ok(0): the other side has ended its output.
+#[inline]
 pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
     let room = buffer.spare_capacity_mut();
     let most = most.min(room.len());
-    // SAFETY: `room` is writable for `most` bytes.
-    let count = checked_len(unsafe { libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), most, 0) })?;
+    // Not by way of libc, where it is a cancellation point: that takes 80 of the 3,000 instructions of a small request.
+    let (_, count) = rustix::net::recv(fd, &mut room[..most], RecvFlags::empty())?;
     let len = buffer.len() + count;
-    // SAFETY: the kernel wrote the `count` bytes after the old end, and they are within the capacity.
+    // SAFETY: the kernel wrote `count` bytes after the old end, and those are within the capacity.
     unsafe { buffer.set_len(len) };
     Ok(count)
 }
 
 /// Sends what the socket takes. A peer that is gone is an error, never a signal.
+#[inline]
 pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: `bytes` is readable for its length.
-    checked_len(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+    Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)
 }
 
 /// Sends what the socket takes of several slices, in one call. With `more`, the next packet may wait for what follows.
