@@ -80,6 +80,16 @@ def test_each_has_its_own_request_and_answer() -> None:
         ]
 
 
+def test_fields_that_differ_in_their_values_alone_are_told_apart() -> None:
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        await give(send, scope["headers"])
+
+    with served(application) as server:
+        asked = [request("/").replace(b"Host: a", b"Host: " + host) for host in (b"a", b"b", b"a", b"longer", b"b")]
+        expected = [f"[(b'host', b'{host}')]".encode() for host in ("a", "b", "a", "longer", "b")]
+        assert [body for _, _, body in answers(server, *asked)] == expected
+
+
 def test_what_one_sets_in_its_context_no_other_finds() -> None:
     name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
 
@@ -190,13 +200,13 @@ def test_who_keeps_what_was_given_for_one_request_has_nothing_of_the_next(kept: 
 
 def test_one_that_cancels_its_task_cancels_no_other() -> None:
     async def application(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["path"] == "/wait":
+            await asyncio.sleep(0.001)
         await give(send, scope["path"])
         if scope["path"] == "/cancel":
             task = asyncio.current_task()
             assert task is not None
             task.cancel()
-        elif scope["path"] == "/wait":
-            await asyncio.sleep(0.001)
 
     with served(application) as server:
         targets = ["/a", "/cancel", "/b", "/cancel", "/wait", "/c"]
@@ -277,10 +287,8 @@ def test_what_belongs_to_a_request_ends_with_it() -> None:
         pass
 
     things: list[weakref.ref[Thing]] = []
-    alive: list[int] = []
 
     async def application(scope: Scope, receive: Any, send: Any) -> None:
-        alive.append(sum(reference() is not None for reference in things))
         thing = scope["state"]["thing"] = Thing()
         things.append(weakref.ref(thing))
         await give(send, "x")
@@ -289,9 +297,10 @@ def test_what_belongs_to_a_request_ends_with_it() -> None:
     try:
         with served(application) as server:
             bodies(server, "/", "/", "/")
+            # The answers were sent after that.
+            assert [reference() for reference in things] == [None] * 3
     finally:
         gc.enable()
-    assert alive == [0, 0, 0]
 
 
 # --- heads ---
@@ -354,8 +363,8 @@ def test_a_list_of_headers_may_be_changed_and_sent_again() -> None:
 def test_a_length_may_be_that_of_a_body_which_is_not_sent() -> None:
     async def application(scope: Scope, receive: Any, send: Any) -> None:
         status = int(scope["path"][1:])
-        if scope["method"] == "GET" and status == 200:
-            await give(send, "abc")
+        if status == 201 or (scope["method"] == "GET" and status == 200):
+            await give(send, "abc", status)
         else:
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"1000000")]
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -363,8 +372,10 @@ def test_a_length_may_be_that_of_a_body_which_is_not_sent() -> None:
 
     with served(application) as server:
         got = answers(server, *[request("/200", "HEAD"), request("/200"), request("/304"), request("/204", "HEAD")] * 2)
-    assert [(status, body) for status, _, body in got] == [(200, b""), (200, b"abc"), (304, b""), (204, b"")] * 2
-    assert [fields.get("content-length") for _, fields, _ in got[:2]] == ["1000000", "3"]
+        got += answers(server, request("/201", "HEAD"), request("/201"))
+    assert [(status, body) for status, _, body in got[:8]] == [(200, b""), (200, b"abc"), (304, b""), (204, b"")] * 2
+    assert [(status, body) for status, _, body in got[8:]] == [(201, b""), (201, b"abc")]
+    assert [fields.get("content-length") for _, fields, _ in got[:2] + got[8:]] == ["1000000", "3", "3", "3"]
 
 
 # --- what send() gives ---

@@ -25,7 +25,7 @@ from .handler import Route, Shared, Step
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
 from .server import Native, Server
-from .slot import NO_V4, USER_DATA, WHO, Slot
+from .slot import NO_V4, USER_DATA, Slot
 from .turn import OVER, TURN, Turn
 
 if TYPE_CHECKING:
@@ -338,17 +338,17 @@ class Gateway:
         """Leads requests of a pattern to the application."""
         self._app._register_route(Entrance(pattern, self, self._app._shared), {})
 
-    def scopes(self, slot: Slot, before: bytes | None) -> Callable[[int], Scope]:
-        """What makes the scope of the request in a slot, by the number of its method.
+    def scopes(self, slot: Slot, before: bytes | None) -> Callable[[int, int, int], Scope]:
+        """What makes the scope of the request in a slot, by its method, the length of its query, and who asks.
 
-        Their raw paths begin with `before`, which says all of it; where that is None, they are asked for.
+        Its raw path begins with `before`, which says all of it; where that is None, the library is asked.
         """
         state, put_before = self.lifespan.state, self._put_before if self._before else None
-        words = slot.words
-        names_text, values_text, params_text = (
+        texts: list[Any] = [
             c_char_p.from_address(addressof(slot) + getattr(_ffi.hasty_slot, field).offset)
             for field in ("header_names", "header_values", "params")
-        )
+        ]
+        in_names, in_values, in_params = texts
         # The scope of the last request of another head, path or client, without what applications may change: most
         # clients ask again in the same words, and then copies are nearly all.
         names: bytes | None = None
@@ -358,37 +358,22 @@ class Gateway:
         headers: list[tuple[bytes, bytes]] = []
         last: dict[str, Any] = {}
 
-        def learn() -> None:
-            """Keeps what the request in the slot says."""
+        def scope_of(method: int, query_len: int, who: int) -> Scope:
             nonlocal names, values, rest, asker, headers, last
-            names, values, rest, asker = names_text.value, values_text.value, params_text.value, words[WHO]
-            assert names is not None and values is not None and rest is not None
-            headers = _pairs.get((names, values)) or _made_pairs((names, values))
-            last = self._common()
-            path = slot.path
-            last["path"] = path.decode("utf-8", "replace")
-            if before is None:
-                # Nothing that is at hand tells one from another.
-                rest = None
-                last["raw_path"] = _octets(_ffi.hasty_request_raw_path(slot.request))
-            else:
-                last["raw_path"] = before + rest
-            if put_before is not None:
-                put_before(last)
-            last["client"] = _clients.get(asker >> 32) or _made_client(slot, asker >> 32)
-            last["http_version"] = "1.1" if asker & 1 else "1.0"
-            if asker <= NO_V4:
-                # Who has no address of IPv4 is asked for it each time.
-                asker = -1
-
-        def scope_of(method: int) -> Scope:
-            if (
-                params_text.value != rest
-                or values_text.value != values
-                or names_text.value != names
-                or words[WHO] != asker
-            ):
-                learn()
+            its_names, its_values, its_rest = in_names.value, in_values.value, in_params.value
+            if its_rest != rest or its_values != values or its_names != names or who != asker:
+                names, values = its_names, its_values
+                # Who has no address of IPv4 is asked for it each time, and so is whose raw path is not at hand.
+                asker = who if who > NO_V4 else -1
+                rest = its_rest if before is not None else None
+                headers = _pairs.get((names, values)) or _made_pairs(names, values)
+                last = self._common()
+                last["path"] = slot.path.decode("utf-8", "replace")
+                last["raw_path"] = _raw_path(slot.request) if before is None else before + its_rest
+                if put_before is not None:
+                    put_before(last)
+                last["client"] = _clients.get(who >> 32) or _made_client(slot, who >> 32)
+                last["http_version"] = "1.1" if who & 1 else "1.0"
             scope = last.copy()
             scope["headers"] = headers.copy()
             scope["asgi"] = _ASGI.copy()
@@ -396,7 +381,7 @@ class Gateway:
             scope["extensions"] = _EXTENSIONS.copy()
             if method != _GET:
                 scope["method"] = slot.method_text.decode("latin-1")
-            if words[_QUERY_LEN]:
+            if query_len:
                 scope["query_string"] = slot.query
             return scope
 
@@ -409,7 +394,7 @@ class Gateway:
         scope["state"] = self.lifespan.state.copy()
         scope["extensions"] = _EXTENSIONS.copy()
         scope["path"] = _octets(_ffi.hasty_request_path(request)).decode("utf-8", "replace")
-        scope["raw_path"] = _octets(_ffi.hasty_request_raw_path(request))
+        scope["raw_path"] = _raw_path(request)
         if self._before:
             self._put_before(scope)
         scope["http_version"] = "1.1" if _ffi.hasty_request_minor_version(request) else "1.0"
@@ -453,7 +438,6 @@ class Gateway:
 
 #: HASTY_GET
 _GET = 1
-_QUERY_LEN = _ffi.hasty_slot.query_len.offset // 8
 
 #: What clients send again and again need not be taken apart each time: the fields of a request, and who asks.
 _pairs: dict[tuple[bytes, bytes], list[tuple[bytes, bytes]]] = {}
@@ -463,13 +447,12 @@ _MOST = 256
 _MOST_OCTETS = 2048
 
 
-def _made_pairs(lines: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    names, values = lines
+def _made_pairs(names: bytes, values: bytes) -> list[tuple[bytes, bytes]]:
     pairs = list(zip(names.split(b"\n"), values.split(b"\n"))) if names else []
     if len(values) <= _MOST_OCTETS:
         if len(_pairs) >= _MOST:
             _pairs.clear()
-        _pairs[lines] = pairs
+        _pairs[names, values] = pairs
     return pairs
 
 
@@ -480,6 +463,10 @@ def _made_client(slot: Slot, v4: int) -> tuple[str, int]:
         _clients.clear()
     client = _clients[v4] = (socket.inet_ntoa(v4.to_bytes(4, "big")), 0)
     return client
+
+
+def _raw_path(request: _ffi.RequestPointer) -> bytes:
+    return _octets(_ffi.hasty_request_raw_path(request))
 
 
 def _octets(view: _ffi.hasty_str) -> bytes:

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import struct
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from ctypes import byref
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
@@ -44,7 +44,7 @@ _DONE = 3  # all of it
 class Head:
     """Status and fields of an answer, in which nothing is left to be refused."""
 
-    __slots__ = ("_kept", "fields", "given", "has_type", "in_slot", "is_usual", "length", "status", "tells_length")
+    __slots__ = ("_kept", "fields", "given", "has_type", "in_slot", "length", "size", "status", "tells_length")
 
     def __init__(self, status: int, headers: Any) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
@@ -72,10 +72,10 @@ class Head:
             raise InvalidError(f"a header of {lines!r} holds a line break or NUL")
         #: Is there a content type?
         self.has_type = bool(types)
-        #: Does a body follow whose type is told?
-        self.is_usual = self.has_type and not self.is_bodiless
-        #: Is the length, where it is told, that of the body?
-        self.tells_length = self.is_usual and self.length is not None
+        #: How many bytes the body of a usual answer has: None where it may be any, -1 where the answer is not usual.
+        self.size = self.length if self.has_type and not self.is_bodiless else -1
+        #: Does what goes into a slot say so?
+        self.tells_length = self.size is not None and self.size >= 0
         self.in_slot = self._for_slot(lines, types)
         #: The headers of which it was made, where nobody can change them.
         self.given: Any = None
@@ -97,7 +97,7 @@ class Head:
             id(fields) + OCTETS if fields else 0,
             len(fields),
             0,
-            self.length if self.tells_length and self.length is not None else 0,
+            self.size if self.tells_length else 0,
         )
 
     @property
@@ -166,7 +166,7 @@ def _head_of(message: Message) -> Head:
         return Head(status, headers)
     except KeyError:
         head = Head(status, headers)
-        if type(headers) is list and all(type(pair) is tuple for pair in headers):
+        if type(headers) is list:
             head.given = headers.copy()
         if len(_heads) >= _MOST:
             _heads.clear()
@@ -188,8 +188,8 @@ _latest = Head(200, ())
 class Sent(Future):
     """What is given to wait for where all is done. It never changes, so that one is enough.
 
-    To wait for it takes 300 instructions, for a coroutine that does nothing 1,000. It is a coroutine as well, for whom
-    only that will do: `asyncio.create_task(send(message))`.
+    To wait for it takes 300 instructions, for a coroutine that does nothing 1,000. It has what makes a coroutine, for
+    whom only that will do: `asyncio.create_task(send(message))`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -205,8 +205,6 @@ class Sent(Future):
     def close(self) -> None:
         pass
 
-
-Coroutine.register(Sent)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -350,23 +348,27 @@ class Cycle:
         # What most applications send, a head and a body while there is the slot, wants no coroutine.
         sent = self._sent
         if sent is not None:
-            kind, state = message["type"], self.state
-            if state == FRESH:
-                if kind == "http.response.start":
-                    head = _latest
-                    if "headers" not in message or head.given != message["headers"] or head.status != message["status"]:
-                        head = _head_of(message)
-                    self.head, self._left, self.state = head, head.length, _HEADED
-                    return sent
-            elif state == _HEADED and kind == "http.response.body" and "body" in message and self.head.is_usual:
-                body, left = message["body"], self._left
-                if (
-                    type(body) is bytes
-                    and ("more_body" not in message or not message["more_body"])
-                    and (left is None or (left == len(body) and not self.is_head))
-                ):
-                    self.reply, self.state = body, _DONE
-                    return sent
+            state = self.state
+            try:
+                kind = message["type"]
+                if state == FRESH:
+                    if kind == "http.response.start":
+                        head = _latest
+                        if head.given != message["headers"] or head.status != message["status"]:
+                            head = _head_of(message)
+                        self.head, self._left, self.state = head, head.length, _HEADED
+                        return sent
+                elif state == _HEADED and kind == "http.response.body":
+                    body, size = message["body"], self.head.size
+                    if (
+                        type(body) is bytes
+                        and (size == len(body) or size is None)
+                        and ("more_body" not in message or not message["more_body"])
+                    ):
+                        self.reply, self.state = body, _DONE
+                        return sent
+            except KeyError:  # of what may be left out, or may not
+                pass
         return self._send(message)
 
     async def _send(self, message: Message) -> None:
