@@ -265,12 +265,11 @@ class AsgiLoop(Loop):
         turn.left = TURN
         status = take(slot.ref)
         while status == _ffi.OK:
-            number = slot.words[USER_DATA]
             try:
-                if turn.is_for(number):
+                if turn.comes():
                     status = self._take_turn(turn)
                     continue
-                data = self._answers[number](slot)
+                data = self._answers[slot.words[USER_DATA]](slot)
             except Exception as error:
                 data = slot.survive(error)
             if data is not None:
