@@ -639,6 +639,44 @@ typedef struct hasty_slot {
 } hasty_slot;
 
 /**
+ * An object of the host's that stands for a slot: see `hasty_slot_take_object()`.
+ */
+typedef struct hasty_slot_object {
+    /**
+     * The host's own: what its objects begin with.
+     */
+    void *first;
+    /**
+     * The host's own too.
+     */
+    void *second;
+    /**
+     * The slot.
+     */
+    struct hasty_slot *slot;
+    /**
+     * What the last `hasty_slot_take_object()` returned.
+     */
+    hasty_status status;
+    /**
+     * Where `reply` has its length, 8 bytes.
+     */
+    uint32_t length_at;
+    /**
+     * Where `reply` has its bytes.
+     */
+    uint32_t bytes_at;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * NULL, or an object of the host's that is the answer's body where the slot has none. It is not changed.
+     */
+    const void *reply;
+} hasty_slot_object;
+
+/**
  * A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
  */
 typedef struct hasty_slot_more {
@@ -654,6 +692,10 @@ typedef struct hasty_slot_more {
      * The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 where it has none, and `hasty_request_remote_address()` tells.
      */
     uint32_t remote_v4;
+    /**
+     * As long as it is the same, requests of this slot have the same head and come from the same address: their texts are the same.
+     */
+    uint64_t alike;
 } hasty_slot_more;
 
 /**
@@ -2400,6 +2442,25 @@ void hasty_exchange_free(struct hasty_exchange *exchange);
  * `slot` is NULL or a struct of `slot->size` bytes whose pointers are as said above, and nobody else uses it.
  */
 hasty_status hasty_slot_take(struct hasty_slot *slot);
+
+/**
+ * The same as `hasty_slot_take()`, by an object that stands for the slot.
+ *
+ * For hosts whose runtimes call a function of C with one of their own objects for much less than with an address. In CPython it can
+ * be what tells an object's truth, which takes a twentieth of a call by way of libffi.
+ *
+ * Where the slot has no `reply`, and `object->reply` is not NULL, the reply is what the latter says. `object->status` is what is
+ * returned.
+ *
+ * Errors: as `hasty_slot_take()`; `HASTY_ERR_NULL`.
+ *
+ * Threads: any, each with a slot of its own.
+ *
+ * # Safety
+ * `object` is NULL or a struct whose `slot` is as `hasty_slot_take()` wants it and whose `reply` is as said at the fields, and
+ * nobody else uses it.
+ */
+hasty_status hasty_slot_take_object(struct hasty_slot_object *object);
 
 /**
  * Waits until `hasty_slot_take()` would take a request. A signal ends it early.

@@ -508,6 +508,11 @@ impl Request {
         self.head_len > 0
     }
 
+    /// The head as it came, but for the NULs that were put behind its parts: the same for the same request.
+    pub(crate) fn head_bytes(&self) -> &[u8] {
+        &self.bytes[self.base..self.base + self.head_len]
+    }
+
     /// Bytes of head and body.
     pub(crate) fn len(&self) -> u64 {
         (self.head_len + self.body.len()) as u64 + self.taken

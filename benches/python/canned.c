@@ -183,6 +183,16 @@ __attribute__((visibility("default"))) hasty_status hasty_slot_take(struct hasty
     return status;
 }
 
+/* As the real one does it, with the other take. */
+__attribute__((visibility("default"))) hasty_status hasty_slot_take_object(struct hasty_slot_object *object)
+{
+    if (object->reply && !object->slot->reply) {
+        object->slot->reply = (const uint8_t *)object->reply + object->bytes_at;
+        memcpy(&object->slot->reply_len, (const uint8_t *)object->reply + object->length_at, sizeof object->slot->reply_len);
+    }
+    return object->status = hasty_slot_take(object->slot);
+}
+
 /* A request that is to be answered elsewhere is not handed out again: the figures tell so. */
 __attribute__((visibility("default"))) hasty_status hasty_slot_exchange(struct hasty_slot *slot, struct hasty_exchange **out)
 {

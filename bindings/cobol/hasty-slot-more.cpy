@@ -60,3 +60,5 @@
                USAGE BINARY-LONG VALUE 0.
            05 :TAG:-remote-v4
                USAGE BINARY-LONG UNSIGNED VALUE 0.
+           05 :TAG:-alike
+               USAGE BINARY-DOUBLE UNSIGNED VALUE 0.

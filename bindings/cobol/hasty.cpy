@@ -1,4 +1,4 @@
-      *> The constants of hasty, and how its 137 functions are called.
+      *> The constants of hasty, and how its 138 functions are called.
       *> Generated from include/hasty.h by bindings/declare.py.
       *> SPDX-License-Identifier: MIT OR Apache-2.0
       *>
@@ -941,6 +941,12 @@
       *> takes the next request.
       *> CALL "hasty_slot_take"
       *>     USING BY REFERENCE slot *> hasty-slot
+      *>     RETURNING BINARY-LONG
+      *>
+      *> The same as `hasty_slot_take()`, by an object that
+      *> stands for the slot.
+      *> CALL "hasty_slot_take_object"
+      *>     USING BY REFERENCE object *> hasty-slot-object
       *>     RETURNING BINARY-LONG
       *>
       *> Waits until `hasty_slot_take()` would take a request.

@@ -222,11 +222,24 @@ module hasty
     integer(c_int64_t) :: reply_len = 0
   end type hasty_slot
 
+  ! An object of the host's that stands for a slot: see `hasty_slot_take_object()`.
+  type, bind(C), public :: hasty_slot_object
+    type(c_ptr) :: first = c_null_ptr
+    type(c_ptr) :: second = c_null_ptr
+    type(c_ptr) :: slot = c_null_ptr
+    integer(c_int32_t) :: status = 0
+    integer(c_int32_t) :: length_at = 0
+    integer(c_int32_t) :: bytes_at = 0
+    integer(c_int32_t) :: reserved = 0
+    type(c_ptr) :: reply = c_null_ptr
+  end type hasty_slot_object
+
   ! A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
   type, bind(C), public :: hasty_slot_more
     type(hasty_slot) :: slot
     integer(c_int32_t) :: minor_version = 0
     integer(c_int32_t) :: remote_v4 = 0
+    integer(c_int64_t) :: alike = 0
   end type hasty_slot_more
 
   abstract interface
@@ -1364,6 +1377,13 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_slot_take
 
+    ! The same as `hasty_slot_take()`, by an object that stands for the slot.
+    function hasty_slot_take_object(object) bind(C, name='hasty_slot_take_object') result(answer)
+      import
+      type(hasty_slot_object), intent(inout) :: object
+      integer(c_int32_t) :: answer
+    end function hasty_slot_take_object
+
     ! Waits until `hasty_slot_take()` would take a request.
     function hasty_slot_wait(slot, timeout_ms) bind(C, name='hasty_slot_wait') result(answer)
       import
@@ -1717,6 +1737,7 @@ module hasty
   public :: hasty_exchange_on_ready
   public :: hasty_exchange_free
   public :: hasty_slot_take
+  public :: hasty_slot_take_object
   public :: hasty_slot_wait
   public :: hasty_slot_exchange
   public :: hasty_json_parse

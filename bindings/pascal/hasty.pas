@@ -253,12 +253,26 @@ type
     reply_len: QWord;
   end;
 
+  PHastySlotObject = ^THastySlotObject;
+  // An object of the host's that stands for a slot: see `hasty_slot_take_object()`.
+  THastySlotObject = record
+    first: Pointer;
+    second: Pointer;
+    slot: PHastySlot;
+    status: THastyStatus;
+    length_at: LongWord;
+    bytes_at: LongWord;
+    reserved: LongWord;
+    reply: Pointer;
+  end;
+
   PHastySlotMore = ^THastySlotMore;
   // A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
   THastySlotMore = record
     slot: THastySlot;
     minor_version: LongInt;
     remote_v4: LongWord;
+    alike: QWord;
   end;
 
   // Answers one request.
@@ -701,6 +715,9 @@ procedure hasty_exchange_free(exchange: PHastyExchange); cdecl; external 'hasty'
 
 // Gives the answer in the slot, if one is owed, and takes the next request.
 function hasty_slot_take(var slot: THastySlot): THastyStatus; cdecl; external 'hasty';
+
+// The same as `hasty_slot_take()`, by an object that stands for the slot.
+function hasty_slot_take_object(var object_: THastySlotObject): THastyStatus; cdecl; external 'hasty';
 
 // Waits until `hasty_slot_take()` would take a request.
 function hasty_slot_wait(var slot: THastySlot; timeout_ms: LongInt): THastyStatus; cdecl; external 'hasty';

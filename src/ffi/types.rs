@@ -352,6 +352,29 @@ pub struct hasty_slot_more {
     pub minor_version: i32,
     /// The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 where it has none, and `hasty_request_remote_address()` tells.
     pub remote_v4: u32,
+    /// As long as it is the same, requests of this slot have the same head and come from the same address: their texts are the same.
+    pub alike: u64,
+}
+
+/// An object of the host's that stands for a slot: see `hasty_slot_take_object()`.
+#[repr(C)]
+pub struct hasty_slot_object {
+    /// The host's own: what its objects begin with.
+    pub first: *mut c_void,
+    /// The host's own too.
+    pub second: *mut c_void,
+    /// The slot.
+    pub slot: *mut hasty_slot,
+    /// What the last `hasty_slot_take_object()` returned.
+    pub status: hasty_status,
+    /// Where `reply` has its length, 8 bytes.
+    pub length_at: u32,
+    /// Where `reply` has its bytes.
+    pub bytes_at: u32,
+    /// 0.
+    pub reserved: u32,
+    /// NULL, or an object of the host's that is the answer's body where the slot has none. It is not changed.
+    pub reply: *const c_void,
 }
 
 /// Answers one request.

@@ -72,6 +72,80 @@ TEST(a_longer_slot_tells_who_asks_and_how)
     hasty_app_free(app);
 }
 
+TEST(a_longer_slot_tells_requests_alike_from_others)
+{
+    int port;
+    hasty_app *app = slot_app(&port);
+    hasty_slot_more more = {.slot = {.size = sizeof more, .app = app}};
+    client c = client_open(port);
+    const char *const ways[] = {"/taken", "/taken", "/taken?x", "/taken?x", "/taken"};
+    uint64_t alike[5];
+    for (int i = 0; i < 5; i++) {
+        client_send(&c, check_format("POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n%d", ways[i], i));
+        REQUIRE(slot_next(&more.slot));
+        CHECK_SLOT_TEXT((const char *)more.slot.body, more.slot.body_len, check_format("%d", i));
+        CHECK_SLOT_TEXT(more.slot.query, more.slot.query_len, strchr(ways[i], '?') ? "x" : "");
+        CHECK_TEXT(more.slot.header_values, "a\n1");
+        alike[i] = more.alike;
+        slot_submit(&more.slot);
+        CHECK_REPLY(client_read(&c), 200, "");
+    }
+    CHECK(alike[0] != 0 && alike[0] == alike[1]);
+    CHECK(alike[2] != alike[1] && alike[2] == alike[3]);
+    CHECK(alike[4] != alike[3] && alike[4] != alike[0]);
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+/* As the objects of a host may be: with a length and bytes somewhere in them. */
+struct text {
+    char name[5];
+    uint64_t length;
+    char bytes[8];
+};
+
+TEST(an_object_of_the_hosts_stands_for_a_slot)
+{
+    int port;
+    hasty_app *app = slot_app(&port);
+    hasty_slot slot = slot_of(app);
+    hasty_slot_object object = {
+        .first = app,
+        .second = &slot,
+        .slot = &slot,
+        .length_at = offsetof(struct text, length),
+        .bytes_at = offsetof(struct text, bytes),
+    };
+    CHECK_STATUS(hasty_slot_take_object(&object), HASTY_ERR_TIMEOUT);
+    CHECK_INT(object.status, HASTY_ERR_TIMEOUT);
+    const struct text text = {"text", 4, "lent\1"};
+    const struct { const void *object; const char *slot, *answer; } replies[] = {
+        {&text, NULL, "lent"},
+        {&text, "own", "own"},
+        {NULL, "own", "own"},
+        {NULL, NULL, ""},
+    };
+    for (int i = 0; i < 4; i++) {
+        client c = ask_for(port, "/taken");
+        CHECK_STATUS(hasty_slot_wait(&slot, 10000), HASTY_OK);
+        CHECK_STATUS(hasty_slot_take_object(&object), HASTY_OK);
+        CHECK_INT(object.status, HASTY_OK);
+        object.reply = replies[i].object;
+        if (replies[i].slot)
+            slot_reply(&slot, replies[i].slot);
+        CHECK_STATUS(hasty_slot_take_object(&object), HASTY_ERR_TIMEOUT);
+        CHECK(object.reply == replies[i].object);
+        CHECK(object.first == app && object.second == &slot);
+        CHECK_REPLY(client_read(&c), 200, replies[i].answer);
+        client_close(&c);
+    }
+    CHECK_STATUS(hasty_slot_take_object(NULL), HASTY_ERR_NULL);
+    object.slot = NULL;
+    CHECK_STATUS(hasty_slot_take_object(&object), HASTY_ERR_NULL);
+    CHECK_INT(object.status, HASTY_ERR_NULL);
+    hasty_app_free(app);
+}
+
 TEST(what_a_request_does_not_have_is_empty)
 {
     int port;

@@ -202,7 +202,21 @@ class hasty_slot(Structure):
 
 # typedef struct hasty_slot_more { hasty_slot slot; int32_t minor_version; uint32_t remote_v4; } hasty_slot_more;
 class hasty_slot_more(hasty_slot):
-    _fields_ = [("minor_version", c_int32), ("remote_v4", c_uint32)]
+    _fields_ = [("minor_version", c_int32), ("remote_v4", c_uint32), ("alike", c_uint64)]
+
+
+# typedef struct hasty_slot_object { void *first, *second; hasty_slot *slot; hasty_status status; ... } hasty_slot_object;
+class hasty_slot_object(Structure):
+    _fields_ = [
+        ("first", c_void_p),
+        ("second", c_void_p),
+        ("slot", c_void_p),
+        ("status", c_int32),
+        ("length_at", c_uint32),
+        ("bytes_at", c_uint32),
+        ("reserved", c_uint32),
+        ("reply", c_void_p),
+    ]
 
 
 # Each kind of pointer is a type of its own, so that ctypes refuses a response where a request belongs.
@@ -654,6 +668,8 @@ hasty_exchange_free = _declare(_waiting, "hasty_exchange_free", None, POINTER(ha
 hasty_slot_take = _declare(_quick, "hasty_slot_take", c_int32, POINTER(hasty_slot))
 # The same for a `byref` that is known to be one of a slot: to have ctypes look at it costs more than the call.
 take_slot: Callable[[Any], int] = _Status(("hasty_slot_take", _quick))
+# hasty_status hasty_slot_take_object(hasty_slot_object *object);
+hasty_slot_take_object = _declare(_quick, "hasty_slot_take_object", c_int32, POINTER(hasty_slot_object))
 # hasty_status hasty_slot_wait(hasty_slot *slot, int32_t timeout_ms);
 hasty_slot_wait = _declare(_waiting, "hasty_slot_wait", c_int32, POINTER(hasty_slot), c_int32)
 # hasty_status hasty_slot_exchange(hasty_slot *slot, hasty_exchange **out);
