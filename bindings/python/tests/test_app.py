@@ -20,6 +20,7 @@ from conftest import ask
 
 import hasty
 from hasty import App, Client, InvalidError, NotFoundError, Request, Response, StateError
+from hasty.taker import Once
 
 # --- routes and their handlers ---
 
@@ -667,7 +668,8 @@ def test_a_handler_that_never_ends_does_not_hold_close_for_ever(
 def test_a_worker_that_ends_early_ends_the_server_and_is_heard(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hasty._ffi.take_slot", lambda slot: hasty.PanicError.status)
+    broken = type("Broken", (Once,), {"status": hasty.PanicError.status})
+    monkeypatch.setattr("hasty.slot.taker_of", lambda slot: broken())
     with pytest.raises(hasty.PanicError):
         app.listen(0)
     assert "a worker ended early" in caplog.text

@@ -152,11 +152,14 @@ def test_a_param_is_decoded_once_whatever_it_holds(app: App, sent: bytes, seen: 
     assert body(answer).decode() == ascii(seen)
 
 
-def test_an_answer_that_was_deferred_and_given_is_an_error(app: App, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("given", ["given", "", b"", {}])
+def test_an_answer_that_was_deferred_and_given_is_an_error(
+    given: Any, app: App, caplog: pytest.LogCaptureFixture
+) -> None:
     @app.get("/:how")
-    def both(req: Request) -> str:
+    def both(req: Request) -> Any:
         req.defer().finish("deferred")
-        return "given"
+        return given
 
     with app.test_client() as client:
         assert client.get("/a").text == "deferred"

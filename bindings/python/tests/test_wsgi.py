@@ -23,7 +23,7 @@ import pytest
 from conftest import ask
 
 import hasty
-from hasty import wsgi
+from hasty import wsgi, wsgi_head
 from hasty.wsgi_environ import Log
 
 TEXT = [("Content-Type", "text/plain")]
@@ -224,6 +224,58 @@ def test_requests_with_the_same_head_have_their_own_rest(serve: Serve) -> None:
     assert raw(server, "GET /a HTTP/1.0", "Host: h").endswith(b"GET  /a  HTTP/1.0 127.0.0.1")
 
 
+def test_requests_alike_have_environs_of_their_own(serve: Serve) -> None:
+    seen = []
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        seen.append((environ.pop("PATH_INFO"), environ.pop("QUERY_STRING"), environ.get("mine"), environ))
+        environ["mine"] = environ["HTTP_HOST"] = "changed"
+        start_response("200 OK", list(TEXT))
+        return [b"seen"]
+
+    request = b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
+    other = b"GET /c HTTP/1.1\r\nHost: a\r\n\r\n"
+    last = b"GET / HTTP/1.0\r\n\r\n"
+    answer = ask(serve(application, valid=False), request * 4 + other * 2 + request * 2 + last)
+    assert answer.count(b"seen") == 9
+    assert [told[:3] for told in seen] == [("/a", "b", None)] * 4 + [("/c", "", None)] * 2 + [("/a", "b", None)] * 2 + [
+        ("/", "", None)
+    ]
+    assert len({id(environ) for *_, environ in seen}) == 9
+    assert {environ["SERVER_PROTOCOL"] for *_, environ in seen[:8]} == {"HTTP/1.1"}
+    assert seen[8][3]["SERVER_PROTOCOL"] == "HTTP/1.0"
+
+
+def test_requests_alike_have_bodies_of_their_own(serve: Serve) -> None:
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"<%b %b>" % (environ["CONTENT_LENGTH"].encode(), body)]
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n"
+    sized = [head + b"Content-Length: 1\r\n\r\n" + body for body in (b"a", b"b", b"c", b"d")]
+    chunked = [
+        head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        for body in (b"e", b"fg", b"hij", b"k")
+    ]
+    last = head + b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+    answer = ask(serve(application, valid=False), b"".join([*sized, *chunked, last]))
+    bodies = [piece.partition(b">")[0] for piece in answer.split(b"<")[1:]]
+    assert bodies == [b"1 a", b"1 b", b"1 c", b"1 d", b"1 e", b"2 fg", b"3 hij", b"1 k", b"0 "]
+
+
+def test_requests_alike_are_told_from_whom_they_come(serve: Serve) -> None:
+    seen = Seen()
+    server = serve(seen, valid=False)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    for address in ["127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.1"]:
+        with socket.create_connection(("127.0.0.1", server.port), 10, source_address=(address, 0)) as connection:
+            connection.sendall(request)
+            while connection.recv(65536):
+                pass
+        assert seen.environ["REMOTE_ADDR"] == address
+
+
 @pytest.mark.parametrize("threads", [0, 4])
 def test_an_application_is_told_of_threads(threads: int, serve: Serve) -> None:
     seen = Seen()
@@ -416,6 +468,53 @@ def test_only_text_is_written_to_the_errors() -> None:
 
 
 # --- the answer ---
+
+
+def test_a_head_that_comes_again_is_the_one_that_was_given(serve: Serve) -> None:
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        status, _, value = environ["PATH_INFO"][1:].partition("/")
+        headers = [("Content-Type", f"text/{value}"), ("X-Value", value)]
+        start_response(f"{status} Fine", headers)
+        # It is the application's, which may change it once it was told.
+        headers.clear()
+        return [value.encode()]
+
+    server = serve(application)
+    with client_of(server) as client:
+        for status, value in [(200, "a"), (200, "b"), (203, "a"), (203, "b")] * 4:
+            answer = client.get(f"/{status}/{value}")
+            assert (answer.status_code, answer.reason, answer.text) == (status, answer.reason, value)
+            assert answer.headers["content-type"].startswith(f"text/{value}")
+            assert answer.headers["x-value"] == value
+
+
+@pytest.mark.parametrize(
+    "headers", [[["Content-Type", "text/plain"]], [("Content-Type", ["text/plain"])], (("Content-Type", "text/plain"),)]
+)
+def test_what_is_no_list_of_tuples_of_text_is_told_each_time(headers: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", headers)
+        return [b"text"]
+
+    with wsgi.as_app(application).test_client() as client:
+        codes = [client.get("/").status_code for _ in range(3)]
+    # PEP 3333 wants tuples; lists of two do no harm.
+    assert codes == ([200] * 3 if headers == [["Content-Type", "text/plain"]] else [500] * 3)
+
+
+def test_heads_that_are_ever_new_are_forgotten(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi_head, "KNOWN", 4)
+    numbers = iter(range(1000))
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [*TEXT, ("X-Number", str(next(numbers) // 3))])
+        return [b"text"]
+
+    with client_of(serve(application)) as client:
+        told = [client.get("/").headers["x-number"] for _ in range(60)]
+    assert told == [str(number // 3) for number in range(60)]
+    assert sum(len(known) for known in wsgi_head.heads.values()) <= 4
+    assert len(wsgi_head._seen) <= 4
 
 
 def test_status_and_headers_are_sent_as_they_are_given(serve: Serve) -> None:

@@ -154,6 +154,10 @@ class Step:
         """What answers a request in a slot: it gives the reply, or None where that is there already, or to come."""
         return self.answer
 
+    def serving(self) -> plain.Serving | None:
+        """What answers request after request of this step's; None where each is answered by itself."""
+        return None
+
     @property
     def is_plain(self) -> bool:
         """Does it take a request, where that is served, and return the answer?"""

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi, _json
 from .headers import Params
-from .slot import KIND_BYTES, KIND_JSON, REPLY_LEN, STATUS, USER_DATA, LeftRequest, NamedRequest, SlotRequest, params_of
+from .slot import KIND_BYTES, KIND_JSON, STATUS, USER_DATA, LeftRequest, NamedRequest, SlotRequest, params_of
+from .taker import Once
 
 if TYPE_CHECKING:
-    from .handler import Route
+    from .handler import Route, Step
     from .slot import Slot
+    from .taker import Taker
 
-    #: Gives the answer in the slot of a `Slot.ref`, and takes the next request; gives a status.
-    Take = Callable[[Any], int]
-    #: Answers the request in a slot, and those that it takes next while they are for plain steps; gives a status too.
-    Serving = Callable[[Slot, Take], int]
+    #: Answers the request in a slot, and those that it takes next while they are for the same steps. It gives OK where
+    #: there is one for another, else why there is none.
+    Serving = Callable[[Slot, Taker], int]
 
-__all__ = ["answering", "serving"]
+__all__ = ["answering", "serving", "servings"]
 
 #: Status and kind are one word.
 _JSON = 200 | KIND_JSON << 32
@@ -30,24 +31,29 @@ _OCTETS = 200 | KIND_BYTES << 32
 _ALONE = 1 if sys.version_info >= (3, 14) else 2
 
 
-def answering(route: Route) -> Callable[[Slot], None]:
-    """What answers one request for a route; the reply is in the slot then."""
+def answering(route: Route) -> Callable[[Slot], bytes | None]:
+    """What answers one request for a route; it gives the reply, or None where that is in the slot already."""
     serve: Serving | None = None
     known = 0
+    once = Once()
 
-    def answer(slot: Slot) -> None:
+    def answer(slot: Slot) -> bytes | None:
         nonlocal serve, known
         number = slot.words[USER_DATA]
         if serve is None or number >= known:
             known = number + 1
             serve = serving([route] * known)
-        serve(slot, _take_none)
+        serve(slot, once)
+        return once.reply or None
 
     return answer
 
 
-def _take_none(ref: object) -> int:
-    return _ffi.ERR_TIMEOUT
+def servings(steps: Sequence[Step]) -> list[Serving | None]:
+    """For each of an app's steps what serves it on one thread; None where each request is to be answered by itself."""
+    plains = [step if step.is_plain else None for step in steps]
+    serve = serving(plains)
+    return [step.serving() if plain is None else serve for step, plain in zip(steps, plains)]
 
 
 def serving(steps: Sequence[Any]) -> Serving:
@@ -59,10 +65,10 @@ def serving(steps: Sequence[Any]) -> Serving:
     functions = [None if step is None else step._function for step in steps]
     all_names = [None if step is None else step.names or None for step in steps]
     chunks, encode = _json.chunks, _json.encode
-    reply_len, user_data, count = REPLY_LEN, USER_DATA, sys.getrefcount
+    user_data, count = USER_DATA, sys.getrefcount
 
-    def serve(slot: Slot, take: Take) -> int:
-        ref, words, reply = slot.ref, slot.words, slot.reply_text
+    def serve(slot: Slot, taker: Taker) -> int:
+        words = slot.words
         while True:
             number = words[user_data]
             function = functions[number]
@@ -107,13 +113,14 @@ def serving(steps: Sequence[Any]) -> Serving:
                     words[STATUS] = _OCTETS
                 else:
                     data = None
+                    taker.reply = b""
                     steps[number]._answer_with(request, slot, answer)
                 if data is not None:
                     if request._slot is None:
                         raise steps[number]._answers_twice()
-                    reply.value = data
-                    words[reply_len] = len(data)
+                    taker.reply = data
             except BaseException as error:  # SystemExit too: it would end a worker, not the program
+                taker.reply = b""
                 steps[number]._answer_failure(request, slot, error)
             finally:
                 request._slot = None
@@ -121,8 +128,8 @@ def serving(steps: Sequence[Any]) -> Serving:
                     request.__class__ = LeftRequest
             # They are not to live until the next ones take their places.
             request = answer = None
-            status = take(ref)
-            if status:
-                return status
+            # Gives the answer, and takes the next request.
+            if taker:
+                return taker.status
 
     return serve

@@ -15,7 +15,7 @@ from . import _ffi, plain
 from ._interpreter import Ended, raise_in
 from .errors import HastyError, StateError
 from .exchange import serving
-from .slot import REPLY_LEN, USER_DATA, Slot
+from .slot import USER_DATA, Slot
 from .threads import IDLE_S
 from .watch import watch
 
@@ -210,28 +210,25 @@ class Crew:
 
     def _take(self, slot: Slot) -> bool:
         """Answers requests until the app is stopped, or until another thread has taken over: then True, to stand by."""
-        take, wait, ref, words, reply = _ffi.take_slot, _ffi.hasty_slot_wait, slot.ref, slot.words, slot.reply_text
+        taker, wait, ref, words = slot.taker, _ffi.hasty_slot_wait, slot.ref, slot.words
         answers = [step.answering() for step in self._steps]
-        plains: list[Any] = [step if step.is_plain else None for step in self._steps]
-        serve = plain.serving(plains)
-        user_data, reply_len = USER_DATA, REPLY_LEN
+        serves = plain.servings(self._steps)
+        user_data = USER_DATA
         try:
-            # Gives the answer in the slot, and never waits: the GIL is kept.
-            status = take(ref)
+            # To ask whether it is true gives the answer and takes a request. It never waits: the GIL is kept.
+            status = taker.status if taker else _ffi.OK
             while True:
                 if not status:
                     number = words[user_data]
                     try:
-                        if plains[number] is not None:
-                            status = serve(slot, take)
+                        serve = serves[number]
+                        if serve is not None:
+                            status = serve(slot, taker)
                             continue
                         data = answers[number](slot)
                     except Exception as error:
                         data = slot.survive(error)
-                    if data is not None:
-                        # As Slot.give() does.
-                        reply.value = data
-                        words[reply_len] = len(data)
+                    taker.reply = data or b""
                 elif status == _TIMEOUT:
                     # The library serves meanwhile, without the GIL, which each callback takes for itself.
                     wait(ref, -1)
@@ -239,7 +236,7 @@ class Crew:
                     return False
                 else:
                     _ffi.check(status)
-                status = take(ref)
+                status = taker.status if taker else _ffi.OK
         except Relieved:
             serving.discard(threading.get_ident())
             goes_on = self._stand_by()

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from . import _ffi
 from .headers import Headers, Params, sent
 from .request import Request, lossy
+from .taker import taker_of
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -39,6 +40,8 @@ USER_DATA, STATUS, REPLY, REPLY_LEN = (
 #: The version of a request and the IPv4 address of its client are one word. Up to NO_V4 it has none of IPv4.
 WHO = _ffi.hasty_slot_more.minor_version.offset // 8
 NO_V4 = 1
+#: As long as this word is the same, so is all that the slot tells of a request but its body. 0 is never told.
+ALIKE = _ffi.hasty_slot_more.alike.offset // 8
 
 
 class Slot(_ffi.hasty_slot_more):
@@ -59,6 +62,8 @@ class Slot(_ffi.hasty_slot_more):
         #: struct's, for which ctypes makes a key each time, and 80 less than to find an address for `words`.
         self.reply_text = c_char_p.from_address(addressof(self) + 8 * REPLY)
         self.native = native
+        #: To ask whether it is true gives the answer and takes the next request, so nobody else is to ask.
+        self.taker = taker_of(self)
         #: For ASGI: what holds header fields until they are given.
         self.fields: bytes | None = None
         self._spare: Slot | None = None
@@ -73,12 +78,14 @@ class Slot(_ffi.hasty_slot_more):
         log.error("a request could not be answered", exc_info=error)
         if not self.ticket:
             return None
-        self.status, self.kind, self.content_type, self.extra_headers_len = 500, KIND_TEXT, None, 0
+        self.status, self.kind, self.content_type, self.extra_headers_len, self.reply = 500, KIND_TEXT, None, 0, None
         return b"500 Internal Server Error\n"
 
     def end(self) -> None:
         """Nothing comes any more. The garbage collector does not see that `ref` holds what it is in."""
         self.ref = None  # type: ignore[assignment]
+        # Objects of its kind keep what they have.
+        del self.taker.reply, self.taker
         self.words.release()
         if self._spare is not None:
             self._spare.end()

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from ctypes import addressof, byref, c_char, c_size_t, string_at
-from typing import TYPE_CHECKING, Any, Callable, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from . import _ffi
 from .errors import HastyError, StateError
@@ -17,7 +17,6 @@ from .wsgi_file import FileWrapper
 if TYPE_CHECKING:
     from .app import App
     from .slot import Slot
-    from .wsgi_seat import Seat
 
 __all__ = ["Environs", "Incoming"]
 
@@ -83,54 +82,28 @@ class Environs:
 
     # --- for a request in a slot ---
 
-    def of_slots(self) -> Callable[[Slot, Seat], Environ]:
-        """What makes the environs of the requests that one thread takes."""
-        prefix, heads, headed = self._prefix, self._heads, self._headed
-        # The head that came twice running, and an environ with it and what else was the same then. Most clients ask
-        # again and again in the same words, and then a copy is nearly all: it saves 1,500 of 9,000 instructions.
-        last_names = last_values = last_path = None
-        last_who = 0
-        last: Environ = {}
-        before: Head | None = None
-
-        # Each call and each look costs here, so that little is given to others.
-        def of_slot(slot: Slot, seat: Seat) -> Environ:
-            nonlocal last_names, last_values, last_path, last_who, last, before
-            names, values, path, who = slot.header_names, slot.header_values, slot.path, seat.words[WHO]
-            # The same values may have come under other names.
-            if values == last_values and names == last_names:
-                if path != last_path:
-                    last["PATH_INFO"] = _path(path, prefix)
-                    last_path = path
-                if who != last_who:
-                    last["REMOTE_ADDR"], last["SERVER_PROTOCOL"] = _clients.get(who) or _client(slot, who)
-                    last_who = who if who > NO_V4 else -1
-                environ = last.copy()
-            else:
-                known = heads.get(values)
-                if known is None or known[1] != names:
-                    environ = headed(slot, names, values)
-                else:
-                    environ = known[2].copy()
-                    if known is before:
-                        last_values, last_names, last = values, names, environ.copy()
-                        last_path, last_who = None, -1
-                    before = known
-                environ["PATH_INFO"] = _path(path, prefix)
-                environ["REMOTE_ADDR"], environ["SERVER_PROTOCOL"] = _clients.get(who) or _client(slot, who)
-            if slot.method != GET:
-                environ["REQUEST_METHOD"] = slot.method_text.decode("latin-1")
-            query = slot.query
-            if query:
-                environ["QUERY_STRING"] = query.decode("latin-1")
-            length = slot.body_len
-            if length:
-                environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
-            elif "CONTENT_LENGTH" in environ:
-                _refuse_taken(environ)
-            return environ
-
-        return of_slot
+    def of_slot(self, slot: Slot) -> Environ:
+        """The environ of a request."""
+        names, values, who = slot.header_names, slot.header_values, slot.words[WHO]
+        known = self._heads.get(values)
+        # The same values may have come under other names.
+        if known is None or known[1] != names:
+            environ = self._headed(slot, names, values)
+        else:
+            environ = known[2].copy()
+        environ["PATH_INFO"] = _path(slot.path, self._prefix)
+        environ["REMOTE_ADDR"], environ["SERVER_PROTOCOL"] = _clients.get(who) or _client(slot, who)
+        if slot.method != GET:
+            environ["REQUEST_METHOD"] = slot.method_text.decode("latin-1")
+        query = slot.query
+        if query:
+            environ["QUERY_STRING"] = query.decode("latin-1")
+        length = slot.body_len
+        if length:
+            environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
+        elif "CONTENT_LENGTH" in environ:
+            _refuse_taken(environ)
+        return environ
 
     def _headed(self, slot: Slot, names: bytes, values: bytes) -> Environ:
         """An environ with the header fields."""

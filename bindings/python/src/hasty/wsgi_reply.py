@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Union
+from typing import TYPE_CHECKING, Callable, Union
 
 from . import _ffi
 from .errors import HastyError, InvalidError, StateError
-from .headers import is_token
-from .slot import KIND_BYTES, KIND_NONE, OCTETS, STATUS
+from .slot import KIND_BYTES, KIND_NONE, STATUS
 from .wsgi_file import FileWrapper
+from .wsgi_head import NOT_YET, Fields, Head, head_of, heads
 from .wsgi_seat import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -24,15 +24,12 @@ __all__ = ["CallReply", "Gone", "Reply", "SlotReply"]
 #: What `sys.exc_info()` gives.
 _ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
 
-#: Names and values of header fields.
-Fields = list[tuple[str, str]]
-
-#: So many names, types and statuses are remembered; applications that invent more cost time, not memory.
-KNOWN = 1000
 #: Larger blocks are written one piece after the other, so that each finds room while the client reads.
 PIECE = 65536
 #: A kind as it stands behind a status.
 _OCTETS_KIND = KIND_BYTES << 32
+#: Of an answer whose application did not tell one.
+_NEVER = Head(500, b"", None, b"")
 #: Between two tries where nobody can wait.
 PAUSE_S = 0.001
 
@@ -44,20 +41,15 @@ class Gone(Exception):
 class Reply:
     """The answer to one request: `start` is its start_response, and `give` takes what the application returns."""
 
-    __slots__ = ("_code", "_length", "_lines", "_relief", "_stay", "_type", "begun", "exchange", "plain")
+    __slots__ = ("_relief", "_stay", "begun", "exchange", "head")
 
-    # Set by start_response. The type's octets, and where they are.
-    _type: tuple[bytes, int]
-    _length: int | None
-    _lines: bytes
     # Set with the first piece.
     _stay: Stay
 
     def __init__(self, relief: Relief) -> None:
         self._relief = relief
-        self._code = 0
-        #: How long the body is where a slot has room for all that the answer is: type, length and body; else -1.
-        self.plain = -1
+        #: Set by start_response.
+        self.head: Head = NOT_YET
         #: Was the head sent?
         self.begun = False
         #: What gives the answer by another way than a slot's.
@@ -76,30 +68,11 @@ class Reply:
             finally:
                 # Or the traceback would hold this frame, and the frame the traceback.
                 exc_info = None
-        elif self._code:
+        elif self.head is not NOT_YET:
             raise StateError("start_response was called before: only an error, with exc_info, may start anew")
         if type(headers) is not list and not isinstance(headers, list):
             raise TypeError(f"the headers of an answer are a list of tuples, not {type(headers).__name__}")
-        while True:
-            kind, length, lines = _NO_TYPE, None, None
-            try:
-                code = _codes[status]
-                for name, value in headers:
-                    begin = _begins[name]
-                    if begin is _TYPE:
-                        kind = _types[value]
-                    elif begin is _LENGTH:
-                        length = _lengths[value]
-                    elif begin is not _DATE:
-                        # The server's own Date says the same.
-                        if lines is None:
-                            lines = []
-                        lines.append(_line(begin, value))  # type: ignore[arg-type]
-                break
-            except KeyError:
-                _learn(status, headers)
-        self._code, self._type, self._length = code, kind, length
-        self._lines = b"" if lines is None else _joined(lines, headers)
+        self.head = head_of(status, headers)
 
     def write(self, data: bytes, /) -> None:
         """Sends a piece of the body now, and before the first one the head."""
@@ -117,10 +90,10 @@ class Reply:
         if type(result) is FileWrapper:
             if not self.begun:
                 self._refuse_early()
-                path = result.path(self._length)
+                path = result.path(self.head.length)
                 if path is not None and self._send_file(path):
                     return None
-            result = result.pieces(self._length)
+            result = result.pieces(self.head.length)
         blocks = iter(result)
         if type(blocks) in _WHOLE and not self.begun:
             self.give_whole(list(blocks))
@@ -129,19 +102,12 @@ class Reply:
             # PEP 3333: the head is to wait for the first block that is not empty.
             if not block:
                 continue
-            if len(block) == self.plain and type(block) is bytes:
-                self._send_plain(block)
-                return blocks
-            if self._code and not self.begun and len(block) == self._length and self._send_first(block):
+            if len(block) == self.head.length and not self.begun and self._send_first(block):
                 return blocks
             self.write(block)
         if not self.begun:
             self.give_whole([])
         return None
-
-    def _send_plain(self, body: bytes) -> None:
-        """Leaves a plain answer in its slot."""
-        raise NotImplementedError
 
     def _send_first(self, block: bytes) -> bool:
         """Sends a block which is as long as the whole body; False where it is sent like others."""
@@ -156,24 +122,24 @@ class Reply:
         self._send(blocks[0] if len(blocks) == 1 else b"".join(blocks))
 
     def _refuse_early(self) -> None:
-        if not self._code:
+        if self.head is NOT_YET:
             raise StateError("the application did not call start_response before the first piece of its body")
 
     def _leaves_out(self, body: bytes, is_head: bool) -> bool:
         """May the body be of another length than the one that is told? InvalidError where it must not."""
-        if (is_head and not body) or self._code in (204, 304):
+        if (is_head and not body) or self.head.code in (204, 304):
             return True
-        raise InvalidError(f"Content-Length tells {self._length} bytes, and the body has {len(body)}")
+        raise InvalidError(f"Content-Length tells {self.head.length} bytes, and the body has {len(body)}")
 
     def _set_head(self, res: _ffi.ResponsePointer) -> None:
-        check = _ffi.check
-        check(_ffi.hasty_response_set_status(res, self._code))
-        if self._type[0]:
-            check(_ffi.hasty_response_set_type(res, self._type[0]))
-        if self._length is not None:
-            check(_ffi.hasty_response_set_header(res, b"Content-Length", b"%d" % self._length))
+        check, head = _ffi.check, self.head
+        check(_ffi.hasty_response_set_status(res, head.code))
+        if head.type:
+            check(_ffi.hasty_response_set_type(res, head.type))
+        if head.length is not None:
+            check(_ffi.hasty_response_set_header(res, b"Content-Length", b"%d" % head.length))
         seen = set()
-        for line in self._lines.splitlines():
+        for line in head.lines.splitlines():
             name, _, value = line.partition(b": ")
             # Of what middleware has set the application's own takes the place.
             key = name.lower()
@@ -217,53 +183,40 @@ class SlotReply(Reply):
 
     def start(self, status: str, headers: Fields, exc_info: _ExcInfo | None = None, /) -> Callable[[bytes], None]:
         """Takes status and header fields, which the first piece of the body takes along; gives `write`."""
-        if exc_info is None and not self._code and type(headers) is list and len(headers) == 2:
-            # What most frameworks tell; without a loop it takes half as long.
+        if exc_info is None and self.head is NOT_YET and type(headers) is list:
             try:
-                (name, kind), (other, length) = headers
-                if _begins[name] is _TYPE and _begins[other] is _LENGTH:
-                    self._type = octets, _ = _types[kind]
-                    self._length = size = _lengths[length]
-                    self._lines = b""
-                    self._code = _codes[status]
-                    self.plain = size if size and octets else -1
-                    return self.writer
-            except (KeyError, TypeError, ValueError):
-                # Something is new, or wrong: the other way tells.
+                self.head = heads[status][tuple(headers)]
+                return self.writer
+            except (KeyError, TypeError):
+                # It is new, or wrong: the other way tells.
                 pass
         self._start(status, headers, exc_info)
-        self.plain = self._length if self._length and self._type[0] and not self._lines else -1
         return self.writer
 
     def retire(self) -> None:
         """The answer is given; an application that goes on with it is told."""
-        self._code, self.begun, self.plain = self._code or 500, True, -1
+        if self.head is NOT_YET:
+            self.head = _NEVER
+        self.begun = True
         self.seat.kept = self
         # It holds this, which holds it.
         del self.writer
 
     def fits(self, body: bytes) -> bool:
         """Prepares the slot for a whole body, as most are given; False where there is more to it."""
-        if not self._code or not body or self._lines or self.begun:
+        head = self.head
+        if head is NOT_YET or not body or head.lines or self.begun:
             return False
-        length = self._length
-        if length is not None and length != len(body):
+        if head.length is not None and head.length != len(body):
             return False
-        words, (octets, address) = self.seat.words, self._type
-        if octets:
-            words[CONTENT_TYPE] = address
-            if self._code != 200:
-                words[STATUS] = self._code
-        else:
-            words[STATUS] = self._code | _OCTETS_KIND
-        return True
-
-    def _send_plain(self, body: bytes) -> None:
         words = self.seat.words
-        words[CONTENT_TYPE] = self._type[1]
-        if self._code != 200:
-            words[STATUS] = self._code
-        self.seat.slot.give(body)
+        if head.type:
+            words[CONTENT_TYPE] = head.address
+            if head.code != 200:
+                words[STATUS] = head.code
+        else:
+            words[STATUS] = head.code | _OCTETS_KIND
+        return True
 
     def _send_first(self, block: bytes) -> bool:
         if type(block) is not bytes:
@@ -275,7 +228,8 @@ class SlotReply(Reply):
         return True
 
     def _send(self, body: bytes) -> None:
-        slot, size, length, lines = self.seat.slot, len(body), self._length, self._lines
+        slot, size, head = self.seat.slot, len(body), self.head
+        length, lines = head.length, head.lines
         if length != size and length is not None and size:
             self._leaves_out(body, False)
             body, size = b"", 0
@@ -288,9 +242,9 @@ class SlotReply(Reply):
                 return
             slot.extra_headers = lines
             slot.extra_headers_len = len(lines)
-        slot.status = self._code
-        if self._type[0]:
-            slot.content_type = self._type[0]
+        slot.status = head.code
+        if head.type:
+            slot.content_type = head.type
         else:
             slot.kind = KIND_BYTES if size else KIND_NONE
         if size:
@@ -298,7 +252,7 @@ class SlotReply(Reply):
 
     def _send_nothing(self) -> None:
         """Sends no body where a length is told, or where the head alone is asked for."""
-        if self._length is None:
+        if self.head.length is None:
             # RFC 9110 8.6: it would be the length for GET, which whoever leaves the body out does not know. A stream
             # has none.
             self._begin_apart()
@@ -306,7 +260,7 @@ class SlotReply(Reply):
             self.exchange._write(b"", b"")
             self.exchange.finish()
             return
-        if self._length:
+        if self.head.length:
             self._leaves_out(b"", self.seat.slot.method_text == b"HEAD")
         self._send_apart(b"")
 
@@ -339,7 +293,7 @@ class SlotReply(Reply):
 
     def _begin(self) -> None:
         self._begin_apart()
-        self.begun, self.plain = True, -1
+        self.begun = True
         self._stay = self._relief.begin(comes_back=False)
 
     def _put(self, data: bytes) -> None:
@@ -400,12 +354,12 @@ class CallReply(Reply):
         self._is_head = is_head
 
     def _send(self, body: bytes) -> None:
-        if self._length is not None and self._length != len(body) and self._leaves_out(body, self._is_head):
+        if self.head.length is not None and self.head.length != len(body) and self._leaves_out(body, self._is_head):
             body = b""
         self._set_head(self._res)
         if body:
             _ffi.check(_ffi.hasty_response_send(self._res, body, len(body)))
-        elif self._is_head and self._length is None:
+        elif self._is_head and self.head.length is None:
             # As in a slot.
             _ffi.hasty_response_write(self._res, b"", 0)
 
@@ -443,93 +397,3 @@ _WHOLE: tuple[type, ...] = (type(iter([])), type(iter(())))
 
 def _no_bytes(block: object) -> TypeError:
     return TypeError(f"a piece of a WSGI body is bytes, not {type(block).__name__}")
-
-
-# --- the head ---
-
-
-#: The numbers of statuses such as "200 OK", and of lengths; content types as bytes, where an empty one is none, with
-#: their addresses; and how lines of header fields begin, or what is more than a line. Dicts as they are: none are
-#: quicker to look into.
-_codes: dict[str, int] = {}
-_lengths: dict[str, int] = {}
-_types: dict[str, tuple[bytes, int]] = {}
-_begins: dict[str, str | int] = {}
-
-#: What belongs to a connection, which is the server's: RFC 2616 13.5.1, which PEP 3333 goes by.
-_HOP_BY_HOP = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization te trailer trailers transfer-encoding upgrade".split()
-)
-_TYPE, _LENGTH, _DATE = 1, 2, 3
-_NO_TYPE = b"", 0
-_MORE = {"content-type": _TYPE, "content-length": _LENGTH, "date": _DATE}
-
-
-def _learn(status: str, headers: list[tuple[str, str]]) -> None:
-    """Checks a status and header fields, and remembers what will come again.
-
-    >>> _learn("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5"), ("X-Count", "1")])
-    >>> _codes["200 OK"], _types["text/plain"][0], _lengths["5"], _begins["X-Count"]
-    (200, b'text/plain', 5, 'X-Count: ')
-    """
-    caches: list[dict[str, Any]] = [_codes, _lengths, _types, _begins]
-    for known in caches:
-        if len(known) >= KNOWN:
-            known.clear()
-    _codes[status] = _code_of(status)
-    for name, value in headers:
-        begin = _begins[name] = _begin_of(name)
-        if begin is _TYPE:
-            _check(name, value)
-            octets = value.strip(" \t").encode("latin-1")
-            _types[value] = octets, id(octets) + OCTETS
-        elif begin is _LENGTH:
-            _lengths[value] = _length_of(value)
-
-
-def _code_of(status: str) -> int:
-    if not isinstance(status, str):
-        raise TypeError(f"status {status!r} is not str")
-    digits = status[:3]
-    if not (digits.isascii() and digits.isdigit() and status[3:4] in ("", " ") and 200 <= int(digits) <= 599):
-        raise InvalidError(f'status {status!r} is not a number from 200 to 599 with a reason, such as "200 OK"')
-    return int(digits)
-
-
-def _begin_of(name: str) -> str | int:
-    if not isinstance(name, str):
-        raise TypeError(f"header name {name!r} is not str")
-    if not is_token(name):
-        raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
-    lower = name.lower()
-    if lower in _HOP_BY_HOP:
-        raise InvalidError(f"header {name} is about the connection, which is the server's and not an application's")
-    return _MORE.get(lower) or f"{name}: "
-
-
-def _length_of(value: str) -> int:
-    _check("Content-Length", value)
-    if not (value.isascii() and value.isdigit()):
-        raise InvalidError(f"header Content-Length: {value!r} is not a number of bytes")
-    return int(value)
-
-
-def _line(begin: str, value: str) -> str:
-    if not isinstance(value, str):
-        _check(begin.rstrip(": "), value)
-    return begin + value
-
-
-def _joined(lines: list[str], headers: list[tuple[str, str]]) -> bytes:
-    text = "\n".join(lines)
-    if text.count("\n") != len(lines) - 1 or "\r" in text or "\0" in text:
-        for name, value in headers:
-            _check(name, value)
-    return text.encode("latin-1")
-
-
-def _check(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"value {value!r} of header {name} is not str")
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise InvalidError(f"value of header {name}: {value!r} holds a line break or NUL")

@@ -1,0 +1,138 @@
+"""The one call that each request needs, past ctypes.
+
+To call a function ctypes takes 2,000 instructions, a fifth of all that a hello takes. CPython itself takes a hundred to
+call what its types are made of: so here a function of the library tells whether an object is true.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import addressof, c_char_p, c_int, c_size_t, c_uint, c_void_p
+from typing import TYPE_CHECKING, Any
+
+from . import _ffi
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from .slot import Slot
+
+    class Taker(Protocol):
+        """Gives the answer in a slot and takes the next request, whenever it is asked whether it is true.
+
+        It is false where a request has come, and never waits for one.
+        """
+
+        #: The answer's body where the slot has no other; it is kept, and stays until there is another.
+        reply: bytes
+
+        @property
+        def status(self) -> int:
+            """What the library said: why no request has come, where it was true."""
+
+        def __bool__(self) -> bool:
+            """Gives the answer, and takes the next request."""
+
+
+__all__ = ["Once", "Taker", "taker_of"]
+
+#: What precedes the octets of a bytes object: a hash, and before that their number.
+_OCTETS = bytes.__basicsize__ - 1
+_LENGTH = _OCTETS - 2 * ctypes.sizeof(c_size_t)
+
+
+class Once:
+    """That of who answers one request: it takes no other."""
+
+    __slots__ = ("reply",)
+    status = _ffi.ERR_TIMEOUT
+
+    def __init__(self) -> None:
+        self.reply = b""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Called:
+    """One that goes by way of ctypes, for builds of CPython whose objects begin otherwise."""
+
+    __slots__ = ("_slot", "reply", "status")
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self.reply = b""
+        self.status = _ffi.OK
+
+    def __bool__(self) -> bool:
+        slot = self._slot
+        if slot.reply is None:
+            slot.give(self.reply)
+        self.status = _ffi.take_slot(slot.ref)
+        return self.status != _ffi.OK
+
+
+# --- a type whose methods are the library's ---
+
+# From CPython's structmember.h, typeslots.h and object.h, which say the same for all versions.
+_T_INT, _T_OBJECT_EX, _READONLY = 1, 16, 1
+_NB_BOOL, _TP_MEMBERS = 9, 72
+_HAVE_VERSION_TAG = 1 << 18
+
+
+# typedef struct { const char *name; int type; Py_ssize_t offset; int flags; const char *doc; } PyMemberDef;
+class _Member(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("type", c_int), ("offset", c_size_t), ("flags", c_int), ("doc", c_char_p)]
+
+
+# typedef struct { int slot; void *pfunc; } PyType_Slot;
+class _TypeSlot(ctypes.Structure):
+    _fields_ = [("slot", c_int), ("pfunc", c_void_p)]
+
+
+# typedef struct { const char *name; int basicsize; int itemsize; unsigned int flags; PyType_Slot *slots; } PyType_Spec;
+class _Spec(ctypes.Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("basicsize", c_int),
+        ("itemsize", c_int),
+        ("flags", c_uint),
+        ("slots", ctypes.POINTER(_TypeSlot)),
+    ]
+
+
+_take: Any = _ffi.hasty_slot_take_object
+# They are as long as the module, since some versions of CPython go on to look at them. The last of each is a zero.
+_members = (_Member * 3)(
+    _Member(b"status", _T_INT, _ffi.hasty_slot_object.status.offset, _READONLY, None),
+    _Member(b"reply", _T_OBJECT_EX, _ffi.hasty_slot_object.reply.offset, 0, None),
+)
+_slots = (_TypeSlot * 3)(
+    _TypeSlot(_NB_BOOL, ctypes.cast(_take, c_void_p)),
+    _TypeSlot(_TP_MEMBERS, ctypes.cast(_members, c_void_p)),
+)
+_spec = _Spec(b"hasty.taker.Native", ctypes.sizeof(_ffi.hasty_slot_object), 0, _HAVE_VERSION_TAG, _slots)
+
+
+def _native() -> Any:
+    """The type of those whose truth the library tells; None where objects begin with more than a count and a type."""
+    if object.__basicsize__ != _ffi.hasty_slot_object.slot.offset:
+        return None
+    make = ctypes.pythonapi["PyType_FromSpec"]
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.POINTER(_Spec)]
+    return make(_spec)
+
+
+Native: Any = _native()
+
+
+def taker_of(slot: Slot) -> Taker:
+    """What takes requests into a slot, as long as that is there."""
+    if Native is None:
+        return Called(slot)
+    taker: Taker = Native()
+    # In CPython an object's id is its address.
+    told = _ffi.hasty_slot_object.from_address(id(taker))
+    told.slot, told.length_at, told.bytes_at = addressof(slot), _LENGTH, _OCTETS
+    taker.reply = b""
+    return taker

@@ -1,0 +1,180 @@
+"""Status and header fields, as an application gives them to start_response, and as they leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import InvalidError
+from .headers import is_token
+from .slot import OCTETS
+
+__all__ = ["NOT_YET", "Fields", "Head", "head_of", "heads"]
+
+#: Names and values of header fields.
+Fields = list[tuple[str, str]]
+
+#: So many heads, names, types and statuses are remembered; applications that invent more cost time, not memory.
+KNOWN = 1000
+#: Heads with more in their lines are not remembered.
+LINES = 1024
+
+
+class Head:
+    """What stands before a body."""
+
+    __slots__ = ("address", "code", "length", "lines", "plain", "type")
+
+    def __init__(self, code: int, octets: bytes, length: int | None, lines: bytes) -> None:
+        #: The number of the status.
+        self.code = code
+        #: The content type, empty where there is none; and where it lies.
+        self.type = octets
+        self.address = id(octets) + OCTETS
+        #: What Content-Length tells.
+        self.length = length
+        #: All other fields, as a slot has them.
+        self.lines = lines
+        #: How long the body is where a slot has room for all that the answer is: type, length and body; else -1.
+        self.plain = length if length and octets and not lines else -1
+
+
+#: Before there is one.
+NOT_YET = Head(0, b"", None, b"")
+
+#: Heads that have come more than once: by status, and then by header fields. Applications give few, again and again,
+#: and to find one takes a third of the time of making it. Dicts as they are: none are quicker to look into.
+heads: dict[str, dict[tuple[tuple[str, str], ...], Head]] = {}
+#: How many of them there are; and the hashes of those that have come once.
+_count = 0
+_seen: set[int] = set()
+
+
+def head_of(status: str, fields: Fields) -> Head:
+    """The head of a status and header fields.
+
+    >>> head = head_of("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5"), ("X-Count", "1")])
+    >>> head.code, head.type, head.length, head.lines
+    (200, b'text/plain', 5, b'X-Count: 1')
+
+    Errors: TypeError and InvalidError for what is none.
+    """
+    while True:
+        octets, length, lines = b"", None, None
+        try:
+            code = _codes[status]
+            for name, value in fields:
+                begin = _begins[name]
+                if begin is _TYPE:
+                    octets = _types[value]
+                elif begin is _LENGTH:
+                    length = _lengths[value]
+                elif begin is not _DATE:
+                    # The server's own Date says the same.
+                    if lines is None:
+                        lines = []
+                    lines.append(_line(begin, value))  # type: ignore[arg-type]
+            break
+        except KeyError:
+            _learn(status, fields)
+    head = Head(code, octets, length, b"" if lines is None else _joined(lines, fields))
+    if len(head.lines) <= LINES:
+        _remember(status, fields, head)
+    return head
+
+
+def _remember(status: str, fields: Fields, head: Head) -> None:
+    global _count
+    try:
+        sight = hash((status, *fields))
+    except TypeError:
+        # Lists in place of tuples, say.
+        return
+    if sight not in _seen:
+        if len(_seen) >= KNOWN:
+            _seen.clear()
+        _seen.add(sight)
+        return
+    if _count >= KNOWN:
+        heads.clear()
+        _count = 0
+    _count += 1
+    heads.setdefault(status, {})[tuple(fields)] = head
+
+
+#: The numbers of statuses such as "200 OK", and of lengths; content types as bytes, where an empty one is none; and how
+#: lines of header fields begin, or what is more than a line.
+_codes: dict[str, int] = {}
+_lengths: dict[str, int] = {}
+_types: dict[str, bytes] = {}
+_begins: dict[str, str | int] = {}
+
+#: What belongs to a connection, which is the server's: RFC 2616 13.5.1, which PEP 3333 goes by.
+_HOP_BY_HOP = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization te trailer trailers transfer-encoding upgrade".split()
+)
+_TYPE, _LENGTH, _DATE = 1, 2, 3
+_MORE = {"content-type": _TYPE, "content-length": _LENGTH, "date": _DATE}
+
+
+def _learn(status: str, fields: Fields) -> None:
+    """Checks a status and header fields, and remembers what will come again."""
+    caches: list[dict[str, Any]] = [_codes, _lengths, _types, _begins]
+    for known in caches:
+        if len(known) >= KNOWN:
+            known.clear()
+    _codes[status] = _code_of(status)
+    for name, value in fields:
+        begin = _begins[name] = _begin_of(name)
+        if begin is _TYPE:
+            _check(name, value)
+            _types[value] = value.strip(" \t").encode("latin-1")
+        elif begin is _LENGTH:
+            _lengths[value] = _length_of(value)
+
+
+def _code_of(status: str) -> int:
+    if not isinstance(status, str):
+        raise TypeError(f"status {status!r} is not str")
+    digits = status[:3]
+    if not (digits.isascii() and digits.isdigit() and status[3:4] in ("", " ") and 200 <= int(digits) <= 599):
+        raise InvalidError(f'status {status!r} is not a number from 200 to 599 with a reason, such as "200 OK"')
+    return int(digits)
+
+
+def _begin_of(name: str) -> str | int:
+    if not isinstance(name, str):
+        raise TypeError(f"header name {name!r} is not str")
+    if not is_token(name):
+        raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
+    lower = name.lower()
+    if lower in _HOP_BY_HOP:
+        raise InvalidError(f"header {name} is about the connection, which is the server's and not an application's")
+    return _MORE.get(lower) or f"{name}: "
+
+
+def _length_of(value: str) -> int:
+    _check("Content-Length", value)
+    if not (value.isascii() and value.isdigit()):
+        raise InvalidError(f"header Content-Length: {value!r} is not a number of bytes")
+    return int(value)
+
+
+def _line(begin: str, value: str) -> str:
+    if not isinstance(value, str):
+        _check(begin.rstrip(": "), value)
+    return begin + value
+
+
+def _joined(lines: list[str], fields: Fields) -> bytes:
+    text = "\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or "\r" in text or "\0" in text:
+        for name, value in fields:
+            _check(name, value)
+    return text.encode("latin-1")
+
+
+def _check(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"value {value!r} of header {name} is not str")
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise InvalidError(f"value of header {name}: {value!r} holds a line break or NUL")
