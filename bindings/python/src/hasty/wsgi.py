@@ -189,6 +189,7 @@ class Entrance(Route):
             number = words[user_data]
             if seat is None or seat.slot is not slot:
                 seat, reply = seat_of(slot), None
+            seat.taker = taker
             while True:
                 now = reply
                 if now is None:
@@ -236,15 +237,16 @@ class Entrance(Route):
                                     return taker.status
                                 continue
                     close = getattr(result, "close", None)
+                    taker.reply = b""
                     left = now.give(result)
                     if now.begun:
                         now.end()
                 except Gone:
                     now.end_gone()
                 except BaseException as error:  # SystemExit too: it would end a worker, not the program
+                    taker.reply = b""
                     self._fail_in_slot(slot, environ, now, error)
                 reply = None
-                taker.reply = b""
                 if now.exchange is not None:
                     self._finish(environ, left, close)
                     if now.leave():

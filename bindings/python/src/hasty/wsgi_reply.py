@@ -222,7 +222,8 @@ class SlotReply(Reply):
         if type(block) is not bytes:
             return False
         if self.fits(block):
-            self.seat.slot.give(block)
+            # It takes 600 instructions less than Slot.give().
+            self.seat.taker.reply = block
         else:
             self._send(block)
         return True

@@ -8,6 +8,7 @@ from . import _ffi
 
 if TYPE_CHECKING:
     from .slot import Slot
+    from .taker import Taker
 
 __all__ = ["CONTENT_TYPE", "Seat", "seat_of"]
 
@@ -18,7 +19,10 @@ CONTENT_TYPE = _ffi.hasty_slot.content_type.offset // 8
 class Seat:
     """What goes with one worker's slot."""
 
-    __slots__ = ("kept", "slot", "words")
+    __slots__ = ("kept", "slot", "taker", "words")
+
+    #: Who gives the answer to the request that is served.
+    taker: Taker
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
