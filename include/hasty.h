@@ -693,7 +693,8 @@ typedef struct hasty_slot_more {
      */
     uint32_t remote_v4;
     /**
-     * As long as it is the same, requests of this slot have the same head and come from the same address: their texts are the same.
+     * As long as it and the app are the same, requests of this slot have the same head and come from the same address: what the slot
+     * tells of them is the same but for the ticket and the body.
      */
     uint64_t alike;
 } hasty_slot_more;

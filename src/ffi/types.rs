@@ -352,7 +352,8 @@ pub struct hasty_slot_more {
     pub minor_version: i32,
     /// The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 where it has none, and `hasty_request_remote_address()` tells.
     pub remote_v4: u32,
-    /// As long as it is the same, requests of this slot have the same head and come from the same address: their texts are the same.
+    /// As long as it and the app are the same, requests of this slot have the same head and come from the same address: what the slot
+    /// tells of them is the same but for the ticket and the body.
     pub alike: u64,
 }
 

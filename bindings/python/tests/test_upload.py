@@ -209,6 +209,11 @@ def test_a_handler_runs_before_the_body_is_there(app: App) -> None:
             answer += part
 
 
+def test_asking_for_more_than_there_can_be_takes_no_room_for_it(app: App, client: Client) -> None:
+    app.post("/count", body="stream")(lambda req: str(len(req.read(1 << 46))))
+    assert client.post("/count", body=b"abc").text == "3"
+
+
 def test_a_chunked_body_is_read_too(app: App) -> None:
     app.post("/", body="stream")(lambda req: b"".join(req.stream()))
     with app.start() as server:

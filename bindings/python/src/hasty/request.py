@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from ctypes import POINTER, byref, c_size_t, create_string_buffer
+from ctypes import POINTER, byref, c_size_t, create_string_buffer, string_at
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi, _json, _kept
@@ -240,6 +240,8 @@ class Request:
         """
         if size < 1:
             raise InvalidError(f"size {size} of read() is not above 0: nothing would look like the end")
+        # What comes at once is less; a buffer for all that may ever come would be filled with zeros for nothing.
+        size = min(size, MOST_AT_ONCE)
         buffer, got = create_string_buffer(size), c_size_t()
         status = _ffi.hasty_request_read(self._live(), buffer, size, byref(got))
         try:
@@ -247,7 +249,7 @@ class Request:
         except (ClosedError, InvalidError, LimitError, TimedOutError) as error:
             self._failure = error
             raise
-        return buffer.raw if got.value == size else buffer.raw[: got.value]
+        return string_at(buffer, got.value)
 
     def stream(self, size: int = 65536) -> Iterator[bytes]:
         """The body piece by piece as it arrives, each of at most `size` bytes, for routes with `body="stream"`.
@@ -381,6 +383,9 @@ class Request:
 
 
 _LOCALS = b"hasty.python.locals"
+
+#: Octets of a body that are read at a time, whatever more is asked for.
+MOST_AT_ONCE = 1 << 20
 
 
 def _check_form(pointer: _ffi.RequestPointer) -> None:
