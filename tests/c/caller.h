@@ -91,11 +91,11 @@ static CHECK_UNUSED int queued(int port)
     return told(port, "queued");
 }
 
-/* Polls until `count` handlers ran, 10 s at most. */
+/* Polls until `count` handlers ran, CHECK_WAIT_MS at most. */
 static CHECK_UNUSED int poll_for(hasty_app *app, int count)
 {
     int sum = 0;
-    int64_t end = check_now_ms() + 10000;
+    int64_t end = check_now_ms() + CHECK_WAIT_MS;
     while (sum < count && check_now_ms() < end) {
         uint32_t served = 0;
         hasty_status status = hasty_app_poll(app, (uint32_t)(count - sum), 1000, &served);

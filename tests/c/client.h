@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { CLIENT_WAIT_MS = 20000 };
+enum { CLIENT_WAIT_MS = CHECK_WAIT_MS };
 
 typedef struct client {
     int fd;

@@ -141,7 +141,7 @@ static CHECK_UNUSED void join_runner(runner *r)
 
 /* ---- other processes ---- */
 
-/* How the child ended, within 20 s: its exit code, 1000 + the signal, or -1 for one that hung and was killed. */
+/* How the child ended, within CLIENT_WAIT_MS: its exit code, 1000 + the signal, or -1 for one that hung and was killed. */
 static CHECK_UNUSED int end_of_child(pid_t child)
 {
     int status;

@@ -7,7 +7,7 @@
 /* Waits for the next request and takes it; whether there is one. */
 static CHECK_UNUSED int slot_next(hasty_slot *slot)
 {
-    int64_t end = check_now_ms() + 10000;
+    int64_t end = check_now_ms() + CHECK_WAIT_MS;
     hasty_status status;
     while ((status = hasty_slot_take(slot)) == HASTY_ERR_TIMEOUT && check_now_ms() < end)
         hasty_slot_wait(slot, 1000);
