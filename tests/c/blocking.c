@@ -160,7 +160,7 @@ TEST(a_client_that_left_the_queue_is_skipped)
     CHECK(AWAIT(queued(port) == 5));
     for (int i = 0; i < 4; i++)
         client_reset(&gone[i]);
-    check_pause_ms(100); /* for the resets to arrive */
+    CHECK(AWAIT(queued(port) == 1)); /* the resets have arrived */
     gate_open = 1;
     CHECK_REPLY(client_read(&stays), 200, "through");
     CHECK_INT(gate_ran, 3);
