@@ -129,15 +129,16 @@ static char *directory_with_a_file(void)
 TEST(everything_else_goes_on_while_nobody_polls)
 {
     char *directory = directory_with_a_file();
-    hasty_options options = {.size = sizeof options, .threads = 2, .header_timeout_ms = 300, .idle_timeout_ms = 300, .max_body_bytes = 1000};
+    hasty_options options = {.size = sizeof options, .threads = 2, .header_timeout_ms = 800, .idle_timeout_ms = 800, .max_body_bytes = 1000};
     hasty_app *app = with_health(&options);
     CHECK_OK(hasty_app_static(app, "/files", directory, NULL));
     CHECK_OK(hasty_app_cors(app, "/", NULL));
     int port = check_serve(app);
-    client waiting[20], slow = client_open(port), idle = client_open(port);
+    client waiting[20];
     for (int i = 0; i < 20; i++)
         waiting[i] = ask_for(port, i % 2 ? "/mine" : "/mine/1");
     CHECK(AWAIT(queued(port) == 20));
+    client slow = client_open(port), idle = client_open(port); /* now: their time begins */
     client_send(&slow, "GET /mine HTT");
     CHECK_REPLY(client_ask(&idle, THEIRS), 200, "theirs");
 
@@ -170,20 +171,14 @@ TEST(everything_else_goes_on_while_nobody_polls)
 
 TEST(rate_limits_are_kept_by_the_librarys_threads)
 {
-    hasty_app *app = caller_app(NULL);
+    hasty_app *app = with_health(NULL);
     CHECK_OK(hasty_app_rate_limit(app, "/mine", 1, 2, NULL, NULL, NULL));
     int port = check_serve(app);
     client one = ask_for(port, "/mine"), two = ask_for(port, "/mine");
-    CHECK(AWAIT(is_readable(app, 0)));
-    int refused = 0; /* one of the next three, at the latest, though nobody polls */
-    client more[3];
-    for (int i = 0; i < 3; i++) {
-        more[i] = ask_for(port, "/mine");
-        refused += client_wait(&more[i], POLLIN, check_now_ms() + 500) && client_read(&more[i]).status == 429;
-    }
-    CHECK(refused >= 2);
+    CHECK(AWAIT(queued(port) == 2));
     for (int i = 0; i < 3; i++)
-        client_close(&more[i]);
+        CHECK_REPLY(get(port, "/mine"), 429, NULL); /* though nobody polls */
+    CHECK_INT(queued(port), 2);
     client_close(&one);
     client_close(&two);
     hasty_app_free(app);
@@ -198,7 +193,7 @@ TEST(a_request_that_nobody_takes_is_a_504_and_its_handler_never_runs)
     client short_of_time = ask_for(port, "/mine"), patient = ask_for(port, "/mine/1");
     int64_t begin = check_now_ms();
     CHECK_REPLY(client_read(&short_of_time), 504, NULL);
-    CHECK(check_now_ms() - begin < 5000);
+    CHECK(check_now_ms() - begin < 10000);
     CHECK(poll_for(app, 1));
     CHECK_INT(ran, 1);
     CHECK_REPLY(client_read(&patient), 200, "with an id");
@@ -221,7 +216,7 @@ TEST(a_client_that_left_is_not_served)
     CHECK(AWAIT(queued(port) == 6));
     for (int i = 0; i < 5; i++)
         client_reset(&gone[i]);
-    check_pause_ms(100); /* for the resets to arrive, which nobody can see: they may be counted until their turn comes */
+    CHECK(AWAIT(queued(port) == 1)); /* the resets have arrived */
     uint32_t served = 0;
     CHECK_OK(hasty_app_poll(app, 10, 10000, &served));
     CHECK_REPLY(client_read(&stays), 200, "with an id");
