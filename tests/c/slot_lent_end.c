@@ -70,8 +70,9 @@ TEST(a_drain_waits_for_what_is_in_slots)
         int port;
         hasty_app *app = lent_app(kind, &port);
         hasty_slot one = slot_of(app), two = slot_of(app);
-        client c = ask_for(port, "/taken"), d = ask_for(port, "/taken");
+        client c = ask_for(port, "/taken"), d;
         REQUIRE(slot_next(&one));
+        d = ask_for(port, "/taken"); /* not before: which is in which slot matters */
         REQUIRE(slot_next(&two));
         drainer drain;
         start_drainer(&drain, app, 20000);
@@ -425,7 +426,7 @@ TEST(an_exchange_outlives_everything)
 
 TEST(an_exchange_that_takes_too_long_is_answered_for)
 {
-    hasty_options options = {.size = sizeof options, .exchange_timeout_ms = 100};
+    hasty_options options = {.size = sizeof options, .exchange_timeout_ms = 1000};
     FOR_EACH_KIND(kind)
     {
         hasty_app *app = lent_app_with(kind, &options);
@@ -484,7 +485,7 @@ TEST(an_exchange_of_a_slot_may_stream)
 TEST(requests_that_come_as_their_connections_time_is_up_are_each_answered_for_themselves)
 {
     enum { CLIENTS = 4 };
-    hasty_options options = {.size = sizeof options, .idle_timeout_ms = 1000};
+    hasty_options options = {.size = sizeof options, .idle_timeout_ms = 3000};
     hasty_app *app = lent_app_with(ALONE, &options);
     int port = check_serve(app);
     hasty_slot slot = slot_of(app);
@@ -496,7 +497,7 @@ TEST(requests_that_come_as_their_connections_time_is_up_are_each_answered_for_th
         slot_submit(&slot);
         CHECK_REPLY(client_read(&c[i]), 200, "");
     }
-    check_pause_ms(1500); /* this thread has other things to do, and there is no other */
+    check_pause_ms(3500); /* this thread has other things to do, and there is no other */
     for (int i = 0; i < CLIENTS; i++)
         client_send(&c[i], taken_by(check_format("%d", i)));
     int count = 0;
