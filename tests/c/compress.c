@@ -225,7 +225,7 @@ static char *unpacked_so_far(client *c, const char *until)
     size_t len = 0;
     int whole;
     while (strstr(text, until) == NULL) {
-        int64_t deadline = check_now_ms() + 5000;
+        int64_t deadline = check_now_ms() + CLIENT_WAIT_MS;
         char *stop;
         while ((stop = c->len > 0 ? memmem(c->input, c->len, "\r\n", 2) : NULL) == NULL && client_more(c, deadline)) {
         }

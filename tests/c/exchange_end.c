@@ -151,7 +151,7 @@ TEST(an_exchange_that_takes_too_long_is_a_504)
     reply r = client_read(&c);
     CHECK_REPLY(r, 504, NULL);
     CHECK(r.body_len > 0);
-    CHECK(check_now_ms() - begin >= 250 && check_now_ms() - begin < 5000);
+    CHECK(check_now_ms() - begin >= 250 && check_now_ms() - begin < 10000);
     CHECK_STR(hasty_request_target(hasty_exchange_request(exchange)), "/later"); /* the objects stay */
     CHECK_STATUS(hasty_response_write(hasty_exchange_response(exchange), "x", 1), HASTY_ERR_CLOSED);
     CHECK_STATUS(hasty_exchange_finish(exchange), HASTY_ERR_CLOSED);

@@ -206,8 +206,8 @@ TEST(a_head_that_is_not_whole_in_time_is_408)
     int port;
     hasty_app *app = limited("header_timeout_ms", "300", &port);
     client c = client_open(port);
-    client_send(&c, "GET / HTTP/1.1\r\nHo");
     int64_t start = check_now_ms();
+    client_send(&c, "GET / HTTP/1.1\r\nHo");
     reply r = client_read(&c);
     CHECK_REPLY(r, 408, NULL);
     CHECK(r.body_len > 0);
@@ -224,8 +224,8 @@ TEST(sending_slowly_does_not_move_the_header_timeout)
     int port;
     hasty_app *app = limited("header_timeout_ms", "400", &port);
     client c = client_open(port);
-    client_send(&c, "GET / HTTP/1.1\r\n");
     int64_t start = check_now_ms();
+    client_send(&c, "GET / HTTP/1.1\r\n");
     while (!client_wait(&c, POLLIN, check_now_ms() + 50) && check_now_ms() - start < LATE_MS)
         client_send(&c, "X: y\r\n");
     CHECK_REPLY(client_read(&c), 408, NULL);
@@ -255,8 +255,8 @@ TEST(a_body_that_stands_still_is_408)
     int port;
     hasty_app *app = limited("body_timeout_ms", "300", &port);
     client c = client_open(port);
-    client_send(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345");
     int64_t start = check_now_ms();
+    client_send(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345");
     reply r = client_read(&c);
     CHECK_REPLY(r, 408, NULL);
     CHECK(reply_lists(&r, "Connection", "close"));
@@ -270,11 +270,11 @@ TEST(a_body_that_stands_still_is_408)
 TEST(a_body_that_makes_progress_is_waited_for)
 {
     int port;
-    hasty_app *app = limited("body_timeout_ms", "1500", &port);
+    hasty_app *app = limited("body_timeout_ms", "3000", &port);
     client c = client_open(port);
     client_send(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
-    for (int i = 0; i < 10; i++) { /* 2.5 s in all */
-        check_pause_ms(250);
+    for (int i = 0; i < 10; i++) { /* 4 s in all */
+        check_pause_ms(400);
         client_send(&c, "x");
     }
     CHECK_REPLY(client_read(&c), 200, "10");
@@ -289,8 +289,8 @@ TEST(a_body_below_the_minimum_rate_is_408)
     int port;
     hasty_app *app = limited("min_rate_bytes", "240", &port);
     client c = client_open(port);
-    client_send(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
     int64_t start = check_now_ms();
+    client_send(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
     while (!client_wait(&c, POLLIN, check_now_ms() + 200) && check_now_ms() - start < 15000)
         client_send(&c, "x");
     int64_t took = check_now_ms() - start;
@@ -307,8 +307,8 @@ TEST(an_idle_connection_is_closed_silently)
     int port;
     hasty_app *app = limited("idle_timeout_ms", "300", &port);
     client c = client_open(port);
-    CHECK_REPLY(client_ask(&c, get_text()), 200, "fine");
     int64_t start = check_now_ms();
+    CHECK_REPLY(client_ask(&c, get_text()), 200, "fine");
     CHECK(client_is_closed(&c));
     int64_t took = check_now_ms() - start;
     CHECK(took >= 250 && took < LATE_MS);
@@ -319,11 +319,11 @@ TEST(an_idle_connection_is_closed_silently)
 TEST(a_connection_that_is_used_is_not_idle)
 {
     int port;
-    hasty_app *app = limited("idle_timeout_ms", "1000", &port);
+    hasty_app *app = limited("idle_timeout_ms", "3000", &port);
     client c = client_open(port);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 8; i++) { /* 4 s in all */
         CHECK_REPLY(client_ask(&c, get_text()), 200, "fine");
-        check_pause_ms(200);
+        check_pause_ms(500);
     }
     CHECK_REPLY(client_ask(&c, get_text()), 200, "fine");
     client_close(&c);
@@ -382,7 +382,7 @@ TEST(a_client_that_does_not_read_is_left)
     CHECK_OK(hasty_app_set_option(app, "write_timeout_ms", "300"));
     client c = client_open(check_serve(app));
     client_send(&c, get_text());
-    CHECK(client_wait(&c, POLLIN, check_now_ms() + 5000));
+    CHECK(client_wait(&c, POLLIN, check_now_ms() + CLIENT_WAIT_MS));
     /* the connection is in the end reset or closed, which shows without reading as an error or a hang-up */
     int64_t deadline = check_now_ms() + LATE_MS;
     int left = 0;
@@ -392,7 +392,7 @@ TEST(a_client_that_does_not_read_is_left)
         left = one.revents != 0;
     }
     size_t got = 0;
-    while (client_more(&c, check_now_ms() + 5000)) {
+    while (client_more(&c, check_now_ms() + CLIENT_WAIT_MS)) {
         got += c.len;
         c.len = 0;
     }
@@ -406,17 +406,17 @@ TEST(a_client_that_reads_slowly_is_served_to_the_end)
 {
     hasty_app *app = check_app(NULL);
     CHECK_OK(hasty_app_get(app, "/", much, NULL));
-    CHECK_OK(hasty_app_set_option(app, "write_timeout_ms", "1500"));
+    CHECK_OK(hasty_app_set_option(app, "write_timeout_ms", "3000"));
     client c = client_open(check_serve(app));
     client_send(&c, get_text());
     size_t got = 0;
     char *buffer = check_keep(malloc(MUCH / 8));
-    for (int i = 0; i < 8; i++) { /* 2.4 s in all */
-        check_pause_ms(300);
+    for (int i = 0; i < 8; i++) { /* 4 s in all */
+        check_pause_ms(500);
         ssize_t some = recv(c.fd, buffer, MUCH / 8, MSG_WAITALL);
         got += some > 0 ? (size_t)some : 0;
     }
-    while (got <= MUCH && client_more(&c, check_now_ms() + 5000)) {
+    while (got <= MUCH && client_more(&c, check_now_ms() + CLIENT_WAIT_MS)) {
         got += c.len;
         c.len = 0;
     }

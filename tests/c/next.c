@@ -216,7 +216,7 @@ TEST(a_request_whose_time_is_up_is_not_handed_out)
 
 TEST(time_counts_from_the_request_also_when_it_is_taken_late)
 {
-    hasty_options options = {.size = sizeof options, .exchange_timeout_ms = 600};
+    hasty_options options = {.size = sizeof options, .exchange_timeout_ms = 2000};
     hasty_app *app = taken_app(&options);
     int port = check_serve(app);
     int64_t begin = check_now_ms();

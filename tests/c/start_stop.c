@@ -145,7 +145,7 @@ TEST(a_drain_ends_in_time_whatever_goes_on)
         drainer d;
         start_drainer(&d, app, 300);
         CHECK(AWAIT(d.returned)); /* though a handler goes on for as long as it likes */
-        CHECK(d.took_ms >= 290 && d.took_ms < 5000);
+        CHECK(d.took_ms >= 290 && d.took_ms < 10000);
         CHECK_INT(d.status, HASTY_ERR_TIMEOUT);
         wake_up = 1;
         CHECK(is_refused_or_cut(&deferred));
@@ -248,7 +248,7 @@ TEST(a_stop_ends_streams)
     client stream = ask_for(check_serve(app), "/stream");
     CHECK(AWAIT(streaming));
     hasty_app_stop(app);
-    CHECK_OK(hasty_app_wait(app, 5000));
+    CHECK_OK(hasty_app_wait(app, 10000));
     client_close(&stream);
     hasty_app_free(app);
 }
@@ -269,10 +269,10 @@ TEST(a_stop_closes_exchanges_and_doors_though_a_handler_runs)
         else
             hasty_app_stop(app);
         int64_t begin = check_now_ms();
-        CHECK(client_is_closed_within(&idle, 3000));
-        CHECK(client_wait(&deferred, POLLIN, begin + 3000));
-        CHECK(AWAIT(refuses(port) || check_now_ms() > begin + 3000));
-        CHECK(check_now_ms() < begin + 3000);
+        CHECK(client_is_closed(&idle));
+        CHECK(client_wait(&deferred, POLLIN, begin + CLIENT_WAIT_MS));
+        CHECK(AWAIT(refuses(port)));
+        CHECK(check_now_ms() < begin + 10000); /* long before the handler ends */
         wake_up = 1;
         CHECK(drained ? is_refused_or_cut(&deferred) : CHECK_REPLY(client_read(&deferred), 503, NULL));
         client_close(&sleeper);
