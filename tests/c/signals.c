@@ -252,8 +252,8 @@ TEST(time_goes_on_for_poll_however_many_alarms_there_are)
     alarm_all_the_time(0, 0);
     CHECK_STATUS(status, HASTY_ERR_TIMEOUT);
     CHECK_STATUS(waited, HASTY_ERR_TIMEOUT);
-    CHECK(took >= 195 && took < 5000);
-    CHECK(both >= 390 && both < 10000);
+    CHECK(took >= 195 && took < 10000);
+    CHECK(both >= 390 && both < 20000);
     hasty_app_free(app);
 }
 

@@ -596,7 +596,7 @@ TEST(an_app_with_a_request_in_a_slot_may_be_freed)
 
 TEST(a_client_that_left_and_one_whose_time_is_up_harm_no_slot)
 {
-    hasty_options options = {.size = sizeof options, .exchange_timeout_ms = 150};
+    hasty_options options = {.size = sizeof options, .exchange_timeout_ms = 1500};
     hasty_app *app = taken_app(&options);
     int port = check_serve(app);
     hasty_slot slot = slot_of(app);
@@ -639,10 +639,15 @@ static void only_count(int number)
 }
 
 static pthread_t waiting;
+static _Atomic int waited;
 
+/* Until the wait has ended: it may not have begun at the first. */
 static void interrupt(CHECK_UNUSED hasty_app *app)
 {
-    pthread_kill(waiting, SIGUSR1);
+    while (!waited) {
+        pthread_kill(waiting, SIGUSR1);
+        check_pause_ms(5);
+    }
 }
 
 TEST(wait_ends_when_there_is_something_to_take)
@@ -678,9 +683,11 @@ TEST(a_signal_ends_wait_early)
     waiting = pthread_self();
     for (int i = 0; i < 3; i++) {
         later l;
+        waited = 0;
         start_later(&l, app, interrupt);
         int64_t begin = check_now_ms();
         CHECK_STATUS(hasty_slot_wait(&slot, 20000), HASTY_ERR_TIMEOUT);
+        waited = 1;
         CHECK(check_now_ms() - begin < 10000);
         pthread_join(l.thread, NULL);
     }
