@@ -197,16 +197,30 @@ static void open_all(client *c, int count, int port)
     }
 }
 
-/* Is whoever comes behind a handler that takes long answered before the timer, which looks at everything, would help? */
-static int answers_soon(client *c, int count)
+/* Are all but the first answered before the timer, which looks at everything, would help? */
+static int answers_soon(client *c, int count, const char *first)
 {
     int64_t begin = check_now_ms();
-    arrived = open_gate = 0;
     for (int i = 0; i < count; i++)
-        client_send(&c[i], i == 0 ? HOLDS : QUICK);
+        client_send(&c[i], i == 0 ? first : QUICK);
     for (int i = 1; i < count; i++)
         CHECK_REPLY(client_read(&c[i]), 200, "quick");
-    int soon = check_now_ms() - begin < 150;
+    return check_now_ms() - begin < 150;
+}
+
+/* The same with a first one that is quick as well: the machine has time for this test. */
+static int machine_is_quick(client *c, int count)
+{
+    int soon = answers_soon(c, count, QUICK);
+    CHECK_REPLY(client_read(&c[0]), 200, "quick");
+    return soon;
+}
+
+/* Is whoever comes behind a handler that takes long answered soon? */
+static int answers_behind_soon(client *c, int count)
+{
+    arrived = open_gate = 0;
+    int soon = answers_soon(c, count, HOLDS);
     CHECK(AWAIT(arrived));
     open_gate = 1;
     CHECK_REPLY(client_read(&c[0]), 200, "held");
@@ -216,9 +230,9 @@ static int answers_soon(client *c, int count)
 TEST(what_comes_behind_a_handler_that_takes_long_is_another_threads)
 {
     static void *(*const others[])(void *) = {polls_to_the_end, runs_to_the_end};
-    enum { CLIENTS = 5, ROUNDS = 10 };
+    enum { CLIENTS = 5, ROUNDS = 10, TRIES = 100 };
     for (int other = 0; other < 2; other++) {
-        int port, soon = 0;
+        int port, soon = 0, rounds = 0;
         cpu_set_t before;
         client c[CLIENTS];
         poller p[2];
@@ -228,12 +242,20 @@ TEST(what_comes_behind_a_handler_that_takes_long_is_another_threads)
         start(&p[0], app, others[other]);
         start(&p[1], app, polls_to_the_end);
         open_all(c, CLIENTS, port);
-        for (int round = 0; round < ROUNDS; round++) {
+        for (int tried = 0; rounds < ROUNDS && tried < TRIES; tried++) {
+            int quick_before = machine_is_quick(c, CLIENTS);
             CHECK(sleeps(&p[0]) && sleeps(&p[1]));
-            soon += answers_soon(c, CLIENTS);
+            int behind = answers_behind_soon(c, CLIENTS);
+            if (!(quick_before && machine_is_quick(c, CLIENTS)) && !check_valgrind())
+                continue; /* this round tells of the machine */
+            soon += behind;
+            rounds++;
         }
         sched_setaffinity(0, sizeof before, &before);
-        CHECK(soon > ROUNDS / 2 || check_valgrind());
+        if (rounds < ROUNDS)
+            check_skip("this machine is too busy to tell");
+        else
+            CHECK(soon > ROUNDS / 2 || check_valgrind());
         for (int i = 0; i < CLIENTS; i++)
             client_close(&c[i]);
         hasty_app_stop(app);
@@ -263,7 +285,7 @@ TEST(one_handler_that_takes_long_holds_up_nobody_while_another_thread_waits)
             client_send(&c[0], HOLDS);
             CHECK(AWAIT(arrived));
             client_send(&c[1], QUICK);
-            if (!CHECK(client_wait(&c[1], POLLIN, check_now_ms() + 5000) && "it is served meanwhile"))
+            if (!CHECK(client_wait(&c[1], POLLIN, check_now_ms() + 10000) && "it is served meanwhile"))
                 round = 100;
             open_gate = 1;
             CHECK_REPLY(client_read(&c[0]), 200, "held");
