@@ -227,7 +227,7 @@ fn a_time_that_ends_while_an_exchange_answers_neither_cuts_nor_spins() {
     let gate = Gate::new();
     let _opened = Opened(gate.clone());
     let passed = gate.clone();
-    let (server, parked) = deferring_with(&[("threads", "1"), ("exchange_timeout_ms", "200")], |app| {
+    let (server, parked) = deferring_with(&[("threads", "1"), ("exchange_timeout_ms", "1500")], |app| {
         let slow = move |_: &Request, _: &mut Response| {
             passed.pass();
             Ok(())
@@ -241,7 +241,7 @@ fn a_time_that_ends_while_an_exchange_answers_neither_cuts_nor_spins() {
     gate.await_arrivals(1);
     // The only thread goes on serving, long after the time has ended.
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_millis(800) {
+    while begin.elapsed() < Duration::from_millis(2200) {
         server.expect_alive();
     }
     gate.open();
@@ -251,7 +251,7 @@ fn a_time_that_ends_while_an_exchange_answers_neither_cuts_nor_spins() {
 
 #[test]
 fn the_time_of_an_exchange_ends_with_its_first_write() {
-    let (server, parked) = deferring(&[("exchange_timeout_ms", "200")]);
+    let (server, parked) = deferring(&[("exchange_timeout_ms", "1500")]);
     let mut client = server.connect();
     client.send(get("/later"));
     let mut exchange = parked.take();
@@ -752,11 +752,11 @@ fn a_handler_may_begin_a_stream_and_defer_the_rest() {
 
 #[test]
 fn finishing_and_leaving_at_once_end_in_one_of_both() {
-    let (server, parked) = deferring(&[("exchange_timeout_ms", "150"), ("threads", "4")]);
+    let (server, parked) = deferring(&[("threads", "4")]);
     let begin = Instant::now();
     let mut random = Random::new(3);
     let mut rounds = 0;
-    while begin.elapsed() < Duration::from_secs(2) {
+    while begin.elapsed() < Duration::from_secs(2) || rounds < 50 {
         rounds += 1;
         let mut client = server.connect();
         client.send([get("/later"), get("/")].concat());
@@ -788,7 +788,6 @@ fn finishing_and_leaving_at_once_end_in_one_of_both() {
         assert!(after <= 1 && matches!(outcome, Ok(()) | Err(Kind::Closed)), "{after} {outcome:?}");
         assert!(way == 0 || way == 2 || outcome == Ok(()), "{outcome:?} where the client waited");
     }
-    assert!(rounds > 50, "{rounds} rounds");
     server.expect_alive();
 }
 
@@ -940,7 +939,7 @@ fn an_answer_at_the_very_end_of_its_time_is_given_once() {
     let (server, parked) = deferring(&[("exchange_timeout_ms", "60"), ("threads", "4")]);
     let (mut in_time, mut late) = (0, 0);
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(2) {
+    while begin.elapsed() < Duration::from_secs(2) || (begin.elapsed() < PATIENCE && (in_time == 0 || late == 0)) {
         let mut clients: Vec<_> = (0..16).map(|_| server.connect()).collect();
         let mut finishers = Vec::new();
         for (number, client) in clients.iter_mut().enumerate() {
@@ -1294,7 +1293,7 @@ fn registering_a_notice_meets_the_clients_end() {
     let (server, parked) = deferring(&[("threads", "4")]);
     let begin = Instant::now();
     let mut rounds = 0;
-    while begin.elapsed() < Duration::from_millis(1500) {
+    while begin.elapsed() < Duration::from_millis(1500) || rounds < 100 {
         rounds += 1;
         let mut client = server.connect();
         client.send(get("/later"));
@@ -1306,7 +1305,6 @@ fn registering_a_notice_meets_the_clients_end() {
         drop(exchange);
         assert_eq!(told.load(Ordering::SeqCst), 1);
     }
-    assert!(rounds > 100, "{rounds} rounds");
 }
 
 #[test]

@@ -13,6 +13,9 @@ const MIB: usize = 1 << 20;
 /// The server's clock counts milliseconds, and may have counted one that had begun.
 const TICK: Duration = Duration::from_millis(2);
 
+/// How much later than it is due something may come, on a machine that has no time for it.
+const LATE: Duration = Duration::from_secs(10);
+
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
@@ -29,7 +32,7 @@ fn expect_too_late(client: &mut Client, begin: Instant, limit: Duration) {
     let after = begin.elapsed();
     assert!(answer.says_close(), "{answer:?}");
     assert!(after + TICK >= limit, "cut off after {after:?}, before {limit:?}");
-    assert!(after < 2 * limit + ms(2500), "cut off after {after:?}, long after {limit:?}");
+    assert!(after < 2 * limit + LATE, "cut off after {after:?}, long after {limit:?}");
     client.expect_end();
 }
 
@@ -78,7 +81,7 @@ fn empty_lines_do_not_prolong_the_time_of_a_head() {
     let mut client = server.connect();
     let begin = Instant::now();
     while client.take_what_came() {
-        assert!(begin.elapsed() < ms(5000), "the connection is held by empty lines");
+        assert!(begin.elapsed() < PATIENCE, "the connection is held by empty lines");
         let _ = client.try_send("\r\n");
         std::thread::sleep(ms(40));
     }
@@ -110,23 +113,23 @@ fn a_head_behind_an_answered_request_has_its_time_too() {
 fn a_connection_that_is_silent_between_requests_ends_without_a_word() {
     let server = Server::start(&[("idle_timeout_ms", "400")], routes);
     let mut client = server.connect();
+    // The server begins to count when it has sent the answer, which may be long before this client has read it.
+    let begin = Instant::now();
     client.send(get("/"));
     client.expect(200);
-    let begin = Instant::now();
     client.expect_end();
     let after = begin.elapsed();
-    // The server began to count when it had sent the answer, which was before this client had read it.
-    assert!((ms(300)..ms(3300)).contains(&after), "{after:?}");
+    assert!(after + TICK >= ms(400) && after < LATE, "{after:?}");
 }
 
 #[test]
 fn a_connection_that_speaks_in_time_does_not_end() {
-    let server = Server::start(&[("idle_timeout_ms", "1000")], routes);
+    let server = Server::start(&[("idle_timeout_ms", "3000")], routes);
     let mut client = server.connect();
     for _ in 0..6 {
         client.send(get("/"));
         client.expect(200);
-        std::thread::sleep(ms(250));
+        std::thread::sleep(ms(600));
     }
 }
 
@@ -134,11 +137,11 @@ fn a_connection_that_speaks_in_time_does_not_end() {
 fn a_connection_that_never_speaks_ends_without_a_word() {
     // Without deferred accepts: with them the kernel alone knows of it.
     let server = Server::start(&[("idle_timeout_ms", "400"), ("header_timeout_ms", "400"), ("defer_accept_s", "0")], routes);
-    let mut client = server.connect();
     let begin = Instant::now();
+    let mut client = server.connect();
     client.expect_end();
     let after = begin.elapsed();
-    assert!((ms(390)..ms(3300)).contains(&after), "{after:?}");
+    assert!(after + TICK >= ms(400) && after < LATE, "{after:?}");
 }
 
 #[test]
@@ -168,11 +171,11 @@ fn a_body_that_was_asked_for_and_does_not_come_is_told_so() {
 /// The time for a body is time without progress.
 #[test]
 fn a_body_that_goes_on_is_waited_for() {
-    let server = Server::start(&[("body_timeout_ms", "1500")], routes);
+    let server = Server::start(&[("body_timeout_ms", "3000")], routes);
     let mut client = server.connect();
     client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
     for byte in b"progress" {
-        std::thread::sleep(ms(250));
+        std::thread::sleep(ms(500));
         client.send([*byte]);
     }
     assert_eq!(client.expect(200).text(), "progress");
@@ -215,12 +218,13 @@ fn a_body_below_the_least_rate_is_told_so() {
 fn a_body_above_the_least_rate_is_waited_for() {
     let server = Server::start(&[("min_rate_bytes", "1000")], routes);
     let mut client = server.connect();
-    client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 42000\r\n\r\n");
-    for piece in pattern(42_000).chunks(600) {
+    client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 420000\r\n\r\n");
+    // So far above it that a busy machine is as well.
+    for piece in pattern(420_000).chunks(6000) {
         client.send(piece);
         std::thread::sleep(ms(100));
     }
-    assert!(client.expect(200).body == pattern(42_000));
+    assert!(client.expect(200).body == pattern(420_000));
 }
 
 fn a_client_that_reads_below_the_least_rate_is_let_go() {
@@ -270,18 +274,18 @@ fn a_client_that_reads_nothing_is_let_go() {
     let server = Server::start(&[("write_timeout_ms", "500"), ("max_connections", "1")], routes);
     let (length, after) = received_of_large(&server);
     assert!(length < 8 * MIB, "{length} bytes: nothing was left to write");
-    assert!(after + TICK >= ms(500) && after < ms(3500), "{after:?}");
+    assert!(after + TICK >= ms(500) && after < LATE, "{after:?}");
 }
 
 #[test]
 fn a_client_that_reads_slowly_is_waited_for() {
-    let server = Server::start(&[("write_timeout_ms", "1500")], routes);
+    let server = Server::start(&[("write_timeout_ms", "3000")], routes);
     let mut client = server.connect_narrow();
     client.send(get("/large"));
     // Each read makes room at the server; eight of them take longer than the time without progress.
     let mut received = Vec::new();
     for _ in 0..8 {
-        std::thread::sleep(ms(250));
+        std::thread::sleep(ms(500));
         received.extend(client.take(256 * 1024));
     }
     let answer = client.answer_after(received);
@@ -291,10 +295,10 @@ fn a_client_that_reads_slowly_is_waited_for() {
 /// The times are the client's. A handler has none.
 #[test]
 fn a_handler_may_take_longer_than_any_time_of_its_client() {
-    let times = ["header_timeout_ms", "body_timeout_ms", "idle_timeout_ms", "write_timeout_ms"].map(|name| (name, "300"));
+    let times = ["header_timeout_ms", "body_timeout_ms", "idle_timeout_ms", "write_timeout_ms"].map(|name| (name, "1500"));
     let server = Server::start(&times, |app| {
         app.post("/slow", |request: &Request, response: &mut Response| {
-            std::thread::sleep(ms(1000));
+            std::thread::sleep(ms(2500));
             response.send(request.body().bytes())
         })
         .expect("new");
@@ -319,13 +323,13 @@ fn the_date_is_that_of_the_answer() {
     let mut client = server.connect();
     // The server may keep its date from answer to answer, but not while it sleeps.
     for _ in 0..3 {
+        let asked = SystemTime::now();
         client.send([get("/"), get("/nowhere")].concat());
         for status in [200, 404] {
             let answer = client.expect(status);
             let date = httpdate::parse_http_date(answer.field("Date").expect("every answer has one")).expect("it is a date");
             // Whole seconds, one of which may have begun.
-            let age = SystemTime::now().duration_since(date).expect("it is not in the future");
-            assert!(age < ms(2500), "{age:?} old: {answer:?}");
+            assert!(date <= SystemTime::now() && date + ms(1500) > asked, "{date:?} for what was asked at {asked:?}: {answer:?}");
         }
         std::thread::sleep(ms(1600));
     }

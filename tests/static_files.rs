@@ -356,7 +356,7 @@ fn only_regular_files_are_opened_and_nothing_hangs() {
         for target in ["/s/fifo", "/s/socket", "/s/fifo", "/s/fifo/"] {
             let start = Instant::now();
             assert_eq!(site.get(target).status, 404, "{target}");
-            assert!(start.elapsed() < PATIENCE / 4, "{target} hung");
+            assert!(start.elapsed() < PATIENCE, "{target} hung");
         }
     }
 }

@@ -7,8 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// How long an answer may take before the server counts as hanging: long, for machines with other work.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an answer may take before the server counts as hanging: long, for machines with other work, and less than the time after
+/// which an idle connection is closed by itself.
+pub const PATIENCE: Duration = Duration::from_secs(25);
 
 /// How long an answer may lie in a queue before this client reads it.
 const MOST_AGE: Duration = Duration::from_secs(120);
