@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from _programs import SOON_S, Program
+from _programs import Program, is_soon
 
 SERVE = """
 import os, sys, time
@@ -54,8 +54,9 @@ def test_a_fork_is_told_that_the_app_is_its_parents(task: str) -> None:
 
 @pytest.mark.parametrize("task", ["server.stop()", "app.stop()", "server.close()"])
 def test_an_end_in_a_fork_is_quick_and_ends_nothing_of_its_parents(task: str) -> None:
-    code, lines = run(SERVE + f"print(in_a_child(lambda: {task}) < {SOON_S})\nprint(serves())\nserver.close()")
-    assert code == 0 and lines[1:] == ["True", "hello"], lines
+    code, lines = run(SERVE + f"print(in_a_child(lambda: {task}))\nprint(serves())\nserver.close()")
+    assert code == 0 and lines[2:] == ["hello"], lines
+    assert is_soon(float(lines[1]))
 
 
 def test_a_fork_asks_its_parents_server_like_anybody() -> None:
@@ -107,10 +108,12 @@ pid = os.fork()
 if pid == 0:
     sys.exit(3)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-print(time.monotonic() - began < 3, serves())
+print(time.monotonic() - began)
+print(serves())
 server.close()
 """
-    assert run(SERVE + source) == (0, ["3", "True hello"])
+    code, (child, seconds, answer) = run(SERVE + source)
+    assert (code, child, answer) == (0, "3", "hello") and is_soon(float(seconds))
 
 
 def test_a_fork_inside_a_with_block_leaves_it_at_once() -> None:
@@ -126,10 +129,12 @@ with app.start() as server:
     pid = os.fork()
     if pid != 0:
         os.waitpid(pid, 0)
-        print(time.monotonic() - began < 3, urlopen(server.url).read().decode())
+        print(time.monotonic() - began)
+        print(urlopen(server.url).read().decode())
 print("after", flush=True)
 """
-    assert run(source) == (0, ["after", "True hello", "after"])
+    code, (first, seconds, answer, last) = run(source)
+    assert (code, first, answer, last) == (0, "after", "hello", "after") and is_soon(float(seconds))
 
 
 def test_the_parents_end_frees_the_port_while_a_fork_lives() -> None:
@@ -216,7 +221,7 @@ def test_a_program_that_serves_may_use_multiprocessing_by_fork() -> None:
     with Program(MULTIPROCESSING, "fork") as program:
         end = program.end(30)
     assert (end.code, end.out, end.err) == (0, '{"squares":[0,1,4,9]}\n0 hello\n', "")
-    assert end.seconds < 10
+    assert end.seconds < 20, "the child was joined, not given up"
 
 
 # --- subinterpreters ---

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
-from _programs import SOON_S, Program, is_alive, is_open
+from _programs import Program, is_alive, is_open, is_soon
 
 from hasty import App
 
@@ -123,7 +123,7 @@ def code_of(way: str, number: signal.Signals) -> int:
 def assert_ended(program: Program, url: str, children: list[int], code: int = 0) -> None:
     """It ends soon, without a traceback, and leaves neither a process nor a port behind."""
     end = program.end()
-    assert end.seconds < SOON_S, end
+    assert is_soon(end.seconds), end
     assert end.code == code, end
     assert "Traceback" not in end.err and "Error" not in end.err, end
     assert end.out == ("after\n" if code == 0 else ""), end
@@ -175,7 +175,7 @@ def test_a_second_ctrl_c_leaves_nothing_behind(way: str) -> None:
             program.interrupt()
             program.interrupt()
             end = program.end()
-            assert end.seconds < SOON_S, end
+            assert is_soon(end.seconds), end
             # The second one may come while the first one is answered: then it ends the program as it ends any other.
             assert end.code in (0, -signal.SIGINT), end
             until = time.monotonic() + 10
@@ -251,7 +251,7 @@ thread.join()
         program.interrupt()
         end = program.end()
     assert (end.code, end.out, end.err) == (0, "interrupted\n", "")
-    assert end.seconds < SOON_S and not is_open(url)
+    assert is_soon(end.seconds) and not is_open(url)
 
 
 def test_start_in_a_thread_outlives_it_and_ends_elsewhere() -> None:

@@ -11,6 +11,7 @@ from typing import Callable
 from urllib.request import urlopen
 
 import pytest
+from _programs import is_soon
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -56,7 +57,7 @@ def test_ctrl_c_stops_cleanly_within_a_second(threads: str, program: Start) -> N
     process.send_signal(signal.SIGINT)
     code, out, err = end(process)
     assert (code, out, err) == (0, "after\n", ""), "listen() returns, without a traceback"
-    assert time.monotonic() - began < 1
+    assert is_soon(time.monotonic() - began)
 
 
 def test_ctrl_c_at_an_idle_server_that_nobody_asked(program: Start) -> None:
@@ -106,7 +107,7 @@ def test_a_second_ctrl_c_does_not_wait_for_handlers(program: Start) -> None:
         process.send_signal(signal.SIGINT)
     code, _, err = end(process)
     client.join(20)
-    assert time.monotonic() - began < 4, "less than the time that handlers are given"
+    assert is_soon(time.monotonic() - began), "less than the time that handlers are given"
     assert code == -signal.SIGINT and "KeyboardInterrupt" in err
 
 
@@ -234,7 +235,7 @@ print(urlopen(server.url).read().decode())
 """
     began = time.monotonic()
     assert end(program(source)) == (0, "hello\n", "")
-    assert time.monotonic() - began < 4, "nobody was waited for"
+    assert is_soon(time.monotonic() - began), "nobody was waited for"
 
 
 def test_an_app_without_a_start_ends_with_its_program(program: Start) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
-from _programs import SOON_S, Program, is_alive, is_open
+from _programs import Program, is_alive, is_open, is_soon
 
 from hasty import App, InvalidError, StateError
 
@@ -164,7 +164,7 @@ def test_a_signal_to_the_parent_alone_ends_all(number: signal.Signals) -> None:
         program.signal(number)
         ended = program.end()
     assert (ended.code, ended.out, ended.err) == (0, "after\n", "")
-    assert ended.seconds < SOON_S
+    assert is_soon(ended.seconds)
     assert not any(is_alive(child) for child in children) and not is_open(url)
 
 
