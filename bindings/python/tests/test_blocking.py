@@ -258,12 +258,27 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name == "hasty" and r.levelno == logging.WARNING]
 
 
+def hold_until_named(caplog: pytest.LogCaptureFixture, count: int = 1) -> None:
+    """Holds its thread for long, and until as many are named."""
+    time.sleep(0.2)
+    until = time.monotonic() + 20
+    while len(warnings_of(caplog)) < count and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on which a quick handler may have to wait for a processor: only what takes a second is too long."""
+    monkeypatch.setattr("hasty.watch._LOOKS", 20)
+
+
 def test_a_handler_that_holds_the_loop_is_named_once(
     app: App, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     @app.get("/sleepy/:name")
     def sleepy(req: Request) -> str:
-        time.sleep(0.4)
+        hold_until_named(caplog)
+        time.sleep(0.2)
         return "slept"
 
     app.get("/quick")(lambda req: "quick")
@@ -276,41 +291,43 @@ def test_a_handler_that_holds_the_loop_is_named_once(
 
 
 def test_each_handler_that_holds_the_loop_is_named(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    app.get("/a")(lambda req: time.sleep(0.4))  # type: ignore[func-returns-value]
-    app.get("/b")(lambda req: time.sleep(0.4))  # type: ignore[func-returns-value]
+    app.get("/a")(lambda req: hold_until_named(caplog, 1))  # type: ignore[func-returns-value]
+    app.get("/b")(lambda req: hold_until_named(caplog, 2))  # type: ignore[func-returns-value]
     for path in ("/a", "/b", "/a", "/b"):
         client.get(path)
     assert ["/a" in said or "/b" in said for said in warnings_of(caplog)] == [True, True]
 
 
+@pytest.mark.usefixtures("busy_machine")
 def test_quick_blocking_and_threaded_handlers_are_not_named(caplog: pytest.LogCaptureFixture) -> None:
     app = App()
-    app.get("/blocking", blocking=True)(lambda req: time.sleep(0.4))  # type: ignore[func-returns-value]
+    app.get("/blocking", blocking=True)(lambda req: time.sleep(1.5))  # type: ignore[func-returns-value]
     app.get("/quick")(lambda req: "quick")
     with app.test_client() as client:
         assert client.get("/blocking").status_code == 204
-        until = time.monotonic() + 0.4
+        until = time.monotonic() + 1.5
         while time.monotonic() < until:
             assert client.get("/quick").text == "quick"
     threaded = App(threads=2)
-    threaded.get("/")(lambda req: time.sleep(0.4))  # type: ignore[func-returns-value]
+    threaded.get("/")(lambda req: time.sleep(1.5))  # type: ignore[func-returns-value]
     with threaded.test_client() as client:
         assert client.get("/").status_code == 204
     assert warnings_of(caplog) == []
 
 
+@pytest.mark.usefixtures("busy_machine")
 def test_an_idle_server_is_not_named(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """What the last request has left behind is no work."""
     app.get("/")(lambda req: "hello")
     assert client.get("/").text == "hello"
-    threading.Event().wait(0.5)
+    threading.Event().wait(1.5)
     assert client.get("/").text == "hello"
     assert warnings_of(caplog) == []
 
 
 def test_the_first_route_is_watched_too(caplog: pytest.LogCaptureFixture) -> None:
     app = App()
-    app.get("/first")(lambda req: time.sleep(0.4))  # type: ignore[func-returns-value]
+    app.get("/first")(lambda req: hold_until_named(caplog))  # type: ignore[func-returns-value]
     with app.test_client() as client:
         client.get("/first")
     assert len(warnings_of(caplog)) == 1 and "/first" in warnings_of(caplog)[0]
