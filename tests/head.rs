@@ -7,6 +7,9 @@ use hasty::{App, Request, Response};
 use std::fmt::Write as _;
 use support::{Random, Server, pattern};
 
+/// On a busy machine thousands of pieces take their time.
+const SLOWLY: (&str, &str) = ("header_timeout_ms", "0");
+
 fn routes(app: &App) {
     app.route(
         "*",
@@ -42,7 +45,7 @@ fn long_head(mark: &str, length: usize) -> (Vec<u8>, Vec<u8>) {
 
 #[test]
 fn a_long_head_byte_by_byte_is_understood() {
-    let server = Server::start(&[], routes);
+    let server = Server::start(&[SLOWLY], routes);
     let (head, account) = long_head("a", 0);
     let mut client = server.connect();
     for byte in &head {
@@ -53,7 +56,7 @@ fn a_long_head_byte_by_byte_is_understood() {
 
 #[test]
 fn two_long_heads_byte_by_byte_in_turn_are_each_understood() {
-    let server = Server::start(&[("threads", "1")], routes);
+    let server = Server::start(&[("threads", "1"), SLOWLY], routes);
     let (first, account_of_first) = long_head("first", 0);
     let (second, account_of_second) = long_head("second", 0);
     let (mut one, mut two) = (server.connect(), server.connect());
@@ -67,7 +70,7 @@ fn two_long_heads_byte_by_byte_in_turn_are_each_understood() {
 
 #[test]
 fn a_request_in_pieces_of_any_size_is_understood() {
-    let server = Server::start(&[], routes);
+    let server = Server::start(&[SLOWLY], routes);
     let mut client = server.connect();
     for seed in 0..60 {
         let mut random = Random::new(seed);
