@@ -169,7 +169,7 @@ def stops_while_others_ask(label, command):
         except subprocess.TimeoutExpired:
             code = "still running"
         took = time.monotonic() - begin
-        expect(f"{label} ends at once while others ask", "" if code == 0 and took < 3 else f"it ended with {code} after {took:.1f} s")
+        expect(f"{label} ends at once while others ask", "" if code == 0 and took < 10 else f"it ended with {code} after {took:.1f} s")
         wrong = [answer for answer in map(whole, clients) if not re.match(r"HTTP/1.1 (200|503) |$", answer)]
         expect(f"{label} leaves nobody with half an answer", wrong[0][:200] if wrong else "")
 
@@ -188,7 +188,7 @@ def whole(client):
 
 def last_words(served):
     """What a program that has ended has said, the witness's line included: that may be a moment late."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while "witness: " not in served.said() and time.monotonic() < deadline:
         time.sleep(0.01)
     return served.said()

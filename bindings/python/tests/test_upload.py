@@ -295,7 +295,7 @@ def test_a_stream_may_be_answered_by_a_stream(app: App, client: Client) -> None:
 def test_what_is_wrong_with_a_body_is_answered_and_no_news(
     octets: bytes, status: int, caught: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = App(body_timeout_ms=100)
+    app = App(body_timeout_ms=700)
     if caught:
         app.error(Exception)(lambda error: (f"caught a {type(error).__name__}", 418))
 
