@@ -58,7 +58,7 @@ class Agent:
         form: dict[str, str] | None = None,
         files: dict[str, File] | None = None,
         follow: bool = False,
-        timeout: float = 30,
+        timeout: float = 60,
     ) -> Got:
         raise NotImplementedError
 
@@ -106,16 +106,16 @@ class Requests(Agent):
             data=parts.get("data") or parts.get("form"),
             files=parts.get("files"),
             allow_redirects=parts.get("follow", False),
-            timeout=parts.get("timeout", 30),
+            timeout=parts.get("timeout", 60),
         )
         return Got(answer.status_code, list(answer.raw.headers.items()), answer.content)
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        with self.session.get(self.url + path, stream=True, timeout=30) as answer:
+        with self.session.get(self.url + path, stream=True, timeout=60) as answer:
             yield from answer.iter_content(None)
 
     def send(self, path: str, pieces: Iterable[bytes]) -> Got:
-        answer = self.session.post(self.url + path, data=iter(pieces), timeout=30)
+        answer = self.session.post(self.url + path, data=iter(pieces), timeout=60)
         return Got(answer.status_code, list(answer.raw.headers.items()), answer.content)
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ class Urllib3(Agent):
             body=data,
             redirect=parts.get("follow", False),
             retries=urllib3.Retry(3, read=False) if parts.get("follow") else False,
-            timeout=parts.get("timeout", 30),
+            timeout=parts.get("timeout", 60),
         )
         self._keep_cookies(answer.headers.getlist("set-cookie"))
         return Got(answer.status, list(answer.headers.items()), answer.data)
@@ -167,12 +167,12 @@ class Urllib3(Agent):
                 del self.cookies[name]
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        answer = self.pool.request("GET", self.url + path, preload_content=False, timeout=30)
+        answer = self.pool.request("GET", self.url + path, preload_content=False, timeout=60)
         yield from answer.stream()
         answer.release_conn()
 
     def send(self, path: str, pieces: Iterable[bytes]) -> Got:
-        answer = self.pool.request("POST", self.url + path, body=iter(pieces), timeout=30)
+        answer = self.pool.request("POST", self.url + path, body=iter(pieces), timeout=60)
         return Got(answer.status, list(answer.headers.items()), answer.data)
 
     def close(self) -> None:
@@ -187,7 +187,7 @@ class Httpx(Agent):
         import httpx
 
         self.late = httpx.TimeoutException
-        self.client = httpx.Client(trust_env=False, timeout=30)
+        self.client = httpx.Client(trust_env=False, timeout=60)
 
     def ask(self, method: str, path: str, **parts: Any) -> Got:
         return _of_httpx(self.client.request(method, self.url + path, **_for_httpx(parts)))
@@ -260,7 +260,7 @@ class AsyncHttpx(Looped):
         import httpx
 
         self.late = httpx.TimeoutException
-        self.client = httpx.AsyncClient(trust_env=False, timeout=30)
+        self.client = httpx.AsyncClient(trust_env=False, timeout=60)
 
     async def _shut(self) -> None:
         await self.client.aclose()
@@ -307,7 +307,7 @@ class Aiohttp(Looped):
             headers=parts.get("headers"),
             data=data,
             allow_redirects=parts.get("follow", False),
-            timeout=aiohttp.ClientTimeout(parts.get("timeout", 30)),
+            timeout=aiohttp.ClientTimeout(parts.get("timeout", 60)),
         ) as answer:
             return Got(answer.status, list(answer.headers.items()), await answer.read())
 
@@ -331,7 +331,7 @@ def _for_httpx(parts: dict[str, Any]) -> dict[str, Any]:
         "data": parts.get("form"),
         "files": parts.get("files"),
         "follow_redirects": parts.get("follow", False),
-        "timeout": parts.get("timeout", 30),
+        "timeout": parts.get("timeout", 60),
     }
 
 

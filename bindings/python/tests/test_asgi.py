@@ -629,5 +629,5 @@ def test_serve_prints_its_url_and_ends_with_ctrl_c(program: Callable[..., subpro
         connection.sendall(get())
         assert connection.recv(65536).endswith(b"hello")
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=25)
     assert (out, err, process.returncode) == ("lifespan.shutdown\n", "", 0)

@@ -35,7 +35,7 @@ from starlette.staticfiles import StaticFiles  # noqa: E402
 def client_of(application: Any, **options: Any) -> Iterator[Any]:
     """An httpx client of an application."""
     with as_app(application, **options).start() as server:
-        with httpx.Client(base_url=server.url, timeout=10) as client:
+        with httpx.Client(base_url=server.url, timeout=25) as client:
             yield client
 
 
@@ -308,14 +308,14 @@ def test_openapi_and_its_pages_are_served(client: Any) -> None:
 
 def test_many_requests_on_one_connection_and_on_many(shop: Shop) -> None:
     async def ask(url: str) -> list[int]:
-        async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             answers = await asyncio.gather(*(client.get(f"/items/{number}") for number in range(200)))
             return [answer.json()["number"] for answer in answers]
 
     with as_app(shop.app).start() as server:
         assert asyncio.run(ask(server.url)) == list(range(200))
         with requests.Session() as session:
-            answers = [session.get(f"{server.url}/items/{number}", timeout=10).json() for number in range(20)]
+            answers = [session.get(f"{server.url}/items/{number}", timeout=60).json() for number in range(20)]
     assert [answer["number"] for answer in answers] == list(range(20))
 
 

@@ -1410,7 +1410,7 @@ def test_an_end_does_not_wait_for_answers_without_end(number: int, workers: int,
         connection.sendall(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n")
         assert connection.recv(4096)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=25)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -1420,5 +1420,5 @@ def test_serve_prints_its_url_and_ends_with_ctrl_c(program: Any) -> None:
     with urlopen(url, timeout=10) as answer:
         assert answer.read() == b"served"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=25)
     assert (process.returncode, errors) == (0, "")
