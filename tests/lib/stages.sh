@@ -251,7 +251,7 @@ stage_install() {
     else
         skip 'hasty.pc' "$missing"
     fi
-    relay notices 60 python3 bindings/notices.py --check
+    relay notices 300 python3 bindings/notices.py --check
     check 'DESTDIR comes before PREFIX' make -s install DESTDIR="$work/staged" PREFIX=/usr &&
         check 'the staged hasty.pc names the final place' grep -qx 'prefix=/usr' "$work/staged/usr/lib/pkgconfig/hasty.pc"
     check 'make uninstall' make -s uninstall PREFIX="$prefix" && check 'leaves nothing' test -z "$(find "$prefix" -name '*hasty*')"
@@ -313,7 +313,7 @@ c_program() {
     shift
     # shellcheck disable=SC2086
     check "$name.c compiles" cc -std=gnu17 $warnings $flags -I include -I tests/c "tests/c/$name.c" ${shared[@]+"${shared[@]}"} -o "$folder/$name" $libraries || return
-    relay "$name" 300 "$@" "$folder/$name"
+    relay "$name" 900 "$@" "$folder/$name"
 }
 
 is_program() {
@@ -332,7 +332,7 @@ stage_examples() {
         [[ $source != */embed-* ]] || continue # they have a stage of their own
         check "$source compiles" cc -std=c17 $warnings -Wpedantic -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static
     done
-    relay examples 300 env HASTY_LIBRARY="$library/libhasty.so" python3 tests/examples.py "$folder"
+    relay examples 600 env HASTY_LIBRARY="$library/libhasty.so" python3 tests/examples.py "$folder"
 }
 
 # hasty in the main loops of others: poll, select, epoll, GLib, libuv and Tcl
@@ -347,7 +347,7 @@ stage_embed() {
     embedded libuv libuv libuv1-dev
     embedded tcl tcl tcl-dev
     need_command valgrind 'valgrind libc6-dbg' 'memory checks' || { skip 'embed-poll under valgrind' "$missing" && return; }
-    [ ! -x "$work/embed/embed-poll" ] || relay 'embed-poll under valgrind' 300 python3 tests/embed.py \
+    [ ! -x "$work/embed/embed-poll" ] || relay 'embed-poll under valgrind' 600 python3 tests/embed.py \
         valgrind -q --error-exitcode=97 --leak-check=full --fair-sched=yes --errors-for-leak-kinds=definite,indirect,possible "$work/embed/embed-poll"
 }
 
@@ -363,7 +363,7 @@ embedded() {
     fi
     # shellcheck disable=SC2086
     check "embed-$1.c compiles" cc -std=gnu17 $warnings -Wpedantic -O2 -I include $flags "examples-c/embed-$1.c" -o "$program" $libraries $static &&
-        relay "embed-$1" 120 python3 tests/embed.py "$program"
+        relay "embed-$1" 300 python3 tests/embed.py "$program"
 }
 
 # one old program in several languages, and their declarations, against what their README and the header say
@@ -381,8 +381,8 @@ stage_legacy() {
         fi
     done < <(python3 tests/legacy.py --needs)
     mkdir -p "$work/legacy"
-    relay declarations 300 python3 tests/legacy/calls.py "$work/legacy" "${there[@]}"
-    relay legacy 600 python3 tests/legacy.py "$library" "$work/legacy" "${there[@]}"
+    relay declarations 600 python3 tests/legacy/calls.py "$work/legacy" "${there[@]}"
+    relay legacy 1200 python3 tests/legacy.py "$library" "$work/legacy" "${there[@]}"
 }
 
 # in a browser, pages read across origins what the policies allow, and the example site works and can be seen
@@ -396,9 +396,9 @@ stage_browser() {
         check "$source compiles" cc -std=c17 $warnings -Wpedantic -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static || return
     done
     export HASTY_LIBRARY="$library/libhasty.so"
-    relay cors 300 python3 tests/browser/cors.py "$folder/origins" "$folder/cors" examples-python/cors.py
-    relay pages 300 python3 tests/browser/pages.py "$folder"/{static,stream,upload} examples-python/{static,stream,upload}.py
-    relay site 300 python3 tests/browser/site.py "$folder/site" "$folder"
+    relay cors 600 python3 tests/browser/cors.py "$folder/origins" "$folder/cors" examples-python/cors.py
+    relay pages 600 python3 tests/browser/pages.py "$folder"/{static,stream,upload} examples-python/{static,stream,upload}.py
+    relay site 600 python3 tests/browser/site.py "$folder/site" "$folder"
 }
 
 # curl, Python's http.client and urllib, and Node's fetch talk to an example
@@ -412,16 +412,16 @@ stage_clients() {
         case $client in
         *.sh)
             need_command curl curl 'a real client' || { skip "$client" "$missing" && continue; }
-            relay "$(basename "$client")" 120 python3 tests/lib/serving.py "$folder/routes" -- bash "$client"
+            relay "$(basename "$client")" 300 python3 tests/lib/serving.py "$folder/routes" -- bash "$client"
             ;;
         *.py)
-            relay "$(basename "$client")" 120 python3 tests/lib/serving.py "$folder/routes" -- python3 "$client"
+            relay "$(basename "$client")" 300 python3 tests/lib/serving.py "$folder/routes" -- python3 "$client"
             ;;
         *.mjs)
             # Node is large: it is used where it is, and installed for the long run only.
             [ -n "${HASTY_TEST_ALL:-}" ] && ! command -v node >/dev/null && need_command node nodejs 'a real client'
             command -v node >/dev/null || { skip "$client" 'node is not installed (make test-all installs it)' && continue; }
-            relay "$(basename "$client")" 120 python3 tests/lib/serving.py "$folder/routes" -- node "$client"
+            relay "$(basename "$client")" 300 python3 tests/lib/serving.py "$folder/routes" -- node "$client"
             ;;
         esac
     done
@@ -444,7 +444,7 @@ test_python() {
     need_files 'the Python package' 'bindings/python/tests/test_*.py' || return
     need_venv || { skip 'bindings/python' "$missing" && return; }
     rm -f "$report"
-    HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 600 \
+    HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 1500 \
         "$python" -X dev -m pytest -p no:cacheprovider -m "$1" --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
     code=$?
     sed 's/^/  /' "$work/out"
@@ -468,7 +468,7 @@ stage_python-versions() {
         find_python "$version" && need_environment "$target/python-$version" "$python" tests/requirements.txt "Python $version" ||
             { skip "Python $version" "$missing" && continue; }
         rm -f "$report"
-        HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 600 \
+        HASTY_LIBRARY="$library/libhasty.so" PYTHONPATH="$root/bindings/python/src" timeout -k 10 1500 \
             "$python" -X dev -m pytest -p no:cacheprovider -m 'not any_python and not long' --junitxml="$report" bindings/python/tests >"$work/out" 2>&1
         code=$?
         sed 's/^/  /' "$work/out"
@@ -492,7 +492,7 @@ stage_wheel() {
 # what the benchmarks make of figures: tables, charts, and a verdict on what grows
 stage_benches() {
     need_command python3 python3 'the benchmarks' || { skip 'the benchmarks' "$missing" && return; }
-    relay benches 60 python3 tests/benches.py "$work/benches"
+    relay benches 300 python3 tests/benches.py "$work/benches"
 }
 
 # what README.md and its kin show is compiled and run
@@ -519,7 +519,7 @@ stage_fuzz() {
 stage_loom() {
     local bug file change model
     build_models . || return
-    relay 'the models' 300 "$target/loom/debug/hasty-models"
+    relay 'the models' 900 "$target/loom/debug/hasty-models"
     while read -r bug; do
         [ -n "$bug" ] && [[ $bug != '#'* ]] || continue
         read -r file && read -r change && read -r model
@@ -541,7 +541,7 @@ seeded() {
     elif ! build_models "$copy" >"$out" 2>&1; then
         sed 's/^/  /' "$out"
         not_ok "a bug is found: $1" 'with it the models do not build'
-    elif RUST_BACKTRACE=0 timeout 120 "$target/loom/debug/hasty-models" "$4" >"$out" 2>&1 || ! grep -qF "not ok $4: " "$out"; then
+    elif RUST_BACKTRACE=0 timeout 300 "$target/loom/debug/hasty-models" "$4" >"$out" 2>&1 || ! grep -qF "not ok $4: " "$out"; then
         sed 's/^/  /' "$out"
         not_ok "a bug is found: $1" "not by \"$4\""
     else
