@@ -12,6 +12,13 @@ use std::thread;
 use std::time::Duration;
 use support::{Client, Gate, Opened, PATIENCE, Server, await_that, get, last_get, pattern, post};
 
+/// These never block. On a busy machine they may seem to, and would wait for a thread when all are in handlers.
+fn are_quick(app: &App, paths: &[&str]) {
+    for path in paths {
+        app.set_route_option("GET", path, "blocking", "no").expect("an option");
+    }
+}
+
 fn with_gate(threads: &str) -> (Server, Gate) {
     let gate = Gate::new();
     let server = Server::start(&[("threads", threads)], |app: &App| {
@@ -21,6 +28,7 @@ fn with_gate(threads: &str) -> (Server, Gate) {
             response.send_text(b"slow")
         })
         .expect("new");
+        are_quick(app, &["/"]);
     });
     (server, gate)
 }
@@ -244,8 +252,7 @@ fn with_slow(options: &[(&str, &str)], blocking: &str) -> Slow {
         app.route("*", "/slow/:number", Box::new(handler)).expect("new");
         app.set_route_option("*", "/slow/:number", "blocking", blocking).expect("an option");
         app.health("/health").expect("new");
-        // On a busy machine it may seem to take long, and would wait for a thread then.
-        app.set_route_option("GET", "/health", "blocking", "no").expect("an option");
+        are_quick(app, &["/", "/health"]);
     });
     Slow { server, gate, ran }
 }
@@ -331,6 +338,7 @@ fn a_route_that_has_blocked_is_known_to_block() {
         };
         app.get("/slow", handler).expect("new");
         app.health("/health").expect("new");
+        are_quick(app, &["/", "/health"]);
     });
     let _opened = Opened(gate.clone());
     let mut clients: Vec<Client> = (0..32).map(|_| server.connect()).collect();
@@ -367,6 +375,7 @@ fn two_hundred_routes_that_block_are_known_one_by_one() {
             app.get(&format!("/slow/{number}"), handler).expect("new");
         }
         app.health("/health").expect("new");
+        are_quick(app, &["/", "/health"]);
     });
     let _opened = Opened(gate.clone());
     let mut clients: Vec<Client> = (0..ROUTES).map(|_| server.connect()).collect();
@@ -555,6 +564,7 @@ fn a_body_that_its_handler_reads_comes_after_it_has_waited_for_a_thread() {
         app.set_route_option("POST", "/read", "body", "stream").expect("an option");
         app.set_route_option("POST", "/read", "blocking", "yes").expect("an option");
         app.health("/health").expect("new");
+        are_quick(app, &["/", "/health"]);
     });
     let _opened = Opened(gate.clone());
     let body = pattern(100_000);

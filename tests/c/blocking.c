@@ -31,6 +31,9 @@ static hasty_app *gated(uint32_t threads, const char *blocking, int *port)
     if (blocking != NULL)
         CHECK_OK(hasty_app_set_route_option(app, "GET", "/gate/:id", "blocking", blocking));
     CHECK_OK(hasty_app_health(app, "/healthz"));
+    /* On a busy machine they may seem to take long, and would wait for a thread then. */
+    CHECK_OK(hasty_app_set_route_option(app, "GET", "/", "blocking", "no"));
+    CHECK_OK(hasty_app_set_route_option(app, "GET", "/healthz", "blocking", "no"));
     if (port != NULL)
         *port = check_serve(app);
     return app;
