@@ -265,7 +265,7 @@ static void see(play *p, char event)
     case 'd':
     case 'A': join_closing(p); break;
     }
-    if (open && p->due[1] == '\0')
+    if (open && p->due[1] == '\0' && strchr("TSAd", event) != NULL)
         p->closed_by = event;
     add(p->happened, event);
 }
