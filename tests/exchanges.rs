@@ -1385,7 +1385,8 @@ fn what_was_written_before_a_cut_arrives_and_does_not_look_whole() {
 #[test]
 fn no_time_out_of_the_clients_runs_while_an_exchange_is_open() {
     let parked = Parked::default();
-    let options = [("idle_timeout_ms", "400"), ("header_timeout_ms", "400"), ("body_timeout_ms", "400"), ("exchange_timeout_ms", "60000")];
+    let options =
+        [("idle_timeout_ms", "2000"), ("header_timeout_ms", "2000"), ("body_timeout_ms", "2000"), ("exchange_timeout_ms", "60000")];
     let server = Server::start(&options, |app| {
         let place = parked.clone();
         let defer = move |request: &Request, response: &mut Response| {

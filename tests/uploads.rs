@@ -354,7 +354,7 @@ fn names_and_types_of_files_are_limited_together() {
 
 #[test]
 fn clients_that_leave_in_an_upload_leave_nothing_behind() {
-    let place = Place::new(&[("spool_bytes", "1000"), ("body_timeout_ms", "400")], |_| {});
+    let place = Place::new(&[("spool_bytes", "1000"), ("body_timeout_ms", "3000")], |_| {});
     let body = form(&[file("f", "f", pattern(500_000)), file("g", "g", pattern(50_000))]);
     let request = upload("/form", &body);
     let mut random = Random::new(9);

@@ -252,8 +252,8 @@ TEST(on_error_may_read_whatever_there_is_of_the_request)
 {
     hasty_app *app = check_app(NULL);
     REQUIRE_OK(hasty_app_set_option(app, "max_body_bytes", "10"));
-    REQUIRE_OK(hasty_app_set_option(app, "header_timeout_ms", "200"));
-    REQUIRE_OK(hasty_app_set_option(app, "body_timeout_ms", "200"));
+    REQUIRE_OK(hasty_app_set_option(app, "header_timeout_ms", "700"));
+    REQUIRE_OK(hasty_app_set_option(app, "body_timeout_ms", "700"));
     REQUIRE_OK(hasty_app_on_error(app, reads_all_then_shapes, app, NULL));
     REQUIRE_OK(hasty_app_post(app, "/post/:id", say, "posted"));
     REQUIRE_OK(hasty_app_get(app, "/fail", fail, NULL));

@@ -283,7 +283,7 @@ TEST(an_upload_that_is_refused_in_the_middle_leaves_nothing)
     CHECK_OK(hasty_app_set_option(app, "spool_directory", spool));
     CHECK_OK(hasty_app_set_option(app, "spool_bytes", "10000"));
     CHECK_OK(hasty_app_set_option(app, "max_body_bytes", "200000"));
-    CHECK_OK(hasty_app_set_option(app, "body_timeout_ms", "300"));
+    CHECK_OK(hasty_app_set_option(app, "body_timeout_ms", "2000"));
     CHECK_OK(hasty_app_post(app, "/", sees_a_spooled_file, NULL));
     port = check_serve(app);
     client c = client_open(port); /* too long, and not announced */
