@@ -171,7 +171,7 @@ fn a_body_that_was_asked_for_and_does_not_come_is_told_so() {
 /// The time for a body is time without progress.
 #[test]
 fn a_body_that_goes_on_is_waited_for() {
-    let server = Server::start(&[("body_timeout_ms", "3000")], routes);
+    let server = Server::start(&[("body_timeout_ms", "3000"), ("min_rate_bytes", "0")], routes);
     let mut client = server.connect();
     client.send("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
     for byte in b"progress" {

@@ -270,7 +270,11 @@ TEST(a_body_that_stands_still_is_408)
 TEST(a_body_that_makes_progress_is_waited_for)
 {
     int port;
-    hasty_app *app = limited("body_timeout_ms", "3000", &port);
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_post(app, "/", length, NULL));
+    CHECK_OK(hasty_app_set_option(app, "body_timeout_ms", "3000"));
+    CHECK_OK(hasty_app_set_option(app, "min_rate_bytes", "0")); /* which is another matter */
+    port = check_serve(app);
     client c = client_open(port);
     client_send(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
     for (int i = 0; i < 10; i++) { /* 4 s in all */

@@ -338,6 +338,7 @@ TEST(a_body_that_makes_progress_is_waited_for)
 {
     hasty_app *app = new_app(reads, NULL);
     CHECK_OK(hasty_app_set_option(app, "body_timeout_ms", "3000"));
+    CHECK_OK(hasty_app_set_option(app, "min_rate_bytes", "0")); /* which is another matter */
     int port = check_serve(app);
     client c = client_open(port);
     client_send(&c, head_of(10, ""));
