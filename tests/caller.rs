@@ -475,13 +475,18 @@ struct Pump {
 }
 
 impl Pump {
+    /// It takes work from all others, and ends by itself where a test hangs: not before they have had their time.
+    const PATIENCE: Duration = PATIENCE.saturating_mul(4);
+
     fn start(server: &Server) -> Pump {
         let goes_on = Arc::new(AtomicBool::new(true));
         let client = server.connect();
         let (mut sends, mut takes) = [(), ()].map(|()| Client::of(client.tcp().try_clone().expect("a descriptor"))).into();
+        takes.set_read_timeout(Pump::PATIENCE);
+        sends.tcp().set_write_timeout(Some(Pump::PATIENCE)).expect("a write time-out");
         let requests = get("/").repeat(64);
         let wanted = Arc::clone(&goes_on);
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + Pump::PATIENCE;
         let sender = thread::spawn(move || {
             while wanted.load(Ordering::Relaxed) && Instant::now() < end && sends.try_send(&requests).is_ok() {}
             wanted.store(false, Ordering::Relaxed);
