@@ -31,7 +31,7 @@ def at_once(tasks: list[Callable[[], Any]]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     return results
 
 

@@ -312,7 +312,7 @@ def test_many_clients_at_once(server: hasty.Server) -> None:
     for visitor in visitors:
         visitor.start()
     for visitor in visitors:
-        visitor.join(30)
+        visitor.join(120)
     assert sorted(seen) == sorted(f"gone to {number}" for number in range(8) for _ in range(10))
 
 
