@@ -321,6 +321,7 @@ TEST(a_thousand_listeners_and_a_hundred_slow_readers_cost_no_thread)
         SKIP("there are too few descriptors");
     hasty_app *app = new_app(8);
     CHECK_OK(hasty_app_set_option(app, "write_timeout_ms", "0")); /* on a busy machine they wait for long */
+    CHECK_OK(hasty_app_set_option(app, "min_rate_bytes", "0"));
     int port = check_serve(app);
     client *c = check_keep(calloc((size_t)count, sizeof *c));
     hasty_exchange **x = check_keep(calloc((size_t)count, sizeof(hasty_exchange *)));
