@@ -555,9 +555,11 @@ def test_an_object_that_is_iterated_as_a_list_is_all_there(serve: Serve) -> None
         start_response("200 OK", list(TEXT))
         return Answer()
 
-    with client_of(serve(application, valid=False)) as client:
+    server = serve(application, valid=False)
+    with client_of(server) as client:
         assert client.get("/").headers["content-length"] == str(len("like Django's"))
-    assert Answer.closed == 1
+    server.close()
+    assert Answer.closed == 1, "behind the answer, before the end"
 
 
 def test_an_answer_without_a_body_has_none(serve: Serve) -> None:
