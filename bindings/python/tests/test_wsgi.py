@@ -845,9 +845,11 @@ def test_an_answer_that_cannot_be_closed_is_logged_and_sent(serve: Serve, caplog
         start_response("200 OK", list(TEXT))
         return Answer([b"sent"])
 
-    with client_of(serve(application, valid=False)) as client:
+    server = serve(application, valid=False)
+    with client_of(server) as client:
         assert client.get("/").text == "sent"
         assert client.get("/").text == "sent"
+    server.close()
     assert "cannot be closed" in caplog.text
 
 
@@ -1015,8 +1017,10 @@ def test_an_answer_that_breaks_in_the_middle_does_not_look_whole(
         yield b"first"
         raise RuntimeError("in the middle")
 
-    answer = raw(serve(application), "GET / HTTP/1.1", "Host: h")
+    server = serve(application)
+    answer = raw(server, "GET / HTTP/1.1", "Host: h")
     assert b"5\r\nfirst\r\n" in answer and not answer.endswith(b"0\r\n\r\n")
+    server.close()
     assert "in the middle" in caplog.text
 
 
@@ -1068,8 +1072,10 @@ def test_an_error_comes_back_where_the_answer_was_begun(serve: Serve, caplog: py
                 raised.append(error)
                 raise
 
-    answer = raw(serve(application, valid=False), "GET / HTTP/1.1", "Host: h")
+    server = serve(application, valid=False)
+    answer = raw(server, "GET / HTTP/1.1", "Host: h")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and not answer.endswith(b"0\r\n\r\n")
+    server.close()
     assert len(raised) == 1 and "too late" in caplog.text
 
 
@@ -1174,6 +1180,7 @@ def test_a_stream_of_another_length_than_it_tells_is_cut(
     server = serve(application, valid=False)
     answer = ask(server, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     assert len(answer.partition(b"\r\n\r\n")[2]) <= 6
+    server.close()
     assert "Content-Length" in caplog.text
 
 
