@@ -25,7 +25,7 @@ from .handler import Route, Shared, Step
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
 from .server import Native, Server
-from .slot import NO_V4, USER_DATA, Slot
+from .slot import NO_V4, USER_DATA, WHO, Slot
 from .turn import OVER, TURN, Turn
 
 if TYPE_CHECKING:
@@ -261,9 +261,9 @@ class AsgiLoop(Loop):
 
     def _pump(self) -> None:
         """Takes the requests that wait, and gives the answers that are there."""
-        take, slot, turn = _ffi.take_slot, self._slot, self._turn
+        slot, turn = self._slot, self._turn
         turn.left = TURN
-        status = take(slot.ref)
+        status = turn.take()
         while status == _ffi.OK:
             try:
                 if turn.comes():
@@ -272,10 +272,9 @@ class AsgiLoop(Loop):
                 data = self._answers[slot.words[USER_DATA]](slot)
             except Exception as error:
                 data = slot.survive(error)
-            if data is not None:
-                slot.give(data)
+            slot.taker.reply = data or b""
             turn.left -= 1
-            status = take(slot.ref) if turn.left > 0 else OVER
+            status = turn.take()
         if status == OVER:
             self.loop.call_soon(self._pump)
         elif status != _ffi.ERR_TIMEOUT:
@@ -291,7 +290,7 @@ class AsgiLoop(Loop):
             self.keep(task, entrance, cycle)
             cycle.leave_slot()
             turn.give(cycle)
-            turn.status = _ffi.take_slot(self._slot.ref) if turn.left > 0 else OVER
+            turn.status = turn.take()
         return turn.status
 
     def keep(self, task: asyncio.Task[None], entrance: Entrance, cycle: Cycle) -> None:
@@ -337,8 +336,8 @@ class Gateway:
         """Leads requests of a pattern to the application."""
         self._app._register_route(Entrance(pattern, self, self._app._shared), {})
 
-    def scopes(self, slot: Slot, before: bytes | None) -> Callable[[int, int, int], Scope]:
-        """What makes the scope of the request in a slot, by its method, the length of its query, and who asks.
+    def scopes(self, slot: Slot, before: bytes | None) -> Callable[[bool], Scope]:
+        """What makes the scope of the request in a slot. It is told whether that is like the one before it.
 
         Its raw path begins with `before`, which says all of it; where that is None, the library is asked.
         """
@@ -356,9 +355,13 @@ class Gateway:
         asker = -1
         headers: list[tuple[bytes, bytes]] = []
         last: dict[str, Any] = {}
+        # None where it is GET.
+        method: str | None = None
+        query = b""
 
-        def scope_of(method: int, query_len: int, who: int) -> Scope:
-            nonlocal names, values, rest, asker, headers, last
+        def learn() -> None:
+            nonlocal names, values, rest, asker, headers, last, method, query
+            who = slot.words[WHO]
             its_names, its_values, its_rest = in_names.value, in_values.value, in_params.value
             if its_rest != rest or its_values != values or its_names != names or who != asker:
                 names, values = its_names, its_values
@@ -373,15 +376,21 @@ class Gateway:
                     put_before(last)
                 last["client"] = _clients.get(who >> 32) or _made_client(slot, who >> 32)
                 last["http_version"] = "1.1" if who & 1 else "1.0"
+            method = None if slot.method == _GET else slot.method_text.decode("latin-1")
+            query = slot.query
+
+        def scope_of(is_alike: bool) -> Scope:
+            if not is_alike:
+                learn()
             scope = last.copy()
             scope["headers"] = headers.copy()
             scope["asgi"] = _ASGI.copy()
             scope["state"] = state.copy()
             scope["extensions"] = _EXTENSIONS.copy()
-            if method != _GET:
-                scope["method"] = slot.method_text.decode("latin-1")
-            if query_len:
-                scope["query_string"] = slot.query
+            if method is not None:
+                scope["method"] = method
+            if query:
+                scope["query_string"] = query
             return scope
 
         return scope_of

@@ -44,7 +44,7 @@ _DONE = 3  # all of it
 class Head:
     """Status and fields of an answer, in which nothing is left to be refused."""
 
-    __slots__ = ("_kept", "fields", "given", "has_type", "in_slot", "length", "size", "status", "tells_length")
+    __slots__ = ("_kept", "fields", "given", "has_type", "in_slot", "length", "size", "status")
 
     def __init__(self, status: int, headers: Any) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
@@ -74,8 +74,6 @@ class Head:
         self.has_type = bool(types)
         #: How many bytes the body of a usual answer has: None where it may be any, -1 where the answer is not usual.
         self.size = self.length if self.has_type and not self.is_bodiless else -1
-        #: Does what goes into a slot say so?
-        self.tells_length = self.size is not None and self.size >= 0
         self.in_slot = self._for_slot(lines, types)
         #: The headers of which it was made, where nobody can change them.
         self.given: Any = None
@@ -96,8 +94,6 @@ class Head:
             id(media) + OCTETS if media else 0,
             id(fields) + OCTETS if fields else 0,
             len(fields),
-            0,
-            self.size if self.tells_length else 0,
         )
 
     @property
@@ -118,8 +114,8 @@ class Head:
             _ffi.check(_ffi.hasty_response_set_header(res, b"Content-Length", b"%d" % self.length))
 
 
-#: Of a slot: status, kind, content_type, extra_headers and how long these are, reply and how long it is.
-_IN_SLOT = struct.Struct("=iiQQQQQ")
+#: Of a slot: status, kind, content_type, extra_headers and how long these are.
+_IN_SLOT = struct.Struct("=iiQQQ")
 HEAD_SIZE = _IN_SLOT.size
 
 _FIELD, _TYPE, _LENGTH, _OURS = range(4)

@@ -17,7 +17,7 @@ from .exchange import PIECE, Exchange, serving
 from .handler import is_coroutine
 from .request import Request
 from .response import Response
-from .slot import KIND_BYTES, KIND_JSON, REPLY_LEN, USER_DATA, Slot, SlotRequest
+from .slot import KIND_BYTES, KIND_JSON, USER_DATA, Slot, SlotRequest
 
 if TYPE_CHECKING:
     from .handler import Route, Step
@@ -181,23 +181,20 @@ class Loop:
 
     def _pump(self) -> None:
         """Takes the requests that wait, and gives the answers that are there."""
-        take, answers, slot = _ffi.take_slot, self._answers, self._slot
-        ref, words, reply = slot.ref, slot.words, slot.reply_text
+        answers, slot = self._answers, self._slot
+        words, taker = slot.words, slot.taker
         assert self._loop is not None
         for _ in range(TURN):
-            status = take(ref)
-            if status != _ffi.OK:
-                if status != _ffi.ERR_TIMEOUT:
+            # Gives the answer, and takes the next request.
+            if taker:
+                if taker.status != _ffi.ERR_TIMEOUT:
                     self._stop()
                 return
             try:
                 data = answers[words[USER_DATA]](slot)
             except Exception as error:
                 data = slot.survive(error)
-            if data is not None:
-                # As Slot.give() does.
-                reply.value = data
-                words[REPLY_LEN] = len(data)
+            taker.reply = data or b""
         self._loop.call_soon(self._pump)
 
     def at_work(self) -> tuple[Any, object] | None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextvars import copy_context
-from ctypes import addressof, c_char, sizeof, string_at
+from ctypes import addressof, c_char, string_at
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi
 from .cycle import FRESH, HEAD_SIZE, Cycle, Head, Sent
 from .lifespan import Application, Scope
-from .slot import REPLY_LEN, STATUS, USER_DATA, WHO, Slot
+from .slot import ALIKE, STATUS, USER_DATA, Slot
 
 if TYPE_CHECKING:
     from .eager import Starter
 
-    #: What makes the scope of the request in a slot, by the number of its method, the length of its query and who asks;
-    #: and the application that it is for.
-    Line = tuple[Callable[[int, int, int], Scope], Application]
+    #: What makes the scope of the request in a slot, told whether it is like the one before; and its application.
+    Line = tuple[Callable[[bool], Scope], Application]
 
 __all__ = ["OVER", "TURN", "Turn"]
 
@@ -28,13 +27,9 @@ OVER = 1
 
 #: HASTY_HEAD
 _HEAD = 2
-#: Route and method of a request are one word, as numbers of 32 bits each: the first of those that tell of it.
-_ROUTE = _ffi.hasty_slot.route.offset // 8
 #: The scope of no request.
 _NOWHERE: dict[str, Any] = {"method": "", "path": ""}
-_BODY, _BODY_LEN, _QUERY_LEN = (
-    getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len", "query_len")
-)
+_BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len"))
 
 
 class Turn:
@@ -56,13 +51,11 @@ class Turn:
         "_lines",
         "_loop",
         "_receive",
-        "_ref",
-        "_reply",
         "_send",
         "_sent",
         "_slot",
         "_starter",
-        "_told",
+        "_taker",
         "_words",
         "left",
         "status",
@@ -71,14 +64,13 @@ class Turn:
     def __init__(self, slot: Slot, lines: list[Line | None], starter: Starter, loop: asyncio.AbstractEventLoop) -> None:
         self._slot = slot
         # Its own attributes take ten times as long to find.
-        self._ref, self._words, self._reply = slot.ref, slot.words, slot.reply_text
+        self._taker, self._words = slot.taker, slot.words
         self._lines = lines
         self._starter = starter
         self._loop = loop
         self._sent = Sent(loop)
-        self._told: Any = (c_char * (sizeof(slot) - 8 * _ROUTE)).from_address(addressof(slot) + 8 * _ROUTE)
-        # The numbers of the last request, as they are in the slot, and what is known by them.
-        self._known: tuple[bytes | None, Any, Any, int, int, int, int] = (None, None, None, 0, 0, 0, 0)
+        # What the last request is alike to, where its scope comes from, its application, and whether it was HEAD.
+        self._known: tuple[int, Any, Any, bool] = (0, None, None, False)
         # Where a head goes. It holds addresses: whoever has it, has what they are of.
         self._head: Any = (c_char * HEAD_SIZE).from_address(addressof(slot) + 8 * STATUS)
         # What applications find before they set anything, and where they do.
@@ -94,6 +86,12 @@ class Turn:
     def comes(self) -> bool:
         """Is the request in the slot for an application?"""
         return self._lines[self._words[USER_DATA]] is not None
+
+    def take(self) -> int:
+        """Gives the answer that is there, and takes a request if there is time for one; gives the status."""
+        if self.left <= 0:
+            return OVER
+        return self._taker.status if self._taker else _ffi.OK
 
     def start(self) -> tuple[asyncio.Task[None], Cycle] | None:
         """Answers the request in the slot, and those after it; gives the task and the cycle of one that waits.
@@ -117,7 +115,7 @@ class Turn:
         if reply is not None:
             self._given, cycle.reply = cycle.head, None
             self._head.raw = cycle.head.in_slot
-            self._slot.give(reply)
+            self._taker.reply = reply
 
     def _renew(self) -> None:
         """Leaves what requests share to the one that has it."""
@@ -131,28 +129,28 @@ class Turn:
     async def _serve(self) -> None:
         """Answers until something is to be done that this cannot do."""
         lines, base, context, left = self._lines, self._base, self._context, self.left
-        take, ref, words, told = _ffi.take_slot, self._ref, self._words, self._told
-        reply, head, count = self._reply, self._head, sys.getrefcount
-        nowhere, reply_len = _NOWHERE, REPLY_LEN
+        taker, words, head, count = self._taker, self._words, self._head, sys.getrefcount
+        alike, body_len, nowhere = ALIKE, _BODY_LEN, _NOWHERE
         is_spoilt = self._starter.is_spoilt()
         cycle, send, receive = self._cycle, self._send, self._receive
         # Nobody else has them.
         alone = count(send) + count(receive)
-        known, scope_of, application, method, query_len, size, who = self._known
+        known, scope_of, application, is_head = self._known
         while True:
-            its = told.raw
-            if its != known:
-                # To compare all numbers with those of the last request takes 500 instructions, to read each 1,500.
+            mark = words[alike]
+            if mark == known:
+                cycle.scope = scope_of(True)
+            else:
                 line = lines[words[USER_DATA]]
                 if line is None:
                     self.status = _ffi.OK
                     return
                 scope_of, application = line
-                method, query_len, size, who = words[_ROUTE] >> 32, words[_QUERY_LEN], words[_BODY_LEN], words[WHO]
-                known = its
-                self._known = known, scope_of, application, method, query_len, size, who
-            cycle.scope = scope_of(method, query_len, who)
-            cycle.is_head = method == _HEAD
+                cycle.scope = scope_of(False)
+                known, is_head = mark, self._slot.method == _HEAD
+                self._known = known, scope_of, application, is_head
+            cycle.is_head = is_head
+            size = words[body_len]
             cycle.body = string_at(words[_BODY], size) if size else b""
             self.left = left = left - 1
             try:
@@ -169,11 +167,9 @@ class Turn:
                 is_free = False
             else:
                 # As give() does.
-                given = self._given = cycle.head
-                head.raw = given.in_slot
-                reply.value = data
-                if not given.tells_length:
-                    words[reply_len] = len(data)
+                self._given = cycle.head
+                head.raw = cycle.head.in_slot
+                taker.reply = data
                 is_free = count(send) + count(receive) == alone
             if is_free:
                 # Nothing of it is to live until the next one takes its place.
@@ -193,7 +189,10 @@ class Turn:
             if left <= 0:
                 self.status = OVER
                 return
-            status = take(ref)
-            if status or is_over:
-                self.status = status
+            # Gives the answer, and takes the next request.
+            if taker:
+                self.status = taker.status
+                return
+            if is_over:
+                self.status = _ffi.OK
                 return
