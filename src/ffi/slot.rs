@@ -13,12 +13,18 @@ use crate::server::{Next, Taken};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, c_char};
+use std::mem::offset_of;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+/// In an app with more slots than these, those that wait keep nothing of the request they had.
+const WAITING_SLOTS: usize = 256;
+/// Memory that a slot keeps from request to request.
+const KEPT_BYTES: usize = 16 * 1024;
 
 /// What belongs to the slots of an app, by their addresses.
 #[derive(Default)]
@@ -51,10 +57,14 @@ impl Slots {
         let mut claimed = self.claimed.lock().entry(slot.addr()).or_default().take().unwrap_or_default();
         let outcome = run(&mut claimed);
         let found_none = matches!(&outcome, Err(error) if error.kind() == Kind::Timeout);
-        if outcome.is_ok() || found_none || claimed.request.is_some() {
-            self.claimed.lock().insert(slot.addr(), Some(claimed));
+        let mut all = self.claimed.lock();
+        let waits = found_none && claimed.asker.is_some() && all.len() <= WAITING_SLOTS;
+        if outcome.is_ok() || claimed.request.is_some() || waits {
+            all.insert(slot.addr(), Some(claimed));
         } else {
-            self.claimed.lock().remove(&slot.addr());
+            all.remove(&slot.addr());
+            // A request that is left in there may end in a function of the host's.
+            drop(all);
         }
         outcome
     }
@@ -93,33 +103,8 @@ impl Claimed {
 /// `slot` is NULL or a struct of `slot->size` bytes whose pointers are as said above, and nobody else uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status {
-    guard(|| {
-        let place = slot;
-        // SAFETY: the caller vouches for `slot`.
-        let (slot, app) = unsafe { open(place) }?;
-        // A callback below may free the app: from here on only these are touched.
-        // The slots end before the visit does: what they leave unanswered is answered by it.
-        let visit = app.app.visit_with_slot()?;
-        let slots = Arc::clone(&app.slots);
-        slots.with(ptr::from_ref(slot), |claimed| {
-            let mut next = Next::Unknown;
-            if slot.ticket != 0 {
-                let (taken, began) = claimed.redeem(slot.ticket)?;
-                slot.ticket = 0;
-                let answer: &hasty_slot = slot;
-                // SAFETY: the caller vouches for what the answer's fields point to.
-                next = visit.submit(taken, began.elapsed(), |_, response| unsafe { fill(answer, response) });
-            }
-            let taken = visit.take(next)?;
-            claimed.ticket = slots.tickets.fetch_add(1, Ordering::Relaxed) + 1;
-            let (request, alike) = claim(slot, claimed, taken);
-            if slot.size >= size_of::<hasty_slot_more>() {
-                // SAFETY: it is as long as it says, says the caller, and nobody else uses it; `slot` is not used again.
-                tell_more(unsafe { &mut *place.cast() }, request, alike);
-            }
-            Ok(())
-        })
-    })
+    // SAFETY: as the caller vouches.
+    guard(|| unsafe { take(slot, ptr::null()) })
 }
 
 /// The same as `hasty_slot_take()`, by an object that stands for the slot.
@@ -143,21 +128,60 @@ pub unsafe extern "C" fn hasty_slot_take_object(object: *mut hasty_slot_object) 
         return guard(|| handle::need(object, "object"));
     }
     // SAFETY: not NULL, and the caller vouches for it.
-    let object = unsafe { &mut *object };
-    if !object.reply.is_null() && !object.slot.is_null() {
-        // SAFETY: not NULL, and the caller vouches for the slot.
-        let slot = unsafe { &mut *object.slot };
-        if slot.reply.is_null() {
-            let reply = object.reply.cast::<u8>();
-            slot.reply = reply.wrapping_add(object.bytes_at as usize);
-            let length = reply.wrapping_add(object.length_at as usize).cast::<u64>();
-            // SAFETY: there it has its length, says the caller.
-            slot.reply_len = unsafe { length.read_unaligned() };
-        }
-    }
+    let slot = unsafe { (*object).slot };
+    // SAFETY: the caller vouches for the slot and the object.
+    let status = guard(|| unsafe { take(slot, object) });
+    // SAFETY: as above; callbacks of the host's may have looked at it meanwhile, but nobody has kept a reference.
+    unsafe { object.wrapping_byte_add(offset_of!(hasty_slot_object, status)).cast::<hasty_status>().write(status) };
+    status
+}
+
+/// Gives the answer in a slot, if one is owed, and takes the next request.
+///
+/// # Safety
+/// `place` is as `hasty_slot_take()` wants it, `object` is NULL or as `hasty_slot_take_object()` wants it.
+unsafe fn take(place: *mut hasty_slot, object: *const hasty_slot_object) -> Result<()> {
     // SAFETY: the caller vouches for the slot.
-    object.status = unsafe { hasty_slot_take(object.slot) };
-    object.status
+    let (slot, app) = unsafe { open(place) }?;
+    // A callback below may free the app: from here on only these are touched.
+    // The slots end before the visit does: what they leave unanswered is answered by it.
+    let visit = app.app.visit_with_slot()?;
+    let slots = Arc::clone(&app.slots);
+    slots.with(ptr::from_ref(slot), |claimed| {
+        let mut next = Next::Unknown;
+        if slot.ticket != 0 {
+            let (taken, began) = claimed.redeem(slot.ticket)?;
+            slot.ticket = 0;
+            let answer: &hasty_slot = slot;
+            // SAFETY: the caller vouches for the object.
+            let reply = unsafe { reply(answer, object) };
+            // SAFETY: the caller vouches for what the answer's fields point to.
+            next = visit.submit(taken, began.elapsed(), |_, response| unsafe { fill(answer, reply, response) });
+        }
+        let taken = visit.take(next)?;
+        claimed.ticket = slots.tickets.fetch_add(1, Ordering::Relaxed) + 1;
+        let (request, alike) = claim(slot, claimed, taken);
+        // SAFETY: it is as long as it says, says the caller, and nobody else uses it; `slot` is not used again.
+        unsafe { tell_more(place, slot.size, request, alike) };
+        Ok(())
+    })
+}
+
+/// Where the reply is, and how long: in the slot, or else in the object.
+///
+/// # Safety
+/// `object` is NULL or as `hasty_slot_take_object()` wants it.
+unsafe fn reply(slot: &hasty_slot, object: *const hasty_slot_object) -> (*const u8, u64) {
+    let own = (slot.reply, slot.reply_len);
+    // SAFETY: as the caller vouches.
+    let Some(object) = (unsafe { object.as_ref() }) else { return own };
+    if !slot.reply.is_null() || object.reply.is_null() {
+        return own;
+    }
+    let reply = object.reply.cast::<u8>();
+    // SAFETY: there it has its length, says the caller.
+    let length = unsafe { reply.wrapping_add(object.length_at as usize).cast::<u64>().read_unaligned() };
+    (reply.wrapping_add(object.bytes_at as usize), length)
 }
 
 /// Waits until `hasty_slot_take()` would take a request. A signal ends it early.
@@ -237,6 +261,9 @@ fn claim<'c>(slot: &mut hasty_slot, claimed: &'c mut Claimed, taken: Taken) -> (
     // Most clients ask again and again in the same words.
     if claimed.asker != asker || claimed.head != request.head_bytes() {
         claimed.head.clear();
+        claimed.head.shrink_to(KEPT_BYTES);
+        claimed.texts.clear();
+        claimed.texts.shrink_to(KEPT_BYTES);
         claimed.head.extend_from_slice(request.head_bytes());
         claimed.asker = asker;
         claimed.alike = claimed.ticket;
@@ -267,14 +294,28 @@ fn claim<'c>(slot: &mut hasty_slot, claimed: &'c mut Claimed, taken: Taken) -> (
     (request, claimed.alike)
 }
 
-/// Fills what a longer slot has behind the other fields.
-fn tell_more(more: &mut hasty_slot_more, request: &Request, alike: u64) {
-    more.alike = alike;
-    more.minor_version = request.minor_version().into();
-    more.remote_v4 = match request.peer() {
+/// Fills those of the fields behind the others that a longer slot has.
+///
+/// # Safety
+/// `place` is writable for `size` bytes.
+unsafe fn tell_more(place: *mut hasty_slot, size: usize, request: &Request, alike: u64) {
+    let remote_v4: u32 = match request.peer() {
         Peer::Ip(IpAddr::V4(address)) => address.into(),
         _ => 0,
     };
+    if size >= offset_of!(hasty_slot_more, alike) {
+        let version = place.wrapping_byte_add(offset_of!(hasty_slot_more, minor_version)).cast::<i32>();
+        // SAFETY: it is before `alike`, so within the size.
+        unsafe { version.write(request.minor_version().into()) };
+        let remote = place.wrapping_byte_add(offset_of!(hasty_slot_more, remote_v4)).cast::<u32>();
+        // SAFETY: as above.
+        unsafe { remote.write(remote_v4) };
+    }
+    if size >= size_of::<hasty_slot_more>() {
+        let place = place.wrapping_byte_add(offset_of!(hasty_slot_more, alike)).cast::<u64>();
+        // SAFETY: it is all within the size.
+        unsafe { place.write(alike) };
+    }
 }
 
 /// There is no request any more.
@@ -350,12 +391,12 @@ fn end_lines(out: &mut Vec<u8>, start: usize) -> usize {
 /// Makes an answer of what the slot says.
 ///
 /// # Safety
-/// The pointers of the answer's fields are NULL or as their lengths say, and `content_type` is NULL or NUL-terminated.
-unsafe fn fill(slot: &hasty_slot, response: &mut Response) -> Result<()> {
+/// The reply and the pointers of the answer's fields are NULL or as their lengths say, and `content_type` is NULL or NUL-terminated.
+unsafe fn fill(slot: &hasty_slot, (reply, length): (*const u8, u64), response: &mut Response) -> Result<()> {
     response.set_status(slot.status)?;
-    let length = usize::try_from(slot.reply_len).unwrap_or(usize::MAX);
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     // SAFETY: the caller vouches for the reply.
-    let reply = unsafe { handle::bytes(slot.reply.cast(), length, "reply") }?;
+    let reply = unsafe { handle::bytes(reply.cast(), length, "reply") }?;
     match slot.kind {
         HASTY_KIND_TEXT => response.send_text(reply),
         HASTY_KIND_HTML => response.send_html(reply),

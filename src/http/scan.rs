@@ -96,9 +96,11 @@ pub(super) fn path_end(text: &[u8], at: usize) -> usize {
 pub(super) fn token_end(text: &[u8], mut at: usize) -> usize {
     loop {
         at = run(text, at, |block| others(block.letters() | block.equal(b'-')));
-        match text.get(at) {
-            Some(&b) if is_token_byte(b) => at += 1,
-            _ => return at,
+        if !text.get(at).is_some_and(|&b| is_token_byte(b)) {
+            return at;
+        }
+        while text.get(at).is_some_and(|&b| is_token_byte(b) && !b.is_ascii_alphabetic()) {
+            at += 1;
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::caller::Leftover;
 use super::connection::Connection;
 use super::desk::Desk;
-use super::engine::{Accepted, Engine, LISTENER, MAX_LISTENERS, STOP, TIMER};
+use super::engine::{Accepted, CONNECTIONS, Engine, LISTENER, STOP, TIMER};
 use super::lanes::{BATCH, BATCH_ALONE, Batch, Duty, Look, Parker, Seen, Shift, Task};
 use super::sending::{Sent, send_output};
 use super::slab::{Id, Tenant};
@@ -191,7 +191,7 @@ impl<'e> Worker<'e> {
                 continue;
             };
             match task {
-                Task::Event { token, ready } if token <= LISTENER - MAX_LISTENERS => {
+                Task::Event { token, ready } if CONNECTIONS.contains(&token) => {
                     self.begin_task(lane, held);
                     self.serve(Id::from_token(token), ready);
                 }
@@ -288,6 +288,7 @@ impl<'e> Worker<'e> {
         match task {
             Task::Event { token: STOP, .. } => None,
             Task::Event { token: TIMER, .. } => Some(Job::Sweep),
+            // Connections' tokens do not come here, so it is a listener's.
             Task::Event { token, .. } => {
                 held.open_door((LISTENER - token) as usize);
                 None

@@ -25,6 +25,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
+use std::ops::RangeToInclusive;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -37,6 +38,8 @@ pub(super) const TIMER: u64 = u64::MAX - 1;
 /// The first listener; others follow downwards. Places of connections have far smaller indices.
 pub(super) const LISTENER: u64 = u64::MAX - 16;
 pub(super) const MAX_LISTENERS: u64 = 1024;
+/// What is left to connections.
+pub(super) const CONNECTIONS: RangeToInclusive<u64> = ..=LISTENER - MAX_LISTENERS;
 
 /// Places beyond max_connections, for those that are told so.
 const TURNED_AWAY: usize = 64;

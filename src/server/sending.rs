@@ -26,11 +26,15 @@ pub(super) fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Re
     // Most leave all at once.
     if let Some(bytes @ [_, ..]) = output.single() {
         let len = bytes.len();
-        if let Ok(count) = socket::send(socket, bytes) {
-            output.advance(count);
-            if count == len {
-                return Ok(Sent::All);
-            }
+        let count = match socket::send(socket, bytes) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sent::Blocked),
+            Err(error) => return Err(error),
+        };
+        output.advance(count);
+        if count == len {
+            return Ok(Sent::All);
         }
     }
     send_rest(socket, output, from)

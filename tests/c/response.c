@@ -615,6 +615,33 @@ TEST(an_owned_body_can_be_read_back_too)
     CHECK_REPLY(answer_of(reads_back_an_owned_body), 200, "not copied");
 }
 
+/* Sends 20,000 times the first character of the query, which is not copied, and reads it back. */
+HANDLER(reads_back_what_is_long_and_owned)
+{
+    size_t len = 20000;
+    char *text = long_text(len);
+    memset(text, hasty_request_query_string(req).data[0], len);
+    CHECK_OK(hasty_response_send_owned(res, text, len, text, free));
+    hasty_str body = hasty_response_body(res);
+    CHECK_BYTES(body.data, body.len, text, len);
+    return HASTY_OK;
+}
+
+TEST(a_body_that_is_read_back_is_never_that_of_another_answer)
+{
+    int port;
+    hasty_app *app = serve(reads_back_what_is_long_and_owned, NULL, &port);
+    client c = client_open(port);
+    for (const char *letter = "abcabc"; *letter; letter++) {
+        client_send(&c, request_text("GET", check_format("/?%c", *letter), NULL, NULL));
+        reply r = client_read(&c);
+        CHECK_INT(r.status, 200);
+        CHECK(r.body != NULL && r.body[0] == *letter);
+    }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 HANDLER(sets_many_long_headers)
 {
     char *value = malloc(60001);

@@ -63,11 +63,27 @@ TEST(a_longer_slot_tells_who_asks_and_how)
         REQUIRE(slot_next(&slot.more.slot));
         CHECK_INT(slot.more.minor_version, versions[i]);
         CHECK_INT(slot.more.remote_v4, 0x7f000001);
+        CHECK(slot.more.alike != 0);
         CHECK_INT(slot.behind, 7);
         slot_reply(&slot.more.slot, "fine");
         slot_submit(&slot.more.slot);
         CHECK_REPLY(client_read(&c), 200, "fine");
     }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
+TEST(a_slot_is_told_as_much_as_it_has_room_for)
+{
+    int port;
+    hasty_app *app = slot_app(&port);
+    hasty_slot_more slot = {.slot = {.size = offsetof(hasty_slot_more, alike), .app = app}, .alike = 7};
+    client c = ask_for(port, "/taken");
+    REQUIRE(slot_next(&slot.slot));
+    CHECK_INT(slot.minor_version, 1);
+    CHECK_INT(slot.remote_v4, 0x7f000001);
+    CHECK_INT(slot.alike, 7);
+    slot_submit(&slot.slot);
     client_close(&c);
     hasty_app_free(app);
 }
@@ -139,6 +155,19 @@ TEST(an_object_of_the_hosts_stands_for_a_slot)
         CHECK_REPLY(client_read(&c), 200, replies[i].answer);
         client_close(&c);
     }
+    /* A call that fails leaves nothing of the object in the slot. */
+    client c = ask_for(port, "/taken");
+    REQUIRE(slot_next(&slot));
+    object.reply = &text;
+    slot.app = NULL;
+    CHECK_STATUS(hasty_slot_take_object(&object), HASTY_ERR_NULL);
+    CHECK(slot.reply == NULL && slot.reply_len == 0);
+    slot.app = app;
+    const struct text other = {"text", 5, "other"};
+    object.reply = &other;
+    CHECK_STATUS(hasty_slot_take_object(&object), HASTY_ERR_TIMEOUT);
+    CHECK_REPLY(client_read(&c), 200, "other");
+    client_close(&c);
     CHECK_STATUS(hasty_slot_take_object(NULL), HASTY_ERR_NULL);
     object.slot = NULL;
     CHECK_STATUS(hasty_slot_take_object(&object), HASTY_ERR_NULL);

@@ -200,7 +200,8 @@ class hasty_slot(Structure):
     ]
 
 
-# typedef struct hasty_slot_more { hasty_slot slot; int32_t minor_version; uint32_t remote_v4; } hasty_slot_more;
+# typedef struct hasty_slot_more { hasty_slot slot; int32_t minor_version; uint32_t remote_v4; uint64_t alike; }
+# hasty_slot_more;
 class hasty_slot_more(hasty_slot):
     _fields_ = [("minor_version", c_int32), ("remote_v4", c_uint32), ("alike", c_uint64)]
 
