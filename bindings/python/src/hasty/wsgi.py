@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import quote
@@ -40,7 +41,7 @@ from .wsgi_environ import Environs
 from .wsgi_file import FileWrapper
 from .wsgi_head import NOT_YET
 from .wsgi_relief import Relief
-from .wsgi_reply import CallReply, Gone, SlotReply
+from .wsgi_reply import WHOLE, CallReply, Gone, SlotReply
 from .wsgi_seat import CONTENT_TYPE, Seat, seat_of
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Entrance(Route):
     def serving(self) -> Serving:
         application, of_slot, relief = self._function, self._environs.of_slot, self._relief
         user_data, shared, references = USER_DATA, self._shared, getrefcount
-        content_type, status_word, alike_word = CONTENT_TYPE, STATUS, ALIKE
+        content_type, status_word, alike_word, whole_ones = CONTENT_TYPE, STATUS, ALIKE, WHOLE
 
         # Those who take requests from one slot have this function to themselves, and so what serves again for the next
         # request: the reply, its start_response, and how many references to that there are while nobody has kept it.
@@ -238,7 +239,22 @@ class Entrance(Route):
                                 continue
                     close = getattr(result, "close", None)
                     taker.reply = b""
-                    left = now.give(result)
+                    if type(result) is FileWrapper:
+                        left = now.give(result)
+                    else:
+                        # Frameworks give the whole body as the first block of an iterator of theirs: what give() makes
+                        # of that, for 2,500 instructions less.
+                        blocks = iter(result)
+                        block = None if type(blocks) in whole_ones else next(blocks, None)
+                        head = now.head
+                        if type(block) is bytes and len(block) == head.plain and not now.begun:
+                            words[content_type] = head.address
+                            if head.code != 200:
+                                words[status_word] = head.code
+                            taker.reply = block
+                            left = blocks
+                        else:
+                            left = now.give(blocks if block is None else chain((block,), blocks))
                     if now.begun:
                         now.end()
                 except Gone:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .wsgi_relief import Relief, Stay
     from .wsgi_seat import Seat
 
-__all__ = ["CallReply", "Gone", "Reply", "SlotReply"]
+__all__ = ["WHOLE", "CallReply", "Gone", "Reply", "SlotReply"]
 
 #: What `sys.exc_info()` gives.
 _ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
@@ -95,7 +95,7 @@ class Reply:
                     return None
             result = result.pieces(self.head.length)
         blocks = iter(result)
-        if type(blocks) in _WHOLE and not self.begun:
+        if type(blocks) in WHOLE and not self.begun:
             self.give_whole(list(blocks))
             return None
         for block in blocks:
@@ -393,7 +393,7 @@ class CallReply(Reply):
 
 
 #: These run no code of an application: all blocks are there. Not only of lists, but also of Django's answers.
-_WHOLE: tuple[type, ...] = (type(iter([])), type(iter(())))
+WHOLE: tuple[type, ...] = (type(iter([])), type(iter(())))
 
 
 def _no_bytes(block: object) -> TypeError:
