@@ -132,6 +132,32 @@ def test_values_of_a_context_need_not_be_comparable() -> None:
     assert asyncio.run(main()) == [b"True"] * 3
 
 
+def test_values_of_a_context_that_are_equal_are_not_the_same() -> None:
+    words: contextvars.ContextVar[list[str]] = contextvars.ContextVar("words")
+
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["path"] == "/set":
+            own: list[str] = []
+            words.set(own)
+            asyncio.get_running_loop().call_soon(own.append, "a word of the first")
+        else:
+            await asyncio.sleep(0)
+        await give(send, words.get())
+
+    async def main() -> list[bytes]:
+        words.set([])
+        loop = asyncio.get_running_loop()
+        started: asyncio.Future[hasty.Server] = loop.create_future()
+        serving = loop.create_task(as_app(application, lifespan="off").serve(port=0, started=started.set_result))
+        try:
+            return await loop.run_in_executor(None, bodies, await started, "/set", "/look")
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+
+    assert asyncio.run(main()) == [b"[]", b"[]"]
+
+
 def test_one_that_waits_goes_on_while_others_are_answered() -> None:
     others: list[str] = []
 
@@ -196,6 +222,79 @@ def test_who_keeps_what_was_given_for_one_request_has_nothing_of_the_next(kept: 
         assert outcome == ["send('http.response.start') comes after the end of the answer"]
     else:
         assert outcome == [{"type": "http.request", "body": b"one", "more_body": False}, {"type": "http.disconnect"}]
+
+
+def test_a_coroutine_that_begins_late_has_nothing_of_the_next_request() -> None:
+    late: dict[str, asyncio.Task[Any]] = {}
+
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["path"] == "/first":
+            await receive()
+            late["receive"] = asyncio.create_task(receive())
+            await give(send, "first")
+        elif scope["path"] == "/second":
+            await give(send, "second")
+            late["send"] = asyncio.create_task(send({"type": "http.response.body", "body": b"no body of the third"}))
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+            await asyncio.wait(list(late.values()), timeout=20)
+            message = await receive()
+            await send({"type": "http.response.body", "body": message["body"]})
+
+    with served(application) as server:
+        asked = [request("/first", "POST", b"one"), request("/second"), request("/third", "POST", b"three")]
+        assert [body for _, _, body in answers(server, *asked)] == [b"first", b"second", b"three"]
+    assert late["receive"].result() == {"type": "http.disconnect"}
+    assert "after the end of the answer" in str(late["send"].exception())
+
+
+def test_what_one_keeps_for_its_task_no_other_finds() -> None:
+    kept: dict[Any, str] = {}
+    weakly: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+    ended: list[str] = []
+
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        path = scope["path"]
+        task = asyncio.current_task()
+        assert task is not None
+        found = kept.get(task), weakly.get(task), task.get_name().startswith("/")
+        if path == "/keep":
+            kept[task] = path
+        elif path == "/weakly":
+            weakly[task] = path
+        elif path == "/name":
+            task.set_name(path)
+        elif path == "/callback":
+            task.add_done_callback(lambda task: ended.append(f"{task.cancelled()}, {task.exception()}"))
+        elif path == "/wait":
+            while not ended:
+                await asyncio.sleep(0.001)
+        await give(send, found)
+
+    with served(application) as server:
+        targets = ["/keep", "/weakly", "/name", "/callback", "/wait"]
+        assert bodies(server, *targets) == [b"(None, None, False)"] * 5
+        for target in targets:
+            assert bodies(server, target) == [b"(None, None, False)"]
+    assert ended == ["False, None"] * 2
+
+
+@pytest.mark.skipif(not hasattr(asyncio, "timeout"), reason="asyncio.timeout is of Python 3.11")
+def test_a_timeout_that_one_leaves_open_is_not_the_next_ones() -> None:
+    ended = asyncio.Event()
+    open_ones: list[Any] = []
+
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["path"] == "/open":
+            open_ones.append(asyncio.timeout(0.01))
+            await open_ones[0].__aenter__()
+            asyncio.get_running_loop().call_later(0.02, ended.set)
+        else:
+            await ended.wait()
+        await give(send, scope["path"])
+
+    with served(application) as server:
+        assert bodies(server, "/open", "/wait") == [b"/open", b"/wait"]
 
 
 def test_one_that_cancels_its_task_cancels_no_other() -> None:

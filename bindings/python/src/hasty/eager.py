@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from typing import Any, Callable
+from weakref import getweakrefcount
 
 __all__ = ["Starter"]
 
@@ -35,11 +36,11 @@ if sys.version_info >= (3, 12):
                 task.result()
             return None
 
-        def is_spoilt(self) -> Callable[[], Any]:
-            """For a coroutine that was just started: what tells whether its task was cancelled."""
+        def running(self) -> tuple[asyncio.Task[Any], Callable[[], Any]]:
+            """For a coroutine that was just started: its task, and what tells whether that was cancelled."""
             task = asyncio.current_task(self._loop)
             assert task is not None
-            return task.cancelling
+            return task, task.cancelling
 
         async def end(self) -> None:
             """Leaves nothing behind."""
@@ -53,7 +54,8 @@ else:
 
         A task of these versions begins with a turn of its loop, and to make one costs as much as many coroutines do
         altogether. So coroutines begin inside a spare task, which does nothing yet, and which is theirs once they wait:
-        they find it as their task from the beginning. One that never waits leaves it to the next.
+        they find it as their task from the beginning. One that never waits leaves it to the next, unless it
+        has made something of it.
         """
 
         __slots__ = ("_loop", "_spare")
@@ -72,31 +74,27 @@ else:
             loop, spare = self._loop, self._spare
             if spare is None:
                 spare = self._spare = _Spare(loop)
-            task = spare.task
             if context is None:
                 context = copy_context()
-            _enter(loop, task)
+            waits = _NOTHING
+            _enter(loop, spare.task)
             try:
                 # As `coroutine.send(None)`, which tells an end by an exception: that would take 1,500 instructions.
                 waits = context.run(next, coroutine.__await__(), _NOTHING)
-            except BaseException:
-                if spare.is_spoilt():
-                    self._drop()
-                raise
             finally:
-                _leave(loop, task)
-            if waits is _NOTHING:
-                if spare.is_spoilt():
+                _leave(loop, spare.task)
+                if waits is _NOTHING and spare.use() != spare.unused:
                     self._drop()
+            if waits is _NOTHING:
                 return None
             self._spare = None
             spare.take(coroutine, context, waits)
-            return task
+            return spare.task
 
-        def is_spoilt(self) -> Callable[[], Any]:
-            """For a coroutine that was just started: what tells whether its task was cancelled."""
+        def running(self) -> tuple[asyncio.Task[Any], Callable[[], Any]]:
+            """For a coroutine that was just started: its task, and what tells whether that was cancelled."""
             assert self._spare is not None
-            return self._spare.is_spoilt
+            return self._spare.task, self._spare.is_cancelled
 
         async def end(self) -> None:
             """Leaves nothing behind."""
@@ -107,13 +105,13 @@ else:
         def _drop(self) -> _Spare | None:
             spare, self._spare = self._spare, None
             if spare is not None:
-                spare.task.cancel()
+                spare.go_on()
             return spare
 
     class _Spare(Coroutine[Any, Any, None]):
         """What a task runs that is there before its coroutine."""
 
-        __slots__ = ("_context", "_coroutine", "_given", "_waits", "is_spoilt", "task")
+        __slots__ = ("_context", "_coroutine", "_given", "_waits", "is_cancelled", "task", "unused")
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._coroutine: Coroutine[Any, Any, None] | None = None
@@ -122,16 +120,30 @@ else:
             self._waits: Any = _NOTHING
             self._given = loop.create_future()
             self.task: asyncio.Task[None] = loop.create_task(self)
-            #: Has the coroutine that ended cancelled its task? That would come to the next one.
-            self.is_spoilt: Callable[[], Any] = getattr(self.task, "cancelling", self._is_cancelled)
+            #: Was the task cancelled?
+            self.is_cancelled: Callable[[], Any] = getattr(self.task, "cancelling", self._was_cancelled)
+            #: What `use()` has told first.
+            self.unused = self.use()
+
+        def use(self) -> tuple[Any, ...]:
+            """What is made of the task: as long as that is the same, the next coroutine finds nothing of the last.
+
+            Whoever has a task may cancel it later, as a time-out does, keep something for it, or await its end.
+            """
+            task: Any = self.task
+            return sys.getrefcount(task), getweakrefcount(task), task.get_name(), self.is_cancelled(), task._callbacks
 
         def take(self, coroutine: Coroutine[Any, Any, None], context: Context, waits: Any) -> None:
             """From now on the task is that of a coroutine which waits for something."""
             self._coroutine, self._context, self._waits = coroutine, context, waits
+            self.go_on()
+
+        def go_on(self) -> None:
+            """Lets the task go on: to its end, where it has no coroutine."""
             if not self._given.done():
                 self._given.set_result(None)
 
-        def _is_cancelled(self) -> bool:
+        def _was_cancelled(self) -> bool:
             task: Any = self.task
             return self._given.cancelled() or bool(task._must_cancel)
 

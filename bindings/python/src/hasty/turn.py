@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from ctypes import addressof, c_char, string_at
 from typing import TYPE_CHECKING, Any, Callable
+from weakref import getweakrefcount
 
 from . import _ffi
 from .cycle import FRESH, HEAD_SIZE, Cycle, Head, Sent
@@ -45,6 +46,7 @@ class Turn:
         "_base",
         "_context",
         "_cycle",
+        "_differs",
         "_given",
         "_head",
         "_known",
@@ -75,6 +77,7 @@ class Turn:
         self._head: Any = (c_char * HEAD_SIZE).from_address(addressof(slot) + 8 * STATUS)
         # What applications find before they set anything, and where they do.
         self._base = copy_context()
+        self._differs = differs_from(self._base)
         self._renew()
         #: What the head in the slot has its addresses of.
         self._given: Head | None = None
@@ -128,13 +131,17 @@ class Turn:
 
     async def _serve(self) -> None:
         """Answers until something is to be done that this cannot do."""
-        lines, base, context, left = self._lines, self._base, self._context, self.left
+        lines, context, differs, left = self._lines, self._context, self._differs, self.left
         taker, words, head, count = self._taker, self._words, self._head, sys.getrefcount
         alike, body_len, nowhere = ALIKE, _BODY_LEN, _NOWHERE
-        is_spoilt = self._starter.is_spoilt()
+        # Who has got hold of the task may cancel it later, as a time-out does, keep something for it, or await its end.
+        task: Any
+        task, is_cancelled = self._starter.running()
+        weak_count, name_of = getweakrefcount, task.get_name
+        name, references, weak = name_of(), count(task), weak_count(task)
         cycle, send, receive = self._cycle, self._send, self._receive
-        # Nobody else has them.
-        alone = count(send) + count(receive)
+        # Nobody else has these. A coroutine of theirs that has not begun has the cycle alone.
+        alone = count(send) + count(receive) + count(cycle)
         known, scope_of, application, is_head = self._known
         while True:
             mark = words[alike]
@@ -170,7 +177,7 @@ class Turn:
                 self._given = cycle.head
                 head.raw = cycle.head.in_slot
                 taker.reply = data
-                is_free = count(send) + count(receive) == alone
+                is_free = count(send) + count(receive) + count(cycle) == alone
             if is_free:
                 # Nothing of it is to live until the next one takes its place.
                 cycle.scope, cycle.reply, cycle.state = nowhere, None, FRESH
@@ -180,12 +187,9 @@ class Turn:
                 # Somebody may still use them, for that request.
                 self._renew_cycle()
                 cycle, send, receive = self._cycle, self._send, self._receive
-            try:
-                is_over = context != base or is_spoilt()
-            except Exception:  # what somebody has set cannot be compared
-                is_over = True
+            is_over = differs(context)
             if is_over:
-                self._context = base.copy()
+                self._context = self._base.copy()
             if left <= 0:
                 self.status = OVER
                 return
@@ -193,6 +197,28 @@ class Turn:
             if taker:
                 self.status = taker.status
                 return
-            if is_over:
+            if (
+                is_over
+                or count(task) != references
+                or weak_count(task) != weak
+                or name_of() is not name
+                or is_cancelled()
+                or task._callbacks
+            ):
                 self.status = _ffi.OK
                 return
+
+
+def differs_from(base: Context) -> Callable[[Context], Any]:
+    """What tells whether a context has other values than its base.
+
+    Values that are equal may still be others, for somebody may change them. And to compare them may fail.
+    """
+    values = list(base.items())
+    if not values:
+        return len
+
+    def differs(context: Context) -> bool:
+        return len(context) != len(values) or any(context.get(name, _NOWHERE) is not value for name, value in values)
+
+    return differs
