@@ -284,3 +284,59 @@ with app.test_client() as client:
     assert (code, out) == (0, "500\n")
     assert err.startswith("GET /: fail failed\nTraceback (most recent call last):\n")
     assert err.endswith("RuntimeError: the cupboard is bare\n")
+
+
+IN_LOOP = """
+import asyncio, os, signal, sys
+import hasty, hasty.asgi
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000):
+        pass
+
+async def application(scope, receive, send):
+    if "wait" in scope["path"]:
+        await asyncio.sleep(0)
+    interrupt()
+
+app = hasty.App()
+hasty.asgi.mount(app, "/asgi", application, lifespan="off")
+
+@app.get("/now")
+async def now(req):
+    interrupt()
+
+@app.get("/wait")
+async def wait(req):
+    await asyncio.sleep(0)
+    interrupt()
+
+@app.get("/stream")
+async def stream(req):
+    yield "a"
+    interrupt()
+
+loop = asyncio.new_event_loop()
+serving = loop.create_task(app.serve(port=0, started=lambda server: print(server.url, flush=True)))
+try:
+    loop.run_until_complete(serving)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+serving.cancel()
+try:
+    loop.run_until_complete(serving)
+except asyncio.CancelledError:
+    print("ended", flush=True)
+"""
+
+
+@pytest.mark.parametrize("path", ["/asgi", "/asgi/wait", "/now", "/wait", "/stream"])
+def test_ctrl_c_inside_a_handler_on_the_programs_own_loop_is_the_programs(path: str, program: Start) -> None:
+    process = program(IN_LOOP)
+    client = ask(line(process) + path, [])
+    code, out, _ = end(process)
+    client.join(20)
+    assert (code, out) == (0, "interrupted\nended\n")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from . import _ffi, _kept
 from .errors import ClosedError, InvalidError, StateError
 from .lifespan import Application, Message, Scope
+from .signals import is_interrupt
 from .slot import KIND_NONE, KIND_TEXT, OCTETS, Slot
 
 if TYPE_CHECKING:
@@ -285,6 +286,8 @@ class Cycle:
             self.end()
         except BaseException as error:  # SystemExit too: it would end the loop, not the program
             self.end(error)
+            if is_interrupt(error):
+                raise
 
     def end(self, error: BaseException | None = None) -> None:
         """The application has returned, or raised something. Whatever is missing of the answer does not come."""

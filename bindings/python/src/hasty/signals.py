@@ -1,4 +1,4 @@
-"""SIGTERM, which asks a program to end as Ctrl-C does."""
+"""Ctrl-C, and SIGTERM, which asks a program to end as that does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-__all__ = ["Terminated", "termination"]
+__all__ = ["Terminated", "is_interrupt", "termination"]
 
 
 class Terminated(BaseException):
@@ -26,6 +26,15 @@ def termination() -> Iterator[type[Terminated]]:
     finally:
         if ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Does an exception mean the program, and not just the handler that it was raised in?
+
+    Signals are heard on the main thread. Where a handler runs there, on the program's own loop, it may be in its way.
+    """
+    is_signal = isinstance(error, (KeyboardInterrupt, Terminated))
+    return is_signal and threading.current_thread() is threading.main_thread()
 
 
 def _raise(number: int, frame: object) -> NoReturn:
