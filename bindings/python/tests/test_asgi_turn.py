@@ -14,6 +14,7 @@ from typing import Any, Callable
 import pytest
 
 import hasty
+from hasty import cycle
 from hasty.asgi import Application, as_app, mount
 from hasty.turn import TURN
 
@@ -402,6 +403,21 @@ def test_what_belongs_to_a_request_ends_with_it() -> None:
         gc.enable()
 
 
+def test_what_one_changes_in_its_scope_no_other_finds() -> None:
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        found = "changed" in str(scope)
+        for name in ("asgi", "state", "extensions"):
+            scope[name]["changed"] = {}
+        for extension in scope["extensions"].values():
+            extension["changed"] = True
+        scope["headers"].append((b"changed", b""))
+        scope["changed"] = True
+        await give(send, found)
+
+    with served(application) as server:
+        assert bodies(server, "/", "/", "/other") == [b"False"] * 3
+
+
 # --- heads ---
 
 
@@ -438,6 +454,34 @@ def test_heads_that_differ_are_told_apart() -> None:
     for fields in (fields for _, fields, _ in got):
         del fields["date"], fields["server"]
     assert got == [expected(*heads[number]) for number in order]
+
+
+def test_headers_that_are_none_are_not_those_of_another_answer(caplog: pytest.LogCaptureFixture) -> None:
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        headers = ((b"content-type", b"text/plain"), (b"x-secret", b"1")) if scope["path"] == "/tuple" else None
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    with served(application) as server:
+        got = answers(server, *map(request, ("/tuple", "/none", "/tuple", "/none")))
+    assert [status for status, _, _ in got] == [200, 500] * 2
+    assert caplog.text.count("the application failed") == 2
+
+
+def test_heads_that_are_ever_new_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cycle, "_heads", {})
+    monkeypatch.setattr(cycle, "_MOST", 4)
+
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 302, "headers": [(b"location", scope["raw_path"])]})
+        await send({"type": "http.response.body", "body": b""})
+
+    with served(application) as server:
+        targets = [f"/{number}" for number in range(30)] + [f"/{number}" + "x" * 2000 for number in range(30)]
+        got = answers(server, *map(request, targets))
+        assert [fields["location"] for _, fields, _ in got] == targets
+    assert 0 < len(cycle._heads) <= 4
+    assert all(len(head.fields) < 2000 for head in cycle._heads.values())
 
 
 def test_a_list_of_headers_may_be_changed_and_sent_again() -> None:

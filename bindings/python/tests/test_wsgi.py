@@ -23,7 +23,7 @@ import pytest
 from conftest import ask
 
 import hasty
-from hasty import wsgi, wsgi_head
+from hasty import wsgi, wsgi_environ, wsgi_head
 from hasty.wsgi_environ import Log
 
 TEXT = [("Content-Type", "text/plain")]
@@ -515,6 +515,15 @@ def test_heads_that_are_ever_new_are_forgotten(serve: Serve, monkeypatch: pytest
     assert told == [str(number // 3) for number in range(60)]
     assert sum(len(known) for known in wsgi_head.heads.values()) <= 4
     assert len(wsgi_head._seen) <= 4
+
+
+def test_names_that_are_long_are_not_remembered(serve: Serve) -> None:
+    server = serve(answering([b"text"]), valid=False)
+    long = ["x" * 300 + str(number) for number in range(20)]
+    for _ in range(3):
+        assert raw(server, "GET / HTTP/1.1", "Host: h", *(f"{name}: 1" for name in long)).endswith(b"text")
+    assert all(len(name) < 300 for name in wsgi_environ._keys)
+    assert all(len(names) < 5000 for names in wsgi_environ._plans)
 
 
 def test_status_and_headers_are_sent_as_they_are_given(serve: Serve) -> None:

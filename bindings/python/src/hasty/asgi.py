@@ -38,7 +38,6 @@ log = logging.getLogger("hasty")
 
 #: 2.4 is the first in which `send` raises once the client has left.
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
-_EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.pathsend": {}}
 
 #: Paths may begin with so many slashes: a final `*` stands for something that begins with none.
 _SLASHES = 8
@@ -386,7 +385,7 @@ class Gateway:
             scope["headers"] = headers.copy()
             scope["asgi"] = _ASGI.copy()
             scope["state"] = state.copy()
-            scope["extensions"] = _EXTENSIONS.copy()
+            scope["extensions"] = {"http.response.pathsend": {}}
             if method is not None:
                 scope["method"] = method
             if query:
@@ -400,7 +399,7 @@ class Gateway:
         scope = self._common().copy()
         scope["asgi"] = _ASGI.copy()
         scope["state"] = self.lifespan.state.copy()
-        scope["extensions"] = _EXTENSIONS.copy()
+        scope["extensions"] = {"http.response.pathsend": {}}
         scope["path"] = _octets(_ffi.hasty_request_path(request)).decode("utf-8", "replace")
         scope["raw_path"] = _raw_path(request)
         if self._before:
@@ -457,7 +456,7 @@ _MOST_OCTETS = 2048
 
 def _made_pairs(names: bytes, values: bytes) -> list[tuple[bytes, bytes]]:
     pairs = list(zip(names.split(b"\n"), values.split(b"\n"))) if names else []
-    if len(values) <= _MOST_OCTETS:
+    if len(names) + len(values) <= _MOST_OCTETS:
         if len(_pairs) >= _MOST:
             _pairs.clear()
         _pairs[names, values] = pairs

@@ -42,6 +42,10 @@ _BEGUN = 2  # which was sent, and perhaps parts of the body
 _DONE = 3  # all of it
 
 
+#: Equal to nothing that is given.
+_UNKNOWN: Any = object()
+
+
 class Head:
     """Status and fields of an answer, in which nothing is left to be refused."""
 
@@ -77,7 +81,7 @@ class Head:
         self.size = self.length if self.has_type and not self.is_bodiless else -1
         self.in_slot = self._for_slot(lines, types)
         #: The headers of which it was made, where nobody can change them.
-        self.given: Any = None
+        self.given: Any = _UNKNOWN
 
     def _for_slot(self, lines: list[bytes], types: list[bytes]) -> bytes:
         """What a slot says of the answer, but for the body. There are addresses in it, of what is kept here."""
@@ -136,15 +140,16 @@ class _Roles(dict[bytes, int]):
             raise InvalidError(f"header name {name!r} is not a token")
         # The library frames the body, and knows the time.
         role = _ROLES.get(name.lower(), _FIELD)
-        if len(self) < _MOST:
+        if len(self) < _MOST and len(name) <= _MOST_OCTETS:
             self[name] = role
         return role
 
 
 _roles = _Roles()
 
-#: Type and length are all that most answers have, and many have the same.
+#: Type and length are all that most answers have, and many have the same. What is longer is hardly the same again.
 _PLAIN = 2
+_MOST_OCTETS = 1024
 _heads: dict[tuple[Any, ...], Head] = {}
 #: To compare with this one takes 700 instructions, to find one 2,200.
 _latest: Head
@@ -165,9 +170,10 @@ def _head_of(message: Message) -> Head:
         head = Head(status, headers)
         if type(headers) is list:
             head.given = headers.copy()
-        if len(_heads) >= _MOST:
-            _heads.clear()
-        _heads[key] = head
+        if len(head.fields) <= _MOST_OCTETS:
+            if len(_heads) >= _MOST:
+                _heads.clear()
+            _heads[key] = head
     global _latest
     _latest = head
     return head

@@ -24,8 +24,11 @@ Environ = dict[str, Any]
 #: The values and the names of a head, and an environ with them.
 Head = tuple[bytes, bytes, Environ]
 
-#: So many names, sets of names and addresses are remembered; clients that invent more cost time, not memory.
+#: So many names, sets of names and addresses are remembered, and none that are longer; clients that invent more cost
+#: time, not memory.
 KNOWN = 1000
+NAME_BYTES = 256
+NAMES_BYTES = 4096
 #: So many heads are remembered, of at most so many bytes.
 HEADS = 256
 HEAD_BYTES = 4096
@@ -126,7 +129,7 @@ class Environs:
             if len(self._seen) >= KNOWN:
                 self._seen.clear()
             self._seen.add(sight)
-        elif len(values) <= HEAD_BYTES:
+        elif len(names) + len(values) <= HEAD_BYTES:
             if len(self._heads) >= HEADS:
                 self._heads.clear()
             self._heads[values] = values, names, environ.copy()
@@ -180,9 +183,11 @@ class Keys(dict[bytes, Union[str, None]]):
     """
 
     def __missing__(self, name: bytes) -> str | None:
-        if len(self) >= KNOWN:
-            self.clear()
-        key = self[name] = self._made(name.lower())
+        key = self._made(name.lower())
+        if len(name) <= NAME_BYTES:
+            if len(self) >= KNOWN:
+                self.clear()
+            self[name] = key
         return key
 
     @staticmethod
@@ -208,11 +213,13 @@ class Plans(dict[bytes, "tuple[str, ...] | list[str | None]"]):
     """
 
     def __missing__(self, names: bytes) -> tuple[str, ...] | list[str | None]:
-        if len(self) >= KNOWN:
-            self.clear()
         keys = [_keys[name] for name in names.split(b"\n")] if names else []
         plain = [key for key in keys if key is not None and key != "HTTP_TRANSFER_ENCODING"]
-        plan = self[names] = tuple(plain) if len(set(plain)) == len(keys) else keys
+        plan = tuple(plain) if len(set(plain)) == len(keys) else keys
+        if len(names) <= NAMES_BYTES:
+            if len(self) >= KNOWN:
+                self.clear()
+            self[names] = plan
         return plan
 
 
