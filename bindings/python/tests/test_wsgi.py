@@ -517,6 +517,21 @@ def test_heads_that_are_ever_new_are_forgotten(serve: Serve, monkeypatch: pytest
     assert len(wsgi_head._seen) <= 4
 
 
+def test_what_is_long_in_a_head_is_not_kept() -> None:
+    def long_head(number: int) -> None:
+        kind = f"text/{number:020000}"
+        head = wsgi_head.head_of(
+            f"200 {kind}", [(f"X-{number:020000}", "a"), ("Content-Type", kind), ("Content-Type", kind[:-1])]
+        )
+        assert head.code == 200
+
+    for number in range(50):
+        long_head(number)
+    wsgi_head.head_of("201 Made", [("Content-Type", "text/plain")])
+    for known in (wsgi_head._codes, wsgi_head._types, wsgi_head._lengths, wsgi_head._begins):
+        assert sum(map(len, known)) < 20000
+
+
 def test_names_that_are_long_are_not_remembered(serve: Serve) -> None:
     server = serve(answering([b"text"]), valid=False)
     long = ["x" * 300 + str(number) for number in range(20)]

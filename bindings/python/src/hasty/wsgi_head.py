@@ -107,6 +107,8 @@ _codes: dict[str, int] = {}
 _lengths: dict[str, int] = {}
 _types: dict[str, bytes] = {}
 _begins: dict[str, str | int] = {}
+#: Is there something long among them?
+_has_long = False
 
 #: What belongs to a connection, which is the server's: RFC 2616 13.5.1, which PEP 3333 goes by.
 _HOP_BY_HOP = frozenset(
@@ -117,12 +119,14 @@ _MORE = {"content-type": _TYPE, "content-length": _LENGTH, "date": _DATE}
 
 
 def _learn(status: str, fields: Fields) -> None:
-    """Checks a status and header fields, and remembers what will come again."""
+    """Checks a status and header fields, and remembers what will come again: what is long only until the next."""
+    global _has_long
     caches: list[dict[str, Any]] = [_codes, _lengths, _types, _begins]
     for known in caches:
-        if len(known) >= KNOWN:
+        if _has_long or len(known) >= KNOWN:
             known.clear()
     _codes[status] = _code_of(status)
+    _has_long = len(status) > LINES
     for name, value in fields:
         begin = _begins[name] = _begin_of(name)
         if begin is _TYPE:
@@ -130,6 +134,7 @@ def _learn(status: str, fields: Fields) -> None:
             _types[value] = value.strip(" \t").encode("latin-1")
         elif begin is _LENGTH:
             _lengths[value] = _length_of(value)
+        _has_long |= len(name) > LINES or (begin in (_TYPE, _LENGTH) and len(value) > LINES)
 
 
 def _code_of(status: str) -> int:
