@@ -47,8 +47,9 @@ def kind(each):
     return "handle" if stars else "double" if base == "double" else "number"
 
 
-def first_field(base):
-    return "len" if base == "hasty_str" else "size"
+def number_field(base):
+    """A number in a struct, by which one is told from others."""
+    return {"hasty_str": "len", "hasty_slot_object": "status"}.get(base, "size")
 
 
 def result_kind(function):
@@ -113,7 +114,7 @@ def stand_in():
         listed = ", ".join(f"{c_type(each.type)} a{at}" for at, each in enumerate(function.parameters)) or "void"
         formats, values, writes = "", "", ""
         for at, each in enumerate(function.parameters):
-            struct_field = f"a{at}->{first_field(each.type.base)}"
+            struct_field = f"a{at}->{number_field(each.type.base)}"
             shown = {
                 "number": ("%lld", f"(long long)a{at}"),
                 "double": ("%.1f", f"a{at}"),
@@ -251,10 +252,10 @@ class FortranCaller:
                 before += [f"    type({base}) :: a{at}"]
                 words[-1] = f"a{at}"
                 if what != "out text":
-                    after.insert(0, f"!set    a{at}%{first_field(base)} = {70 + at}")
+                    after.insert(0, f"!set    a{at}%{number_field(base)} = {70 + at}")
                 after += {
                     "struct": [],
-                    "out struct": [f"    call say('{name}', int(a{at}%size, c_int64_t))"],
+                    "out struct": [f"    call say('{name}', int(a{at}%{number_field(base)}, c_int64_t))"],
                     "out text": [f"    call tell('{name}', hasty_text(a{at}))"],
                 }[what]
             elif what == "out handle":
@@ -336,10 +337,10 @@ class PascalCaller:
                 variables.append(f"  a{at}: {types[what]};")
                 sets.append(f"  FillChar(a{at}, SizeOf(a{at}), 0);")
             if what in ("struct", "out struct"):
-                sets.append(f"  a{at}.{first_field(base)} := {70 + at};")
+                sets.append(f"  a{at}.{number_field(base)} := {70 + at};")
             after += {
                 "buffer": [f"  Tell('{name}', PAnsiChar(@a{at}[0]));"],
-                "out struct": [f"  Say('{name}', a{at}.size);"],
+                "out struct": [f"  Say('{name}', a{at}.{number_field(base)});"],
                 "out text": [f"  Tell('{name}', HastyText(a{at}));"],
                 "out handle": [f"  Say('{name}', PtrUInt(a{at}));"],
                 "out number": [f"  Say('{name}', a{at});"],
@@ -419,11 +420,11 @@ class CobolCaller:
             elif what in ("struct", "out struct", "out text"):
                 self.storage.append(f'COPY "{dashed(base)}.cpy" REPLACING ==:TAG:== BY =={field}==.')
                 if what != "out text":
-                    sets.append(f"MOVE {70 + at} TO {field}-{first_field(base)}")
+                    sets.append(f"MOVE {70 + at} TO {field}-{number_field(base)}")
                 if what == "out text":
                     after += self.show_text(name, f"{field}-data")
                 elif what == "out struct":
-                    after.append(f"DISPLAY '{name} ' {field}-size")
+                    after.append(f"DISPLAY '{name} ' {field}-{number_field(base)}")
             elif what in ("number", "double"):
                 self.declare(index, at, declare.COBOL_USAGES[base], GIVEN.get(base, 1.5) + at)
             else:

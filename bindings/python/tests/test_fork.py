@@ -142,9 +142,13 @@ def test_the_parents_end_frees_the_port_while_a_fork_lives() -> None:
 import signal
 from hasty import IoError
 
+is_made, made = os.pipe()
 pid = os.fork()
 if pid == 0:
+    os.write(made, b".")
     signal.pause()
+# By then it has closed what is the parent's.
+os.read(is_made, 1)
 port = server.port
 server.close()
 again = App()
