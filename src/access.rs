@@ -1,6 +1,7 @@
 //! What is known of a finished request, and how it becomes a line of an access log.
 
 use crate::error::{Error, Result, Shown};
+use crate::http::encoder::decimal;
 use crate::text::Text;
 
 /// One finished request.
@@ -177,7 +178,7 @@ impl Entry<'_> {
             [("status", self.status.into()), ("bytes_in", self.bytes_in), ("bytes_out", self.bytes_out), ("duration_us", self.duration_us)]
         {
             key(name, out);
-            out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            decimal(value, out);
         }
         member("user_agent", self.user_agent, out);
         member("referer", self.referer, out);
@@ -188,7 +189,7 @@ impl Entry<'_> {
 
 /// As Apache: 0 is none.
 fn number(value: u64, out: &mut Vec<u8>) {
-    if value == 0 { out.push(b'-') } else { out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()) }
+    if value == 0 { out.push(b'-') } else { decimal(value, out) }
 }
 
 /// Text between spaces, or `-`.

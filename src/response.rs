@@ -919,14 +919,6 @@ impl Response {
         match &self.body {
             Body::Absent => 0,
             Body::Copied => self.bytes.len() as u64 - 1,
-            _ => self.body_len_elsewhere(),
-        }
-    }
-
-    #[inline(never)]
-    fn body_len_elsewhere(&self) -> u64 {
-        match &self.body {
-            Body::Absent | Body::Copied => 0,
             Body::Owned(owned) => (**owned).as_ref().len() as u64,
             Body::Kept(_, range) => range.end - range.start,
             Body::Pieces(pieces) => pieces.iter().map(Piece::len).sum(),
@@ -942,15 +934,8 @@ impl Response {
     #[inline]
     pub(crate) fn body_bytes(&self) -> Option<&[u8]> {
         match &self.body {
+            Body::Absent => Some(&[]),
             Body::Copied => Some(&self.bytes[..self.bytes.len() - 1]),
-            _ => self.body_bytes_elsewhere(),
-        }
-    }
-
-    #[inline(never)]
-    fn body_bytes_elsewhere(&self) -> Option<&[u8]> {
-        match &self.body {
-            Body::Absent | Body::Copied => Some(&[]),
             Body::Owned(owned) => Some((**owned).as_ref()),
             Body::Kept(file, range) => file.bytes(range.clone()),
             Body::Pieces(_) => None,

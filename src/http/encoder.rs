@@ -6,8 +6,6 @@ use super::status::{self, BodyRule};
 pub struct Frame<'a> {
     /// The status code.
     pub status: u16,
-    /// Whether it has a body.
-    pub rule: BodyRule,
     /// The status line, and those of Server and Date, where they are made already.
     pub lines: Lines<'a>,
     /// The Connection field, where one is needed.
@@ -80,7 +78,7 @@ pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 /// Appends the length, where the status has one, and the blank line.
 #[inline]
 pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    match (frame.rule, frame.length) {
+    match (status::body_rule(frame.status), frame.length) {
         (BodyRule::Sent, Length::Known(length)) => content_length(length, out),
         (BodyRule::Sent, Length::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
         (BodyRule::Empty, _) => content_length(0, out),
@@ -91,8 +89,14 @@ pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
 #[inline]
 fn content_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Content-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    decimal(length, out);
     out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Appends a number in decimal.
+#[inline]
+pub fn decimal(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 #[cfg(test)]
@@ -100,13 +104,7 @@ mod tests {
     use super::*;
 
     fn head(status: u16, connection: Connection, length: Length) -> String {
-        let frame = Frame {
-            status,
-            rule: status::body_rule(status),
-            lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" },
-            connection,
-            length,
-        };
+        let frame = Frame { status, lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" }, connection, length };
         let mut out = Vec::new();
         begin(&frame, &mut out);
         field(b"X", b"y", &mut out);

@@ -40,12 +40,12 @@ impl Clock {
 #[inline(always)]
 pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock: &mut Clock, last: bool) {
     let Call { request, response } = call;
-    let rule = status::body_rule(response.status());
+    let has_body = status::body_rule(response.status()) == BodyRule::Sent;
     let head_only = request.known_method() == Method::Head;
     let len = response.set_content_length().filter(|_| head_only).unwrap_or(response.body_len());
-    write_head(service, request, response, out, clock, last, Length::Known(len), rule);
+    write_head(service, request, response, out, clock, last, Length::Known(len));
     // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
-    if rule == BodyRule::Sent && !head_only {
+    if has_body && !head_only {
         match response.body_bytes() {
             Some(body) if Output::copies(body.len()) => out.bytes_mut().extend_from_slice(body),
             _ => out.push_pieces(response.take_body()),
@@ -73,28 +73,17 @@ pub(super) fn write_stream_head(service: &Service, request: &Request, response: 
         None if request.minor_version() == 0 => Length::Unknown,
         None => Length::Chunked,
     };
-    write_head(service, request, response, out, &mut Clock::new(), last, length, status::body_rule(response.status()));
+    write_head(service, request, response, out, &mut Clock::new(), last, length);
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "each is told apart by its type")]
-fn write_head(
-    service: &Service,
-    request: &Request,
-    response: &Response,
-    out: &mut Output,
-    clock: &mut Clock,
-    last: bool,
-    length: Length,
-    rule: BodyRule,
-) {
+fn write_head(service: &Service, request: &Request, response: &Response, out: &mut Output, clock: &mut Clock, last: bool, length: Length) {
     let code = response.status();
     clock.date.set(clock.unix_seconds, &service.server_line);
     // RFC 9110 5.3: a field that is no list must not be sent twice.
     let own_server = response.has_header(b"server");
     let frame = Frame {
         status: code,
-        rule,
         lines: match code {
             200 if !own_server => Lines::Made(clock.date.ok_lines()),
             _ => Lines::Parts { server: if own_server { &[] } else { &service.server_line }, date: clock.date.date() },
@@ -108,7 +97,7 @@ fn write_head(
     };
     let bytes = out.bytes_mut();
     encoder::begin(&frame, bytes);
-    response.write_fields(rule == BodyRule::Sent, bytes);
+    response.write_fields(status::body_rule(code) == BodyRule::Sent, bytes);
     service.write_default_fields(response, bytes);
     encoder::finish(&frame, bytes);
 }

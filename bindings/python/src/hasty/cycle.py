@@ -17,7 +17,8 @@ from . import _ffi, _kept
 from .errors import ClosedError, InvalidError, StateError
 from .lifespan import Application, Message, Scope
 from .signals import is_interrupt
-from .slot import KIND_NONE, KIND_TEXT, OCTETS, Slot
+from .slot import KIND_NONE, KIND_TEXT, Slot
+from .taker import OCTETS
 
 if TYPE_CHECKING:
     Future = asyncio.Future[None]

@@ -31,8 +31,6 @@ KIND_TEXT, KIND_HTML, KIND_JSON, KIND_BYTES, KIND_FILE, KIND_NONE = range(6)
 #: How long one look for room takes at most, in milliseconds.
 _LOOK_MS = 20
 
-#: In CPython an object's id is its address, and the octets of a bytes object are its end, before a NUL.
-OCTETS = bytes.__basicsize__ - 1
 #: Where fields are among the words of a slot. The first half of STATUS is the status, the other one the kind.
 USER_DATA, STATUS, REPLY, REPLY_LEN = (
     getattr(_ffi.hasty_slot, field).offset // 8 for field in ("user_data", "status", "reply", "reply_len")
@@ -64,8 +62,6 @@ class Slot(_ffi.hasty_slot_more):
         self.native = native
         #: To ask whether it is true gives the answer and takes the next request, so nobody else is to ask.
         self.taker = taker_of(self)
-        #: For ASGI: what holds header fields until they are given.
-        self.fields: bytes | None = None
         self._spare: Slot | None = None
 
     def give(self, data: bytes) -> None:

@@ -34,11 +34,12 @@ if TYPE_CHECKING:
             """Gives the answer, and takes the next request."""
 
 
-__all__ = ["Once", "Taker", "taker_of"]
+__all__ = ["OCTETS", "Once", "Taker", "taker_of"]
 
-#: What precedes the octets of a bytes object: a hash, and before that their number.
-_OCTETS = bytes.__basicsize__ - 1
-_LENGTH = _OCTETS - 2 * ctypes.sizeof(c_size_t)
+#: In CPython an object's id is its address, and the octets of a bytes object are its end, before a NUL. A hash precedes
+#: them, and their number that.
+OCTETS = bytes.__basicsize__ - 1
+_LENGTH = OCTETS - 2 * ctypes.sizeof(c_size_t)
 
 
 class Once:
@@ -133,6 +134,6 @@ def taker_of(slot: Slot) -> Taker:
     taker: Taker = Native()
     # In CPython an object's id is its address.
     told = _ffi.hasty_slot_object.from_address(id(taker))
-    told.slot, told.length_at, told.bytes_at = addressof(slot), _LENGTH, _OCTETS
+    told.slot, told.length_at, told.bytes_at = addressof(slot), _LENGTH, OCTETS
     taker.reply = b""
     return taker

@@ -6,7 +6,7 @@ from typing import Any
 
 from .errors import InvalidError
 from .headers import is_token
-from .slot import OCTETS
+from .taker import OCTETS
 
 __all__ = ["NOT_YET", "Fields", "Head", "head_of", "heads"]
 
