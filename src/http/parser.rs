@@ -5,7 +5,7 @@
 //! Whoever stores a partial head asks [`head_end`] whether the blank line has come before parsing again,
 //! so that a head that arrives byte by byte costs no more than twice one that comes whole.
 
-use super::headers::{Field, Span, is_token_byte, list, trim};
+use super::headers::{Field, Span, is, is_token_byte, list, trim};
 use super::method::Method;
 use super::refusal::Refusal;
 use super::scan::{path_end, plain_end, target_end, token_end};
@@ -269,26 +269,46 @@ impl Parser<'_> {
     /// What follows a colon, without the spaces around it.
     #[inline(always)]
     fn field_value(&mut self, at: usize) -> Result<Span, Stop> {
-        let input = self.input;
-        let mut start = at;
-        let mut end = plain_end(input, at);
-        while input.get(end) == Some(&b'\t') {
-            end = plain_end(input, end + 1);
+        let end = plain_end(self.input, at);
+        let end = if self.line_ends(end) { end } else { self.unusual_value_end(end)? };
+        self.at = end + 2;
+        // Most have one space before them, and none after them.
+        match &self.input[at..end] {
+            [b' ', first, .., last] if *first > b' ' && *last > b' ' => Ok(Span::new(at + 1, end)),
+            _ => Ok(self.trimmed(at, end)),
         }
-        match input.get(end..) {
-            Some([b'\r', b'\n', ..]) => self.at = end + 2,
-            None | Some([] | [b'\r']) => return Err(Stop::Partial),
+    }
+
+    #[inline(always)]
+    fn line_ends(&self, at: usize) -> bool {
+        matches!(self.input.get(at..), Some([b'\r', b'\n', ..]))
+    }
+
+    /// Where a value ends that goes on behind a tab, or why it has no end.
+    #[inline(never)]
+    fn unusual_value_end(&self, mut end: usize) -> Result<usize, Stop> {
+        while self.input.get(end) == Some(&b'\t') {
+            end = plain_end(self.input, end + 1);
+        }
+        match &self.input[end..] {
+            [b'\r', b'\n', ..] => Ok(end),
+            [] | [b'\r'] => Err(Stop::Partial),
             // RFC 9112 2.2: a lone CR is "invalid"; a lone LF is not taken for a line end here, since peers differ.
-            Some([b'\r', ..] | [b'\n', ..]) => return Err(Refusal::LineEnd.into()),
-            Some(_) => return Err(Refusal::FieldValue.into()),
+            [b'\r', ..] | [b'\n', ..] => Err(Refusal::LineEnd.into()),
+            _ => Err(Refusal::FieldValue.into()),
         }
-        while let Some(b' ' | b'\t') = input.get(start) {
+    }
+
+    /// Without the spaces and tabs at both ends; where there is nothing else, its end.
+    #[inline(never)]
+    fn trimmed(&self, mut start: usize, mut end: usize) -> Span {
+        while start < end && matches!(self.input[start], b' ' | b'\t') {
             start += 1;
         }
-        while end > start && matches!(input[end - 1], b' ' | b'\t') {
+        while start < end && matches!(self.input[end - 1], b' ' | b'\t') {
             end -= 1;
         }
-        Ok(Span::new(start, end))
+        Span::new(start, end)
     }
 }
 
@@ -306,17 +326,16 @@ struct Seen {
 }
 
 impl Seen {
-    /// Most names are none of those that matter here, as their length tells.
+    /// Most names are none of those that matter here, as their length and first letter tell.
     #[inline(always)]
     fn learn(&mut self, input: &[u8], field: Field) -> Result<(), Refusal> {
-        let name = field.name.of(input);
-        let value = field.value.of(input);
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.host(input, field.value),
-            6 if name.eq_ignore_ascii_case(b"expect") => self.expect(value),
-            10 if name.eq_ignore_ascii_case(b"connection") => self.connection(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
+        let name = || field.name.of(input);
+        match (input[field.name.start()] | 0x20, field.name.len()) {
+            (b'h', 4) if is(name(), b"host") => self.host(input, field.value),
+            (b'e', 6) if is(name(), b"expect") => self.expect(field.value.of(input)),
+            (b'c', 10) if is(name(), b"connection") => self.connection(field.value.of(input)),
+            (b'c', 14) if is(name(), b"content-length") => self.content_length(field.value.of(input)),
+            (b't', 17) if is(name(), b"transfer-encoding") => self.transfer_encoding(field.value.of(input)),
             _ => Ok(()),
         }
     }
@@ -330,6 +349,7 @@ impl Seen {
     }
 
     /// RFC 9110 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417".
+    #[inline(never)]
     fn expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for member in list(value) {
             if member.eq_ignore_ascii_case(b"100-continue") { self.expects_continue = true } else { self.expects_else = true }
@@ -337,18 +357,22 @@ impl Seen {
         Ok(())
     }
 
+    #[inline(never)]
     fn connection(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        // What browsers send spares the search for commas.
+        if is(value, b"keep-alive") {
+            self.keep_alive = true;
+            return Ok(());
+        }
         for option in list(value) {
-            if option.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep_alive = true;
-            }
+            self.close |= is(option, b"close");
+            self.keep_alive |= is(option, b"keep-alive");
         }
         Ok(())
     }
 
     /// RFC 9110 8.6: `Content-Length = 1*DIGIT`; a list of equal numbers may be refused as well, and is.
+    #[inline(never)]
     fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
         if self.length.is_some() {
             return Err(Refusal::ContentLengthRepeated);
@@ -358,6 +382,7 @@ impl Seen {
     }
 
     /// RFC 9112 6.1: chunked must be last, and "A sender MUST NOT apply the chunked transfer coding more than once to a message body".
+    #[inline(never)]
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
         self.transfer = true;
         let mut any = false;

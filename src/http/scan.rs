@@ -19,6 +19,11 @@ impl Block {
     }
 
     #[inline(always)]
+    fn first_of(bytes: &[u8]) -> Option<Block> {
+        bytes.first_chunk().map(Block::of)
+    }
+
+    #[inline(always)]
     fn equal(self, byte: u8) -> Kind {
         self.0.cmp_eq(i8x16::splat(byte as i8))
     }
@@ -41,14 +46,15 @@ impl Block {
 /// What comes before `at` may be looked at as well, which spares a copy of the last bytes.
 #[inline(always)]
 fn run(text: &[u8], mut at: usize, stop: impl Fn(Block) -> u32) -> usize {
-    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let stops = stop(Block::of(block));
+    let mut blocks = text[at..].chunks_exact(BLOCK);
+    for block in &mut blocks {
+        let stops = Block::first_of(block).map_or(0, &stop);
         if stops != 0 {
             return at + stops.trailing_zeros() as usize;
         }
         at += BLOCK;
     }
-    let left = text.len() - at;
+    let left = blocks.remainder().len();
     let stops = match text.last_chunk() {
         Some(block) => stop(Block::of(block)) >> (BLOCK - left),
         None => {
@@ -96,8 +102,10 @@ pub(super) fn path_end(text: &[u8], at: usize) -> usize {
 pub(super) fn token_end(text: &[u8], mut at: usize) -> usize {
     loop {
         at = run(text, at, |block| others(block.letters() | block.equal(b'-')));
-        if !text.get(at).is_some_and(|&b| is_token_byte(b)) {
-            return at;
+        match text.get(at) {
+            None | Some(b':') => return at,
+            Some(&b) if !is_token_byte(b) => return at,
+            Some(_) => {}
         }
         while text.get(at).is_some_and(|&b| is_token_byte(b) && !b.is_ascii_alphabetic()) {
             at += 1;
