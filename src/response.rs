@@ -917,8 +917,15 @@ impl Response {
     #[inline]
     pub(crate) fn body_len(&self) -> u64 {
         match &self.body {
-            Body::Absent => 0,
             Body::Copied => self.bytes.len() as u64 - 1,
+            _ => self.uncopied_len(),
+        }
+    }
+
+    #[inline(never)]
+    fn uncopied_len(&self) -> u64 {
+        match &self.body {
+            Body::Absent | Body::Copied => 0,
             Body::Owned(owned) => (**owned).as_ref().len() as u64,
             Body::Kept(_, range) => range.end - range.start,
             Body::Pieces(pieces) => pieces.iter().map(Piece::len).sum(),
@@ -934,8 +941,15 @@ impl Response {
     #[inline]
     pub(crate) fn body_bytes(&self) -> Option<&[u8]> {
         match &self.body {
-            Body::Absent => Some(&[]),
             Body::Copied => Some(&self.bytes[..self.bytes.len() - 1]),
+            _ => self.uncopied_bytes(),
+        }
+    }
+
+    #[inline(never)]
+    fn uncopied_bytes(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Absent | Body::Copied => Some(&[]),
             Body::Owned(owned) => Some((**owned).as_ref()),
             Body::Kept(file, range) => file.bytes(range.clone()),
             Body::Pieces(_) => None,
@@ -1036,10 +1050,7 @@ impl Response {
     pub(crate) fn write_fields(&self, with_type: bool, out: &mut Vec<u8>) {
         match &self.kind {
             Type::Assumed(known) if with_type => out.extend_from_slice(known.line),
-            Type::Whole(file) => out.extend_from_slice(file.lines()),
-            Type::File(file) if with_type => encoder::field(b"Content-Type", &file.kind()[..file.kind().len() - 1], out),
-            Type::Set if with_type => encoder::field(b"Content-Type", &self.kind_text[..self.kind_text.len() - 1], out),
-            _ => {}
+            _ => self.write_own_type(with_type, out),
         }
         for header in &self.headers {
             let name = &self.text[header.name.0..header.name.1];
@@ -1047,6 +1058,16 @@ impl Response {
                 continue;
             }
             encoder::field(name, &self.text[header.value.0..header.value.1], out);
+        }
+    }
+
+    #[inline(never)]
+    fn write_own_type(&self, with_type: bool, out: &mut Vec<u8>) {
+        match &self.kind {
+            Type::Whole(file) => out.extend_from_slice(file.lines()),
+            Type::File(file) if with_type => encoder::field(b"Content-Type", &file.kind()[..file.kind().len() - 1], out),
+            Type::Set if with_type => encoder::field(b"Content-Type", &self.kind_text[..self.kind_text.len() - 1], out),
+            _ => {}
         }
     }
 }

@@ -121,46 +121,46 @@ impl Service {
             return false;
         }
         if request.head().expects_else {
-            // RFC 9110 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417".
-            let why = Error::fixed(Kind::Invalid, "the only expectation that can be met is 100-continue");
-            self.fail(417, why, None, request, response);
+            self.refuse_expectation(request, response);
             return false;
         }
         let found = request.route_by(&self.router);
-        if matches!(found, Found::BadPath) {
-            let why = Error::fixed(Kind::Invalid, "the path holds a percent sign without two hexadecimal digits, or a NUL");
-            self.fail(400, why, None, request, response);
+        if self.intercepts && !matches!(found, Found::BadPath) && !self.pass_hooks(&found, request, response) {
             return false;
         }
-        if self.intercepts && !self.pass_hooks(&found, request, response) {
+        if !matches!(found, Found::Route(_)) {
+            self.answer_unrouted(found, request, response);
             return false;
         }
+        match request.head().framing {
+            Framing::Length(length) if length > self.body_limit(request) => {
+                self.refuse_body(request, response);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// The answer where no route has that path and method.
+    #[inline(never)]
+    fn answer_unrouted(&self, found: Found<'_>, request: &Request, response: &mut Response) {
         match found {
-            Found::Route(_) => match request.head().framing {
-                Framing::Length(length) if length > self.body_limit(request) => {
-                    self.refuse_body(request, response);
-                    false
-                }
-                _ => true,
-            },
-            Found::MethodNotAllowed(allow) => {
-                self.answer_unregistered(&allow.to_string(), request, response);
-                false
-            }
+            Found::MethodNotAllowed(allow) => self.answer_unregistered(&allow.to_string(), request, response),
             // RFC 9110 9.3.7: an asterisk asks about the server in general.
-            Found::NotFound if request.head().target.asterisk => {
-                self.answer_unregistered(&self.router.all_methods(), request, response);
-                false
+            Found::NotFound if request.head().target.asterisk => self.answer_unregistered(&self.router.all_methods(), request, response),
+            Found::BadPath => {
+                let why = Error::fixed(Kind::Invalid, "the path holds a percent sign without two hexadecimal digits, or a NUL");
+                self.fail(400, why, None, request, response);
             }
-            Found::NotFound | Found::BadPath => {
+            Found::NotFound | Found::Route(_) => {
                 let why = Error::fixed(Kind::NotFound, "there is no route for this path");
                 self.fail(404, why, None, request, response);
-                false
             }
         }
     }
 
     /// Preflights, rate limits and middleware, which may answer, refuse or defer before the route has its turn.
+    #[inline(never)]
     fn pass_hooks(&self, found: &Found<'_>, request: &mut Request, response: &mut Response) -> bool {
         let method = match found {
             Found::Route(index) => self.router.route(*index).method(),
@@ -209,13 +209,22 @@ impl Service {
     }
 
     /// The answer when the app holds as much as it may. It ends the connection.
+    #[cold]
     pub(crate) fn refuse_overfull(&self, request: &Request, response: &mut Response) {
         let why = Error::fixed(Kind::Limit, "the server holds as much unfinished input and output as max_buffered_bytes allows");
         self.fail(503, why, None, request, response);
         response.set_header(b"Connection", b"close").unwrap_or_default();
     }
 
+    /// RFC 9110 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417".
+    #[cold]
+    fn refuse_expectation(&self, request: &Request, response: &mut Response) {
+        let why = Error::fixed(Kind::Invalid, "the only expectation that can be met is 100-continue");
+        self.fail(417, why, None, request, response);
+    }
+
     /// The answer to a body over the limit.
+    #[cold]
     pub(crate) fn refuse_body(&self, request: &Request, response: &mut Response) {
         let limit = self.body_limit(request);
         let why = Error::late(Kind::Limit, BodyWords(limit));
@@ -260,6 +269,7 @@ impl Service {
     }
 
     /// Leaves a request to a thread of the host's.
+    #[inline(never)]
     pub(crate) fn leave_to_caller(&self, request: &Request, response: &mut Response) {
         if self.callers.len() >= self.max_queued {
             return self.refuse_queued(request, response);
@@ -276,6 +286,7 @@ impl Service {
     }
 
     /// The answer where as many requests wait for a thread as may.
+    #[cold]
     pub(crate) fn refuse_queued(&self, request: &Request, response: &mut Response) {
         let why = Error::fixed(Kind::Limit, "as many requests wait for a thread as max_queued allows");
         self.fail(503, why, None, request, response);

@@ -6,6 +6,8 @@ use super::status::{self, BodyRule};
 pub struct Frame<'a> {
     /// The status code.
     pub status: u16,
+    /// Whether it has a body.
+    pub rule: BodyRule,
     /// The status line, and those of Server and Date, where they are made already.
     pub lines: Lines<'a>,
     /// The Connection field, where one is needed.
@@ -78,7 +80,15 @@ pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 /// Appends the length, where the status has one, and the blank line.
 #[inline]
 pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    match (status::body_rule(frame.status), frame.length) {
+    match (frame.rule, frame.length) {
+        (BodyRule::Sent, Length::Known(length)) => content_length(length, out),
+        _ => finish_unusual(frame, out),
+    }
+}
+
+#[inline(never)]
+fn finish_unusual(frame: &Frame<'_>, out: &mut Vec<u8>) {
+    match (frame.rule, frame.length) {
         (BodyRule::Sent, Length::Known(length)) => content_length(length, out),
         (BodyRule::Sent, Length::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
         (BodyRule::Empty, _) => content_length(0, out),
@@ -104,7 +114,8 @@ mod tests {
     use super::*;
 
     fn head(status: u16, connection: Connection, length: Length) -> String {
-        let frame = Frame { status, lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" }, connection, length };
+        let rule = status::body_rule(status);
+        let frame = Frame { status, rule, lines: Lines::Parts { server: b"Server: hasty\r\n", date: b"Date: D\r\n" }, connection, length };
         let mut out = Vec::new();
         begin(&frame, &mut out);
         field(b"X", b"y", &mut out);

@@ -330,8 +330,11 @@ impl Seen {
     #[inline(always)]
     fn learn(&mut self, input: &[u8], field: Field) -> Result<(), Refusal> {
         let name = || field.name.of(input);
+        // Every request has this one; apart from the others it needs no table of jumps.
+        if field.name.len() == 4 && is(name(), b"host") {
+            return self.host(input, field.value);
+        }
         match (input[field.name.start()] | 0x20, field.name.len()) {
-            (b'h', 4) if is(name(), b"host") => self.host(input, field.value),
             (b'e', 6) if is(name(), b"expect") => self.expect(field.value.of(input)),
             (b'c', 10) if is(name(), b"connection") => self.connection(field.value.of(input)),
             (b'c', 14) if is(name(), b"content-length") => self.content_length(field.value.of(input)),

@@ -40,13 +40,16 @@ impl Clock {
 #[inline(always)]
 pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock: &mut Clock, last: bool) {
     let Call { request, response } = call;
-    let has_body = status::body_rule(response.status()) == BodyRule::Sent;
-    let head_only = request.known_method() == Method::Head;
-    let len = response.set_content_length().filter(|_| head_only).unwrap_or(response.body_len());
-    write_head(service, request, response, out, clock, last, Length::Known(len));
-    // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
-    if has_body && !head_only {
-        match response.body_bytes() {
+    let body = response.body_bytes();
+    let len = body.map_or_else(|| response.body_len(), |body| body.len() as u64);
+    if request.known_method() == Method::Head {
+        // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
+        let len = response.set_content_length().unwrap_or(len);
+        return write_head_alone(service, request, response, out, clock, last, Length::Known(len));
+    }
+    let rule = write_head(service, request, response, out, clock, last, Length::Known(len));
+    if rule == BodyRule::Sent {
+        match body {
             Some(body) if Output::copies(body.len()) => out.bytes_mut().extend_from_slice(body),
             _ => out.push_pieces(response.take_body()),
         }
@@ -73,17 +76,41 @@ pub(super) fn write_stream_head(service: &Service, request: &Request, response: 
         None if request.minor_version() == 0 => Length::Unknown,
         None => Length::Chunked,
     };
-    write_head(service, request, response, out, &mut Clock::new(), last, length);
+    write_head_alone(service, request, response, out, &mut Clock::new(), last, length);
 }
 
+#[inline(never)]
+fn write_head_alone(
+    service: &Service,
+    request: &Request,
+    response: &Response,
+    out: &mut Output,
+    clock: &mut Clock,
+    last: bool,
+    length: Length,
+) {
+    write_head(service, request, response, out, clock, last, length);
+}
+
+/// Gives whether a body follows.
 #[inline(always)]
-fn write_head(service: &Service, request: &Request, response: &Response, out: &mut Output, clock: &mut Clock, last: bool, length: Length) {
+fn write_head(
+    service: &Service,
+    request: &Request,
+    response: &Response,
+    out: &mut Output,
+    clock: &mut Clock,
+    last: bool,
+    length: Length,
+) -> BodyRule {
     let code = response.status();
+    let rule = status::body_rule(code);
     clock.date.set(clock.unix_seconds, &service.server_line);
     // RFC 9110 5.3: a field that is no list must not be sent twice.
     let own_server = response.has_header(b"server");
     let frame = Frame {
         status: code,
+        rule,
         lines: match code {
             200 if !own_server => Lines::Made(clock.date.ok_lines()),
             _ => Lines::Parts { server: if own_server { &[] } else { &service.server_line }, date: clock.date.date() },
@@ -97,7 +124,8 @@ fn write_head(service: &Service, request: &Request, response: &Response, out: &m
     };
     let bytes = out.bytes_mut();
     encoder::begin(&frame, bytes);
-    response.write_fields(status::body_rule(code) == BodyRule::Sent, bytes);
+    response.write_fields(rule == BodyRule::Sent, bytes);
     service.write_default_fields(response, bytes);
     encoder::finish(&frame, bytes);
+    rule
 }

@@ -376,21 +376,9 @@ impl Connection {
     pub(super) fn feed(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         self.unfed = false;
         loop {
-            let goes_on = match &mut self.phase {
+            let goes_on = match &self.phase {
                 Phase::Reading => self.feed_head(desk, service),
-                Phase::Uploading(_) => self.feed_upload(desk, service),
-                Phase::Skipping(_) => self.feed_skip(desk),
-                Phase::Ready(ready) if !ready.is_left => {
-                    let step = ready.step.clone();
-                    self.phase = Phase::Reading;
-                    self.take_step(step, desk, service)
-                }
-                // What was received behind it waits as well.
-                Phase::Ready(_) | Phase::Lent { .. } | Phase::Waiting(_) => false,
-                Phase::Ending { .. } | Phase::Lingering | Phase::Closed { .. } => {
-                    desk.use_up();
-                    false
-                }
+                _ => self.feed_what_has_begun(desk, service),
             };
             if !goes_on {
                 return;
@@ -398,6 +386,26 @@ impl Connection {
             if desk.output_is_full() {
                 self.unfed = true;
                 return;
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn feed_what_has_begun(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
+        match &mut self.phase {
+            Phase::Reading => true,
+            Phase::Uploading(_) => self.feed_upload(desk, service),
+            Phase::Skipping(_) => self.feed_skip(desk),
+            Phase::Ready(ready) if !ready.is_left => {
+                let step = ready.step.clone();
+                self.phase = Phase::Reading;
+                self.take_step(step, desk, service)
+            }
+            // What was received behind it waits as well.
+            Phase::Ready(_) | Phase::Lent { .. } | Phase::Waiting(_) => false,
+            Phase::Ending { .. } | Phase::Lingering | Phase::Closed { .. } => {
+                desk.use_up();
+                false
             }
         }
     }
@@ -487,6 +495,7 @@ impl Connection {
     }
 
     /// The socket took only some of `desk.out`; the rest waits here.
+    #[inline(never)]
     pub(super) fn keep_unsent(&mut self, desk: &mut Desk, pace: &Pace) {
         self.since = desk.now();
         self.slow = pace.moved(pace.begin(desk.now()), pace.write_ms, desk.out.sent(), desk.now());
@@ -823,6 +832,7 @@ impl Connection {
     }
 
     /// Too many requests wait for a thread already.
+    #[cold]
     fn refuse_queued(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
         let Call { request, response } = &mut *desk.call;
         service.refuse_queued(request, response);
@@ -876,7 +886,7 @@ impl Connection {
     }
 
     /// Sends an answer that the rest of the body need not be waited for.
-    #[inline(never)]
+    #[cold]
     fn finish_early(&mut self, desk: &mut Desk, service: &Service) -> bool {
         self.finish(desk, service, true);
         self.phase = Phase::Ending { linger: true };
@@ -907,6 +917,7 @@ impl Connection {
     }
 
     /// Leaves a complete request to the thread of the host's that is here for it.
+    #[inline(never)]
     fn lend(&mut self, desk: &mut Desk, service: &Service, body: Range<usize>, next: usize) -> bool {
         if !desk.out.is_empty() && !service.is_known_quick(&desk.call.request) {
             // The clients of answers before this one wait for them.
@@ -959,6 +970,7 @@ impl Connection {
     }
 
     /// Runs a handler that reads the body itself.
+    #[inline(never)]
     fn lend_body(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize) -> bool {
         let framing = desk.call.request.head().framing;
         // It may wait for the rest of the body. Where nobody could take the lane then, another thread is waited for now.
@@ -1011,6 +1023,7 @@ impl Connection {
     }
 
     /// Sends the answer that was given by the head alone; the body that follows is skipped, or ends the connection.
+    #[inline(never)]
     fn answer_early(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
         let last = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
         let skip = if framing == Framing::Absent { None } else { Some(Box::new(Skip::new(framing, service))) };
@@ -1044,6 +1057,7 @@ impl Connection {
     }
 
     /// Waits for the exchange that the request was deferred to.
+    #[inline(never)]
     fn wait(&mut self, exchange: Arc<Deferred>, desk: &mut Desk, service: &Service, then: Then) {
         let request = &mut desk.call.request;
         let own_time = request.registered().and_then(|route| route.exchange_timeout_ms);
@@ -1074,6 +1088,7 @@ impl Connection {
         true
     }
 
+    #[cold]
     fn refuse(&mut self, refusal: Refusal, desk: &mut Desk, service: &Arc<Service>) {
         let (code, words) = refusal.explain();
         self.refuse_and_end(code, Error::fixed(Kind::Invalid, words), desk, service);
@@ -1090,8 +1105,8 @@ impl Connection {
             return self.finish_stream(desk, service, last);
         }
         service.conclude(&call.request, &mut call.response);
-        let large = call.response.body_len() > LARGE_ANSWER;
         let last = last || call.response.wants_close();
+        let large = last && call.response.body_len() > LARGE_ANSWER;
         desk.write_answer(last);
         desk.call.end();
         self.since = desk.now();
@@ -1103,6 +1118,7 @@ impl Connection {
     }
 
     /// Writes the end of a stream, or cuts the connection where that would be a lie.
+    #[inline(never)]
     fn finish_stream(&mut self, desk: &mut Desk, service: &Service, last: bool) {
         let Desk { call, out, .. } = desk;
         let Call { request, response } = &mut **call;
@@ -1121,6 +1137,7 @@ impl Connection {
 }
 
 /// Hooks that took too long count for the route that they ran before.
+#[inline(never)]
 fn note_slow_hooks(desk: &Desk, service: &Service) {
     let request = &desk.call.request;
     let route = request.route_number().filter(|_| !request.is_for_caller());

@@ -537,40 +537,27 @@ impl<'e> Worker<'e> {
         let Tenant { socket: Some(socket), connection, counted, unreceived, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk, .. } = self;
         let socket = socket.as_fd();
-        if connection.is_waiting() {
-            connection.collect(&engine.service, desk.now());
-        }
-        let mut sent = send_kept(socket, connection, engine, desk.now());
-        loop {
-            if connection.is_closed() {
-                return Turn::Close;
-            }
-            if connection.unsent_mut().is_some() {
-                // An answer that is not taken in time is given up.
-                if due && connection.is_late(&engine.service.pace, desk.now()) {
-                    connection.break_off();
-                    return Turn::Close;
-                }
-                return if sent == Sent::Enough { Turn::Again } else { Turn::Wait };
-            }
-            // Nothing is read while an exchange is waited for.
+        // Most come here between two requests.
+        let mut is_idle = connection.is_idle();
+        let mut sent = Sent::All;
+        if !is_idle {
             if connection.is_waiting() {
-                *unreceived = true;
-                if !(due && connection.is_late(&engine.service.pace, desk.now())) {
-                    return Turn::Wait;
+                connection.collect(&engine.service, desk.now());
+            }
+            sent = send_kept(socket, connection, engine, desk.now());
+        }
+        loop {
+            if !is_idle {
+                if let Some(turn) = first_of_all(socket, connection, desk, engine, due, sent, unreceived) {
+                    return turn;
                 }
-                connection.time_is_up(desk, &engine.service);
-                sent = send_kept(socket, connection, engine, desk.now());
-                if connection.is_waiting() {
-                    return Turn::Wait;
-                }
-                continue;
             }
             *unreceived = false;
             if pass.received >= if connection.is_uploading() { BODY_TURN } else { INPUT_TURN } {
                 return Turn::Again;
             }
-            pass.more = take_in(socket, connection, desk, engine, fin, &mut pass.received);
+            let has_fed = !is_idle && feed_kept(connection, desk, engine);
+            pass.more = has_fed || receive(socket, connection, desk, engine, fin, &mut pass.received);
             if connection.is_lent() {
                 return Turn::Lend(pass);
             }
@@ -579,6 +566,7 @@ impl<'e> Worker<'e> {
             // What is let go of counts no more when the client has its answer.
             engine.count_held(connection, counted);
             sent = send(socket, connection, desk, engine);
+            is_idle = false;
             if has_more(connection, &pass, sent) {
                 continue;
             }
@@ -621,8 +609,49 @@ fn has_more(connection: &Connection, pass: &Pass, sent: Sent) -> bool {
     pass.more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough
 }
 
-/// Lets the connection have what is there for it: what it has kept, or what its socket has. False: nothing more is there for now.
-fn take_in(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine, fin: bool, received: &mut usize) -> bool {
+/// What comes before more is received: the end, what is unsent, and an exchange that is waited for. Some: that was the turn.
+#[inline(never)]
+fn first_of_all(
+    socket: BorrowedFd<'_>,
+    connection: &mut Connection,
+    desk: &mut Desk,
+    engine: &Engine,
+    due: bool,
+    mut sent: Sent,
+    unreceived: &mut bool,
+) -> Option<Turn> {
+    loop {
+        if connection.is_closed() {
+            return Some(Turn::Close);
+        }
+        let is_late = due && connection.is_late(&engine.service.pace, desk.now());
+        if connection.unsent_mut().is_some() {
+            // An answer that is not taken in time is given up.
+            if is_late {
+                connection.break_off();
+                return Some(Turn::Close);
+            }
+            return Some(if sent == Sent::Enough { Turn::Again } else { Turn::Wait });
+        }
+        if !connection.is_waiting() {
+            return None;
+        }
+        // Nothing is read while an exchange is waited for.
+        *unreceived = true;
+        if !is_late {
+            return Some(Turn::Wait);
+        }
+        connection.time_is_up(desk, &engine.service);
+        sent = send_kept(socket, connection, engine, desk.now());
+        if connection.is_waiting() {
+            return Some(Turn::Wait);
+        }
+    }
+}
+
+/// Lets the connection have what it has kept. False: it needs what its socket has.
+#[inline(never)]
+fn feed_kept(connection: &mut Connection, desk: &mut Desk, engine: &Engine) -> bool {
     let overfull = connection.is_uploading() && engine.service.buffered.is_overfull();
     connection.sit_down(desk);
     if overfull {
@@ -632,7 +661,7 @@ fn take_in(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk,
         connection.feed(desk, &engine.service);
         true
     } else {
-        receive(socket, connection, desk, engine, fin, received)
+        false
     }
 }
 

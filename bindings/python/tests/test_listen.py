@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import socket
+import threading
+import time
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -91,3 +97,70 @@ def test_requests_stay_as_they_are_when_read(app: App) -> None:
         assert client.get("/Ada").text == "Ada"
     with pytest.raises(Exception, match="answered"):
         _ = seen[0].params
+
+
+class Listening:
+    """An app that listens on a thread of its own, and tells how many objects are frozen meanwhile."""
+
+    def __init__(self, app: App) -> None:
+        app.get("/frozen")(lambda req: str(gc.get_freeze_count()))
+        self._app = app
+        self._thread = threading.Thread(target=app.listen, args=[0])
+
+    def __enter__(self) -> Listening:
+        self._thread.start()
+        while self._app.server is None:
+            time.sleep(0.001)
+        return self
+
+    def frozen(self) -> int:
+        assert self._app.server is not None
+        with urlopen(f"{self._app.server.url}/frozen") as answer:
+            return int(answer.read())
+
+    def __exit__(self, *what: object) -> None:
+        self._app.stop()
+        self._thread.join()
+
+
+@pytest.fixture
+def frozen() -> Iterator[int]:
+    """How many objects are frozen before a test: some hundred with 3.12, with others none."""
+    yield gc.get_freeze_count()
+    gc.unfreeze()
+
+
+def test_what_was_there_before_is_frozen_while_an_app_listens(app: App, frozen: int) -> None:
+    with Listening(app) as listening:
+        assert listening.frozen() > frozen + 1000
+    assert gc.get_freeze_count() == 0
+
+
+def test_garbage_is_not_frozen(app: App) -> None:
+    garbage = Garbage()
+    garbage.itself = garbage
+    gone = weakref.ref(garbage)
+    del garbage
+    with Listening(app) as listening:
+        assert listening.frozen() and gone() is None
+
+
+class Garbage:
+    itself: Garbage
+
+
+def test_what_a_program_has_frozen_itself_stays_as_it_is(app: App, frozen: int) -> None:
+    gc.freeze()
+    before = gc.get_freeze_count()
+    with Listening(app) as listening:
+        assert 0 < listening.frozen() <= before
+    assert gc.get_freeze_count() > 0
+
+
+def test_a_program_without_a_garbage_collector_is_left_alone(app: App, frozen: int) -> None:
+    gc.disable()
+    try:
+        with Listening(app) as listening:
+            assert listening.frozen() == frozen
+    finally:
+        gc.enable()

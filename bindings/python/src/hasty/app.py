@@ -13,6 +13,7 @@ from .access import Access
 from .client import Client
 from .cors import Cors
 from .errors import InvalidError, StateError
+from .garbage import spared
 from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Step, is_async, name_of, takes_two
 from .headers import checked
 from .names import Names
@@ -626,6 +627,9 @@ class App:
         Handlers run on threads of their own; this one waits, so that signals find Python's main thread. An end answers
         what has come, and takes less than a second, whatever handlers still do.
 
+        What is in memory when it begins is frozen for the garbage collector until it ends, unless the program has used
+        `gc.freeze()` or `gc.disable()` itself.
+
         `workers` beyond 1 is how many processes serve on that port, each with the app as it is now: for more than one
         processor. One that dies is replaced.
 
@@ -642,13 +646,16 @@ class App:
         if workers > 1:
             from . import workers as processes
 
-            processes.serve(self, _checked_port(port), host, workers)
+            # Here, so that the processes go on sharing the memory of what is there already.
+            with spared():
+                processes.serve(self, _checked_port(port), host, workers)
             return
         with signals.termination() as told:
             try:
-                server = self.start(port, host)
-                print(f"{server.url}/", flush=True)
-                server._wait_for_end()
+                with spared():
+                    server = self.start(port, host)
+                    print(f"{server.url}/", flush=True)
+                    server._wait_for_end()
             except (KeyboardInterrupt, told):
                 pass
             finally:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import quote
@@ -41,7 +40,7 @@ from .wsgi_environ import Environs
 from .wsgi_file import FileWrapper
 from .wsgi_head import NOT_YET
 from .wsgi_relief import Relief
-from .wsgi_reply import WHOLE, CallReply, Gone, SlotReply
+from .wsgi_reply import CallReply, Gone, SlotReply, joined
 from .wsgi_seat import CONTENT_TYPE, Seat, seat_of
 
 if TYPE_CHECKING:
@@ -62,8 +61,6 @@ SLASHES = 8
 
 #: What an application is told, before it is known.
 _UNKNOWN: dict[str, Any] = {}
-
-_NOT_YET = NOT_YET
 
 log = logging.getLogger("hasty")
 
@@ -169,11 +166,12 @@ class Entrance(Route):
 
     def serving(self) -> Serving:
         application, of_slot, relief = self._function, self._environs.of_slot, self._relief
-        user_data, shared, references = USER_DATA, self._shared, getrefcount
-        content_type, status_word, alike_word, whole_ones = CONTENT_TYPE, STATUS, ALIKE, WHOLE
+        user_data, references = USER_DATA, getrefcount
+        content_type, status_word, alike_word, ok, not_yet = CONTENT_TYPE, STATUS, ALIKE, _ffi.OK, NOT_YET
 
         # Those who take requests from one slot have this function to themselves, and so what serves again for the next
-        # request: the reply, its start_response, and how many references to that there are while nobody has kept it.
+        # request: the reply, its start_response, and how many references there are to that and to the reply's writer
+        # while nobody has kept them.
         seat: Seat | None = None
         reply: SlotReply | None = None
         start: Any = None
@@ -194,99 +192,76 @@ class Entrance(Route):
             while True:
                 now = reply
                 if now is None:
-                    now = SlotReply(relief, seat)
+                    reply = now = SlotReply(relief, seat)
                     start = now.start
-                    alone = references(start)
-                environ = _UNKNOWN
-                left: Iterator[bytes] | None = None
-                close = None
+                    alone = references(start) + references(now.writer)
+                environ, blocks, left, close = _UNKNOWN, None, None, None
                 try:
                     alike = words[alike_word]
                     if alike == kept:
                         environ = last.copy()
                     else:
                         if words[user_data] != number:
-                            reply = now
-                            return _ffi.OK
+                            return ok
                         environ = of_slot(slot)
                         if alike == before and "CONTENT_LENGTH" not in environ:
                             last, kept = environ.copy(), alike
                         before = alike
                     result = application(environ, start)
-                    if type(result) is list and len(result) == 1:
-                        body: bytes = result[0]
-                        if type(body) is bytes:
-                            head = now.head
-                            whole = len(body) == head.plain and not now.begun
-                            if whole:
-                                # As fits() does.
-                                words[content_type] = head.address
-                                if head.code != 200:
-                                    words[status_word] = head.code
-                            if whole or now.fits(body):
-                                if references(start) == alone == references(now.writer):
-                                    now.head = _NOT_YET
-                                    reply = now
-                                else:
-                                    now.retire()
-                                    reply = None
-                                taker.reply = body
-                                # Gives the answer, and takes the next request.
-                                if taker:
-                                    # What the slot points to is not to end before the answer is given.
-                                    seat.kept = now, head
-                                    return taker.status
-                                continue
-                    close = getattr(result, "close", None)
-                    taker.reply = b""
-                    if type(result) is FileWrapper:
-                        left = now.give(result)
+                    kind = type(result)
+                    if kind is list and len(result) == 1:
+                        block = result[0]
                     else:
-                        # Frameworks give the whole body as the first block of an iterator of theirs: what give() makes
-                        # of that, for 2,500 instructions less.
-                        blocks = iter(result)
-                        block = None if type(blocks) in whole_ones else next(blocks, None)
-                        head = now.head
-                        if type(block) is bytes and len(block) == head.plain and not now.begun:
-                            words[content_type] = head.address
-                            if head.code != 200:
-                                words[status_word] = head.code
-                            taker.reply = block
-                            left = blocks
+                        close = getattr(result, "close", None)
+                        if kind is FileWrapper:
+                            block = b""
                         else:
-                            left = now.give(blocks if block is None else chain((block,), blocks))
-                    if now.begun:
+                            # Frameworks give the whole body as the first block of an iterator of theirs.
+                            blocks = iter(result)
+                            block = next(blocks, b"")
+                    head = now.head
+                    if type(block) is bytes and len(block) == head.plain and not now.begun:
+                        # As fits() does.
+                        taker.reply = block
+                        words[content_type] = head.address
+                        if head.code != 200:
+                            words[status_word] = head.code
+                        left = blocks
+                    elif blocks is None and type(block) is bytes and now.fits(block):
+                        taker.reply = block
+                    else:
+                        taker.reply = b""
+                        left = now.give(result if blocks is None else joined(block, blocks))
                         now.end()
                 except Gone:
                     now.end_gone()
                 except BaseException as error:  # SystemExit too: it would end a worker, not the program
                     taker.reply = b""
                     self._fail_in_slot(slot, environ, now, error)
-                reply = None
                 if now.exchange is not None:
+                    reply = None
                     self._finish(environ, left, close)
                     if now.leave():
                         raise Relieved
-                elif shared.loop is not None or (left is None and close is None):
-                    # Others have their turn before the next request.
-                    now.begun = True
-                    self._finish(environ, left, close)
-                    now.retire()
-                else:
-                    # The answer leaves before the application goes on.
-                    now.begun = True
-                    status = taker.status if taker else _ffi.OK
-                    self._finish(environ, left, close)
-                    if references(start) == alone == references(now.writer):
-                        now.begun, now.head = False, _NOT_YET
-                        reply = now
-                    else:
-                        now.retire()
-                    if status:
-                        return status
+                    if taker:
+                        return taker.status
                     continue
+                now.begun = True
+                status = ok
+                # Gives the answer, which leaves before the application goes on, and takes the next request.
                 if taker:
-                    return taker.status
+                    # One that takes none gives the answer later: until then what the slot points to is not to end.
+                    seat.kept = now.head
+                    status = taker.status
+                if close is not None or left is not None:
+                    self._finish(environ, left, close)
+                if references(start) + references(now.writer) == alone:
+                    now.begun, now.head = False, not_yet
+                else:
+                    now.retire()
+                    reply = None
+                if status:
+                    return status
 
         return serve
 
