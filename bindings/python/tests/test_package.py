@@ -21,6 +21,8 @@ from hasty import _ffi
 pytestmark = pytest.mark.long
 
 SOURCES = Path(__file__).resolve().parents[1]
+#: Some of what the library is built from: files of every folder.
+CRATE = ("Cargo.toml", "Cargo.lock", "src/lib.rs", "src/ffi/mod.rs", "bindings/c/lib.rs", "NOTICES.txt")
 
 
 @pytest.fixture
@@ -28,7 +30,8 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of the checkout as far as the build looks at it."""
     root = tmp_path / "checkout"
     (root / "src" / "ffi").mkdir(parents=True)
-    for name in ("Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/ffi/mod.rs", "NOTICES.txt"):
+    (root / "bindings" / "c").mkdir(parents=True)
+    for name in CRATE:
         (root / name).write_text(f"this is {name}\n")
     python = root / "bindings" / "python"
     shutil.copytree(PACKAGE, python / "src" / "hasty", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
@@ -180,8 +183,7 @@ def test_a_source_distribution_carries_the_crate_and_is_built_by_cargo(checkout:
         inside = {name.split("/", 1)[-1] for name in archive.getnames() if not name.endswith("/")}
     (tmp_path / "sources").mkdir()
     subprocess.run(["tar", "-xf", wheel(checkout), "-C", tmp_path / "sources"], check=True)
-    crate = {"Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/ffi/mod.rs", "NOTICES.txt"}
-    assert {f"crate/{name}" for name in crate} | {"setup.py", "src/hasty/app.py", "LICENSE-MIT"} <= inside
+    assert {f"crate/{name}" for name in CRATE} | {"setup.py", "src/hasty/app.py", "LICENSE-MIT"} <= inside
     assert not [name for name in inside if name.endswith((".so", ".pyc")) or name.startswith("tests")]
     shutil.rmtree(checkout)
     checkout.mkdir()
