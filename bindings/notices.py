@@ -41,7 +41,7 @@ class Unknown(Exception):
 
 
 def linked(system):
-    """The packages whose code gets into the library: what it depends on to run, whatever features it has."""
+    """The packages whose code or tables get into the library, whatever features it has."""
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--locked", "--all-features"]
     told = subprocess.run(
         [*command, "--filter-platform", system], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
@@ -58,6 +58,10 @@ def linked(system):
         found[name] = packages[name]
         # A kind of null is a plain dependency: not one for tests, and not one for build scripts.
         waiting += [need["pkg"] for need in needs[name] if any(kind["kind"] is None for kind in need["dep_kinds"])]
+    # What our own build script asks, it writes into the library; with what that in turn is built, it does not.
+    for need in needs[root]:
+        if any(kind["kind"] == "build" for kind in need["dep_kinds"]):
+            found[need["pkg"]] = packages[need["pkg"]]
     del found[root]
     return found
 

@@ -3,11 +3,11 @@
 use crate::error::{Error, Kind, Result, Shown};
 use crate::http::coding::Coding;
 use crate::http::conditions::{self, Conditions, Validators, Verdict};
-use crate::http::encoder;
 use crate::http::method::Method;
 use crate::http::ranges::{self, Ranges};
+use crate::http::{encoder, media_type};
 use crate::request::Request;
-use crate::response::{FileSlice, Instead, OwnedBytes, Piece, type_of_extension};
+use crate::response::{FileSlice, Instead, OwnedBytes, Piece};
 use crate::text::Text;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use std::fs::File;
@@ -125,8 +125,7 @@ impl Servable {
         // RFC 9110 8.8.2.1: no date "later than the server's time of message origination".
         let most = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let modified = u64::try_from(identity.modified.0).ok().map(|seconds| seconds.min(most));
-        let mut kind = type_of_name(name).into_bytes();
-        kind.push(0);
+        let kind = [type_of_name(name).as_bytes(), b"\0"].concat();
         let etag = format!("{weak}\"{:x}-{:016x}\"", identity.size, identity.tag());
         let modified = modified.and_then(|seconds| Some((seconds, conditions::date(seconds)?)));
         let date = modified.as_ref().map_or("", |(_, text)| text);
@@ -343,8 +342,8 @@ pub(crate) fn extension(name: &[u8]) -> &[u8] {
     }
 }
 
-fn type_of_name(name: &[u8]) -> String {
-    type_of_extension(extension(name))
+fn type_of_name(name: &[u8]) -> &'static str {
+    media_type::of_extension(extension(name))
 }
 
 #[cfg(test)]

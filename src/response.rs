@@ -8,7 +8,7 @@ use crate::http::coding::Coding;
 use crate::http::disposition;
 use crate::http::headers::{self, is_token, is_value};
 use crate::http::method::Method;
-use crate::http::{encoder, status};
+use crate::http::{encoder, media_type, status};
 use crate::json;
 use crate::line::Line;
 use crate::output::Output;
@@ -295,7 +295,7 @@ impl Response {
         if name.contains(&b'/') {
             self.keep_type(headers::trim(name));
         } else {
-            self.keep_type(type_of_extension(name).as_bytes());
+            self.keep_type(media_type::of_extension(name).as_bytes());
         }
         Ok(())
     }
@@ -1151,19 +1151,6 @@ impl Cookie<'_> {
 /// RFC 6265 4.1.1: `cookie-octet`.
 fn is_cookie_byte(b: u8) -> bool {
     matches!(b, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
-}
-
-/// The media type of files with an extension; text types are UTF-8.
-pub(crate) fn type_of_extension(name: &[u8]) -> String {
-    let name = name.strip_prefix(b".").unwrap_or(name);
-    let known = std::str::from_utf8(name).ok().and_then(|name| mime_guess::from_ext(name).first_raw());
-    let known = match known.unwrap_or("application/octet-stream") {
-        // RFC 9239 6: obsolete names of what browsers load as a module under any of them.
-        "application/javascript" | "application/x-javascript" => "text/javascript",
-        known => known,
-    };
-    let is_text = known.starts_with("text/") && !known.contains("charset");
-    if is_text { format!("{known}; charset=utf-8") } else { known.to_owned() }
 }
 
 /// RFC 3986 2.4: what cannot stand in a URL is percent-encoded; what is encoded already stays.

@@ -214,6 +214,7 @@ def the_sources(source, python, scratch):
         "pyproject.toml",
         "crate/Cargo.toml",
         "crate/Cargo.lock",
+        "crate/build.rs",
         "crate/bindings/c/Cargo.toml",
         "crate/bindings/c/build.rs",
         "crate/bindings/c/lib.rs",

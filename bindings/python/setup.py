@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 #: What is linked into the library, with the licences that must go wherever it goes.
 NOTICES = "NOTICES.txt"
 #: What cargo needs of a checkout to build the library, and what it needs to be passed on.
-CRATE = ("Cargo.toml", "Cargo.lock", "src", "bindings/c", NOTICES)
+CRATE = ("Cargo.toml", "Cargo.lock", "build.rs", "src", "bindings/c", NOTICES)
 RUST = "install Rust 1.85 or newer"
 INSTEAD = f"or set HASTY_LIBRARY to a {NAME}"
 

@@ -7,6 +7,7 @@ pub mod date;
 pub mod disposition;
 pub mod encoder;
 pub mod headers;
+pub mod media_type;
 pub mod method;
 pub mod multipart;
 pub mod pairs;

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.long
 
 SOURCES = Path(__file__).resolve().parents[1]
 #: Some of what the library is built from: files of every folder.
-CRATE = ("Cargo.toml", "Cargo.lock", "src/lib.rs", "src/ffi/mod.rs", "bindings/c/lib.rs", "NOTICES.txt")
+CRATE = ("Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/ffi/mod.rs", "bindings/c/lib.rs", "NOTICES.txt")
 
 
 @pytest.fixture
