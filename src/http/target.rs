@@ -78,9 +78,9 @@ impl Target {
 /// RFC 9110 7.2: `Host = uri-host [ ":" port ]`, with RFC 3986's host: no user, no path, nothing that could be read in two ways.
 #[inline]
 pub fn authority_is_valid(head: &[u8], authority: Span) -> bool {
-    // Most are plain names and addresses, which take one look.
-    let text = &head[..authority.end()];
-    port_is_valid(&text[host_end(text, authority.start())..]) || unusual_is_valid(authority.of(head))
+    // Most are plain names and addresses, which take one look; what follows an authority stops it as well.
+    let end = host_end(head, authority.start()).min(authority.end());
+    port_is_valid(&head[end..authority.end()]) || unusual_is_valid(authority.of(head))
 }
 
 #[cold]
@@ -112,13 +112,13 @@ fn port_is_valid(rest: &[u8]) -> bool {
     let [b':', digits @ ..] = rest else { return rest.is_empty() };
     let mut port = 0;
     for &b in digits {
-        // Zeros may stand before it, so its length tells nothing.
-        port = (port * 10 + u32::from(b.wrapping_sub(b'0'))).min(100_000);
-        if !b.is_ascii_digit() {
+        let digit = u32::from(b.wrapping_sub(b'0'));
+        port = port * 10 + digit;
+        if digit > 9 || port > 65_535 {
             return false;
         }
     }
-    port <= 65_535
+    true
 }
 
 /// RFC 3986 3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`; here without the percent sign.
@@ -193,10 +193,43 @@ mod tests {
 
     #[test]
     fn hosts_are_checked() {
-        for good in ["", "a", "a:", "a:80", "127.0.0.1:8080", "[::1]", "[fe80::1]:80", "ex-ample_1.org", "a%20b"] {
+        for good in [
+            "",
+            "a",
+            "a:",
+            "a:80",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[fe80::1]:80",
+            "ex-ample_1.org",
+            "a%20b",
+            "a:65535",
+            "a:0000000065535",
+            "a:00000",
+        ] {
             assert!(authority_is_valid(good.as_bytes(), Span::new(0, good.len())), "{good}");
         }
-        for bad in ["a b", "a/b", "u@a", "a:b", "a:99999", "[::1", "[]", "[::1]x", "a:80:80", "a?b", "a%2", "\u{fc}", "a\"b", "a\\b"] {
+        for bad in [
+            "a b",
+            "a/b",
+            "u@a",
+            "a:b",
+            "a:99999",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "a:80:80",
+            "a:65536",
+            "a:0000000065536",
+            "a:100000",
+            "a:8x",
+            "a:00000x",
+            "a?b",
+            "a%2",
+            "\u{fc}",
+            "a\"b",
+            "a\\b",
+        ] {
             assert!(!authority_is_valid(bad.as_bytes(), Span::new(0, bad.len())), "{bad}");
         }
     }
