@@ -59,21 +59,25 @@ impl Error {
     }
 
     /// An error whose words are made now: for mistakes of the program.
+    #[cold]
     pub fn new(kind: Kind, words: impl Into<String>) -> Error {
         Error { kind, message: Message::Text(words.into()) }
     }
 
     /// An error whose words are made when somebody reads them: for mistakes of a client.
+    #[cold]
     pub fn late(kind: Kind, words: impl fmt::Display + Send + Sync + 'static) -> Error {
         Error { kind, message: Message::Late(Box::new(words)) }
     }
 
     /// A value that breaks a rule.
+    #[cold]
     pub fn invalid(words: impl Into<String>) -> Error {
         Error::new(Kind::Invalid, words)
     }
 
     /// A call at the wrong moment.
+    #[cold]
     pub fn state(words: &'static str) -> Error {
         Error::fixed(Kind::State, words)
     }

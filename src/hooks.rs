@@ -65,9 +65,9 @@ impl Hooks {
         if self.cors.iter().any(|(known, _)| *known == prefix) {
             return Err(Error::invalid(format!("prefix \"{}\" has a CORS policy already", Shown(prefix.as_str().as_bytes()))));
         }
-        self.cors.push((prefix, cors));
         // The longest prefix alone applies, so it is to be found first.
-        self.cors.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.depth()));
+        let place = self.cors.partition_point(|(other, _)| other.depth() >= prefix.depth());
+        self.cors.insert(place, (prefix, cors));
         Ok(())
     }
 

@@ -269,7 +269,13 @@ impl Value {
 
     /// A number; JSON has no NaN and no infinity, so these are refused.
     pub fn double(value: f64) -> Result<Value> {
-        if value.is_finite() { Ok(Repr::Double(value).into()) } else { Err(Error::invalid(format!("JSON has no number {value}"))) }
+        let name = match value {
+            value if value.is_finite() => return Ok(Repr::Double(value).into()),
+            value if value.is_nan() => "NaN",
+            value if value > 0.0 => "inf",
+            _ => "-inf",
+        };
+        Err(Error::invalid(format!("JSON has no number {name}")))
     }
 
     /// A string; it may hold NUL.

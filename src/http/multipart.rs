@@ -26,7 +26,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::headers::{is_token, is_token_byte, is_value, trim};
+use super::headers::{self, is_token, is_token_byte, is_value, trim};
 use super::pairs::percent_decode_into;
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr2, memrchr};
@@ -407,12 +407,12 @@ impl Head {
         if !is_value(value) {
             return Err(Refusal::FieldValue);
         }
-        if name.eq_ignore_ascii_case(b"Content-Disposition") {
+        if headers::is(name, b"content-disposition") {
             if std::mem::replace(&mut self.disposed, true) {
                 return Err(Refusal::FieldRepeated);
             }
             self.disposition(value, limits)
-        } else if name.eq_ignore_ascii_case(b"Content-Type") {
+        } else if headers::is(name, b"content-type") {
             if self.content_type.is_some() {
                 return Err(Refusal::FieldRepeated);
             }
@@ -427,15 +427,15 @@ impl Head {
     fn disposition(&mut self, value: &[u8], limits: &Limits) -> Result<(), Refusal> {
         let (kind, parameters) = divide(value);
         // RFC 7578 4.2: "the disposition type is "form-data""
-        if !kind.eq_ignore_ascii_case(b"form-data") {
+        if !headers::is(kind, b"form-data") {
             return Err(Refusal::Disposition);
         }
         let mut extended = None;
         for parameter in parameters {
             let parameter = parameter.ok_or(Refusal::Disposition)?;
-            let repeated = if parameter.name.eq_ignore_ascii_case(b"name") {
+            let repeated = if headers::is(parameter.name, b"name") {
                 self.name.replace(bounded(parameter.text(), limits)?).is_some()
-            } else if parameter.name.eq_ignore_ascii_case(b"filename") {
+            } else if headers::is(parameter.name, b"filename") {
                 self.filename.replace(bounded(parameter.text(), limits)?).is_some()
             } else if parameter.name.eq_ignore_ascii_case(b"filename*") {
                 extended.replace(parameter.value).is_some()
@@ -501,7 +501,7 @@ pub fn boundary_of(content_type: &[u8]) -> Result<Option<&[u8]>, Refusal> {
     for parameter in parameters {
         let parameter = parameter.ok_or(Refusal::Boundary)?;
         // Two boundaries are two readings of one body.
-        if parameter.name.eq_ignore_ascii_case(b"boundary") && boundary.replace(parameter.value).is_some() {
+        if headers::is(parameter.name, b"boundary") && boundary.replace(parameter.value).is_some() {
             return Err(Refusal::Boundary);
         }
     }

@@ -18,7 +18,8 @@ pub(super) struct Item {
 /// The page for a folder. `path` is what its visitor sees; `beyond` names are left out.
 pub(super) fn page(path: &[u8], has_parent: bool, mut items: Vec<Item>, beyond: usize) -> String {
     // Folders first, then by name, as people look for them.
-    items.sort_by(|one, other| other.is_folder.cmp(&one.is_folder).then_with(|| one.name.cmp(&other.name)));
+    // No two have the same name.
+    items.sort_unstable_by(|one, other| other.is_folder.cmp(&one.is_folder).then_with(|| one.name.cmp(&other.name)));
     let title = escaped(&String::from_utf8_lossy(path));
     let mut out = String::new();
     let _ = write!(
@@ -87,12 +88,15 @@ fn size(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    let (mut value, mut unit) = (bytes as f64 / 1024.0, 0);
-    while value >= 1023.5 {
-        value /= 1024.0;
+    // Whole numbers, since to write others takes 15 KB of code that nothing else here needs.
+    let mut unit = 0;
+    let in_units = |parts: u128, unit: usize| (u128::from(bytes) * parts + (512 << (10 * unit))) >> (10 * (unit + 1));
+    while in_units(1, unit) >= 1024 {
         unit += 1;
     }
-    if value < 9.95 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+    let tenths = in_units(10, unit);
+    let number = if tenths < 100 { format!("{}.{}", tenths / 10, tenths % 10) } else { in_units(1, unit).to_string() };
+    format!("{number} {}", UNITS[unit])
 }
 
 /// The day of a time, as in 2026-01-31; nothing where it has no four-digit year.
@@ -140,7 +144,12 @@ mod tests {
             (0, "0 B"),
             (1023, "1023 B"),
             (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (10_188, "9.9 KiB"),
+            (10_189, "10 KiB"),
             (10_240, "10 KiB"),
+            (1_048_063, "1023 KiB"),
+            (1_048_064, "1.0 MiB"),
             (1_048_000, "1023 KiB"),
             (1_048_575, "1.0 MiB"),
             (5 << 30, "5.0 GiB"),
