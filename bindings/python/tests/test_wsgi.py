@@ -502,6 +502,21 @@ def test_what_is_no_list_of_tuples_of_text_is_told_each_time(headers: Any, caplo
     assert codes == ([200] * 3 if headers == [["Content-Type", "text/plain"]] else [500] * 3)
 
 
+def test_a_list_of_headers_that_is_used_again_is_read_again(serve: Serve) -> None:
+    headers: list[Any] = [("Content-Type", "text/plain"), ("Content-Length", "1"), ("X-Count", "0")]
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        # Each is the head of several requests, and then it is another.
+        headers[2] = ("X-Count", environ["PATH_INFO"].strip("/"))
+        start_response("203 Other" if environ["PATH_INFO"] == "/3" else "200 OK", headers)
+        return [b"."]
+
+    with client_of(serve(application, valid=False)) as client:
+        for count in "1111222233331111212313":
+            answer = client.get(f"/{count}")
+            assert (answer.status_code, answer.headers["x-count"]) == (203 if count == "3" else 200, count)
+
+
 def test_heads_that_are_ever_new_are_forgotten(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wsgi_head, "KNOWN", 4)
     numbers = iter(range(1000))
@@ -658,18 +673,29 @@ def test_an_answer_is_closed_once_it_has_left(serve: Serve) -> None:
     assert waited == [True]
 
 
-def test_what_goes_on_behind_its_length_is_told_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    def application(environ: Environ, start_response: Any) -> Iterator[bytes]:
+@pytest.mark.parametrize("kind", [iter, list, tuple])
+def test_what_goes_on_behind_its_length_is_told_in_the_log(
+    kind: Any, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def application(environ: Environ, start_response: Any) -> Any:
         start_response("200 OK", [*TEXT, ("Content-Length", "5")])
-        yield b"whole"
-        yield b""
-        yield b" and more"
+        return kind([b"whole", b"", b" and more"])
 
     server = serve(application, valid=False)
     with client_of(server) as client:
         assert [client.get("/a b").text for _ in range(2)] == ["whole"] * 2
     server.close()
     assert "GET /a%20b" in caplog.text and "behind the length" in caplog.text
+
+
+def test_a_first_block_that_is_no_bytes_is_refused(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def application(environ: Environ, start_response: Any) -> Any:
+        start_response("200 OK", list(TEXT))
+        return iter(["text", b"more"])
+
+    with client_of(serve(application, valid=False)) as client:
+        assert client.get("/").status_code == 500
+    assert "a piece of a WSGI body is bytes" in caplog.text
 
 
 def test_a_stream_may_tell_its_length(serve: Serve) -> None:
