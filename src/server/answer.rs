@@ -42,13 +42,11 @@ pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock:
     let Call { request, response } = call;
     let body = response.body_bytes();
     let len = body.map_or_else(|| response.body_len(), |body| body.len() as u64);
-    if request.known_method() == Method::Head {
-        // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
-        let len = response.set_content_length().unwrap_or(len);
-        return write_head_alone(service, request, response, out, clock, last, Length::Known(len));
-    }
+    let head_only = request.known_method() == Method::Head;
+    let len = if head_only { response.set_content_length().unwrap_or(len) } else { len };
     let rule = write_head(service, request, response, out, clock, last, Length::Known(len));
-    if rule == BodyRule::Sent {
+    // RFC 9110 9.3.2: "the server MUST NOT send content in the response" to HEAD.
+    if rule == BodyRule::Sent && !head_only {
         match body {
             Some(body) if Output::copies(body.len()) => out.bytes_mut().extend_from_slice(body),
             _ => out.push_pieces(response.take_body()),
@@ -76,23 +74,10 @@ pub(super) fn write_stream_head(service: &Service, request: &Request, response: 
         None if request.minor_version() == 0 => Length::Unknown,
         None => Length::Chunked,
     };
-    write_head_alone(service, request, response, out, &mut Clock::new(), last, length);
+    write_head(service, request, response, out, &mut Clock::new(), last, length);
 }
 
-#[inline(never)]
-fn write_head_alone(
-    service: &Service,
-    request: &Request,
-    response: &Response,
-    out: &mut Output,
-    clock: &mut Clock,
-    last: bool,
-    length: Length,
-) {
-    write_head(service, request, response, out, clock, last, length);
-}
-
-/// Gives whether a body follows.
+/// Gives what the status says of a body.
 #[inline(always)]
 fn write_head(
     service: &Service,
