@@ -1197,6 +1197,8 @@ WRONG = {
     "hop by hop, too": (lambda start: start("200 OK", [("transfer-encoding", "chunked")]), "about the connection"),
     "text": (lambda start: (start("200 OK", []), ["text"])[1], "is bytes, not str"),
     "text, later": (lambda start: (start("200 OK", []), iter(lambda: "text", ""))[1], "is bytes, not str"),
+    "None in a stream": (lambda start: (start("200 OK", []), (block for block in [None, b"x"]))[1], "not NoneType"),
+    "an empty text in a stream": (lambda start: (start("200 OK", []), (block for block in ["", b"x"]))[1], "not str"),
     "a str for a list": (lambda start: (start("200 OK", []), "text")[1], "is bytes, not str"),
     "nothing": (lambda start: start("200 OK", []) and None, "not iterable"),
     "shorter": (lambda start: (start("200 OK", [("Content-Length", "9")]), [b"short"])[1], "Content-Length"),

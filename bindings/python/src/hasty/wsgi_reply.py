@@ -102,6 +102,8 @@ class Reply:
         for block in blocks:
             # PEP 3333: the head is to wait for the first block that is not empty.
             if not block:
+                if not isinstance(block, bytes):
+                    raise _no_bytes(block)
                 continue
             if len(block) == self.head.length and not self.begun and self._send_first(block):
                 return blocks
