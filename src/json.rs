@@ -269,6 +269,7 @@ impl Value {
 
     /// A number; JSON has no NaN and no infinity, so these are refused.
     pub fn double(value: f64) -> Result<Value> {
+        // Named here, since what writes any such number is code that nothing else needs.
         let name = match value {
             value if value.is_finite() => return Ok(Repr::Double(value).into()),
             value if value.is_nan() => "NaN",

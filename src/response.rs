@@ -1061,6 +1061,7 @@ impl Response {
         }
     }
 
+    /// A type that the handler or a file has given.
     #[inline(never)]
     fn write_own_type(&self, with_type: bool, out: &mut Vec<u8>) {
         match &self.kind {

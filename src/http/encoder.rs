@@ -86,13 +86,13 @@ pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// The same for what has no body of a known length.
 #[inline(never)]
 fn finish_unusual(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    match (frame.rule, frame.length) {
-        (BodyRule::Sent, Length::Known(length)) => content_length(length, out),
-        (BodyRule::Sent, Length::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
-        (BodyRule::Empty, _) => content_length(0, out),
-        (BodyRule::Never | BodyRule::NotModified, _) | (BodyRule::Sent, Length::Unknown) => out.extend_from_slice(b"\r\n"),
+    match frame.rule {
+        BodyRule::Empty => content_length(0, out),
+        BodyRule::Sent if matches!(frame.length, Length::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
+        _ => out.extend_from_slice(b"\r\n"),
     }
 }
 

@@ -390,6 +390,7 @@ impl Connection {
         }
     }
 
+    /// The same for a request whose head is done with. True: there may be more to do.
     #[inline(never)]
     fn feed_what_has_begun(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
         match &mut self.phase {
