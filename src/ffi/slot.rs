@@ -18,7 +18,6 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// In an app with more slots than these, those that wait keep nothing of the request they had.
@@ -29,9 +28,14 @@ const KEPT_BYTES: usize = 16 * 1024;
 /// What belongs to the slots of an app, by their addresses.
 #[derive(Default)]
 pub(super) struct Slots {
-    claimed: Mutex<BTreeMap<usize, Option<Box<Claimed>>>>,
-    /// The last ticket that was given.
-    tickets: AtomicU64,
+    all: Mutex<AllClaimed>,
+}
+
+#[derive(Default)]
+struct AllClaimed {
+    by_address: BTreeMap<usize, Option<Box<Claimed>>>,
+    /// The last ticket that was made.
+    tickets: u64,
 }
 
 /// The request in a slot.
@@ -51,18 +55,22 @@ struct Claimed {
 
 impl Slots {
     /// Does something with what belongs to a slot; made where there is nothing yet. What has failed leaves nothing behind; to have
-    /// found no request is no failure.
-    fn with<R>(&self, slot: *const hasty_slot, run: impl FnOnce(&mut Claimed) -> Result<R>) -> Result<R> {
+    /// found no request is no failure. `run` is given a ticket that is new.
+    fn with<R>(&self, slot: *const hasty_slot, run: impl FnOnce(&mut Claimed, u64) -> Result<R>) -> Result<R> {
+        let (mut claimed, ticket) = {
+            let AllClaimed { by_address, tickets } = &mut *self.all.lock();
+            *tickets += 1;
+            (by_address.entry(slot.addr()).or_default().take().unwrap_or_default(), *tickets)
+        };
         // No lock is held while it runs: middleware and logs are the host's.
-        let mut claimed = self.claimed.lock().entry(slot.addr()).or_default().take().unwrap_or_default();
-        let outcome = run(&mut claimed);
+        let outcome = run(&mut claimed, ticket);
         let found_none = matches!(&outcome, Err(error) if error.kind() == Kind::Timeout);
-        let mut all = self.claimed.lock();
-        let waits = found_none && claimed.asker.is_some() && all.len() <= WAITING_SLOTS;
+        let mut all = self.all.lock();
+        let waits = found_none && claimed.asker.is_some() && all.by_address.len() <= WAITING_SLOTS;
         if outcome.is_ok() || claimed.request.is_some() || waits {
-            all.insert(slot.addr(), Some(claimed));
+            all.by_address.insert(slot.addr(), Some(claimed));
         } else {
-            all.remove(&slot.addr());
+            all.by_address.remove(&slot.addr());
             // A request that is left in there may end in a function of the host's.
             drop(all);
         }
@@ -147,7 +155,7 @@ unsafe fn take(place: *mut hasty_slot, object: *const hasty_slot_object) -> Resu
     // The slots end before the visit does: what they leave unanswered is answered by it.
     let visit = app.app.visit_with_slot()?;
     let slots = Arc::clone(&app.slots);
-    slots.with(ptr::from_ref(slot), |claimed| {
+    slots.with(ptr::from_ref(slot), |claimed, ticket| {
         let mut next = Next::Unknown;
         if slot.ticket != 0 {
             let (taken, began) = claimed.redeem(slot.ticket)?;
@@ -159,7 +167,7 @@ unsafe fn take(place: *mut hasty_slot, object: *const hasty_slot_object) -> Resu
             next = visit.submit(taken, began.elapsed(), |_, response| unsafe { fill(answer, reply, response) });
         }
         let taken = visit.take(next)?;
-        claimed.ticket = slots.tickets.fetch_add(1, Ordering::Relaxed) + 1;
+        claimed.ticket = ticket;
         let (request, alike) = claim(slot, claimed, taken);
         // SAFETY: it is as long as it says, says the caller, and nobody else uses it; `slot` is not used again.
         unsafe { tell_more(place, slot.size, request, alike) };
@@ -225,7 +233,7 @@ pub unsafe extern "C" fn hasty_slot_exchange(slot: *mut hasty_slot, out: *mut *m
             return Err(Error::fixed(Kind::State, "there is no request in this slot"));
         }
         let visit = app.app.visit_with_slot()?;
-        let (taken, _) = app.slots.with(ptr::from_ref(slot), |claimed| claimed.redeem(slot.ticket))?;
+        let (taken, _) = app.slots.with(ptr::from_ref(slot), |claimed, _| claimed.redeem(slot.ticket))?;
         slot.ticket = 0;
         let kept = visit.keep(taken).inspect_err(|_| hide(slot))?;
         show(slot, kept.request());

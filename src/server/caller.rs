@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// So many requests are looked through at once.
@@ -44,6 +44,9 @@ impl Mode {
 #[derive(Default)]
 pub(crate) struct CallerQueue {
     line: Mutex<Waiting>,
+    /// How many requests wait there, and what is left of the engine's work, for those who only look.
+    count: AtomicUsize,
+    leftover: AtomicU8,
     /// Made when somebody first wants to wait.
     bells: OnceCell<Bells>,
     /// How many calls wait, or are about to, above; how many of them, or of those to come, are to return instead, below.
@@ -70,9 +73,10 @@ struct Waiting {
 
 /// Is there work for the engine that was begun, and is nobody's?
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Leftover {
     #[default]
-    None,
+    None = 0,
     /// Yes, and whoever has begun it comes back for it soon.
     Soon,
     Left,
@@ -168,6 +172,10 @@ impl CallerQueue {
 
     /// Does nothing but for the first mode, and those that come after in the same.
     pub(super) fn choose(&self, mode: Mode) -> Result<()> {
+        let known = self.mode.load(Ordering::Relaxed);
+        if known == mode as u8 {
+            return Ok(());
+        }
         match self.mode.compare_exchange(0, mode as u8, Ordering::SeqCst, Ordering::SeqCst) {
             Err(chosen) if chosen != mode as u8 => {
                 let (chosen, wanted) = (Mode::name(chosen), Mode::name(mode as u8));
@@ -179,8 +187,15 @@ impl CallerQueue {
 
     /// How many requests wait.
     pub(crate) fn len(&self) -> usize {
-        let line = self.line.lock();
-        line.exchanges.len() + line.lent.len()
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// What waits has changed: those who look and those who watch are to know.
+    fn tell(&self, line: &mut Waiting) {
+        self.count.store(line.exchanges.len() + line.lent.len(), Ordering::Release);
+        if let Some(bells) = self.bells.get() {
+            line.ring(bells);
+        }
     }
 
     /// One of those that wait cannot be answered any more. What it holds is let go of soon: when it is one of few, or one of many
@@ -195,9 +210,7 @@ impl CallerQueue {
             line.left = 0;
             let (open, left) = std::mem::take(&mut line.exchanges).into_iter().partition(Exchange::is_open);
             line.exchanges = open;
-            if let Some(bells) = self.bells.get() {
-                line.ring(bells);
-            }
+            self.tell(&mut line);
             Vec::from(left as VecDeque<Exchange>)
         };
         drop(left);
@@ -208,9 +221,7 @@ impl CallerQueue {
         exchange.debt().note_queued(true);
         let mut line = self.line.lock();
         line.exchanges.push_back(exchange);
-        if let Some(bells) = self.bells.get() {
-            line.ring(bells);
-        }
+        self.tell(&mut line);
         // A client that has left before it stood here has told nobody.
         let has_left = line.exchanges.back().is_some_and(|last| !last.is_open());
         drop(line);
@@ -225,11 +236,9 @@ impl CallerQueue {
         loop {
             let exchange = {
                 let mut line = self.line.lock();
-                let first = line.exchanges.pop_front();
-                if let Some(bells) = self.bells.get() {
-                    line.ring(bells);
-                }
-                first?
+                let first = line.exchanges.pop_front()?;
+                self.tell(&mut line);
+                first
             };
             exchange.debt().note_queued(false);
             // One whose client has left, or was told to wait no longer, ends here.
@@ -243,24 +252,28 @@ impl CallerQueue {
     pub(super) fn push_lent(&self, lent: Lent) {
         let mut line = self.line.lock();
         line.lent.push_back(lent);
-        if let Some(bells) = self.bells.get() {
-            line.ring(bells);
-        }
+        self.tell(&mut line);
     }
 
     pub(super) fn pop_lent(&self) -> Option<Lent> {
+        if self.len() == 0 {
+            return None;
+        }
         let mut line = self.line.lock();
         let lent = line.lent.pop_front()?;
         self.note_look();
-        if let Some(bells) = self.bells.get() {
-            line.ring(bells);
-        }
+        self.tell(&mut line);
         Some(lent)
     }
 
     /// The app has stopped: nobody takes these any more.
     pub(super) fn give_up_lent(&self) {
-        let lent = std::mem::take(&mut self.line.lock().lent);
+        let lent = {
+            let mut line = self.line.lock();
+            let lent = std::mem::take(&mut line.lent);
+            self.tell(&mut line);
+            lent
+        };
         drop(lent);
     }
 
@@ -283,10 +296,14 @@ impl CallerQueue {
     /// What is left of the engine's work has changed. Threads that wait are told of what nobody comes back for soon; the host's own
     /// loop is told of all.
     pub(super) fn note_leftover(&self, leftover: Leftover) {
-        let mut line = self.line.lock();
-        if let (true, Some(bells)) = (std::mem::replace(&mut line.leftover, leftover) != leftover, self.bells.get()) {
-            line.ring(bells);
+        // From one request to the next it mostly has not.
+        if self.leftover.load(Ordering::Acquire) == leftover as u8 {
+            return;
         }
+        let mut line = self.line.lock();
+        line.leftover = leftover;
+        self.leftover.store(leftover as u8, Ordering::Release);
+        self.tell(&mut line);
     }
 
     /// Lets one of those who wait have a look.

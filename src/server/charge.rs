@@ -25,6 +25,8 @@ pub(super) struct Charge {
     bench: Mutex<Bench>,
     /// How often whoever is in charge has done something.
     moves: AtomicUsize,
+    /// The thread that is in charge while it does not poll, for itself to know without the lock. 0 is none.
+    mover: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -73,6 +75,7 @@ impl Charge {
             if bench.holder.is_none_or(|holder| holder == me) {
                 bench.holder = Some(me);
                 bench.polls = true;
+                self.note_mover(&bench);
                 return Rested::Holds;
             }
             // Where descriptors are short it polls beside the other one.
@@ -124,6 +127,7 @@ impl Charge {
             let is_still = waited == Waited::Late && looks_out && std::mem::replace(&mut seen, moves) == moves;
             if is_still && !bench.polls {
                 bench.holder = Some(seat.thread());
+                self.note_mover(&bench);
                 bench.get_up(seat);
                 return Rested::Called;
             }
@@ -138,6 +142,7 @@ impl Charge {
         let mut bench = self.bench.lock();
         if bench.holder == Some(this_thread()) {
             bench.begin_move();
+            self.note_mover(&bench);
         }
     }
 
@@ -145,11 +150,22 @@ impl Charge {
     /// and polls; it is to be told.
     pub(super) fn keep(&self) -> bool {
         self.note_move();
+        let me = this_thread();
+        if self.mover.load(Ordering::Acquire) == me {
+            // It has said so before.
+            return false;
+        }
         let mut bench = self.bench.lock();
-        let before = bench.holder.replace(this_thread());
-        let polled = before.is_some_and(|before| before != this_thread()) && bench.polls;
+        let before = bench.holder.replace(me);
+        let polled = before.is_some_and(|before| before != me) && bench.polls;
         bench.begin_move();
+        self.note_mover(&bench);
         polled
+    }
+
+    /// The holder has changed, or whether it polls.
+    fn note_mover(&self, bench: &Bench) {
+        self.mover.store(bench.holder.filter(|_| !bench.polls).unwrap_or(0), Ordering::Release);
     }
 
     fn note_move(&self) {
@@ -167,6 +183,7 @@ impl Charge {
         bench.holder = next.as_ref().map(|seat| seat.thread());
         // It is on its way to poll.
         bench.polls = true;
+        self.note_mover(&bench);
         if let Some(seat) = next {
             seat.bell.raise();
         }

@@ -16,6 +16,7 @@ use super::wire::EngineLine;
 use crate::call::Call;
 use crate::error::{Error, Kind};
 use crate::handler::Level;
+use crate::output::Output;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::{Service, panic_words};
@@ -418,7 +419,7 @@ impl<'e> Worker<'e> {
     /// Does what a turn came to, and takes those that follow it.
     fn follow(&mut self, id: Id, mut guard: Guard<'_, Tenant>, mut turn: Turn) {
         loop {
-            if !matches!(turn, Turn::Wait) || !self.is_at_rest(&guard) {
+            if !matches!(turn, Turn::Wait) || !self.engine.is_at_rest(&guard) {
                 match self.round_off(id, guard, turn) {
                     Some(waiting) => guard = waiting,
                     None => return,
@@ -445,13 +446,6 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Is it between two requests, as after most turns, with nothing to tell, to count or to watch anew?
-    #[inline(always)]
-    fn is_at_rest(&self, tenant: &Tenant) -> bool {
-        let Tenant { connection, registered, counted, .. } = tenant;
-        *registered && *counted == 0 && connection.is_idle() && !connection.has_news() && !self.engine.service.control.is_ending()
-    }
-
     /// Does what a turn leaves to be done. Some: the connection waits.
     #[inline(never)]
     fn round_off<'g>(&mut self, id: Id, mut guard: Guard<'g, Tenant>, turn: Turn) -> Option<Guard<'g, Tenant>> {
@@ -461,7 +455,10 @@ impl<'e> Worker<'e> {
                 return None;
             }
             Turn::HoldBack => {
-                self.engine.held_back.push(id, guard.keep());
+                self.engine.held_back.push(id, |spare| {
+                    guard.connection.hold_back(&mut self.desk, spare);
+                    guard.keep()
+                });
                 return None;
             }
             Turn::Wait | Turn::Again | Turn::Close => {}
@@ -592,7 +589,6 @@ impl<'e> Worker<'e> {
         connection.stand_up(desk);
         engine.count_held(connection, counted);
         if desk.lends && !pass.more && connection.may_hold_back(desk) && !engine.service.control.is_ending() {
-            connection.hold_back(desk, engine.held_back.spare());
             return Err(Turn::HoldBack);
         }
         let sent = send(socket.as_fd(), connection, desk, engine);
@@ -752,13 +748,18 @@ impl Engine {
     }
 }
 
+/// Gives a connection up. False: something happened meanwhile, such as the client's end; that is for a thread that serves.
+fn give_up(guard: Guard<'_, Tenant>) -> bool {
+    guard.release().map(Guard::abandon).is_none()
+}
+
 /// What is done for connections by whoever owns one, workers and exchanges alike.
 impl Engine {
     /// An exchange has something for the connection that waits for it: it is sent here and now, as far as the socket takes it.
     /// What the client wants next is left to the threads that serve.
     pub(super) fn attend(&self, id: Id) {
         let Claim::Mine(guard) = self.slab.claim(id, 0) else { return };
-        if !self.deliver(id, guard) {
+        if !self.deliver(id, guard, clock::milliseconds()) {
             self.requeue(id);
         }
         self.close_if_last(id);
@@ -774,28 +775,34 @@ impl Engine {
         }
     }
 
-    /// Sends an answer that was kept back.
-    pub(super) fn release(&self, id: Id, kept: Kept) {
-        let Some(mut guard) = self.slab.resume(id, kept) else { return };
-        let now = clock::milliseconds();
-        let Tenant { socket: Some(socket), connection, .. } = &mut *guard else { return };
+    /// Sends an answer that was kept back. Gives its buffer where nothing is left in it.
+    pub(super) fn release(&self, id: Id, kept: Kept, now: u32) -> Option<Box<Output>> {
+        let mut guard = self.slab.resume(id, kept)?;
+        let Tenant { socket: Some(socket), connection, .. } = &mut *guard else { return None };
+        let mut sent = None;
         if let Some(mut out) = connection.take_held_back() {
             if matches!(send_output(socket.as_fd(), &mut out), Ok(Sent::All)) {
-                self.held_back.put_by(out);
+                sent = Some(out);
                 connection.sent_all(now);
             } else {
                 connection.keep_held_back(out, &self.service.pace, now);
             }
         }
-        if !self.deliver(id, guard) {
+        let done = if sent.is_some() && !guard.unreceived && self.is_at_rest(&guard) {
+            self.set_deadline(id, &guard);
+            give_up(guard)
+        } else {
+            self.deliver(id, guard, now)
+        };
+        if !done {
             self.requeue(id);
         }
         self.close_if_last(id);
+        sent
     }
 
     /// Sends what an exchange has given, and lets the connection go. False: there is more to do, for a thread that serves.
-    fn deliver(&self, id: Id, mut guard: Guard<'_, Tenant>) -> bool {
-        let now = clock::milliseconds();
+    fn deliver(&self, id: Id, mut guard: Guard<'_, Tenant>, now: u32) -> bool {
         let Tenant { socket, connection, counted, .. } = &mut *guard;
         let Some(socket) = socket else {
             guard.abandon();
@@ -815,8 +822,14 @@ impl Engine {
             guard.abandon();
             return false;
         }
-        // What happened meanwhile, such as the client's end, is for a thread that serves.
-        guard.release().map(Guard::abandon).is_none()
+        give_up(guard)
+    }
+
+    /// Is it between two requests, as after most turns, with nothing to tell, to count or to watch anew?
+    #[inline(always)]
+    fn is_at_rest(&self, tenant: &Tenant) -> bool {
+        let Tenant { connection, registered, counted, .. } = tenant;
+        *registered && *counted == 0 && connection.is_idle() && !connection.has_news() && !self.service.control.is_ending()
     }
 
     /// Tells exchanges what has happened to them.

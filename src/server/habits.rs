@@ -90,7 +90,9 @@ impl Habits {
 
     fn learn(&self, route: usize, next: impl Fn(u32) -> u32) {
         let Some(habit) = self.routes.get(route) else { return };
-        let learned = habit.learned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(next(now)));
+        // Most runs teach nothing new.
+        let news = |now| Some(next(now)).filter(|&next| next != now);
+        let learned = habit.learned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, news);
         if habit.said == Blocking::Auto && learned.is_ok_and(|before| next(before) & BLOCKS != 0) {
             self.any.store(true, Ordering::Relaxed);
         }

@@ -4,6 +4,7 @@ use super::slab::Id;
 use super::sys::owned::Kept;
 use crate::output::Output;
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// For so many requests at most they are kept back. Each request brings one of them at most.
 const MOST: usize = 16;
@@ -12,13 +13,13 @@ const MOST: usize = 16;
 #[derive(Default)]
 pub(super) struct HeldBack {
     inner: Mutex<Inner>,
+    /// For how many requests they have waited. Not exact where threads meet, whose count is one too low then.
+    waited: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Inner {
     answers: Vec<Answer>,
-    /// For how many requests they have waited.
-    waited: usize,
     /// Buffers for the next answers.
     #[allow(clippy::vec_box, reason = "they take the place of others in their boxes")]
     spare: Vec<Box<Output>>,
@@ -35,14 +36,9 @@ pub(super) enum Answer {
 impl HeldBack {
     /// May they wait for one more request?
     pub(super) fn may_wait(&self) -> bool {
-        let mut inner = self.inner.lock();
-        inner.waited += 1;
-        inner.waited < MOST
-    }
-
-    /// A buffer in the place of one that is going to be kept back.
-    pub(super) fn spare(&self) -> Box<Output> {
-        self.inner.lock().spare.pop().unwrap_or_default()
+        let waited = self.waited.load(Ordering::Relaxed) + 1;
+        self.waited.store(waited, Ordering::Relaxed);
+        waited < MOST
     }
 
     /// That of an exchange is there.
@@ -50,24 +46,26 @@ impl HeldBack {
         self.inner.lock().answers.push(Answer::Given(id));
     }
 
-    /// That of a request that was lent.
-    pub(super) fn push(&self, id: Id, kept: Kept) {
-        self.inner.lock().answers.push(Answer::Ready(id, kept));
+    /// That of a request that was lent. `keep` is given a buffer for the place of the one that is kept back.
+    pub(super) fn push(&self, id: Id, keep: impl FnOnce(Box<Output>) -> Kept) {
+        let mut inner = self.inner.lock();
+        let kept = keep(inner.spare.pop().unwrap_or_default());
+        inner.answers.push(Answer::Ready(id, kept));
     }
 
-    /// Keeps a buffer whose bytes were sent.
-    pub(super) fn put_by(&self, mut sent: Box<Output>) {
-        sent.clear();
+    /// Keeps buffers whose bytes were sent.
+    #[allow(clippy::vec_box, reason = "they take the place of others in their boxes")]
+    pub(super) fn put_by(&self, mut sent: Vec<Box<Output>>) {
+        sent.iter_mut().for_each(|out| out.clear());
         let mut inner = self.inner.lock();
-        if inner.spare.len() < MOST {
-            inner.spare.push(sent);
-        }
+        let room = MOST.saturating_sub(inner.spare.len());
+        inner.spare.extend(sent.into_iter().take(room));
     }
 
     /// All of them.
     pub(super) fn take(&self) -> Vec<Answer> {
         let mut inner = self.inner.lock();
-        inner.waited = 0;
+        self.waited.store(0, Ordering::Relaxed);
         std::mem::take(&mut inner.answers)
     }
 }

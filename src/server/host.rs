@@ -9,8 +9,9 @@ use super::driver_epoll::Worker;
 use super::engine::Engine;
 use super::held_back::Answer;
 use super::lanes::{Seen, Shift};
-use super::lent::{Lent, Next};
+use super::lent::{Lending, Lent, Next};
 use super::pool::Serving;
+use super::sys::clock;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
 use crate::request::Request;
@@ -196,12 +197,19 @@ impl Engine {
 
     /// Sends what was kept back.
     pub(super) fn let_go(&self) {
-        for answer in self.held_back.take() {
-            match answer {
-                Answer::Given(id) => self.attend(id),
-                Answer::Ready(id, kept) => self.release(id, kept),
-            }
+        let answers = self.held_back.take();
+        if answers.is_empty() {
+            return;
         }
+        let now = clock::milliseconds();
+        let send = |answer| match answer {
+            Answer::Given(id) => {
+                self.attend(id);
+                None
+            }
+            Answer::Ready(id, kept) => self.release(id, kept, now),
+        };
+        self.held_back.put_by(answers.into_iter().filter_map(send).collect());
     }
 
     /// The app ends: what was kept back leaves, and requests that nobody takes any more are given up.
@@ -251,7 +259,8 @@ impl Engine {
         let kept = self.desks.lock().pop();
         let mut desk = kept.unwrap_or_else(|| self.new_desk(&Arc::new(Shift::new(&self.lanes))));
         desk.lends = lends;
-        self.employ(desk, |worker| worker.run_once(seen))
+        let (leads, lending) = self.employ(desk, |worker| worker.run_once(seen));
+        (leads, lending.map(|lending| Lent::new(self, lending)))
     }
 
     fn put_away(&self, desk: Box<Desk>) {
@@ -262,12 +271,12 @@ impl Engine {
     }
 
     /// Lets a worker work at a desk, on this thread. Some: a request is lent, and the desk with it.
-    pub(super) fn employ<R: Default>(self: &Arc<Engine>, desk: Box<Desk>, work: impl FnOnce(&mut Worker<'_>) -> R) -> (R, Option<Lent>) {
+    pub(super) fn employ<R: Default>(self: &Arc<Engine>, desk: Box<Desk>, work: impl FnOnce(&mut Worker<'_>) -> R) -> (R, Option<Lending>) {
         let _here = Serving::here(Arc::as_ptr(self).addr(), Some(Arc::clone(&desk.shift)));
         let mut worker = Worker::new(self, desk);
         match catch_unwind(AssertUnwindSafe(|| work(&mut worker))) {
             Ok(done) => match worker.into_parts() {
-                (desk, Some(loan)) => (done, Some(Lent::new(self, desk, loan))),
+                (desk, Some(loan)) => (done, Some((desk, loan))),
                 (desk, None) => {
                     self.put_away(desk);
                     (done, None)
@@ -281,7 +290,7 @@ impl Engine {
             Err(panic) => {
                 if let (desk, Some(loan)) = worker.into_parts() {
                     // Its client is answered, and its connection is somebody's again.
-                    drop(Lent::new(self, desk, loan));
+                    drop(Lent::new(self, (desk, loan)));
                 }
                 resume_unwind(panic)
             }

@@ -13,7 +13,7 @@ use crate::exchange::Exchange;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 const GIVEN_BACK: Error = Error::fixed(Kind::State, "this request was given back");
@@ -23,7 +23,27 @@ const GIVEN_UP: Error = Error::fixed(Kind::Closed, "the handler gave this reques
 pub(crate) struct Lent {
     engine: Weak<Engine>,
     /// Some until it is given back.
-    loan: Option<(Box<Desk>, Loan)>,
+    lending: Option<Lending>,
+    _counted: Counted,
+}
+
+/// Where the request lies, and what it has interrupted.
+pub(super) type Lending = (Box<Desk>, Loan);
+
+/// One of those that are lent.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn among(lent: &Arc<AtomicUsize>) -> Counted {
+        lent.fetch_add(1, Ordering::SeqCst);
+        Counted(Arc::clone(lent))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// What comes after a request that was given back.
@@ -36,36 +56,36 @@ pub(crate) enum Next {
 }
 
 impl Lent {
-    pub(super) fn new(engine: &Arc<Engine>, desk: Box<Desk>, loan: Loan) -> Lent {
-        engine.lent.fetch_add(1, Ordering::SeqCst);
-        Lent { engine: Arc::downgrade(engine), loan: Some((desk, loan)) }
+    pub(super) fn new(engine: &Arc<Engine>, lending: Lending) -> Lent {
+        Lent { engine: Arc::downgrade(engine), lending: Some(lending), _counted: Counted::among(&engine.lent) }
     }
 
     /// The request. It stays at its address until it is given back.
     pub(crate) fn request(&self) -> &Request {
-        let (desk, _) = self.loan.as_ref().expect("it is there until it is given back");
+        let (desk, _) = self.lending.as_ref().expect("it is there until it is given back");
         &desk.call.request
     }
 
     /// Gives it back with what `settle` makes of its answer, which is sent.
     fn give_back(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) {
-        let Some((mut desk, loan)) = self.loan.take() else { return };
-        engine.lent.fetch_sub(1, Ordering::SeqCst);
+        let Some((mut desk, loan)) = self.lending.take() else { return };
         desk.lends = false;
         engine.employ(desk, |worker| worker.resume(loan, settle));
     }
 
     /// The same, for a thread that wants the next one.
     pub(super) fn trade(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
-        let Some((mut desk, loan)) = self.loan.take() else { return Next::Unknown };
-        engine.lent.fetch_sub(1, Ordering::SeqCst);
+        let Some((mut desk, loan)) = self.lending.take() else { return Next::Unknown };
         desk.lends = true;
         let serve = |worker: &mut Worker<'_>| {
             worker.resume(loan, settle);
             worker.serve_on()
         };
         match engine.employ(desk, serve) {
-            (_, Some(lent)) => Next::Lent(lent),
+            (_, Some(lending)) => {
+                self.lending = Some(lending);
+                Next::Lent(self)
+            }
             (true, None) => Next::Nothing,
             (false, None) => Next::Unknown,
         }
@@ -73,7 +93,7 @@ impl Lent {
 
     /// Makes an exchange of it.
     pub(super) fn defer(mut self, engine: &Arc<Engine>) -> Result<Exchange> {
-        let (desk, _) = self.loan.as_mut().ok_or(GIVEN_BACK)?;
+        let (desk, _) = self.lending.as_mut().ok_or(GIVEN_BACK)?;
         let Call { request, response } = &mut *desk.call;
         let exchange = response.defer(request)?;
         self.give_back(engine, |_, _, _| {});
@@ -83,16 +103,15 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let Some(loan) = self.loan.take() else { return };
+        let Some(lending) = self.lending.take() else { return };
         let engine = self.engine.upgrade();
         if engine.as_ref().is_some_and(|engine| engine.service.control.is_forked()) {
             // The client is the other process's.
-            return std::mem::forget((loan, engine));
+            return std::mem::forget((lending, engine));
         }
         let Some(visit) = engine.and_then(Visit::late) else { return };
         if let Ok(engine) = visit.engine() {
-            let lent = Lent { engine: Weak::clone(&self.engine), loan: Some(loan) };
-            lent.give_back(engine, |service, request, response| service.fail(503, GIVEN_UP, None, request, response));
+            Lent::new(engine, lending).give_back(engine, |service, request, response| service.fail(503, GIVEN_UP, None, request, response));
         }
     }
 }
