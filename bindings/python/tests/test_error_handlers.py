@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +41,68 @@ def test_a_plain_answer_has_the_status_of_the_error(app: App, client: Client) ->
     assert (client.get("/none").status_code, client.get("/none").text) == (404, "nowhere")
     answer = client.post("/json", body="{\n,")
     assert (answer.status_code, answer.json()) == (400, {"line": 2})
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_response_has_the_status_of_the_error_unless_one_was_given(threads: int) -> None:
+    app = App(threads=threads)
+    page = Response.html("<h1>Sorry</h1>")
+    app.error(404)(lambda error: page)
+    app.error(500)(lambda error: page)
+    app.error(KeyError)(lambda error: Response.json({"missing": error.args[0]}))
+    app.error(405)(lambda error: Response.text("teapot", status=418))
+    app.error(409)(lambda error: Response.text("fine", status=200))
+    app.error(410)(lambda error: Response.redirect("/"))
+    app.get("/key")(lambda req: {}["name"])
+    app.get("/zero")(lambda req: 1 / 0)
+    app.get("/file")(lambda req: Response.file("no-such-file"))
+    app.get("/page")(lambda req: page)
+
+    @app.get("/raise/:code")
+    def fail(req: Request) -> None:
+        raise HttpError(int(req.params["code"]))
+
+    with app.test_client() as client:
+        for path, status in [
+            ("/nowhere", 404),
+            ("/raise/404", 404),
+            ("/raise/500", 500),
+            ("/zero", 500),
+            ("/file", 500),
+            ("/key", 500),
+            ("/raise/405", 418),
+            ("/raise/409", 200),
+            ("/raise/410", 302),
+        ]:
+            assert (path, client.get(path).status_code) == (path, status)
+        assert client.post("/key").status_code == 418
+        # What two of them share is as it was.
+        assert (client.get("/page").status_code, page.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize("answer", [Response.text("fine", status=200), Response("fine", 200), ("fine", 200)])
+def test_who_asks_for_200_gets_it_from_whatever_source_the_error_came(answer: Any, app: App, client: Client) -> None:
+    app.error(404)(lambda error: answer)
+
+    @app.get("/raise")
+    def fail(req: Request) -> None:
+        raise HttpError(404)
+
+    assert [client.get(path).status_code for path in ("/raise", "/nowhere")] == [200, 200]
+
+
+def test_a_page_that_is_a_file_keeps_the_status(app: App, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "404.html").write_text("<h1>Nothing here</h1>")
+    app.error(404)(lambda error: Response.file(tmp_path / "404.html"))
+
+    @app.get("/raise")
+    def fail(req: Request) -> None:
+        raise HttpError(404)
+
+    for path in ("/raise", "/nowhere"):
+        for fields in ({}, {"Range": "bytes=0-1"}, {"If-None-Match": "*"}):
+            answer = client.get(path, headers=fields)
+            assert (path, fields, answer.status_code, answer.text) == (path, fields, 404, "<h1>Nothing here</h1>")
 
 
 def test_the_nearest_class_wins(app: App, client: Client) -> None:

@@ -116,8 +116,10 @@ class Shape:
         answer = self._function(request, error) if self._whole else self._function(error)
         if answer is None:
             return None
-        # A plain body is the words for this error; 200 would deny that there was one.
-        return as_response(answer) if isinstance(answer, (Response, tuple)) else Response(answer, code)
+        # What says no status of its own is the words for this error; 200 would deny that there was one.
+        if isinstance(answer, Response):
+            return answer._of_status(code)
+        return as_response(answer) if type(answer) is tuple else Response(answer, code)
 
 
 class Shared:
@@ -534,6 +536,9 @@ class Refusals(Step):
 def pump(response: Response, write: Callable[[event.Piece, event.Chunk], int]) -> None:
     """Writes what a stream yields, until its end or its client's. The stream is closed, whatever happens."""
     items: Any = response._stream
+            else:
+                # 200 as well, which no other answer needs to be told.
+                _ffi.check(_ffi.hasty_response_set_status(res, answer.status_code))
     response._stream = None
     try:
         for chunk in items:

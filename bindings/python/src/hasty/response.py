@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import os
 import stat
@@ -93,6 +94,7 @@ class Response:
         "_cookies",
         "_desk",
         "_file",
+        "_given",
         "_headers",
         "_location",
         "_status",
@@ -102,8 +104,10 @@ class Response:
     )
     # Only errors have it.
     _why: str
+    # Only those have it whose status was given, even if that is 200.
+    _given: bool
 
-    def __init__(self, body: Body = None, status: int = 200, headers: _Fields | None = None) -> None:
+    def __init__(self, body: Body = None, status: int | None = None, headers: _Fields | None = None) -> None:
         self._status = 200
         self._body: bytes | None = None
         self._type: str | None = None
@@ -118,7 +122,9 @@ class Response:
         self._begun = False
         if body is not None:
             self._fill(body)
-        if status != 200:
+        if status == 200:
+            self._given = True
+        elif status is not None:
             self._set_status(status)
         if headers is not None:
             self.headers.extend(headers)
@@ -436,6 +442,15 @@ class Response:
             raise InvalidError(f"status {code!r} is not in 200..=599")
         self._refuse_late("a status")
         self._status = int(code)
+        self._given = True
+
+    def _of_status(self, code: int) -> Response:
+        """The same with a status, unless it was given one; others may have this one too."""
+        if self._status != 200 or getattr(self, "_given", False):
+            return self
+        answer = self if self._stream is not None else copy.copy(self)
+        answer._status = code
+        return answer
 
     def _add(self, cookie: _Cookie) -> None:
         self._refuse_late("a cookie")
