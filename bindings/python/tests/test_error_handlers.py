@@ -282,6 +282,13 @@ def test_a_request_that_could_not_be_parsed_is_shaped_too(app: App) -> None:
     assert seen == [""]
 
 
+@pytest.mark.parametrize("message", [{"field": "x"}, 7, b"no"])
+def test_the_words_of_an_http_error_are_text(message: Any) -> None:
+    for make in (lambda: HttpError(422, message), lambda: BadRequest(message)):
+        with pytest.raises(TypeError, match=r"is not str.*return .*, 4\d\d"):
+            make()
+
+
 def test_a_function_for_a_status_comes_before_on_error(app: App, client: Client) -> None:
     app.on_error(lambda req, res: res.text("any"))
     app.error(404)(lambda error: "missing")

@@ -130,7 +130,8 @@ class LibraryError(HastyError, ImportError):
 class HttpError(HastyError):
     """An answer from 400 to 599: raise it in a handler to give it, as text or JSON; `App.error(404)` functions get it.
 
-    `code` is the answer's status, `message` its words, for the client to read.
+    `code` is the answer's status, `message` its words, for the client to read. An answer with header fields, such as
+    WWW-Authenticate, is returned instead: `return "who are you?", 401, {"WWW-Authenticate": "Basic"}`.
 
     >>> from hasty import App
     >>> app = App()
@@ -149,7 +150,14 @@ class HttpError(HastyError):
     def __init__(self, code: int, message: str | None = None) -> None:
         if not isinstance(code, int) or not 400 <= code <= 599:
             raise InvalidError(f"code {code!r} of an HttpError is not in 400..=599")
-        super().__init__(reason(code) if message is None else message)
+        if message is None:
+            message = reason(code)
+        elif not isinstance(message, str):
+            raise TypeError(
+                f"message {message!r} of an HttpError is not str; for JSON return the answer instead of raising it: "
+                f"return {message!r}, {code}"
+            )
+        super().__init__(message)
         self.code = code
 
 
