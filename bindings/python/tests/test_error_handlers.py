@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import ask
 
-from hasty import App, BadRequest, Client, HttpError, InvalidError, JsonError, Request, Response
+from hasty import App, BadRequest, Client, Event, HttpError, InvalidError, JsonError, Request, Response
 
 
 def test_an_exception_class_has_a_function_that_answers(
@@ -198,6 +198,71 @@ def test_a_function_that_fails_is_logged_and_the_library_answers(
     assert "IndexError" in caplog.text and "KeyError: 'name'" in caplog.text
 
 
+BAD_ANSWERS: list[Any] = [
+    ("x", 200, {"X-Bad": "a\nb"}),
+    {"x": float("nan")},
+    {"x": object()},
+    "\ud800",
+    ("x", 99),
+    object(),
+    Response.text("x").type("a\x01b"),
+]
+
+
+@pytest.mark.parametrize("kind", ["plain", "blocking", "async", "waiting", "middleware", "threads"])
+@pytest.mark.parametrize("answer", BAD_ANSWERS)
+def test_an_answer_that_cannot_be_sent_is_the_servers_own_mistake(
+    answer: Any, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(threads=2 if kind == "threads" else 0)
+    app.error(Exception)(lambda error: ("the client's", 422))
+    app.error(500)(lambda error: "sorry")
+
+    async def at_once(req: Request) -> Any:
+        return answer
+
+    async def waiting(req: Request) -> Any:
+        await asyncio.sleep(0.001)
+        return answer
+
+    handlers: dict[str, Any] = {"async": at_once, "waiting": waiting}
+    if kind == "middleware":
+        app.use("/")(lambda req: answer)
+    else:
+        app.get("/", blocking=kind == "blocking")(handlers.get(kind, lambda req: answer))
+    with app.test_client() as client:
+        for _ in range(2):
+            caplog.clear()
+            got = client.get("/")
+            assert (got.status_code, got.text) == (500, "sorry")
+            assert "failed" in caplog.text
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("piece", [7, Event("a\nb")])
+def test_a_first_piece_that_cannot_be_sent_is_the_servers_own_mistake(
+    piece: Any, waits: bool, app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.error(Exception)(lambda error: ("the client's", 422))
+
+    def plain(req: Request) -> Any:
+        yield piece
+
+    async def later(req: Request) -> Any:
+        yield piece
+
+    app.get("/")(later if waits else plain)
+    assert client.get("/").status_code == 500
+    assert "failed" in caplog.text
+
+
+def test_what_a_handler_raises_is_still_answered_after_a_bad_answer(app: App, client: Client) -> None:
+    app.error(ValueError)(lambda error: ("the client's", 422))
+    app.get("/bad")(lambda req: {"x": float("nan")})
+    app.get("/raise")(lambda req: int("x"))
+    assert [client.get(path).status_code for path in ("/raise", "/bad", "/raise")] == [422, 500, 422]
+
+
 def test_an_http_error_is_an_answer(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     @app.get("/:code")
     def fail(req: Request) -> None:
@@ -215,6 +280,13 @@ def test_an_http_error_is_an_answer(app: App, client: Client, caplog: pytest.Log
 def test_an_http_error_is_from_400_to_599(code: Any) -> None:
     with pytest.raises(InvalidError, match=r"is not in 400\.\.=599"):
         HttpError(code)
+
+
+@pytest.mark.parametrize("message", [{"field": "x"}, 7, b"no"])
+def test_the_words_of_an_http_error_are_text(message: Any) -> None:
+    for make in (lambda: HttpError(422, message), lambda: BadRequest(message)):
+        with pytest.raises(TypeError, match=r"is not str.*return .*, 4\d\d"):
+            make()
 
 
 def test_a_bad_request_is_an_http_error_and_a_value_error() -> None:
@@ -280,13 +352,6 @@ def test_a_request_that_could_not_be_parsed_is_shaped_too(app: App) -> None:
     with app.start() as server:
         assert ask(server, b"nonsense\r\n\r\n").endswith(b"shaped: 400")
     assert seen == [""]
-
-
-@pytest.mark.parametrize("message", [{"field": "x"}, 7, b"no"])
-def test_the_words_of_an_http_error_are_text(message: Any) -> None:
-    for make in (lambda: HttpError(422, message), lambda: BadRequest(message)):
-        with pytest.raises(TypeError, match=r"is not str.*return .*, 4\d\d"):
-            make()
 
 
 def test_a_function_for_a_status_comes_before_on_error(app: App, client: Client) -> None:

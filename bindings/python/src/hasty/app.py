@@ -332,10 +332,12 @@ class App:
     def error(self, kind: int | type[BaseException]) -> Callable[[E], E]:
         """Registers a function that answers for exceptions of a class, or for a status from 400 to 599.
 
-        `def f(error)` or `def f(req, error)` returns what a handler may; a plain body has the error's status (500 for
-        an exception), and None leaves the answer to the library. A class stands for its subclasses, the nearest one
-        wins; an exception that is answered so is not logged. A status stands for the library's own answers too, such as
-        404 and 413, and `error` is then an HttpError; where a request could not be parsed, `req` is empty.
+        `def f(error)` or `def f(req, error)` returns what a handler may; without a status of its own, that has the
+        error's (500 for an exception), and None leaves the answer to the library. A class stands for its subclasses,
+        the nearest one wins; an exception that is answered so is not logged. A status stands for the library's own
+        answers too, such as 404 and 413, and `error` is then an HttpError; where a request could not be parsed, `req`
+        is empty. Where an answer cannot be sent, as one with a line break in a header, no class is asked: that is a
+        500, which is logged.
 
         >>> app = App()
         >>> @app.error(KeyError)

@@ -68,21 +68,22 @@ class Errors:
 
     def answer(self, request: Request, error: BaseException, name: str) -> Response | None:
         """The answer to a failed function; None leaves it to the library, which makes a 500."""
-        for kind in type(error).__mro__:
-            shape = self.by_type.get(kind)
-            if shape is not None:
-                answer = shape(request, error, error.code if isinstance(error, HttpError) else 500)
-                if answer is not None:
-                    return answer
-                break
-        if isinstance(error, HttpError):
-            answer = self._shaped(request, error)
-            if answer is None:
-                answer = refusal(request, error)
-                self.change(request, answer)
-            return answer
-        if error is request._failure:
-            return None
+        if not request._unsendable:
+            for kind in type(error).__mro__:
+                shape = self.by_type.get(kind)
+                if shape is not None:
+                    answer = shape(request, error, error.code if isinstance(error, HttpError) else 500)
+                    if answer is not None:
+                        return answer
+                    break
+            if isinstance(error, HttpError):
+                answer = self._shaped(request, error)
+                if answer is None:
+                    answer = refusal(request, error)
+                    self.change(request, answer)
+                return answer
+            if error is request._failure:
+                return None
         complain(request, name, error)
         failure = HttpError(500)
         failure.__cause__ = error
@@ -172,27 +173,34 @@ class Step:
     def _in_slot(self, slot: Slot, request: SlotRequest) -> InSlot:
         return InSlot(slot, request, self._shared.gates > 0)
 
+    def _call(self, request: Request, response: Response | None) -> Any:
+        return self._function(request) if response is None else self._function(request, response)
+
     def _give(self, request: Request, response: Response, desk: Desk) -> None:
         """Hands an answer over: at once, or to a thread that streams it."""
-        if response._stream is None:
-            desk.send(response)
-            return
-        loop = self._shared.loop
-        if inspect.isasyncgen(response._stream) and loop is None:
-            raise TypeError(f"{name_of(self._function)} gave an async generator: make it async itself")
-        exchange = desk.exchange()
-        exchange._lend(request)
-        if loop is not None and inspect.isasyncgen(response._stream):
-            loop.stream(self, request, response, exchange)
-        else:
-            self._shared.streams.start(functools.partial(self._stream, request, response, exchange))
+        try:
+            if response._stream is None:
+                desk.send(response)
+                return
+            loop = self._shared.loop
+            if inspect.isasyncgen(response._stream) and loop is None:
+                raise TypeError(f"{name_of(self._function)} gave an async generator: make it async itself")
+            exchange = desk.exchange()
+            exchange._lend(request)
+            if loop is not None and inspect.isasyncgen(response._stream):
+                loop.stream(self, request, response, exchange)
+            else:
+                self._shared.streams.start(functools.partial(self._stream, request, response, exchange))
+        except Exception:
+            request._unsendable = True
+            raise
 
     def _stream(self, request: Request, response: Response, exchange: Exchange) -> None:
         """Runs a generator to its end, or to that of its client, on a thread of its own."""
         try:
             exchange._response = response
             try:
-                pump(response, exchange._put)
+                pump(request, response, exchange._put)
             except BaseException as error:
                 self._give_up(request, exchange, error)
             else:
@@ -304,7 +312,9 @@ class Route(Step):
             # What the desk has begun is known to it alone.
             self._fail(request, None, desk, error)
 
-    def _answer_failure(self, request: SlotRequest, slot: Slot, error: BaseException) -> None:
+    def _answer_failure(self, request: SlotRequest, slot: Slot, error: BaseException, answer: object) -> None:
+        # Where there is an answer, the function has done its part.
+        request._unsendable = answer is not None
         slot.kind = KIND_TEXT
         self._fail(request, None, self._in_slot(slot, request), error)
 
@@ -354,7 +364,7 @@ class Route(Step):
                 if response is not None and response._begun:
                     desk.end()
             elif outcome._stream is not None and self.inline:
-                self._here(outcome, desk)
+                self._here(request, outcome, desk)
             else:
                 self._give(request, outcome, desk)
         except BaseException as error:  # SystemExit too: it would end a worker, not the program
@@ -392,22 +402,23 @@ class Route(Step):
             if response is not None:
                 response._desk = None
 
-    def _call(self, request: Request, response: Response | None) -> Any:
-        return self._function(request) if response is None else self._function(request, response)
-
     def _outcome(self, request: Request, response: Response | None, answer: object) -> Response | None:
         """What is to be sent, now that the function has returned; None: nothing any more."""
-        if response is None:
-            response = as_response(answer)
-        elif answer is not None and answer is not response:
-            response = self._instead(response, answer)
-        if not response._begun and request._over is None:
-            return response
-        # The answer was written, or is to come.
-        response._refuse_spent()
-        if request._over is not None and not response._begun and response._answers() and response._status != 204:
-            raise self._answers_twice()
-        return None
+        try:
+            if response is None:
+                response = as_response(answer)
+            elif answer is not None and answer is not response:
+                response = self._instead(response, answer)
+            if not response._begun and request._over is None:
+                return response
+            # The answer was written, or is to come.
+            response._refuse_spent()
+            if request._over is not None and not response._begun and response._answers() and response._status != 204:
+                raise self._answers_twice()
+            return None
+        except Exception:
+            request._unsendable = True
+            raise
 
     def _instead(self, response: Response, answer: object) -> Response:
         """A handler with res returned another answer."""
@@ -420,7 +431,7 @@ class Route(Step):
             raise TypeError(f"{name_of(self._function)} wrote an answer and returned another one")
         return other
 
-    def _here(self, response: Response, desk: Desk) -> None:
+    def _here(self, request: Request, response: Response, desk: Desk) -> None:
         """Runs a generator where the body is read."""
         response._desk = desk
 
@@ -429,9 +440,9 @@ class Route(Step):
             return _ffi.OK
 
         try:
-            pump(response, write)
+            pump(request, response, write)
             if not response._begun:
-                desk.send(response)
+                self._give(request, response, desk)
         finally:
             response._desk = None
 
@@ -454,22 +465,25 @@ class Gate(Step):
             if self._fills:
                 response = Response()
                 response._desk = desk
-                answer = self._function(request, response)
-                if answer is None and not response._answers():
+            answer = self._call(request, response)
+            try:
+                if response is None:
+                    if answer is None:
+                        return _ffi.OK if request._deferred else _ffi.NEXT
+                    response = as_response(answer)
+                elif answer is not None and answer is not response:
+                    response = self._other(answer)
+                elif answer is None and not response._answers():
                     # Fields that it has set stay, for whoever answers.
                     response._set_head(res)
                     return _ffi.OK if request._deferred else _ffi.NEXT
-                if answer is not None and answer is not response:
-                    response = self._other(answer)
-            else:
-                answer = self._function(request)
-                if answer is None:
-                    return _ffi.OK if request._deferred else _ffi.NEXT
-                response = as_response(answer)
-            if response._begun or request._deferred:
-                response._refuse_spent()
-                return _ffi.OK
-            self._give(request, response, desk)
+                if response._begun or request._deferred:
+                    response._refuse_spent()
+                    return _ffi.OK
+                self._give(request, response, desk)
+            except Exception:
+                request._unsendable = True
+                raise
         except BaseException as error:
             self._fail(request, response, desk, error)
         finally:
@@ -522,6 +536,9 @@ class Refusals(Step):
             if answer is None:
                 answer = made
                 self._errors.change(request, made)
+            else:
+                # 200 as well, which no other answer needs to be told.
+                _ffi.check(_ffi.hasty_response_set_status(res, answer.status_code))
             answer._send(res)
             return _ffi.OK
         except BaseException as error:
@@ -533,20 +550,21 @@ class Refusals(Step):
             request._end()
 
 
-def pump(response: Response, write: Callable[[event.Piece, event.Chunk], int]) -> None:
+def pump(request: Request, response: Response, write: Callable[[event.Piece, event.Chunk], int]) -> None:
     """Writes what a stream yields, until its end or its client's. The stream is closed, whatever happens."""
     items: Any = response._stream
-            else:
-                # 200 as well, which no other answer needs to be told.
-                _ffi.check(_ffi.hasty_response_set_status(res, answer.status_code))
     response._stream = None
     try:
         for chunk in items:
-            for piece in event.pieces(chunk, PIECE):
-                status = write(piece, chunk)
-                if status == _ffi.ERR_CLOSED:
-                    return
-                _ffi.check(status)
+            try:
+                for piece in event.pieces(chunk, PIECE):
+                    status = write(piece, chunk)
+                    if status == _ffi.ERR_CLOSED:
+                        return
+                    _ffi.check(status)
+            except Exception:
+                request._unsendable = True
+                raise
     finally:
         close = getattr(items, "close", None)
         if close is not None:

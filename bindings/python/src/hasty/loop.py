@@ -238,17 +238,21 @@ class Loop:
             if request._slot is not None:
                 # It has not waited.
                 kind = type(answer)
-                if kind is str:
-                    slot.give(answer.encode())
-                    return
-                if kind is dict or kind is list:
-                    slot.give(_json.encode(answer))
-                    slot.kind = KIND_JSON
-                    return
-                if kind is bytes:
-                    slot.give(answer)
-                    slot.kind = KIND_BYTES
-                    return
+                try:
+                    if kind is str:
+                        slot.give(answer.encode())
+                        return
+                    if kind is dict or kind is list:
+                        slot.give(_json.encode(answer))
+                        slot.kind = KIND_JSON
+                        return
+                    if kind is bytes:
+                        slot.give(answer)
+                        slot.kind = KIND_BYTES
+                        return
+                except Exception:
+                    request._unsendable = True
+                    raise
             response = route._outcome(request, None, answer)
             if response is not None:
                 route._give(request, response, self._desk(route, request))
@@ -344,7 +348,11 @@ async def _stream(route: Step, request: Any, response: Response, exchange: Excha
     exchange._response = response
     try:
         async for chunk in items:
-            await write(exchange, chunk)
+            try:
+                await write(exchange, chunk)
+            except Exception:
+                request._unsendable = True
+                raise
         exchange.finish()
     except (ClosedError, asyncio.CancelledError):
         pass

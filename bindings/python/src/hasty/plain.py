@@ -69,6 +69,7 @@ def serving(steps: Sequence[Any]) -> Serving:
 
     def serve(slot: Slot, taker: Taker) -> int:
         words = slot.words
+        answer = None
         while True:
             number = words[user_data]
             function = functions[number]
@@ -121,7 +122,7 @@ def serving(steps: Sequence[Any]) -> Serving:
                     taker.reply = data
             except BaseException as error:  # SystemExit too: it would end a worker, not the program
                 taker.reply = b""
-                steps[number]._answer_failure(request, slot, error)
+                steps[number]._answer_failure(request, slot, error, answer)
             finally:
                 request._slot = None
                 if names is not None and count(request) != _ALONE:

@@ -55,6 +55,8 @@ class Request:
     _exchange: Exchange | None = None
     # What was wrong with a body that was read: the client's fault, which the library answers.
     _failure: BaseException | None = None
+    # Could its answer not be sent? That is the program's own mistake, whatever the exception.
+    _unsendable = False
     # Is the body still to be read? So in middleware, and where a handler reads it itself.
     _unread = False
     # Why it can be used no more; None while it can, and once it was answered.
