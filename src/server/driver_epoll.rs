@@ -588,7 +588,7 @@ impl<'e> Worker<'e> {
         engine.leave_if_forked();
         connection.stand_up(desk);
         engine.count_held(connection, counted);
-        if desk.lends && !pass.more && connection.may_hold_back(desk) && !engine.service.control.is_ending() {
+        if desk.lends && !pass.more && connection.may_hold_back(desk) && engine.held_back.pays() && !engine.service.control.is_ending() {
             return Err(Turn::HoldBack);
         }
         let sent = send(socket.as_fd(), connection, desk, engine);

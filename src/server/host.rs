@@ -7,7 +7,7 @@ use super::deferred::Visit;
 use super::desk::Desk;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
-use super::held_back::Answer;
+use super::held_back::{Answer, Took};
 use super::lanes::{Seen, Shift};
 use super::lent::{Lending, Lent, Next};
 use super::pool::Serving;
@@ -188,7 +188,7 @@ impl Engine {
     fn submit(&self, exchange: Exchange, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
         let Some((mut call, debt)) = exchange.take_apart() else { return };
         let outcome = fill(&call.request, &mut call.response);
-        if !self.service.control.is_stopping() {
+        if self.held_back.pays() && !self.service.control.is_stopping() {
             debt.hold_back();
         }
         // Nobody is left to be told that nobody waits any more.
@@ -201,15 +201,23 @@ impl Engine {
         if answers.is_empty() {
             return;
         }
-        let now = clock::milliseconds();
-        let send = |answer| match answer {
-            Answer::Given(id) => {
-                self.attend(id);
-                None
-            }
-            Answer::Ready(id, kept) => self.release(id, kept, now),
+        let (count, now) = (answers.len(), clock::milliseconds());
+        let began = Instant::now();
+        let mut first = None;
+        let send = |answer| {
+            let buffer = match answer {
+                Answer::Given(id) => {
+                    self.attend(id);
+                    None
+                }
+                Answer::Ready(id, kept) => self.release(id, kept, now),
+            };
+            first.get_or_insert_with(|| began.elapsed());
+            buffer
         };
-        self.held_back.put_by(answers.into_iter().filter_map(send).collect());
+        let buffers = answers.into_iter().filter_map(send).collect();
+        let all = began.elapsed();
+        self.held_back.note_sent(buffers, &Took { count, first: first.unwrap_or(all), all });
     }
 
     /// The app ends: what was kept back leaves, and requests that nobody takes any more are given up.
