@@ -13,13 +13,13 @@ import socket
 import threading
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from conftest import ask
 
 import hasty
-from hasty import App, Client, InvalidError, NotFoundError, Request, Response, StateError
+from hasty import App, Client, Event, InvalidError, NotFoundError, Request, Response, StateError
 from hasty.taker import Once
 
 # --- routes and their handlers ---
@@ -432,7 +432,48 @@ def test_a_value_that_is_no_answer_is_500_and_explained(
 ) -> None:
     app.get("/")(lambda req: value)
     assert client.get("/").status_code == 500
-    assert "TypeError: a body is str, bytes" in caplog.text or "TypeError: a tuple is (body, status)" in caplog.text
+    assert any(f"TypeError: {words}" in caplog.text for words in ("a body is str", "a tuple is", "a Response has"))
+
+
+class Person(NamedTuple):
+    name: str
+    age: int
+
+
+def wraps(function: Any) -> Any:
+    return lambda req: function(req)
+
+
+async def later(req: Request) -> str:
+    return "later"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Event("a", data=1), "an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`"),
+        (Event("a", data={"b": 1}), "an Event is a piece of a stream"),
+        (Person("Ada", 200), "of tuples, only a plain one is (body, status) or (body, status, headers), not a Person"),
+        (("text", "201"), "a tuple is (body, status) or (body, status, headers), not ('text', '201')"),
+        ((Response.json(1), 201), "a Response has its status itself, as in Response.json(value, status=201)"),
+    ],
+)
+def test_tuples_that_are_no_answer_are_told_from_those_that_are(
+    value: Any, words: str, app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.error(404)(lambda error: value)
+    app.get("/")(lambda req: value)
+    assert client.get("/").status_code == 500
+    assert words in caplog.text
+    caplog.clear()
+    assert client.get("/nowhere").status_code == 404
+    assert words in caplog.text
+
+
+def test_a_decorator_that_is_not_async_is_told_of(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    app.get("/")(wraps(later))
+    assert client.get("/").status_code == 500
+    assert "write the handler as `async def`, and a decorator around it as well" in caplog.text
 
 
 def test_a_value_beside_res_is_500_and_explained(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:

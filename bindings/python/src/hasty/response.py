@@ -480,7 +480,17 @@ class Response:
             self._stream = body
         elif isinstance(body, Coroutine):
             body.close()
-            raise TypeError("a coroutine was returned: write the handler as `async def`, so that it is awaited")
+            raise TypeError(
+                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so that "
+                "it is awaited"
+            )
+        elif isinstance(body, event.Event):
+            raise TypeError("an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`")
+        elif isinstance(body, tuple):
+            raise TypeError(
+                "of tuples, only a plain one is (body, status) or (body, status, headers), "
+                f"not a {type_name(body)}; Response.json() takes any JSON value"
+            )
         else:
             raise TypeError(
                 f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; "
@@ -528,13 +538,15 @@ Result = Union[Body, Response, tuple[Body, int], tuple[Body, int, _Fields]]
 
 
 def as_response(value: Any) -> Response:
-    """What a handler returned, as a Response: None is 204, a tuple is (body, status[, headers])."""
+    """What a handler returned, as a Response: None is 204, a plain tuple is (body, status[, headers])."""
     if isinstance(value, Response):
         return value
     if value is None:
         return Response(None, 204)
-    if isinstance(value, tuple):
-        if not 2 <= len(value) <= 3 or isinstance(value[0], (Response, tuple)) or not isinstance(value[1], int):
+    if type(value) is tuple:
+        if value and isinstance(value[0], Response):
+            raise TypeError("a Response has its status itself, as in Response.json(value, status=201)")
+        if not 2 <= len(value) <= 3 or isinstance(value[0], tuple) or not isinstance(value[1], int):
             raise TypeError(f"a tuple is (body, status) or (body, status, headers), not {value!r}")
         return Response(*value)
     return Response(value)
