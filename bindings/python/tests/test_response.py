@@ -259,6 +259,8 @@ def test_what_cannot_be_sent_is_refused_at_once(wrong: Callable[[], Response], w
         lambda: Response(7),  # type: ignore[arg-type]
         lambda: Response.send(object()),  # type: ignore[arg-type]
         lambda: Response.redirect(7),  # type: ignore[arg-type]
+        lambda: Response().cookie("n", 5),  # type: ignore[arg-type]
+        lambda: Response().cookie("n", None),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_types_are_type_errors(wrong: Callable[[], Response]) -> None:
@@ -269,6 +271,12 @@ def test_wrong_types_are_type_errors(wrong: Callable[[], Response]) -> None:
 def test_a_tab_and_characters_beyond_ascii_are_no_control_characters() -> None:
     headers = MutableHeaders({"X": "a\tb café \u2028"})
     assert headers["x"] == "a\tb café \u2028"
+
+
+@pytest.mark.parametrize("value", [5, None, b"5"])
+def test_the_value_of_a_cookie_is_text(value: Any) -> None:
+    with pytest.raises(TypeError, match=rf"value {value!r} of cookie n is not str"):
+        Response().cookie("n", value)
 
 
 def test_a_refused_header_leaves_the_others_alone() -> None:

@@ -222,6 +222,8 @@ class Response:
         >>> Response.text("welcome").cookie("visits", "1", max_age=3600).status_code
         200
         """
+        if not isinstance(value, str):
+            raise TypeError(f"value {value!r} of cookie {name} is not str")
         if max_age is not None and max_age <= 0:
             raise InvalidError(f"max_age {max_age} of cookie {name} is not above 0; delete_cookie() removes a cookie")
         self._add(_Cookie(name, value, max_age, path, domain, secure, http_only, same_site))
