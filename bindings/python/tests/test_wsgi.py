@@ -1408,6 +1408,45 @@ def test_what_cannot_be_called_is_no_application(wrong: Any) -> None:
         wsgi.as_app(wrong)
 
 
+async def asgi(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class Asgi:
+    """As FastAPI's are."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+@pytest.mark.parametrize("wrong", [asgi, Asgi()])
+def test_an_application_of_asgi_is_told_where_to_go(wrong: Any) -> None:
+    for make in (lambda: wsgi.as_app(wrong), lambda: wsgi.mount(hasty.App(), "/new", wrong)):
+        with pytest.raises(hasty.InvalidError, match=r"is async, as ASGI applications are: hasty\.asgi has the same"):
+            make()
+
+
+@pytest.mark.parametrize("prefix", ["/", "/old"])
+def test_one_that_holds_up_the_others_is_named_once_with_what_helps(
+    prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def shop(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        until = time.monotonic() + 20
+        time.sleep(0.3)
+        while not caplog.records and time.monotonic() < until:
+            time.sleep(0.01)
+        start_response("200 OK", [])
+        return [b"slept"]
+
+    app = hasty.App()
+    wsgi.mount(app, prefix, shop)
+    with app.test_client() as client:
+        for path in ("", "/a", "//b"):
+            assert client.get(prefix.rstrip("/") + (path or "/")).text == "slept"
+    (said,) = [record.getMessage() for record in caplog.records]
+    at = "" if prefix == "/" else f" at {prefix}"
+    assert f"shop, a WSGI application{at}, held the loop for over 100 ms" in said
+    assert said.endswith("threads=16, of as_app(), serve() or App(), runs so many of its requests at once")
+
+
 @pytest.mark.parametrize("prefix", ["", "old", "/:name", "/a/*", "/%41"])
 def test_a_prefix_is_a_plain_path(prefix: str) -> None:
     with pytest.raises(hasty.InvalidError, match="plain path"):

@@ -21,7 +21,7 @@ from . import _ffi
 from .app import App
 from .cycle import Cycle, Wire
 from .errors import InvalidError
-from .handler import Route, Shared, Step
+from .handler import Route, Shared, Step, is_async, titled
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
 from .server import Native, Server
@@ -524,6 +524,9 @@ class Entrance(Route):
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         scope, body = self._gateway.scope_of(req), _octets(_ffi.hasty_request_body(req))
+    def __repr__(self) -> str:
+        return titled(self, "an ASGI application")
+
         exchange = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(exchange)))
         self._hand_over(scope, body, exchange)

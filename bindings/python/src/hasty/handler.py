@@ -286,6 +286,13 @@ class Route(Step):
         if self.is_async:
             assert self._shared.loop is not None
             return self._shared.loop.answering(self)
+    @property
+    def advice(self) -> str:
+        """What keeps it from holding up others."""
+        if self.is_async:
+            return "await asyncio.to_thread(...) is for what waits or computes"
+        return "blocking=True gives it a thread of its own, App(threads=N) all"
+
         return plain.answering(self) if self.is_plain else self.answer
 
     @property
@@ -694,3 +701,9 @@ def names_of(pattern: str) -> tuple[str, ...]:
 
 def name_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or repr(function))
+
+
+def titled(entrance: Route, kind: str) -> str:
+    """What an application is called in messages, whichever of its patterns it is."""
+    prefix = entrance.pattern.rstrip("/*")
+    return f"{name_of(entrance._function)}, {kind}{f' at {prefix}' if prefix else ''},"

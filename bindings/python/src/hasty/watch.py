@@ -27,7 +27,7 @@ class _Watch:
         self._slots = slots
         self._steps = steps
         self._shared = shared
-        self._named: set[Any] = set()
+        self._named: set[str] = set()
 
     def run(self) -> None:
         before = None
@@ -49,15 +49,15 @@ class _Watch:
         return None if loop is None else loop.at_work()
 
     def _name(self, step: Any) -> None:
-        if step in self._named:
+        # An application has several steps, which are called alike.
+        name = repr(step)
+        if name in self._named:
             return
-        self._named.add(step)
-        if getattr(step, "is_async", False):
-            advice = "await asyncio.to_thread(...) is for what waits or computes"
-        else:
-            advice = "blocking=True gives it a thread of its own, App(threads=N) all"
+        self._named.add(name)
         log.warning(
-            "%r held the loop for over 100 ms, and all other requests with it (this is said once): %s", step, advice
+            "%s held the loop for over 100 ms, and all other requests with it (this is said once): %s",
+            name,
+            step.advice,
         )
 
 

@@ -31,7 +31,7 @@ from . import _ffi
 from .app import App
 from .desk import Apart, InCall
 from .errors import ClosedError, InvalidError
-from .handler import Route, Step, name_of
+from .handler import Route, Step, is_async, name_of, titled
 from .request import Request
 from .server import Relieved
 from .slot import ALIKE, STATUS, USER_DATA
@@ -166,6 +166,13 @@ class Entrance(Route):
 
     def serving(self) -> Serving:
         application, of_slot, relief = self._function, self._environs.of_slot, self._relief
+    def __repr__(self) -> str:
+        return titled(self, "a WSGI application")
+
+    @property
+    def advice(self) -> str:
+        return "threads=16, of as_app(), serve() or App(), runs so many of its requests at once"
+
         user_data, references = USER_DATA, getrefcount
         content_type, status_word, alike_word, ok, not_yet = CONTENT_TYPE, STATUS, ALIKE, _ffi.OK, NOT_YET
 
