@@ -16,8 +16,8 @@ from typing import Any, Callable
 import pytest
 from conftest import ask
 
-from hasty import ClosedError, InvalidError, Server
-from hasty.asgi import Application, LifespanError, as_app
+from hasty import App, ClosedError, InvalidError, Server
+from hasty.asgi import Application, LifespanError, as_app, mount
 
 Messages = list[dict[str, Any]]
 
@@ -562,9 +562,28 @@ def test_a_request_that_runs_is_told_of_the_end() -> None:
 # --- ways to run ---
 
 
+class wsgi_application:
+    """As Flask's and Django's are."""
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        return []
+
+
+def test_what_may_be_an_application_is_taken() -> None:
+    """Plain functions may give awaitables, and what is written in C does not always tell."""
+    for application in (lambda scope, receive, send: None, lambda *arguments: None, print):
+        as_app(application)  # type: ignore[arg-type]
+
+
 def test_what_is_no_application_is_refused() -> None:
     with pytest.raises(InvalidError, match="cannot be"):
         as_app("module:app")  # type: ignore[arg-type]
+    flask = wsgi_application()
+    for application in (flask, flask.__call__):
+        with pytest.raises(InvalidError, match=r"two arguments, as WSGI applications are: hasty\.wsgi has the same"):
+            as_app(application)  # type: ignore[arg-type]
+        with pytest.raises(InvalidError, match=r"hasty\.wsgi"):
+            mount(App(), "/old", application)  # type: ignore[arg-type]
     with pytest.raises(InvalidError, match='none of "auto"'):
         as_app(answering(), "maybe")  # type: ignore[arg-type]
 

@@ -11,6 +11,7 @@ one below a path of an App.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import socket
 import threading
@@ -312,6 +313,18 @@ class AsgiLoop(Loop):
         return running[0], (task, None if frame is None else frame.f_lasti)
 
 
+def _is_wsgi(application: Callable[..., Any]) -> bool:
+    """Is it certain that it is called with (environ, start_response)?"""
+    if is_async(application):
+        return False
+    try:
+        parameters = inspect.signature(application, follow_wrapped=False).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter.kind in by_place for parameter in parameters] == [True, True]
+
+
 class Gateway:
     """An application, and what it is told with every request."""
 
@@ -320,6 +333,10 @@ class Gateway:
     ) -> None:
         if not callable(application):
             raise InvalidError(f"an ASGI application is called with (scope, receive, send); {application!r} cannot be")
+        if _is_wsgi(application):
+            raise InvalidError(
+                f"{application!r} takes two arguments, as WSGI applications are: hasty.wsgi has the same functions"
+            )
         self.application = application
         self.lifespan = Lifespan(application, lifespan)
         self.loop = AsgiLoop.of(app)
@@ -507,6 +524,9 @@ class Entrance(Route):
         before = pattern[:-1]
         self._before = before.encode() if pattern[-1] == "*" and not before.strip("/") else None
 
+    def __repr__(self) -> str:
+        return titled(self, "an ASGI application")
+
     def line(self, slot: Slot) -> Line:
         """The way of requests in a slot, on the loop's own thread."""
         return self._gateway.scopes(slot, self._before), self._gateway.application
@@ -524,9 +544,6 @@ class Entrance(Route):
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         scope, body = self._gateway.scope_of(req), _octets(_ffi.hasty_request_body(req))
-    def __repr__(self) -> str:
-        return titled(self, "an ASGI application")
-
         exchange = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(exchange)))
         self._hand_over(scope, body, exchange)

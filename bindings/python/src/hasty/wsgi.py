@@ -135,6 +135,8 @@ def mount(
     """
     if not callable(application):
         raise InvalidError(f"a WSGI application is called with (environ, start_response); {application!r} cannot be")
+    if is_async(application):
+        raise InvalidError(f"{application!r} is async, as ASGI applications are: hasty.asgi has the same functions")
     if not prefix.startswith("/") or "%" in prefix or any(part[:1] in (":", "*") for part in prefix.split("/")):
         raise InvalidError(f"prefix {prefix!r} is not a plain path from a slash on")
     prefix = prefix.rstrip("/")
@@ -164,8 +166,6 @@ class Entrance(Route):
         self._environs = environs
         self._relief = relief
 
-    def serving(self) -> Serving:
-        application, of_slot, relief = self._function, self._environs.of_slot, self._relief
     def __repr__(self) -> str:
         return titled(self, "a WSGI application")
 
@@ -173,6 +173,8 @@ class Entrance(Route):
     def advice(self) -> str:
         return "threads=16, of as_app(), serve() or App(), runs so many of its requests at once"
 
+    def serving(self) -> Serving:
+        application, of_slot, relief = self._function, self._environs.of_slot, self._relief
         user_data, references = USER_DATA, getrefcount
         content_type, status_word, alike_word, ok, not_yet = CONTENT_TYPE, STATUS, ALIKE, _ffi.OK, NOT_YET
 
