@@ -87,6 +87,12 @@ def test_a_missing_value_is_named(named: App) -> None:
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize("values", [{"id": None}, {"id": 7, "page": None}])
+def test_none_is_no_value(values: dict[str, object], named: App) -> None:
+    with pytest.raises(InvalidError, match=r"url\('user'\): '(id|page)' is None: leave it out, or give a value"):
+        named.url("user", **values)
+
+
 def test_an_empty_value_would_lead_nowhere(named: App) -> None:
     with pytest.raises(InvalidError, match="id"):
         named.url("user", id="")

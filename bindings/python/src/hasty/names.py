@@ -28,6 +28,9 @@ class Names:
             self._functions[name].append(pattern)
 
     def url(self, name: str, values: dict[str, object]) -> str:
+        for key, value in values.items():
+            if value is None:
+                raise InvalidError(f"url({name!r}): {key!r} is None: leave it out, or give a value")
         left = dict(values)
         path = "/".join(_filled(part, left, name) for part in self._pattern(name).split("/"))
         return f"{path}?{urlencode(left, doseq=True)}" if left else path
