@@ -9,6 +9,7 @@ import gzip
 import io
 import logging
 import os
+import re
 import socket
 import threading
 import weakref
@@ -124,10 +125,99 @@ def test_a_nul_in_a_pattern_is_refused_not_cut(app: App) -> None:
         app.get("/a\0b")(lambda req: "")
 
 
-@pytest.mark.parametrize("arguments", [("/path", "GET"), ("/path", "/other"), ("GET", "path")])
+@pytest.mark.parametrize("arguments", [("/path", "GET"), ("/path", "/other")])
 def test_route_says_that_the_method_comes_first(arguments: tuple[str, str], app: App) -> None:
     with pytest.raises(InvalidError, match=r'route\("GET", "/path"\)'):
         app.route(*arguments)
+
+
+def test_a_pattern_begins_with_a_slash(app: App) -> None:
+    with pytest.raises(InvalidError, match=r"pattern 'a' does not begin with a slash: write '/a'"):
+        app.get("a")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "segment", "instead"),
+    [
+        ("/u/<id>", "<id>", ":id"),
+        ("/u/{id}/b", "{id}", ":id"),
+        ("/u/<int:id>", "<int:id>", ":id"),
+        ("/f/<path:rest>", "<path:rest>", "*rest"),
+        ("/f/{rest:path}", "{rest:path}", "*rest"),
+        ("/u/{id:int}", "{id:int}", ":id"),
+    ],
+)
+def test_names_of_other_frameworks_are_refused(pattern: str, segment: str, instead: str, app: App) -> None:
+    words = f"pattern {pattern!r}: a name is written {instead!r} here, not {segment!r}"
+    with pytest.raises(InvalidError, match=re.escape(words)):
+        app.get(pattern)
+
+
+def test_braces_are_literals_where_they_are_encoded(app: App, client: Client) -> None:
+    app.get("/%7Bid%7D")(lambda req: "braces")
+    app.get("/a{b}")(lambda req: "inside")
+    assert (client.get("/%7bid%7d").text, client.get("/a%7bb%7d").text) == ("braces", "inside")
+
+
+@pytest.mark.parametrize("method", ["get", "Post", "head"])
+def test_methods_are_in_capitals(method: str, app: App) -> None:
+    with pytest.raises(InvalidError, match=f"method '{method}': methods are in capitals, '{method.upper()}'"):
+        app.route(method, "/")
+
+
+def test_a_method_of_ones_own_may_be_in_any_case(app: App, client: Client) -> None:
+    app.route("purge", "/")(lambda req: req.method)
+    assert client.request("purge", "/").text == "purge"
+
+
+def one_param(id: str) -> str:
+    return id
+
+
+def both_params(name: str, id: str) -> None: ...
+
+
+def second_param(req: Request, id: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "name"), [(one_param, "id"), (both_params, "name"), (second_param, "id"), (lambda id: "", "id")]
+)
+def test_a_handler_that_wants_a_param_is_told_where_it_is(handler: Any, name: str, app: App) -> None:
+    with pytest.raises(InvalidError, match=rf"takes '{name}'.*is given the request: .*req\.params\['{name}'\]"):
+        app.get("/:name/:id")(handler)
+
+
+def test_what_a_handler_keeps_in_a_default_may_be_called_as_it_likes(app: App, client: Client) -> None:
+    app.get("/:id")(lambda req, id=7: f"{req.params['id']} {id}")
+    assert client.get("/a").text == "a 7"
+
+
+def test_a_route_is_a_decorator_with_a_path(app: App) -> None:
+    def handler(req: Request) -> str:
+        return "hello"
+
+    anything: Any = app
+    for register in (app.get, app.post, app.put, app.patch, app.delete, app.options, app.any):
+        made: Any = register
+        with pytest.raises(TypeError, match=r"a route needs a path.*, as in @app\.get\(\"/path\"\)"):
+            made(handler)
+        with pytest.raises(TypeError, match=r"takes no handler.*: write app\.get\(\"/path\"\)\(handler\)"):
+            made("/x", handler)
+    with pytest.raises(TypeError, match="takes no handler"):
+        anything.route("GET", "/x", handler)
+    with pytest.raises(TypeError, match="a route needs a path"):
+        anything.route("GET", handler)
+
+
+def test_a_request_names_itself_where_it_has_no_such_attribute(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.get("/")(lambda req: req.args)
+    app.get("/:id")(lambda req: req.state)
+    for path, name in (("/", "args"), ("/a", "state")):
+        assert client.get(path).status_code == 500
+        assert f"'Request' object has no attribute '{name}'" in caplog.text
 
 
 def test_a_route_after_start_is_refused(app: App) -> None:

@@ -91,6 +91,12 @@ def test_a_policy_that_browsers_would_refuse_is_refused(policy: Cors, app: App) 
         app.cors("/", policy)
 
 
+def test_the_prefix_comes_first(app: App) -> None:
+    anything: Any = app
+    with pytest.raises(TypeError, match=r'cors\(\): the prefix comes first, as in app\.cors\("/", Cors\(\.\.\.\)\)'):
+        anything.cors(Cors())
+
+
 def test_a_prefix_has_one_policy(app: App) -> None:
     app.cors("/api")
     with pytest.raises(InvalidError, match="/api"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-from typing import TYPE_CHECKING, Any, Callable, TypedDict, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union, overload
 
 from . import _ffi, access, signals
 from ._interpreter import asyncio_runs_here
@@ -27,6 +27,8 @@ __all__ = ["App", "RouteOptions"]
 _Path = Union[str, "os.PathLike[str]"]
 
 log = logging.getLogger("hasty")
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 
 _LEVELS = {
     _ffi.LOG_ERROR: logging.ERROR,
@@ -172,7 +174,9 @@ class App:
 
     # --- routes ---
 
-    def route(self, method: str, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def route(
+        self, method: str, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]
+    ) -> Callable[[H], H]:
         """Registers a handler for a method ("*" for any) and a pattern; `options` are those of `RouteOptions`.
 
         Segments of the pattern are literal, `:name`, or a final `*` or `*rest`; literals win over names, names over
@@ -189,8 +193,12 @@ class App:
         ...     client.request("REPORT", "/files/a/b").text
         'a/b'
         """
-        if method.startswith("/") or not pattern.startswith("/"):
+        _refuse_misplaced(pattern, handler)
+        if method.startswith("/"):
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
+        if method.upper() in _METHODS and method not in _METHODS:
+            raise InvalidError(f"method {method!r}: methods are in capitals, {method.upper()!r}")
+        _refuse_foreign(pattern)
 
         def register(function: H) -> H:
             self._register_route(Route(method, pattern, function, self._shared), dict(options))
@@ -198,33 +206,33 @@ class App:
 
         return register
 
-    def get(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def get(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for GET, and so for HEAD."""
-        return self.route("GET", pattern, **options)
+        return self.route("GET", pattern, *handler, **options)
 
-    def post(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def post(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for POST."""
-        return self.route("POST", pattern, **options)
+        return self.route("POST", pattern, *handler, **options)
 
-    def put(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def put(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for PUT."""
-        return self.route("PUT", pattern, **options)
+        return self.route("PUT", pattern, *handler, **options)
 
-    def patch(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def patch(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for PATCH."""
-        return self.route("PATCH", pattern, **options)
+        return self.route("PATCH", pattern, *handler, **options)
 
-    def delete(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def delete(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for DELETE."""
-        return self.route("DELETE", pattern, **options)
+        return self.route("DELETE", pattern, *handler, **options)
 
-    def options(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def options(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for OPTIONS, which the library answers by itself where there is none."""
-        return self.route("OPTIONS", pattern, **options)
+        return self.route("OPTIONS", pattern, *handler, **options)
 
-    def any(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def any(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for every method that has none of its own on that pattern."""
-        return self.route("*", pattern, **options)
+        return self.route("*", pattern, *handler, **options)
 
     def static(
         self,
@@ -417,6 +425,8 @@ class App:
         Errors: InvalidError for a policy that browsers would refuse, such as any origin with credentials, and for a
         prefix that has one; StateError after the start.
         """
+        if isinstance(prefix, Cors):
+            raise TypeError('cors(): the prefix comes first, as in app.cors("/", Cors(...))')
         native = (policy or Cors())._native()
         self._tell(f"cors({prefix!r})", _ffi.hasty_app_cors, _ffi.encode(prefix, "prefix"), ctypes.byref(native))
 
@@ -775,6 +785,27 @@ class App:
 def _written(value: object) -> str:
     """An option's value as the library reads it; it knows no True and False."""
     return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
+    """For those who write `@app.get`, or `app.get("/path", handler)` as in Express."""
+    if handler:
+        raise TypeError('a route takes no handler, it is a decorator for one: write app.get("/path")(handler)')
+    if callable(pattern):
+        raise TypeError('a route needs a path for its handler, as in @app.get("/path")')
+
+
+def _refuse_foreign(pattern: str) -> None:
+    """Names of parameters as Flask and FastAPI write them would be literals."""
+    if not pattern.startswith("/"):
+        raise InvalidError(f"pattern {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
+    for segment in pattern.split("/"):
+        if segment[:1] + segment[-1:] in ("<>", "{}"):
+            words = segment[1:-1].split(":")
+            # <path:rest> and {rest:path}
+            name, kind = (words[-1], words[0]) if segment[0] == "<" else (words[0], words[-1])
+            instead = f"*{name}" if len(words) == 2 and kind == "path" else f":{name}"
+            raise InvalidError(f"pattern {pattern!r}: a name is written {instead!r} here, not {segment!r}")
 
 
 def _checked_port(port: int) -> int:

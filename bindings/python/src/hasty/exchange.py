@@ -264,6 +264,9 @@ class DeferredRequest(Request):
         return "<Request, answered>" if self._pointer is None else f"<Request {self.method} {self.target}>"
 
 
+DeferredRequest.__name__ = DeferredRequest.__qualname__ = Request.__name__
+
+
 def _locked(part: property) -> property:
     read: Callable[[Any], Any] = part.__get__
 

@@ -275,17 +275,17 @@ class Route(Step):
         #: Does it run on a thread of its own, where it may wait?
         self.blocking = False
         self._fills = takes_response(function)
+        for name in list(inspect.signature(function).parameters)[: 1 + self._fills]:
+            if name in self.names:
+                raise InvalidError(
+                    f"{name_of(function)} takes {name!r}, and is given the request: "
+                    f"call that req, and what the path has is req.params[{name!r}]"
+                )
         self.is_async = is_async(function)
 
     def __repr__(self) -> str:
         return f"{self.method} {self.pattern} -> {name_of(self._function)}"
 
-    # --- in a slot ---
-
-    def answering(self) -> Callable[[Slot], bytes | None]:
-        if self.is_async:
-            assert self._shared.loop is not None
-            return self._shared.loop.answering(self)
     @property
     def advice(self) -> str:
         """What keeps it from holding up others."""
@@ -293,6 +293,12 @@ class Route(Step):
             return "await asyncio.to_thread(...) is for what waits or computes"
         return "blocking=True gives it a thread of its own, App(threads=N) all"
 
+    # --- in a slot ---
+
+    def answering(self) -> Callable[[Slot], bytes | None]:
+        if self.is_async:
+            assert self._shared.loop is not None
+            return self._shared.loop.answering(self)
         return plain.answering(self) if self.is_plain else self.answer
 
     @property

@@ -206,6 +206,11 @@ class LeftRequest(NamedRequest):
     params = SlotRequest.params
 
 
+#: What makes them quick is no business of those who read of them in an error.
+for _kind in (SlotRequest, NamedRequest, LeftRequest):
+    _kind.__name__ = _kind.__qualname__ = Request.__name__
+
+
 def params_of(names: tuple[str, ...], octets: bytes) -> Params:
     text = octets.decode("utf-8", "replace")
     if "%" in text:
