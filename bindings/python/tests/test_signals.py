@@ -139,6 +139,43 @@ def test_ctrl_c_ends_streams_gently(program: Start) -> None:
         assert end(process) == (0, "closed\nafter\n", "")
 
 
+IDLE = """
+import sys, time
+from hasty import App
+
+app = App()
+
+@app.get("/sleep", blocking=True)
+def sleep(req):
+    print("inside", flush=True)
+    time.sleep(float(sys.argv[1]))
+
+@app.get("/stream")
+def stream(req):
+    yield "x"
+
+app.listen(0)
+print("after", flush=True)
+"""
+
+
+@pytest.mark.parametrize("seconds", ["3", "0.75", "0.85", "0.95"])
+def test_ctrl_c_leaves_threads_alone_that_have_nothing_to_do(seconds: str, program: Start) -> None:
+    """Handlers that take too long are named and interrupted, those that are done are not; some end while that is so."""
+    process = program(IDLE, seconds)
+    url = line(process)
+    with urlopen(f"{url}stream", timeout=10) as answer:
+        assert answer.read() == b"x"
+    client = ask(f"{url}sleep", [])
+    assert line(process) == "inside"
+    process.send_signal(signal.SIGINT)
+    code, out, err = end(process)
+    client.join(20)
+    assert (code, out) == (0, "after\n")
+    assert "hasty-stream" not in err and "Traceback" not in err, err
+    assert seconds != "3" or "handlers still run" in err, err
+
+
 ENDS = """
 import threading
 from hasty import App, Event

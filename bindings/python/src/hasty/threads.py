@@ -7,10 +7,14 @@ import time
 from collections import deque
 from typing import Callable
 
+from ._interpreter import Ended
+
 __all__ = ["Threads"]
 
 #: A thread without work waits so long for the next task.
 IDLE_S = 10.0
+#: One that was woken is awake after so long, also where others keep it from the processor.
+_WAKE_S = 1.0
 
 
 class Threads:
@@ -48,20 +52,24 @@ class Threads:
         thread.start()
 
     def _work(self) -> None:
-        while True:
-            with self._some:
-                self._idle += 1
-                self._left.notify_all()
-                self._some.wait_for(lambda: self._waiting or self._ended, IDLE_S)
-                self._idle -= 1
-                if not self._waiting:
-                    self._threads.discard(threading.current_thread())
+        try:
+            while True:
+                with self._some:
+                    self._idle += 1
                     self._left.notify_all()
-                    return
-                task = self._waiting.popleft()
-            task()
-            # Or what it holds would live until the next one comes.
-            del task
+                    self._some.wait_for(lambda: self._waiting or self._ended, IDLE_S)
+                    self._idle -= 1
+                    if not self._waiting:
+                        self._threads.discard(threading.current_thread())
+                        self._left.notify_all()
+                        return
+                    task = self._waiting.popleft()
+                task()
+                # Or what it holds would live until the next one comes.
+                del task
+        except Ended:
+            # The task that it was meant for had just come to its end.
+            pass
 
     def runs_this_thread(self) -> bool:
         """Is the caller one of the tasks?"""
@@ -82,6 +90,8 @@ class Threads:
             self._some.notify_all()
             threads = set(self._threads)
             self._left.wait_for(lambda: not self._threads, max(0.0, until - time.monotonic()))
+            # Those that are idle leave, whatever the time: they only have to wake up.
+            self._left.wait_for(lambda: self._idle <= len(self._waiting), _WAKE_S)
             running = set(self._threads)
         for thread in threads - running:
             thread.join()
