@@ -320,8 +320,9 @@ class App:
     def after(self, prefix: Any = "/", /) -> Any:
         """Registers `def f(req, res)`, which may change every answer below `prefix`: those of files and errors as well.
 
-        They run in reverse order of registration. `res` is the answer as it stands; its header fields are found by
-        name, and streams and files have no `body`. A function that fails is logged, and the answer is 500.
+        They run in reverse order of registration, also where no middleware did: for preflights, 429, and paths that are
+        malformed. `res` is the answer as it stands; its header fields are found by name, and streams and files have no
+        `body`. A function that fails is logged, and the answer is 500.
 
         >>> app = App()
         >>> app.get("/")(lambda req: "hello")  # doctest: +ELLIPSIS
@@ -637,7 +638,7 @@ class App:
         as service managers pass them. Both go without a port.
 
         Handlers run on threads of their own; this one waits, so that signals find Python's main thread. An end answers
-        what has come, and takes less than a second, whatever handlers still do.
+        what has come, for 0.6 s, and takes about a second, whatever handlers still do.
 
         What is in memory when it begins is frozen for the garbage collector until it ends, unless the program has used
         `gc.freeze()` or `gc.disable()` itself.
