@@ -362,14 +362,16 @@ impl Seen {
 
     #[inline(never)]
     fn connection(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        // What browsers send spares the search for commas.
+        // What nearly all send spares the search for commas.
         if is(value, b"keep-alive") {
             self.keep_alive = true;
-            return Ok(());
-        }
-        for option in list(value) {
-            self.close |= is(option, b"close");
-            self.keep_alive |= is(option, b"keep-alive");
+        } else if is(value, b"close") {
+            self.close = true;
+        } else {
+            for option in list(value) {
+                self.close |= is(option, b"close");
+                self.keep_alive |= is(option, b"keep-alive");
+            }
         }
         Ok(())
     }
