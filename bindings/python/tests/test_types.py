@@ -138,6 +138,8 @@ app.cors("/", Cors(max_age="1"))
 @app.get("/e")
 def lost(req: Request, res: Response) -> str:
     return ""
+
+app.get("/f", number)
 """
 
 
@@ -183,7 +185,7 @@ def test_mistakes_are_found_line_by_line(tmp_path: Path) -> None:
     code, words = check(WRONG, tmp_path)
     assert code == 1
     found = {int(line.split(":")[1]) for line in words.splitlines() if ": error:" in line}
-    assert found >= {6, 8, 12, 15, 16, 17, 19, 22, 25, 29, 31}, words
+    assert found >= {6, 8, 12, 15, 16, 17, 19, 22, 25, 29, 31, 35}, words
 
 
 def test_the_package_says_that_it_is_typed() -> None:
