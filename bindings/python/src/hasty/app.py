@@ -638,7 +638,7 @@ class App:
         as service managers pass them. Both go without a port.
 
         Handlers run on threads of their own; this one waits, so that signals find Python's main thread. An end answers
-        what has come, for 0.6 s, and takes about a second, whatever handlers still do.
+        what has come, for half a second, and takes less than one, whatever handlers still do.
 
         What is in memory when it begins is frozen for the garbage collector until it ends, unless the program has used
         `gc.freeze()` or `gc.disable()` itself.

@@ -29,7 +29,7 @@ log = logging.getLogger("hasty")
 #: How long an end waits for handlers that still run. Ctrl-C again does not wait.
 GRACE_S = 5.0
 #: Before that, requests that have come may be answered for so long.
-DRAIN_MS = 600
+DRAIN_MS = 500
 #: The grace where the program is to end: with the above less than a second.
 HURRY_S = 0.2
 
