@@ -44,8 +44,9 @@ impl Mode {
 #[derive(Default)]
 pub(crate) struct CallerQueue {
     line: Mutex<Waiting>,
-    /// How many requests wait there, and what is left of the engine's work, for those who only look.
+    /// How many requests wait there, for those who only look.
     count: AtomicUsize,
+    /// Changed under the lock of `line`.
     leftover: AtomicU8,
     /// Made when somebody first wants to wait.
     bells: OnceCell<Bells>,
@@ -68,14 +69,12 @@ struct Waiting {
     /// Has the host the descriptor? Then it may be watching at any time.
     is_watched: bool,
     is_ringing: bool,
-    leftover: Leftover,
 }
 
 /// Is there work for the engine that was begun, and is nobody's?
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Leftover {
-    #[default]
     None = 0,
     /// Yes, and whoever has begun it comes back for it soon.
     Soon,
@@ -153,7 +152,7 @@ impl CallerQueue {
         let bells = self.bells(control)?;
         let mut line = self.line.lock();
         line.is_watched = true;
-        line.ring(bells);
+        self.ring(&mut line, bells);
         Ok(bells.outer.as_fd())
     }
 
@@ -194,8 +193,20 @@ impl CallerQueue {
     fn tell(&self, line: &mut Waiting) {
         self.count.store(line.exchanges.len() + line.lent.len(), Ordering::Release);
         if let Some(bells) = self.bells.get() {
-            line.ring(bells);
+            self.ring(line, bells);
         }
+    }
+
+    /// Lets the bell ring exactly while somebody waits who may be watched for.
+    fn ring(&self, line: &mut Waiting, bells: &Bells) {
+        let leftover = self.leftover.load(Ordering::Relaxed);
+        let has_work = !line.exchanges.is_empty() || !line.lent.is_empty() || leftover == Leftover::Left as u8;
+        let rings = (line.is_watched && (has_work || leftover == Leftover::Soon as u8)) || (line.watchers > 0 && has_work);
+        if rings == line.is_ringing {
+            return;
+        }
+        line.is_ringing = rings;
+        if rings { bells.ready.raise() } else { bells.ready.lower() }
     }
 
     /// One of those that wait cannot be answered any more. What it holds is let go of soon: when it is one of few, or one of many
@@ -301,7 +312,6 @@ impl CallerQueue {
             return;
         }
         let mut line = self.line.lock();
-        line.leftover = leftover;
         self.leftover.store(leftover as u8, Ordering::Release);
         self.tell(&mut line);
     }
@@ -363,7 +373,7 @@ impl CallerQueue {
         {
             let mut line = self.line.lock();
             line.watchers += 1;
-            line.ring(bells);
+            self.ring(&mut line, bells);
         }
         if self.wakes.load(Ordering::SeqCst) & WAKES > 0 || has_changed() {
             // It came before there was anything to ring, or anybody to be rung for.
@@ -381,21 +391,8 @@ impl CallerQueue {
     fn note_waited(&self, bells: &Bells, waited: Waited) -> bool {
         let mut line = self.line.lock();
         line.watchers -= 1;
-        line.ring(bells);
+        self.ring(&mut line, bells);
         self.note_look();
         waited == Waited::Signal
-    }
-}
-
-impl Waiting {
-    /// Lets the bell ring exactly while somebody waits who may be watched for.
-    fn ring(&mut self, bells: &Bells) {
-        let has_work = !self.exchanges.is_empty() || !self.lent.is_empty() || self.leftover == Leftover::Left;
-        let rings = (self.is_watched && (has_work || self.leftover == Leftover::Soon)) || (self.watchers > 0 && has_work);
-        if rings == self.is_ringing {
-            return;
-        }
-        self.is_ringing = rings;
-        if rings { bells.ready.raise() } else { bells.ready.lower() }
     }
 }

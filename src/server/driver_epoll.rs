@@ -748,7 +748,7 @@ impl Engine {
     }
 }
 
-/// Gives a connection up. False: something happened meanwhile, such as the client's end; that is for a thread that serves.
+/// Gives a connection up. False: something happened meanwhile, such as the client's end, for which it is to be queued anew.
 fn give_up(guard: Guard<'_, Tenant>) -> bool {
     guard.release().map(Guard::abandon).is_none()
 }

@@ -79,7 +79,7 @@ pub(crate) struct Engine {
     /// Which of the host's threads waits for all of them.
     pub(super) charge: Charge,
     /// How many requests are lent.
-    pub(super) lent: Arc<AtomicUsize>,
+    pub(super) lent: AtomicUsize,
     /// Desks of threads of the host's, between two visits.
     #[allow(clippy::vec_box, reason = "they go from hand to hand, and are large")]
     pub(super) desks: Mutex<Vec<Box<Desk>>>,
@@ -152,7 +152,7 @@ impl Engine {
             held_back: HeldBack::default(),
             clock: Mutex::new(Clock::new()),
             charge: Charge::default(),
-            lent: Arc::default(),
+            lent: AtomicUsize::new(0),
             desks: Mutex::default(),
             began: Instant::now(),
             has_threads: options.get(Key::Threads) > 0,

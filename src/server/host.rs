@@ -201,23 +201,19 @@ impl Engine {
         if answers.is_empty() {
             return;
         }
-        let (count, now) = (answers.len(), clock::milliseconds());
-        let began = Instant::now();
-        let mut first = None;
-        let send = |answer| {
-            let buffer = match answer {
-                Answer::Given(id) => {
-                    self.attend(id);
-                    None
-                }
-                Answer::Ready(id, kept) => self.release(id, kept, now),
-            };
-            first.get_or_insert_with(|| began.elapsed());
-            buffer
-        };
-        let buffers = answers.into_iter().filter_map(send).collect();
-        let all = began.elapsed();
-        self.held_back.note_sent(buffers, &Took { count, first: first.unwrap_or(all), all });
+        let now = clock::milliseconds();
+        let (mut buffers, mut took) = (Vec::with_capacity(answers.len()), Took::default());
+        let mut before = Instant::now();
+        for answer in answers {
+            match answer {
+                Answer::Given(id) => self.attend(id),
+                Answer::Ready(id, kept) => buffers.extend(self.release(id, kept, now)),
+            }
+            let sent = Instant::now();
+            took.add(sent - before);
+            before = sent;
+        }
+        self.held_back.note_sent(&mut buffers, &took);
     }
 
     /// The app ends: what was kept back leaves, and requests that nobody takes any more are given up.
@@ -397,5 +393,50 @@ impl Engine {
             let _ = debt.finish(call, Ok(()));
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::App;
+    use crate::options::Options;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{OnceLock, Weak};
+
+    #[test]
+    fn a_request_that_is_being_answered_is_lent_no_more() {
+        let engine = Arc::<OnceLock<Weak<Engine>>>::default();
+        let lent = Arc::new(AtomicUsize::new(usize::MAX));
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        app.get("/mine", |_: &Request, _: &mut Response| Ok(())).unwrap();
+        app.set_route_option("GET", "/mine", "dispatch", "caller").unwrap();
+        let (known, seen) = (Arc::clone(&engine), Arc::clone(&lent));
+        let look = move |_: &Request, response: &mut Response| {
+            let engine = known.get().and_then(Weak::upgrade).unwrap();
+            seen.store(engine.lent.load(Ordering::SeqCst), Ordering::SeqCst);
+            response.send_text(b"seen")
+        };
+        app.get("/here", look).unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+        client.write_all(b"GET /mine HTTP/1.1\r\nHost: a\r\n\r\nGET /here HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+
+        let visit = app.visit_with_slot().unwrap();
+        engine.set(Arc::downgrade(visit.0.engine().unwrap())).unwrap();
+        visit.wait(None).unwrap();
+        let taken = visit.take(Next::Unknown).unwrap();
+        assert_eq!(visit.0.engine().unwrap().lent.load(Ordering::SeqCst), 1);
+        let next = visit.submit(taken, Duration::ZERO, |_, response| response.send_text(b"mine"));
+
+        assert_eq!(lent.load(Ordering::SeqCst), 0, "a drain would take it for one that was cut off");
+        assert!(visit.take(next).is_err());
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).unwrap();
+        assert!(answers.contains("mine") && answers.ends_with("seen"), "{answers}");
     }
 }

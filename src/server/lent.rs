@@ -13,7 +13,7 @@ use crate::exchange::Exchange;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 const GIVEN_BACK: Error = Error::fixed(Kind::State, "this request was given back");
@@ -24,27 +24,10 @@ pub(crate) struct Lent {
     engine: Weak<Engine>,
     /// Some until it is given back.
     lending: Option<Lending>,
-    _counted: Counted,
 }
 
 /// Where the request lies, and what it has interrupted.
 pub(super) type Lending = (Box<Desk>, Loan);
-
-/// One of those that are lent.
-struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn among(lent: &Arc<AtomicUsize>) -> Counted {
-        lent.fetch_add(1, Ordering::SeqCst);
-        Counted(Arc::clone(lent))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
 
 /// What comes after a request that was given back.
 pub(crate) enum Next {
@@ -57,7 +40,8 @@ pub(crate) enum Next {
 
 impl Lent {
     pub(super) fn new(engine: &Arc<Engine>, lending: Lending) -> Lent {
-        Lent { engine: Arc::downgrade(engine), lending: Some(lending), _counted: Counted::among(&engine.lent) }
+        engine.lent.fetch_add(1, Ordering::SeqCst);
+        Lent { engine: Arc::downgrade(engine), lending: Some(lending) }
     }
 
     /// The request. It stays at its address until it is given back.
@@ -69,6 +53,7 @@ impl Lent {
     /// Gives it back with what `settle` makes of its answer, which is sent.
     fn give_back(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) {
         let Some((mut desk, loan)) = self.lending.take() else { return };
+        engine.lent.fetch_sub(1, Ordering::SeqCst);
         desk.lends = false;
         engine.employ(desk, |worker| worker.resume(loan, settle));
     }
@@ -76,6 +61,7 @@ impl Lent {
     /// The same, for a thread that wants the next one.
     pub(super) fn trade(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
         let Some((mut desk, loan)) = self.lending.take() else { return Next::Unknown };
+        engine.lent.fetch_sub(1, Ordering::SeqCst);
         desk.lends = true;
         let serve = |worker: &mut Worker<'_>| {
             worker.resume(loan, settle);
@@ -83,6 +69,7 @@ impl Lent {
         };
         match engine.employ(desk, serve) {
             (_, Some(lending)) => {
+                engine.lent.fetch_add(1, Ordering::SeqCst);
                 self.lending = Some(lending);
                 Next::Lent(self)
             }
