@@ -122,9 +122,7 @@ class Response:
         self._begun = False
         if body is not None:
             self._fill(body)
-        if status == 200:
-            self._given = True
-        elif status is not None:
+        if status is not None:
             self._set_status(status)
         if headers is not None:
             self.headers.extend(headers)
