@@ -119,6 +119,30 @@ pub(super) fn host_end(text: &[u8], at: usize) -> usize {
     run(text, at, |block| others(block.letters() | block.between(b'-', b'.') | block.between(b'0', b'9')))
 }
 
+/// What the sixteen bytes from `at` on are, as far as hosts and ports are made of them: a bit for each, the first one's lowest.
+pub(super) struct HostBytes {
+    pub(super) digits: u32,
+    pub(super) colons: u32,
+    /// Of any kind that [`host_end`] goes past.
+    pub(super) common: u32,
+}
+
+impl HostBytes {
+    pub(super) const COUNT: usize = BLOCK;
+
+    /// None where less than sixteen are left.
+    #[inline(always)]
+    pub(super) fn at(text: &[u8], at: usize) -> Option<HostBytes> {
+        let block = Block::first_of(text.get(at..)?)?;
+        let digits = block.between(b'0', b'9');
+        Some(HostBytes {
+            digits: bits(digits),
+            colons: bits(block.equal(b':')),
+            common: bits(block.letters() | block.between(b'-', b'.') | digits),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
