@@ -1,13 +1,18 @@
 //! The answer being prepared.
 
-use crate::compression::{self, Encoder};
+mod body;
+mod coding;
+mod settle;
+
+pub(crate) use body::Body;
+pub use body::{FileSlice, OwnedBytes, Piece};
+
+use crate::cookie::Cookie;
 use crate::error::{Error, Kind, Result, Shown};
 use crate::exchange::Exchange;
-use crate::file::{self, FileAnswer, Servable, Share};
-use crate::http::coding::Coding;
+use crate::file::{self, FileAnswer, Servable};
 use crate::http::disposition;
 use crate::http::headers::{self, is_token, is_value};
-use crate::http::method::Method;
 use crate::http::{encoder, media_type, status};
 use crate::json;
 use crate::line::Line;
@@ -18,63 +23,9 @@ use crate::text::Text;
 use once_cell::unsync::OnceCell;
 use std::any::Any;
 use std::borrow::Cow;
-use std::fs::File;
-use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Bytes that somebody else owns, given without copying; dropped when they are written or given up, on any thread.
-pub type OwnedBytes = Box<dyn AsRef<[u8]> + Send>;
-
-/// A part of a file, sent from where it is.
-pub struct FileSlice {
-    /// The file, open for reading.
-    pub file: Arc<File>,
-    /// Where the part begins.
-    pub offset: u64,
-    /// How many bytes it has.
-    pub len: u64,
-}
-
-/// A part of a body.
-pub enum Piece {
-    /// Bytes with their owner.
-    Bytes(OwnedBytes),
-    /// A part of a file.
-    File(FileSlice),
-}
-
-impl Piece {
-    /// How many bytes it has.
-    pub fn len(&self) -> u64 {
-        match self {
-            Piece::Bytes(bytes) => (**bytes).as_ref().len() as u64,
-            Piece::File(slice) => slice.len,
-        }
-    }
-
-    /// Is there nothing in it?
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// What a body's bytes are kept in.
-#[derive(Default)]
-pub(crate) enum Body {
-    /// None was given.
-    #[default]
-    Absent,
-    /// In `Response::bytes`.
-    Copied,
-    /// With their owner.
-    Owned(OwnedBytes),
-    /// With the file that they were read from.
-    Kept(Arc<Servable>, Range<u64>),
-    /// In several places, files among them.
-    Pieces(Vec<Piece>),
-}
 
 /// The type of the body.
 #[derive(Default)]
@@ -564,40 +515,6 @@ impl Response {
         self.headers.push(header);
     }
 
-    fn copy_body(&mut self, data: &[u8], kind: &'static Known) -> Result<()> {
-        self.need_composing()?;
-        self.clear_body();
-        self.bytes.extend_from_slice(data);
-        self.bytes.push(0);
-        self.body = Body::Copied;
-        self.assume(kind);
-        Ok(())
-    }
-
-    #[inline]
-    fn clear_body(&mut self) {
-        // Looked at first, since most answers have none of what must be dropped: that takes 40 of some 2,600 instructions.
-        if !matches!(self.body, Body::Absent | Body::Copied) || self.seen.get().is_some() {
-            self.drop_body();
-        }
-        // Neither of the two that are left owns anything.
-        std::mem::forget(std::mem::take(&mut self.body));
-        if self.file.is_some() || self.instead.is_some() {
-            (self.file, self.instead) = (None, None);
-        }
-        self.bytes.clear();
-        // The room of an uncommonly large body is not kept.
-        if self.bytes.capacity() > KEPT_BYTES {
-            self.bytes.shrink_to(KEPT_BYTES);
-        }
-    }
-
-    #[inline(never)]
-    fn drop_body(&mut self) {
-        self.body = Body::Absent;
-        self.seen.take();
-    }
-
     /// The body's type, where the handler set none.
     fn keep_type(&mut self, kind: &[u8]) {
         self.take_apart();
@@ -758,116 +675,6 @@ impl Response {
         }
     }
 
-    /// Sends a file; what of it, `settle` decides.
-    pub(crate) fn give_file(&mut self, answer: FileAnswer) {
-        self.clear_body();
-        if !matches!(self.kind, Type::Set) {
-            self.kind = Type::File(Arc::clone(&answer.file));
-        }
-        self.file = Some(answer);
-    }
-
-    /// Makes a body of the file that was given, if one was: what the request asks of it. Some: it gets an error instead.
-    ///
-    /// Conditions and ranges are about what would have been a 200; `plain` leaves them out of account, as for errors.
-    pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<Instead>> {
-        if self.instead.is_some() {
-            return Ok(self.instead.take());
-        }
-        let Some(FileAnswer { file, varies, disposition }) = self.file.take() else { return Ok(None) };
-        let current = self.status == 200 && !plain;
-        let share = match current {
-            true if self.headers.is_empty() => file::share(&file, file.etag(), request),
-            true => file::share(&file, self.header(b"etag").as_deref().unwrap_or(file.etag()), request),
-            false => Share::Whole,
-        };
-        if let Share::Instead(instead) = share {
-            return Ok(Some(instead));
-        }
-        if varies {
-            self.add_vary(b"Accept-Encoding");
-        }
-        let whole = current && matches!(share, Share::Whole) && matches!(self.kind, Type::File(_)) && !self.describes_file();
-        if whole {
-            self.kind = Type::Whole(Arc::clone(&file));
-        } else if current {
-            self.set_absent(b"ETag", file.etag());
-        }
-        if matches!(share, Share::Nothing) {
-            // RFC 9110 15.4.5: of what describes the file a 304 repeats the tag, and the date only where there is no tag.
-            self.status = 304;
-            self.remove_header(b"content-length")?;
-            return Ok(None);
-        }
-        if current && !whole {
-            if let Some(date) = file.last_modified() {
-                self.set_absent(b"Last-Modified", date);
-            }
-            self.set_absent(b"Accept-Ranges", b"bytes");
-        }
-        if file.coding() != Coding::Identity {
-            self.push_header(b"Content-Encoding", file.coding().name().as_bytes());
-        }
-        if let Some(disposition) = disposition {
-            self.set_absent(b"Content-Disposition", &disposition);
-        }
-        let unread = request.known_method() == Method::Head;
-        match share {
-            Share::Ranges(ranges) => self.send_ranges(&file, &ranges),
-            _ => self.send_part(file, None, unread),
-        }
-        .map_err(|error| Error::io("read a file", &error))?;
-        Ok(None)
-    }
-
-    /// Has the handler said something of what the lines of a file say?
-    fn describes_file(&self) -> bool {
-        !self.headers.is_empty() && [&b"etag"[..], b"last-modified", b"accept-ranges"].iter().any(|name| self.header(name).is_some())
-    }
-
-    /// Makes ordinary headers of the lines of a file, since one of them is to change.
-    fn take_apart(&mut self) {
-        if !matches!(self.kind, Type::Whole(_)) {
-            return;
-        }
-        if let Type::Whole(file) = std::mem::take(&mut self.kind) {
-            self.push_header(b"ETag", file.etag());
-            if let Some(date) = file.last_modified() {
-                self.push_header(b"Last-Modified", date);
-            }
-            self.push_header(b"Accept-Ranges", b"bytes");
-            self.kind = Type::File(file);
-        }
-    }
-
-    /// RFC 9110 15.3.7: one range is the body, several are parts of it.
-    fn send_ranges(&mut self, file: &Arc<Servable>, ranges: &[Range<u64>]) -> std::io::Result<()> {
-        self.status = 206;
-        // Whoever set a length had all of the file in mind.
-        self.remove_header(b"content-length").unwrap_or_default();
-        if let [range] = ranges {
-            self.push_header(b"Content-Range", file::content_range(range, file.len()).as_bytes());
-            return self.send_part(Arc::clone(file), Some(range.clone()), false);
-        }
-        let kind = self.header(b"content-type").unwrap_or(Text::new(file.kind())).to_vec();
-        let (pieces, boundary) = file::parts(file, &kind, ranges)?;
-        self.keep_type(format!("multipart/byteranges; boundary={boundary}").as_bytes());
-        self.body = Body::Pieces(pieces);
-        Ok(())
-    }
-
-    fn send_part(&mut self, file: Arc<Servable>, range: Option<Range<u64>>, unread: bool) -> std::io::Result<()> {
-        let range = range.unwrap_or(0..file.len());
-        self.body = match file.is_in_memory() {
-            true => Body::Kept(file, range),
-            false => match file.piece(range, unread)? {
-                Piece::Bytes(bytes) => Body::Owned(bytes),
-                piece => Body::Pieces(vec![piece]),
-            },
-        };
-        Ok(())
-    }
-
     /// Says that the answer depends on these fields of the request, those of them that it does not name yet.
     pub(crate) fn add_vary(&mut self, members: &[u8]) {
         let mut missing = Vec::new();
@@ -913,130 +720,9 @@ impl Response {
         self.close
     }
 
-    /// The length of the body given.
-    #[inline]
-    pub(crate) fn body_len(&self) -> u64 {
-        match &self.body {
-            Body::Copied => self.bytes.len() as u64 - 1,
-            _ => self.uncopied_len(),
-        }
-    }
-
-    #[inline(never)]
-    fn uncopied_len(&self) -> u64 {
-        match &self.body {
-            Body::Absent | Body::Copied => 0,
-            Body::Owned(owned) => (**owned).as_ref().len() as u64,
-            Body::Kept(_, range) => range.end - range.start,
-            Body::Pieces(pieces) => pieces.iter().map(Piece::len).sum(),
-        }
-    }
-
     /// The length that was set, which must be the body's.
     pub(crate) fn set_content_length(&self) -> Option<u64> {
         self.length
-    }
-
-    /// The body, where it is in memory and in one piece; without any NUL behind it.
-    #[inline]
-    pub(crate) fn body_bytes(&self) -> Option<&[u8]> {
-        match &self.body {
-            Body::Copied => Some(&self.bytes[..self.bytes.len() - 1]),
-            _ => self.uncopied_bytes(),
-        }
-    }
-
-    #[inline(never)]
-    fn uncopied_bytes(&self) -> Option<&[u8]> {
-        match &self.body {
-            Body::Absent | Body::Copied => Some(&[]),
-            Body::Owned(owned) => Some((**owned).as_ref()),
-            Body::Kept(file, range) => file.bytes(range.clone()),
-            Body::Pieces(_) => None,
-        }
-    }
-
-    /// Takes the body out, to be sent from where it lies.
-    pub(crate) fn take_body(&mut self) -> Vec<Piece> {
-        match std::mem::take(&mut self.body) {
-            Body::Absent => Vec::new(),
-            Body::Owned(owned) => {
-                self.seen.take();
-                vec![Piece::Bytes(owned)]
-            }
-            Body::Kept(file, range) => vec![Piece::Bytes(file::kept(file, range))],
-            Body::Pieces(pieces) => pieces,
-            Body::Copied => {
-                let mut bytes = std::mem::take(&mut self.bytes);
-                bytes.pop();
-                vec![Piece::Bytes(Box::new(bytes))]
-            }
-        }
-    }
-
-    /// Codes the body for a client that wants it so, where that makes it shorter.
-    pub(crate) fn compress(&mut self, request: &Request) {
-        // Files have siblings for that, and a tag that says which bytes are meant; what is not in memory is no answer of a handler.
-        if !matches!(self.body, Body::Copied | Body::Owned(_)) || !self.may_be_coded() {
-            return;
-        }
-        let coding = self.negotiate_coding(request);
-        let Some(body) = self.body_bytes().filter(|_| coding != Coding::Identity) else { return };
-        let coded = compression::compress(coding, body);
-        if coded.len() >= body.len() {
-            return;
-        }
-        self.be_coded(coding);
-        self.seen.take();
-        self.bytes = coded;
-        self.bytes.push(0);
-        self.body = Body::Copied;
-    }
-
-    /// What codes the pieces of the body for a client that wants it so.
-    pub(crate) fn encoder(&mut self, request: &Request) -> Option<Encoder> {
-        if self.length.is_some() || !self.may_be_coded() {
-            return None;
-        }
-        let coding = self.negotiate_coding(request);
-        if coding == Coding::Identity {
-            return None;
-        }
-        self.be_coded(coding);
-        // RFC 9110 9.3.2: the header fields are the same "as if the request method had been GET".
-        (request.known_method() != Method::Head).then(|| Encoder::new(coding))
-    }
-
-    /// Nothing is coded twice, nor where the handler forbids it, nor a part of something.
-    fn may_be_coded(&self) -> bool {
-        let is_text = match &self.kind {
-            Type::Unset | Type::File(_) | Type::Whole(_) => false,
-            Type::Assumed(known) => !std::ptr::eq(*known, &raw const OCTETS),
-            Type::Set => compression::is_compressible(&self.kind_text[..self.kind_text.len() - 1]),
-        };
-        let is_part = || self.status == 206 || self.header(b"content-range").is_some() || self.header(b"accept-ranges").is_some();
-        let forbidden = || self.header(b"cache-control").is_some_and(|value| compression::is_forbidden(&value));
-        is_text
-            && status::body_rule(self.status) == status::BodyRule::Sent
-            && self.header(b"content-encoding").is_none()
-            && !is_part()
-            && !forbidden()
-    }
-
-    /// The answer depends on what the client accepts, also where that comes to nothing.
-    fn negotiate_coding(&mut self, request: &Request) -> Coding {
-        self.add_vary(b"Accept-Encoding");
-        compression::choose(request.header(b"accept-encoding").as_deref())
-    }
-
-    fn be_coded(&mut self, coding: Coding) {
-        self.push_header(b"Content-Encoding", coding.name().as_bytes());
-        self.length = None;
-        // RFC 9110 8.8.3.3: other bytes are another representation, and need another strong tag; a weak one may stay.
-        if let Some(tag) = self.header(b"etag").filter(|tag| tag.starts_with(b"\"")).map(|tag| [b"W/", tag.bytes()].concat()) {
-            self.remove_named(b"etag");
-            self.push_header(b"ETag", &tag);
-        }
     }
 
     /// The bytes themselves, or a copy where they are a view of this response, which is about to change.
@@ -1078,80 +764,6 @@ fn describes_content(name: &[u8]) -> bool {
     const CONTENT: [&[u8]; 4] = [b"cache-control", b"expires", b"etag", b"last-modified"];
     name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
         || CONTENT.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
-
-/// How a cookie is set.
-#[derive(Clone, Copy, Debug)]
-pub struct Cookie<'a> {
-    /// The paths it is sent to; "/" unless set.
-    pub path: &'a [u8],
-    /// The domain it is sent to with its subdomains; the host alone where None.
-    pub domain: Option<&'a [u8]>,
-    /// "Lax" unless set; or "Strict", or "None", which browsers take from secure cookies only.
-    pub same_site: &'a [u8],
-    /// Seconds it lives; None is until the browser closes.
-    pub max_age: Option<i64>,
-    /// Only over TLS.
-    pub secure: bool,
-    /// May scripts of the page read it?
-    pub script_visible: bool,
-}
-
-impl Default for Cookie<'_> {
-    fn default() -> Self {
-        Cookie { path: b"/", domain: None, same_site: b"Lax", max_age: None, secure: false, script_visible: false }
-    }
-}
-
-impl Cookie<'_> {
-    /// The value of Set-Cookie, RFC 6265 4.1.1, or why there is none.
-    fn line(&self, name: &[u8], value: &[u8]) -> std::result::Result<Vec<u8>, String> {
-        if !is_token(name) {
-            return Err(format!("cookie name \"{}\" is not a token", Shown(name)));
-        }
-        if !value.iter().all(|&b| is_cookie_byte(b)) {
-            return Err(format!(
-                "cookie {} = \"{}\": a value must not hold spaces, quotes, commas, semicolons, backslashes, controls or non-ASCII; encode it",
-                Shown(name),
-                Shown(value)
-            ));
-        }
-        let same_site = [&b"Lax"[..], b"Strict", b"None"].into_iter().find(|known| known.eq_ignore_ascii_case(self.same_site));
-        let Some(same_site) = same_site else {
-            return Err(format!("cookie {}: same_site \"{}\" is none of Lax, Strict, None", Shown(name), Shown(self.same_site)));
-        };
-        let mut line = [name, b"=", value].concat();
-        for (attribute, text) in [(&b"; Path="[..], Some(self.path)), (b"; Domain=", self.domain)] {
-            let Some(text) = text else { continue };
-            // RFC 6265 4.1.1: `path-value = <any CHAR except CTLs or ";">`
-            if !text.iter().all(|&b| (b' '..=b'~').contains(&b) && b != b';') {
-                return Err(format!(
-                    "cookie {}: path or domain \"{}\" holds a semicolon, a control or non-ASCII",
-                    Shown(name),
-                    Shown(text)
-                ));
-            }
-            line.extend_from_slice(attribute);
-            line.extend_from_slice(text);
-        }
-        if let Some(seconds) = self.max_age {
-            line.extend_from_slice(format!("; Max-Age={seconds}").as_bytes());
-        }
-        line.extend_from_slice(b"; SameSite=");
-        line.extend_from_slice(same_site);
-        if self.secure {
-            line.extend_from_slice(b"; Secure");
-        }
-        if !self.script_visible {
-            line.extend_from_slice(b"; HttpOnly");
-        }
-        Ok(line)
-    }
-}
-
-/// RFC 6265 4.1.1: `cookie-octet`.
-fn is_cookie_byte(b: u8) -> bool {
-    matches!(b, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }
 
 /// RFC 3986 2.4: what cannot stand in a URL is percent-encoded; what is encoded already stays.
@@ -1258,24 +870,6 @@ mod tests {
         assert_eq!(response.failure.as_deref(), Some("status 99 is not in 200 to 599"));
         response.reset().unwrap();
         assert_eq!(response.take_failure(), None);
-    }
-
-    #[test]
-    fn cookies_have_safe_defaults() {
-        let response = with(|r| r.set_cookie(b"id", b"7", &Cookie::default()));
-        assert_eq!(fields(&response), "Set-Cookie: id=7; Path=/; SameSite=Lax; HttpOnly\r\n");
-        let response = with(|r| r.delete_cookie(b"id", &Cookie { path: b"/a", ..Cookie::default() }));
-        assert_eq!(fields(&response), "Set-Cookie: id=; Path=/a; Max-Age=0; SameSite=Lax; HttpOnly\r\n");
-    }
-
-    #[test]
-    fn cookies_cannot_carry_attributes_of_their_own() {
-        for (name, value, path) in [("a", "b; Secure", "/"), ("a b", "c", "/"), ("a", "b", "/; Domain=x"), ("a", "\"", "/"), ("", "b", "/")]
-        {
-            let options = Cookie { path: path.as_bytes(), ..Cookie::default() };
-            assert!(Response::new().set_cookie(name.as_bytes(), value.as_bytes(), &options).is_err(), "{name} {value} {path}");
-        }
-        assert!(Response::new().set_cookie(b"a", b"b", &Cookie { same_site: b"x", ..Cookie::default() }).is_err());
     }
 
     #[test]

@@ -1,0 +1,75 @@
+//! Answers are coded for clients that want it so.
+
+use super::{Body, OCTETS, Response, Type};
+use crate::compression::{self, Encoder};
+use crate::http::coding::Coding;
+use crate::http::method::Method;
+use crate::http::status;
+use crate::request::Request;
+
+impl Response {
+    /// Codes the body for a client that wants it so, where that makes it shorter.
+    pub(crate) fn compress(&mut self, request: &Request) {
+        // Files have siblings for that, and a tag that says which bytes are meant; what is not in memory is no answer of a handler.
+        if !matches!(self.body, Body::Copied | Body::Owned(_)) || !self.may_be_coded() {
+            return;
+        }
+        let coding = self.negotiate_coding(request);
+        let Some(body) = self.body_bytes().filter(|_| coding != Coding::Identity) else { return };
+        let coded = compression::compress(coding, body);
+        if coded.len() >= body.len() {
+            return;
+        }
+        self.be_coded(coding);
+        self.seen.take();
+        self.bytes = coded;
+        self.bytes.push(0);
+        self.body = Body::Copied;
+    }
+
+    /// What codes the pieces of the body for a client that wants it so.
+    pub(crate) fn encoder(&mut self, request: &Request) -> Option<Encoder> {
+        if self.length.is_some() || !self.may_be_coded() {
+            return None;
+        }
+        let coding = self.negotiate_coding(request);
+        if coding == Coding::Identity {
+            return None;
+        }
+        self.be_coded(coding);
+        // RFC 9110 9.3.2: the header fields are the same "as if the request method had been GET".
+        (request.known_method() != Method::Head).then(|| Encoder::new(coding))
+    }
+
+    /// Nothing is coded twice, nor where the handler forbids it, nor a part of something.
+    fn may_be_coded(&self) -> bool {
+        let is_text = match &self.kind {
+            Type::Unset | Type::File(_) | Type::Whole(_) => false,
+            Type::Assumed(known) => !std::ptr::eq(*known, &raw const OCTETS),
+            Type::Set => compression::is_compressible(&self.kind_text[..self.kind_text.len() - 1]),
+        };
+        let is_part = || self.status == 206 || self.header(b"content-range").is_some() || self.header(b"accept-ranges").is_some();
+        let forbidden = || self.header(b"cache-control").is_some_and(|value| compression::is_forbidden(&value));
+        is_text
+            && status::body_rule(self.status) == status::BodyRule::Sent
+            && self.header(b"content-encoding").is_none()
+            && !is_part()
+            && !forbidden()
+    }
+
+    /// The answer depends on what the client accepts, also where that comes to nothing.
+    fn negotiate_coding(&mut self, request: &Request) -> Coding {
+        self.add_vary(b"Accept-Encoding");
+        compression::choose(request.header(b"accept-encoding").as_deref())
+    }
+
+    fn be_coded(&mut self, coding: Coding) {
+        self.push_header(b"Content-Encoding", coding.name().as_bytes());
+        self.length = None;
+        // RFC 9110 8.8.3.3: other bytes are another representation, and need another strong tag; a weak one may stay.
+        if let Some(tag) = self.header(b"etag").filter(|tag| tag.starts_with(b"\"")).map(|tag| [b"W/", tag.bytes()].concat()) {
+            self.remove_named(b"etag");
+            self.push_header(b"ETag", &tag);
+        }
+    }
+}

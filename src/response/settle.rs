@@ -1,0 +1,123 @@
+//! What of a file is sent, which the request decides.
+
+use super::{Body, Instead, Piece, Response, Type};
+use crate::error::{Error, Result};
+use crate::file::{self, FileAnswer, Servable, Share};
+use crate::http::coding::Coding;
+use crate::http::method::Method;
+use crate::request::Request;
+use crate::text::Text;
+use std::ops::Range;
+use std::sync::Arc;
+
+impl Response {
+    /// Sends a file; what of it, `settle` decides.
+    pub(crate) fn give_file(&mut self, answer: FileAnswer) {
+        self.clear_body();
+        if !matches!(self.kind, Type::Set) {
+            self.kind = Type::File(Arc::clone(&answer.file));
+        }
+        self.file = Some(answer);
+    }
+
+    /// Makes a body of the file that was given, if one was: what the request asks of it. Some: it gets an error instead.
+    ///
+    /// Conditions and ranges are about what would have been a 200; `plain` leaves them out of account, as for errors.
+    pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<Instead>> {
+        if self.instead.is_some() {
+            return Ok(self.instead.take());
+        }
+        let Some(FileAnswer { file, varies, disposition }) = self.file.take() else { return Ok(None) };
+        let current = self.status == 200 && !plain;
+        let share = match current {
+            true if self.headers.is_empty() => file::share(&file, file.etag(), request),
+            true => file::share(&file, self.header(b"etag").as_deref().unwrap_or(file.etag()), request),
+            false => Share::Whole,
+        };
+        if let Share::Instead(instead) = share {
+            return Ok(Some(instead));
+        }
+        if varies {
+            self.add_vary(b"Accept-Encoding");
+        }
+        let whole = current && matches!(share, Share::Whole) && matches!(self.kind, Type::File(_)) && !self.describes_file();
+        if whole {
+            self.kind = Type::Whole(Arc::clone(&file));
+        } else if current {
+            self.set_absent(b"ETag", file.etag());
+        }
+        if matches!(share, Share::Nothing) {
+            // RFC 9110 15.4.5: of what describes the file a 304 repeats the tag, and the date only where there is no tag.
+            self.status = 304;
+            self.remove_header(b"content-length")?;
+            return Ok(None);
+        }
+        if current && !whole {
+            if let Some(date) = file.last_modified() {
+                self.set_absent(b"Last-Modified", date);
+            }
+            self.set_absent(b"Accept-Ranges", b"bytes");
+        }
+        if file.coding() != Coding::Identity {
+            self.push_header(b"Content-Encoding", file.coding().name().as_bytes());
+        }
+        if let Some(disposition) = disposition {
+            self.set_absent(b"Content-Disposition", &disposition);
+        }
+        let unread = request.known_method() == Method::Head;
+        match share {
+            Share::Ranges(ranges) => self.send_ranges(&file, &ranges),
+            _ => self.send_part(file, None, unread),
+        }
+        .map_err(|error| Error::io("read a file", &error))?;
+        Ok(None)
+    }
+
+    /// Has the handler said something of what the lines of a file say?
+    fn describes_file(&self) -> bool {
+        !self.headers.is_empty() && [&b"etag"[..], b"last-modified", b"accept-ranges"].iter().any(|name| self.header(name).is_some())
+    }
+
+    /// Makes ordinary headers of the lines of a file, since one of them is to change.
+    pub(super) fn take_apart(&mut self) {
+        if !matches!(self.kind, Type::Whole(_)) {
+            return;
+        }
+        if let Type::Whole(file) = std::mem::take(&mut self.kind) {
+            self.push_header(b"ETag", file.etag());
+            if let Some(date) = file.last_modified() {
+                self.push_header(b"Last-Modified", date);
+            }
+            self.push_header(b"Accept-Ranges", b"bytes");
+            self.kind = Type::File(file);
+        }
+    }
+
+    /// RFC 9110 15.3.7: one range is the body, several are parts of it.
+    fn send_ranges(&mut self, file: &Arc<Servable>, ranges: &[Range<u64>]) -> std::io::Result<()> {
+        self.status = 206;
+        // Whoever set a length had all of the file in mind.
+        self.remove_header(b"content-length").unwrap_or_default();
+        if let [range] = ranges {
+            self.push_header(b"Content-Range", file::content_range(range, file.len()).as_bytes());
+            return self.send_part(Arc::clone(file), Some(range.clone()), false);
+        }
+        let kind = self.header(b"content-type").unwrap_or(Text::new(file.kind())).to_vec();
+        let (pieces, boundary) = file::parts(file, &kind, ranges)?;
+        self.keep_type(format!("multipart/byteranges; boundary={boundary}").as_bytes());
+        self.body = Body::Pieces(pieces);
+        Ok(())
+    }
+
+    fn send_part(&mut self, file: Arc<Servable>, range: Option<Range<u64>>, unread: bool) -> std::io::Result<()> {
+        let range = range.unwrap_or(0..file.len());
+        self.body = match file.is_in_memory() {
+            true => Body::Kept(file, range),
+            false => match file.piece(range, unread)? {
+                Piece::Bytes(bytes) => Body::Owned(bytes),
+                piece => Body::Pieces(vec![piece]),
+            },
+        };
+        Ok(())
+    }
+}
