@@ -256,4 +256,40 @@ mod tests {
             assert!(!authority_is_valid(bad.as_bytes(), Span::new(0, bad.len())), "{bad}");
         }
     }
+
+    #[test]
+    fn one_look_finds_no_host_valid_that_is_not() {
+        let mut texts = vec![String::new()];
+        for _ in 0..7 {
+            texts = texts.iter().flat_map(|text| ["", "a", "5", "6", ":", "%", "\u{fc}"].map(|next| format!("{text}{next}"))).collect();
+            texts.sort();
+            texts.dedup();
+        }
+        let (mut short, mut valid) = (0, 0);
+        for text in texts {
+            let (head, host) = (format!("x{text}:6\r\nabcdefghijklmnop"), Span::new(1, 1 + text.len()));
+            let is_valid = is_valid(head.as_bytes(), host);
+            assert_eq!(authority_is_valid(head.as_bytes(), host), is_valid, "{text}");
+            short += usize::from(is_short_and_common(head.as_bytes(), host));
+            valid += usize::from(is_valid);
+        }
+        assert!(short > valid / 4, "{short} of {valid}");
+    }
+
+    #[test]
+    fn one_look_suffices_for_common_hosts() {
+        for (host, suffices) in [
+            ("localhost", true),
+            ("localhost:59999", true),
+            ("127.0.0.1:8080", true),
+            ("ex-ample.org", true),
+            ("localhost:60000", false),
+            ("localhost:000080", false),
+            ("[::1]:80", false),
+            ("www.example.org:80", false),
+        ] {
+            let head = format!("{host}\r\nAccept: text/html");
+            assert_eq!(is_short_and_common(head.as_bytes(), Span::new(0, host.len())), suffices, "{host}");
+        }
+    }
 }
