@@ -115,6 +115,7 @@ impl Service {
     }
 
     /// Decides by the head alone. False: `response` holds the answer, and the body, if any, is not wanted.
+    #[inline(always)]
     pub(crate) fn admit(&self, request: &mut Request, response: &mut Response) -> bool {
         if self.buffered.is_overfull() {
             self.refuse_overfull(request, response);

@@ -805,10 +805,10 @@ impl Connection {
         if desk.lends && !service.hooks.middleware.is_empty() {
             desk.let_go();
         }
-        let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
-        if service.intercepts {
-            note_slow_hooks(desk, service);
-        }
+        let admitted = match service.intercepts {
+            true => admit_with_hooks(desk, service),
+            false => service.admit(&mut desk.call.request, &mut desk.call.response),
+        };
         if !admitted {
             return self.answer_early(desk, service, body_at, framing);
         }
@@ -1137,14 +1137,16 @@ impl Connection {
     }
 }
 
-/// Hooks that took too long count for the route that they ran before.
+/// Decides where something of the host's has a say. If that took too long, it counts for the route that it ran before.
 #[inline(never)]
-fn note_slow_hooks(desk: &Desk, service: &Service) {
+fn admit_with_hooks(desk: &mut Desk, service: &Service) -> bool {
+    let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
     let request = &desk.call.request;
     let route = request.route_number().filter(|_| !request.is_for_caller());
     if let (Some(long), Some(route)) = (desk.shift.overran(), route) {
         service.habits.note_overrun(route, long);
     }
+    admitted
 }
 
 /// Is the whole body among the input? Of chunks only their decoder knows.
