@@ -1,0 +1,174 @@
+//! A request is in the hands of an exchange, and its connection waits.
+
+use super::{Connection, Phase, Then, Wait};
+use crate::call::Call;
+use crate::error::{Error, Kind};
+use crate::http::method::Method;
+use crate::output::Output;
+use crate::request::{Caller, Request};
+use crate::response::Response;
+use crate::server::answer::{self, Clock};
+use crate::server::deferred::{Closing, Collected, Deferred, End};
+use crate::server::desk::Desk;
+use crate::server::pace::patient;
+use crate::service::Service;
+use std::sync::Arc;
+
+impl Connection {
+    /// Waits for the exchange that the request was deferred to.
+    #[inline(never)]
+    pub(super) fn wait(&mut self, exchange: Arc<Deferred>, desk: &mut Desk, service: &Service, then: Then) {
+        let request = &mut desk.call.request;
+        let own_time = request.registered().and_then(|route| route.exchange_timeout_ms);
+        let wait = Wait {
+            begun: exchange.has_begun(),
+            exchange,
+            time_ms: own_time.map_or(service.pace.exchange_ms, patient),
+            method: request.known_method(),
+            keep_alive: request.head().keep_alive,
+            minor_version: request.minor_version(),
+            fields: service.policy_fields(request),
+            then: Then { used: 0, ..then },
+        };
+        request.end();
+        desk.used = then.used;
+        self.since = desk.now();
+        self.phase = Phase::Waiting(Box::new(wait));
+    }
+
+    /// Takes what the exchange has answered so far, to be sent.
+    pub(in crate::server) fn collect(&mut self, service: &Service, now: u32) {
+        let Phase::Waiting(wait) = &mut self.phase else { return };
+        let Collected { bytes, end } = wait.exchange.collect();
+        if let Some(bytes) = bytes {
+            wait.begun = true;
+            self.take_bytes(bytes, service, now);
+        }
+        if let Some(end) = end {
+            self.cut_resets = end.reset;
+            self.end_wait(end, now, service);
+        }
+    }
+
+    pub(super) fn take_bytes(&mut self, bytes: Output, service: &Service, now: u32) {
+        match &mut self.unsent {
+            Some(unsent) => unsent.append(bytes),
+            None => {
+                self.since = now;
+                self.slow = service.pace.begin(now);
+                self.unsent = Some(Box::new(bytes));
+            }
+        }
+    }
+
+    /// The exchange has answered; the connection goes on to what follows, or ends.
+    pub(super) fn end_wait(&mut self, End { last, cut, reset }: End, now: u32, service: &Service) {
+        let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
+        let Wait { exchange, keep_alive, then, .. } = *wait;
+        self.left = exchange.has_news().then_some(exchange);
+        self.served += 1;
+        if self.unsent.is_none() {
+            if cut {
+                return self.end_with(Phase::Closed { reset });
+            }
+            self.since = now;
+        }
+        if cut || last || then.last || !keep_alive {
+            // What was written before it failed still leaves.
+            self.resets_at_end = cut && reset;
+            self.phase = Phase::Ending { linger: true };
+            self.saved = None;
+            self.unfed = false;
+            return;
+        }
+        self.unfed = self.saved.is_some();
+        if let Some(skip) = then.skip {
+            self.slow = service.pace.begin(now);
+            self.phase = Phase::Skipping(skip);
+        }
+    }
+
+    /// Answers in place of the exchange, whose request is in other hands. It ends the connection.
+    pub(in crate::server) fn answer_waiting(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
+        let Phase::Waiting(wait) = &mut self.phase else { return };
+        match wait.exchange.close(Some(code)) {
+            Closing::Closed => {}
+            Closing::Streaming => return self.break_off(),
+            Closing::Answered => {
+                // Its answer is here, or about to be: no time runs any more.
+                wait.begun = true;
+                return self.collect(service, now);
+            }
+        }
+        let Phase::Waiting(wait) = &mut self.phase else { return };
+        // The request is in other hands, so all that is known of it is given.
+        let (method, minor, fields) = (wait.method, wait.minor_version, wait.fields.take());
+        let bytes = self.own_answer(code, words, method, minor, fields, service);
+        self.take_bytes(bytes, service, now);
+        self.end_wait(End { last: true, cut: false, reset: false }, now, service);
+    }
+
+    /// Answers a request that waits for a thread. It ends the connection.
+    pub(in crate::server) fn answer_queued(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
+        let (Phase::Ready(_), Some(saved)) = (&self.phase, self.saved.take()) else { return };
+        let (method, minor) = (saved.request.known_method(), saved.request.minor_version());
+        let fields = service.policy_fields(&saved.request);
+        let bytes = self.own_answer(code, words, method, minor, fields, service);
+        self.take_bytes(bytes, service, now);
+        self.unfed = false;
+        self.phase = Phase::Ending { linger: true };
+    }
+
+    /// The bytes of an answer of the library's own, for a request that is not at hand.
+    pub(super) fn own_answer(
+        &self,
+        code: u16,
+        words: &'static str,
+        method: Method,
+        minor_version: u8,
+        fields: Option<Box<Response>>,
+        service: &Arc<Service>,
+    ) -> Output {
+        let mut call = Call { request: Request::new(Arc::clone(&service.routes), None), response: Response::new() };
+        let caller = Caller { peer: self.peer, ticket: self.ticket, is_last: true, now: None };
+        call.request.blank(caller, method);
+        call.request.set_minor_version(minor_version);
+        service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
+        if let Some(fields) = &fields {
+            call.response.add_headers_of(fields);
+        }
+        let mut bytes = Output::default();
+        answer::write(service, &mut call, &mut bytes, &mut Clock::new(), true);
+        bytes
+    }
+
+    /// The client has ended its side. Its exchange hears of it; an answer is still tried.
+    pub(in crate::server) fn note_gone(&mut self) {
+        if let Phase::Waiting(wait) = &self.phase {
+            wait.exchange.note_gone();
+        }
+    }
+
+    /// Is there something to tell an exchange?
+    pub(in crate::server) fn has_news(&self) -> bool {
+        self.left.is_some() || matches!(&self.phase, Phase::Waiting(wait) if wait.exchange.has_news())
+    }
+
+    /// Tells exchanges what has happened to them. For threads that serve: functions of the host's are called.
+    pub(in crate::server) fn tell(&mut self, service: &Service) {
+        if let Some(left) = self.left.take() {
+            left.tell(service);
+        }
+        if let Phase::Waiting(wait) = &self.phase {
+            let exchange = Arc::clone(&wait.exchange);
+            exchange.tell(service);
+        }
+    }
+
+    /// So much of a stream waits for the client.
+    pub(in crate::server) fn note_unsent(&mut self) {
+        if let Phase::Waiting(wait) = &self.phase {
+            wait.exchange.note_unsent(self.unsent.as_ref().map_or(0, |unsent| unsent.len()));
+        }
+    }
+}
