@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from pathlib import Path
 from typing import Any
@@ -306,12 +307,39 @@ def test_an_after_that_returns_an_answer_is_told(app: App, client: Client, caplo
     assert "it is to change the res that it gets" in caplog.text
 
 
-def test_an_answer_that_is_kept_beyond_after_is_empty(app: App, client: Client) -> None:
+def test_an_answer_that_is_kept_beyond_after_tells_nothing_and_takes_nothing(app: App, client: Client) -> None:
     kept: list[Response] = []
-    app.after(lambda req, res: kept.append(res))
-    app.get("/")(lambda req: "fine")
-    client.get("/")
-    assert kept[0].body == b"" and kept[0].headers.pairs() == []
+    fields: list[Any] = []
+
+    @app.after
+    def keep(req: Request, res: Response) -> None:
+        kept.append(res)
+        fields.append(res.headers)
+        with pytest.raises(UnsupportedError):
+            copy.copy(res.headers)
+
+    app.get("/:name")(lambda req: Response.text(req.params["name"], headers={"X-Name": req.params["name"]}))
+    for name in ("Ada", "Bob", "Eve"):
+        assert client.get(f"/{name}").status_code == 200
+    headers = fields[0]
+    assert kept[0].headers is headers
+    for use in (
+        lambda: headers["x-name"],
+        lambda: headers.get("x-name"),
+        lambda: "x-name" in headers,
+        lambda: headers.__setitem__("X-Name", "Mallory"),
+        lambda: headers.__delitem__("X-Name"),
+        lambda: headers.add("X-Name", "Mallory"),
+        lambda: headers.getall("X-Name"),
+        headers.pairs,
+        lambda: list(headers),
+        lambda: len(headers),
+    ):
+        with pytest.raises(StateError, match="was sent when the function"):
+            use()
+    with pytest.raises(StateError):
+        _ = kept[0].body
+    assert repr(kept[0]) == "<Response 200, sent>"
 
 
 def test_fields_of_an_answer_are_found_by_name_only(app: App, client: Client) -> None:
