@@ -20,6 +20,8 @@ import pytest
 from conftest import ask
 
 import hasty
+import hasty.asgi
+import hasty.wsgi
 from hasty import App, Client, Event, InvalidError, NotFoundError, Request, Response, StateError
 from hasty.taker import Once
 
@@ -479,6 +481,27 @@ def test_an_exception_is_logged_with_its_traceback_and_answers_500(
     assert record.exc_info is not None and str(record.exc_info[1]) == "the cupboard is bare"
     assert "in fail\n" in caplog.text, "the traceback"
     assert client.get("/fine").text == "works", "the worker is healthy"
+
+
+@pytest.mark.parametrize("prefix", ["", "/asgi", "/wsgi"])
+def test_a_target_cannot_make_lines_of_the_log_or_command_a_terminal(
+    prefix: str, app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("mine")
+
+    async def fail_later(scope: Any, receive: Any, send: Any) -> None:
+        fail()
+
+    app.get("/*")(lambda req: fail())
+    hasty.asgi.mount(app, "/asgi", fail_later, lifespan="off")
+    hasty.wsgi.mount(app, "/wsgi", lambda environ, start_response: fail())
+    with app.start() as server:
+        line = f"GET {prefix}/a%0AERROR%1B?\x9b2J HTTP/1.1"
+        ask(server, f"{line}\r\nHost: a\r\nConnection: close\r\n\r\n".encode("latin-1"))
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"GET {prefix}/a%0AERROR%1B")
+    assert record.getMessage().isprintable()
 
 
 def test_the_connection_is_healthy_after_a_failure(app: App) -> None:

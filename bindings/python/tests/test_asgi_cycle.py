@@ -71,7 +71,7 @@ def run(application: Application, wire: Wire | None = None, octets: bytes = b"",
     wire = wire or Wire()
 
     async def main() -> None:
-        scope = {"method": method, "path": "/x"}
+        scope = {"method": method, "path": "/x", "raw_path": b"/x"}
         await Cycle(scope, octets, asyncio.get_running_loop(), None, wire).run(application)  # type: ignore[arg-type]
 
     asyncio.run(main())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import TYPE_CHECKING
 
 from .errors import LibraryError
 
-__all__ = ["Ended", "asyncio_runs_here", "raise_in", "refuse_others"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Ended", "raise_in", "refuse_others", "running_loop"]
 
 
 class Ended(SystemExit):
@@ -34,7 +38,7 @@ def refuse_others() -> None:
         )
 
 
-def asyncio_runs_here() -> bool:
-    """Does an asyncio loop run on this thread? Without asyncio none does, and then it is not loaded for this."""
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that runs on this thread. Without asyncio none does, and then it is not loaded for this."""
     asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    return None if asyncio is None else asyncio._get_running_loop()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from . import _ffi, _kept
 from .errors import ClosedError, InvalidError, StateError
 from .lifespan import Application, Message, Scope
-from .signals import is_interrupt
+from .progress import harmless
+from .report import report
 from .slot import KIND_NONE, KIND_TEXT, Slot
 from .taker import OCTETS
 
@@ -293,8 +294,6 @@ class Cycle:
             self.end()
         except BaseException as error:  # SystemExit too: it would end the loop, not the program
             self.end(error)
-            if is_interrupt(error):
-                raise
 
     def end(self, error: BaseException | None = None) -> None:
         """The application has returned, or raised something. Whatever is missing of the answer does not come."""
@@ -488,16 +487,19 @@ class Cycle:
         self._end()
 
     def _complain(self, error: BaseException) -> None:
+        if not (self._closed and _comes_of_leaving(error)):
+            report(error, "%s: the application failed", self._name())
+            return
         try:
-            if self._closed and _comes_of_leaving(error):
-                log.debug("%s: the client left before the answer was complete", self._name())
-            else:
-                log.error("%s: the application failed", self._name(), exc_info=error)
-        except Exception:  # a broken log handler is no reason to lose the answer
+            log.debug("%s: the client left before the answer was complete", self._name())
+        except Exception:  # a broken log handler harms nobody
             pass
 
     def _name(self) -> str:
-        return f"{self.scope['method']} {self.scope['path']}"
+        try:
+            return f"{self.scope['method']} {harmless(self.scope['raw_path'].decode('latin-1'))}"
+        except Exception:  # it belongs to the application, which may have changed it
+            return "a request"
 
 
 def _octets(body: Any) -> bytes:

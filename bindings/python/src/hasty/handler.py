@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from . import _ffi, event, plain
 from ._interpreter import Ended
 from .desk import Apart, InCall, InSlot
-from .errors import ClosedError, HttpError, InvalidError, reason
+from .errors import ClosedError, HttpError, InvalidError, StateError, reason
 from .exchange import PIECE, Exchange
 from .made import Made
+from .progress import harmless
+from .report import report
 from .request import Request
 from .response import TEXT, Response, Result, as_response, type_name
+from .signals import keep
 from .slot import KIND_TEXT, Slot, SlotRequest
 from .threads import Threads
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 __all__ = ["After", "ErrorHandler", "Handler", "Middleware", "Result"]
-
-log = logging.getLogger("hasty")
 
 #: A function that answers: `def h(req)` returns or yields the answer, `def h(req, res)` fills it in.
 Handler = Union[
@@ -222,6 +222,7 @@ class Step:
 
     def _fail(self, request: Request, response: Response | None, desk: Desk, error: BaseException) -> None:
         """Answers for an exception."""
+        keep(error)
         try:
             if request._deferred:
                 complain(request, name_of(self._function), error)
@@ -406,10 +407,7 @@ class Route(Step):
             loop = self._shared.loop
             if loop is not None and loop.cancels(error):
                 raise
-            if response is not None and response._begun:
-                self._cut(request, desk, error)
-            else:
-                self._fail(request, response, desk, error)
+            self._fail(request, response, desk, error)
             return None
         finally:
             if response is not None:
@@ -597,10 +595,10 @@ def complain(request: Request, name: str, error: BaseException) -> None:
         # Whoever ended it says so.
         return
     try:
-        what = "" if request._is_over() else f"{request.method} {request.target}: "
-        log.error("%s%s failed", what, name, exc_info=error)
-    except Exception:  # a broken log handler is no reason to lose the answer
-        pass
+        what = f"{request.method} {harmless(request.target)}: "
+    except StateError:  # it is over
+        what = ""
+    report(error, "%s%s failed", what, name)
 
 
 def refusal(request: Request, error: HttpError) -> Response:

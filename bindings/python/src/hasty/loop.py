@@ -17,7 +17,6 @@ from .exchange import PIECE, Exchange, serving
 from .handler import is_coroutine
 from .request import Request
 from .response import Response
-from .signals import is_interrupt
 from .slot import KIND_BYTES, KIND_JSON, USER_DATA, Slot, SlotRequest
 
 if TYPE_CHECKING:
@@ -291,8 +290,6 @@ class Loop:
         else:
             # SystemExit too, which would end the loop.
             route._fail(request, None, desk, error)
-            if is_interrupt(error):
-                raise error
 
     def _desk(self, route: Route, request: Request) -> InTask:
         slot = request._slot if isinstance(request, SlotRequest) else None
@@ -358,8 +355,6 @@ async def _stream(route: Step, request: Any, response: Response, exchange: Excha
         pass
     except BaseException as error:
         route._give_up(request, exchange, error)
-        if is_interrupt(error):
-            raise
     finally:
         exchange.free()
         close = getattr(items, "aclose", None)
