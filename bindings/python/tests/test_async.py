@@ -967,3 +967,22 @@ def test_a_handler_that_holds_the_loop_is_named_once(
     assert (client.get("/wait").text, warned()) == ("waited", [])
     assert (client.get("/hold").text, client.get("/hold").text) == ("held", "held")
     assert len(warned()) == 1 and "holds" in warned()[0] and "/hold" in warned()[0]
+
+
+def test_several_tasks_wait_for_room_and_all_of_them_are_called(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hasty.loop._LOOK_AGAIN_S", 3600.0)
+
+    @app.get("/")
+    async def answer(req: Request) -> None:
+        exchange = req.defer()
+
+        async def write() -> None:
+            for _ in range(100):
+                await exchange.awrite(b"x" * 65536)
+
+        await asyncio.gather(*[write() for _ in range(4)])
+        exchange.finish()
+
+    with app.start() as server, connect(server) as connection:
+        octets = read_until(connection, b"\r\n0\r\n\r\n")
+    assert octets.count(b"x") == 400 << 16

@@ -536,13 +536,15 @@ def _comes_of_leaving(error: BaseException) -> bool:
 class Wire:
     """Carries an answer that does not come at once, or not as a whole. The loop's thread alone uses it."""
 
-    __slots__ = ("_free", "_loop", "_pointer")
+    __slots__ = ("_free", "_loop", "_pointer", "_room")
 
     def __init__(self, pointer: _ffi.ExchangePointer, loop: asyncio.AbstractEventLoop) -> None:
         self._pointer: _ffi.ExchangePointer | None = pointer
         # Kept for the interpreter's last moments.
         self._free = _ffi.hasty_exchange_free
         self._loop = loop
+        # What all who send wait for: the library calls one function only.
+        self._room: asyncio.Event | None = None
 
     @classmethod
     def of(cls, slot: Slot, loop: asyncio.AbstractEventLoop) -> Wire:
@@ -602,7 +604,9 @@ class Wire:
 
     async def room(self) -> None:
         """Waits until the client has read some of what waits for it."""
-        room = asyncio.Event()
+        room = self._room
+        if room is None or room.is_set():
+            room = self._room = asyncio.Event()
         _ffi.check(_ffi.hasty_exchange_on_ready(self._pointer, _kept.CALL, self._later(room.set), _kept.DROP))
         await room.wait()
 

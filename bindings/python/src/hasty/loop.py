@@ -375,9 +375,9 @@ async def write(exchange: Exchange, data: Chunk) -> None:
 async def _room(exchange: Exchange) -> None:
     loop = asyncio.get_running_loop()
     room = loop.create_future()
-    exchange._on_ready(functools.partial(_tell, loop, room))
     try:
-        await asyncio.wait_for(room, _LOOK_AGAIN_S)
+        with exchange._on_ready(functools.partial(_tell, loop, room)):
+            await asyncio.wait_for(room, _LOOK_AGAIN_S)
     except asyncio.TimeoutError:
         pass
 
