@@ -403,6 +403,8 @@ def test_an_answer_without_its_end_is_told_to_client_and_log(
             "line break",
         ),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"a", b"\0")]}], InvalidError, "NUL"),
+        ([{"type": "http.response.start", "status": 200, "headers": [(b"a", b"\1")]}], InvalidError, "control"),
+        ([{"type": "http.response.start", "status": 200, "headers": [(b"a", b"\x7f")]}], InvalidError, "control"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"x")]}], InvalidError, "no"),
     ],
 )

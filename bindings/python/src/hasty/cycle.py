@@ -75,8 +75,9 @@ class Head:
             raise TypeError(f"the headers of 'http.response.start' are no pairs of bytes: {error}") from None
         #: The other fields: "Name: value", separated by line feeds.
         self.fields = fields = b"\n".join(lines)
-        if fields.count(b"\n") >= len(lines) > 0 or b"\r" in fields or b"\0" in fields:
-            raise InvalidError(f"a header of {lines!r} holds a line break or NUL")
+        # As the library has it, which would refuse them only with the answer.
+        if fields.count(b"\n") >= len(lines) > 0 or len(fields.translate(None, _CONTROLS)) < len(fields):
+            raise InvalidError(f"a header of {lines!r} holds a line break, NUL or another control character")
         #: Is there a content type?
         self.has_type = bool(types)
         #: How many bytes the body of a usual answer has: None where it may be any, -1 where the answer is not usual.
@@ -124,6 +125,9 @@ class Head:
 #: Of a slot: status, kind, content_type, extra_headers and how long these are.
 _IN_SLOT = struct.Struct("=iiQQQ")
 HEAD_SIZE = _IN_SLOT.size
+
+#: RFC 9110 5.5: no value has these. The line feed is counted.
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\n"))
 
 _FIELD, _TYPE, _LENGTH, _OURS = range(4)
 _ROLES = {b"content-type": _TYPE, b"content-length": _LENGTH, b"date": _OURS, b"transfer-encoding": _OURS}
