@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union, overload
 
 from . import _ffi, access, signals
@@ -727,6 +728,7 @@ class App:
 
         self._refuse_again()
         loop = self._shared.loop = self._shared.loop or Loop()
+        self._shared.context = copy_context()
         server = self._begin(port, host, 0)
         crew = server._crew
         try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from . import _ffi, event, plain
+from . import _ffi, contexts, event, plain
 from ._interpreter import Ended
 from .desk import Apart, InCall, InSlot
 from .errors import ClosedError, HttpError, InvalidError, StateError, reason
@@ -126,7 +127,7 @@ class Shape:
 class Shared:
     """What the functions of one app have in common."""
 
-    __slots__ = ("blocking", "errors", "gates", "loop", "streams")
+    __slots__ = ("blocking", "context", "errors", "gates", "loop", "streams")
 
     def __init__(self) -> None:
         self.errors = Errors()
@@ -137,6 +138,8 @@ class Shared:
         self.loop: Loop | None = None
         #: How many functions of `use()` there are.
         self.gates = 0
+        #: What context variables are before a request's middleware sets some.
+        self.context = Context()
 
 
 class Step:
@@ -173,6 +176,18 @@ class Step:
     def _in_slot(self, slot: Slot, request: SlotRequest) -> InSlot:
         return InSlot(slot, request, self._shared.gates > 0)
 
+    def _run(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls a function in the context of a request, where there is middleware that may have set something in it."""
+        if not self._shared.gates:
+            return function(*arguments)
+        return contexts.of(request, self._shared.context).run(function, *arguments)
+
+    def _after(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The same where the answer passes: perhaps in the middle of the handler, whose context cannot begin twice."""
+        if not self._shared.gates:
+            return function(*arguments)
+        return contexts.of(request, self._shared.context).copy().run(function, *arguments)
+
     def _call(self, request: Request, response: Response | None) -> Any:
         return self._function(request) if response is None else self._function(request, response)
 
@@ -190,7 +205,8 @@ class Step:
             if loop is not None and inspect.isasyncgen(response._stream):
                 loop.stream(self, request, response, exchange)
             else:
-                self._shared.streams.start(functools.partial(self._stream, request, response, exchange))
+                run = copy_context().run
+                self._shared.streams.start(functools.partial(run, self._stream, request, response, exchange))
         except Exception:
             request._unsendable = True
             raise
@@ -313,10 +329,21 @@ class Route(Step):
         if self.blocking:
             self._serve_later(request, slot.exchange())
         else:
-            self._serve(request, self._in_slot(slot, request))
+            self._run(request, self._serve, request, self._in_slot(slot, request))
         return None
 
+    @property
+    def called(self) -> Callable[[Request], Any]:
+        """What is called where the route is plain."""
+        function, base = self._function, self._shared.context
+        if not self._shared.gates:
+            return function
+        return lambda request: contexts.of(request, base).run(function, request)
+
     def _answer_with(self, request: SlotRequest, slot: Slot, answer: object) -> None:
+        self._run(request, self._answer_within, request, slot, answer)
+
+    def _answer_within(self, request: SlotRequest, slot: Slot, answer: object) -> None:
         desk = self._in_slot(slot, request)
         try:
             response = self._outcome(request, None, answer)
@@ -330,7 +357,7 @@ class Route(Step):
         # Where there is an answer, the function has done its part.
         request._unsendable = answer is not None
         slot.kind = KIND_TEXT
-        self._fail(request, None, self._in_slot(slot, request), error)
+        self._run(request, self._fail, request, None, self._in_slot(slot, request), error)
 
     def _answers_twice(self) -> TypeError:
         return TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
@@ -353,14 +380,16 @@ class Route(Step):
             self._serve_later(request, desk.exchange())
         else:
             request._unread = self.inline
-            self._serve(request, desk)
+            self._run(request, self._serve, request, desk)
         return desk.status
 
     def _serve_later(self, request: Request, exchange: Exchange) -> None:
         exchange._lend(request)
         request._exchange = exchange
         if self.blocking:
-            self._shared.blocking.start(functools.partial(self._serve_apart, request, exchange))
+            # Its thread has those of many requests, one after the other.
+            context = contexts.of(request, self._shared.context) if self._shared.gates else copy_context()
+            self._shared.blocking.start(functools.partial(context.run, self._serve_apart, request, exchange))
         else:
             assert self._shared.loop is not None
             self._shared.loop.start(self, request, exchange)
@@ -470,6 +499,10 @@ class Gate(Step):
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         request = Request(req, res)
         request._unread = True
+        status: int = contexts.begun(request, self._shared.context).run(self._pass, request, res)
+        return status
+
+    def _pass(self, request: Request, res: _ffi.ResponsePointer) -> int:
         response = None
         desk = InCall(res)
         try:
@@ -517,7 +550,7 @@ class Hook(Step):
         request = Request(req)
         response = Made(res)
         try:
-            changed(self._function, request, response)
+            self._after(request, changed, self._function, request, response)
             response._send(res)
             return _ffi.OK
         except BaseException as error:
@@ -543,10 +576,11 @@ class Refusals(Step):
         made = Made(res, why or reason(code))
         try:
             shape = self._errors.by_code.get(code)
-            answer = None if shape is None else shape(request, HttpError(code, why or reason(code)), code)
+            error = HttpError(code, why or reason(code))
+            answer = None if shape is None else self._after(request, shape, request, error, code)
             if answer is None:
                 answer = made
-                self._errors.change(request, made)
+                self._after(request, self._errors.change, request, made)
             else:
                 # 200 as well, which no other answer needs to be told.
                 _ffi.check(_ffi.hasty_response_set_status(res, answer.status_code))

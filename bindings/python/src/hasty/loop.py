@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _ffi, _json
+from . import _ffi, _json, contexts
 from .desk import InSlot, Moves
 from .eager import Starter
 from .errors import ClosedError
@@ -214,7 +214,9 @@ class Loop:
             return functools.partial(_hand_over, route)
         if route._fills or not is_coroutine(route._function):
             return functools.partial(self._answer, route)
-        names, starter, keep = route.names, self._starter, self._keep
+        names, starter, keep, shared = route.names, self._starter, self._keep, route._shared
+        # Where there is middleware, requests have contexts of their own.
+        base = shared.context if shared.gates else None
 
         # As Route.answering() has it for a plain function.
         def answer(slot: Slot) -> None:
@@ -222,7 +224,8 @@ class Loop:
             request._slot = slot
             if names:
                 request._names = names
-            task = starter.start(self._serve_plain(route, request, slot))
+            context = None if base is None else contexts.of(request, base)
+            task = starter.start(self._serve_plain(route, request, slot), context)
             if task is not None:
                 keep(task, route)
                 if request._slot is not None:
@@ -266,10 +269,15 @@ class Loop:
         request = SlotRequest()
         request._slot, request._names = slot, route.names
         desk = self._desk(route, request)
-        task = self._starter.start(self._serve(route, request, desk))
+        task = self._begin_task(route, request, desk)
         if task is not None:
             self._keep(task, route)
             desk.move()
+
+    def _begin_task(self, route: Route, request: Request, desk: InTask) -> asyncio.Task[None] | None:
+        shared = route._shared
+        context = contexts.of(request, shared.context) if shared.gates else None
+        return self._starter.start(self._serve(route, request, desk), context)
 
     async def _serve(self, route: Route, request: Request, desk: InTask) -> None:
         """Runs a coroutine of any kind, and gives its answer."""
@@ -304,7 +312,7 @@ class Loop:
             exchange.free()
 
     def _start(self, route: Route, request: Request) -> None:
-        task = self._starter.start(self._serve(route, request, self._desk(route, request)))
+        task = self._begin_task(route, request, self._desk(route, request))
         if task is not None:
             self._keep(task, route)
 
