@@ -67,6 +67,17 @@ class Errors:
         if self.any is not None:
             changed(self.any, request, response)
 
+    def _changed(self, request: Request, make: Callable[[], Response]) -> Response:
+        """The answer that `make()` gives, as the function of on_error() changes it; as it was, where that fails."""
+        answer = make()
+        if self.any is not None:
+            try:
+                changed(self.any, request, answer)
+            except BaseException as error:
+                complain(request, name_of(self.any), error)
+                return make()
+        return answer
+
     def answer(self, request: Request, error: BaseException, name: str) -> Response | None:
         """The answer to a failed function; None leaves it to the library, which makes a 500."""
         if not request._unsendable:
@@ -79,10 +90,7 @@ class Errors:
                     break
             if isinstance(error, HttpError):
                 answer = self._shaped(request, error)
-                if answer is None:
-                    answer = refusal(request, error)
-                    self.change(request, answer)
-                return answer
+                return answer or self._changed(request, functools.partial(refusal, request, error))
             if error is request._failure:
                 return None
         complain(request, name, error)
@@ -92,13 +100,7 @@ class Errors:
 
     def last(self, request: Request) -> Response:
         """The answer where nobody else has one."""
-        # As the library has it where a callback fails.
-        error = HttpError(500, "the handler of this route failed")
-        answer = refusal(request, error)
-        if answer.content_type == TEXT:
-            answer.text(f"500 {reason(500)}: {error.message}\n")
-        self.change(request, answer)
-        return answer
+        return self._changed(request, functools.partial(_failure, request))
 
     def _shaped(self, request: Request, error: HttpError) -> Response | None:
         shape = self.by_code.get(error.code)
@@ -644,6 +646,15 @@ def refusal(request: Request, error: HttpError) -> Response:
         response = Response.text(error.message, status=error.code)
     response._why = error.message
     return response
+
+
+def _failure(request: Request) -> Response:
+    """What the library answers where a callback fails."""
+    error = HttpError(500, "the handler of this route failed")
+    answer = refusal(request, error)
+    if answer.content_type == TEXT:
+        answer.text(f"500 {reason(500)}: {error.message}\n")
+    return answer
 
 
 def prefers_json(accept: str) -> bool:
