@@ -461,6 +461,14 @@ def test_one_app_may_ask_another_inside_a_handler() -> None:
             assert client.get("/").text == "outer of inner"
 
 
+def test_every_mapping_is_json(app: App, client: Client) -> None:
+    app.get("/query")(lambda req: req.query)
+    app.get("/inside")(lambda req: {"query": req.query, "headers": [req.params]})
+    app.get("/step")(lambda req: Response.json(req.query))
+    assert client.get("/query?a=1&b=%C3%A9").json() == client.get("/step?a=1&b=%C3%A9").json() == {"a": "1", "b": "é"}
+    assert client.get("/inside?a=1").json() == {"query": {"a": "1"}, "headers": [{}]}
+
+
 # --- failures ---
 
 

@@ -986,3 +986,31 @@ def test_several_tasks_wait_for_room_and_all_of_them_are_called(app: App, monkey
     with app.start() as server, connect(server) as connection:
         octets = read_until(connection, b"\r\n0\r\n\r\n")
     assert octets.count(b"x") == 400 << 16
+
+
+class Pieces:
+    """An async iterator that is no generator."""
+
+    def __init__(self) -> None:
+        self._left = ["a", "b"]
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> str:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop(0)
+
+
+def test_any_async_iterator_streams(app: App, client: Client) -> None:
+    async def returned(req: Request) -> Any:
+        return Pieces()
+
+    async def given(req: Request) -> Response:
+        return Response.stream(Pieces())
+
+    app.get("/returned")(returned)
+    app.get("/given")(given)
+    app.get("/plain")(lambda req: Response.stream(Pieces()))
+    assert [client.get(path).text for path in ("/returned", "/given", "/plain")] == ["ab"] * 3

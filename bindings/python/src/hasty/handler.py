@@ -200,11 +200,12 @@ class Step:
                 desk.send(response)
                 return
             loop = self._shared.loop
-            if inspect.isasyncgen(response._stream) and loop is None:
-                raise TypeError(f"{name_of(self._function)} gave an async generator: make it async itself")
+            is_async = isinstance(response._stream, AsyncIterator)
+            if is_async and loop is None:
+                raise TypeError(f"{name_of(self._function)} gave an async iterator: make it async itself")
             exchange = desk.exchange()
             exchange._lend(request)
-            if loop is not None and inspect.isasyncgen(response._stream):
+            if loop is not None and is_async:
                 loop.stream(self, request, response, exchange)
             else:
                 run = copy_context().run
