@@ -205,6 +205,26 @@ def test_cookies_add_up_and_can_be_deleted(app: App, client: Client) -> None:
     assert third.startswith("c=;") and "Max-Age=0" in third and "Path=/p" in third
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "is_secure"),
+    [
+        ("a", {}, False),
+        ("a", {"secure": True}, True),
+        ("a", {"same_site": "none"}, True),
+        ("__Host-a", {}, True),
+        ("__secure-a", {}, True),
+    ],
+)
+def test_a_cookie_is_deleted_as_browsers_accept_it(
+    name: str, options: dict[str, Any], is_secure: bool, app: App, client: Client
+) -> None:
+    app.get("/")(lambda req: Response.text("").delete_cookie(name, **options))
+    parts = client.get("/").headers["set-cookie"].split("; ")
+    assert parts[0] == f"{name}=" and "Max-Age=0" in parts
+    assert ("Secure" in parts) == is_secure
+    assert f"SameSite={options.get('same_site', 'lax').title()}" in parts
+
+
 @pytest.mark.parametrize("code", [204, 304])
 def test_204_and_304_have_no_body(code: int, app: App) -> None:
     app.get("/")(lambda req: ("lost", code))
@@ -243,6 +263,7 @@ def test_204_and_304_have_no_body(code: int, app: App) -> None:
         (lambda: Response().cookie("a", "b", domain="x\r\n"), "control"),
         (lambda: Response().cookie("a", "b", same_site="Loose"), "same_site 'Loose' is none of Lax, Strict, None"),
         (lambda: Response().cookie("a", "b", max_age=0), "delete_cookie"),
+        (lambda: Response().cookie("a", "b", max_age=(1 << 64) + 5), "max_age 18446744073709551621 .* is above"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_at_once(wrong: Callable[[], Response], words: str) -> None:
