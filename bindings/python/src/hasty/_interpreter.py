@@ -24,10 +24,17 @@ def raise_in(ident: int, kind: type[BaseException]) -> None:
 
 
 def refuse_others() -> None:
-    """LibraryError on other kinds of Python, whose objects lie elsewhere, and in a subinterpreter: callbacks of the
-    library's would come into the main one."""
+    """LibraryError on other kinds of Python, whose objects lie elsewhere or are not guarded by a lock, and in a
+    subinterpreter: callbacks of the library's would come into the main one."""
     if sys.implementation.name != "cpython":
         raise LibraryError(f"hasty is made for CPython, and this is {sys.implementation.name}")
+    # Since 3.13; loading an extension module may have switched it on again.
+    is_gil_enabled = getattr(sys, "_is_gil_enabled", None)
+    if is_gil_enabled is not None and not is_gil_enabled():
+        raise LibraryError(
+            "hasty needs the GIL, which guards what its threads share, and this is a free-threaded Python without it: "
+            "PYTHON_GIL=1 switches it on, and workers, which are processes, use more than one processor"
+        )
     api = ctypes.pythonapi
     here, main = api.PyInterpreterState_Get, api.PyInterpreterState_Main
     here.restype = main.restype = ctypes.c_void_p
