@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 from . import _ffi, _json, event
 from .errors import InvalidError, IoError, NotFoundError, StateError
 from .event import Chunk
-from .headers import MutableHeaders, is_token
+from .headers import MutableHeaders, is_text, is_token
 
 if TYPE_CHECKING:
     from typing import Generic
@@ -590,6 +590,8 @@ def _line(text: str, what: str) -> str:
         raise TypeError(f"{what} {text!r} is not str")
     if any(c in text for c in "\r\n\0"):
         raise InvalidError(f"{what} {text!r} holds a line break or NUL")
+    if not text.isascii() and not is_text(text):
+        raise InvalidError(f"{what} {text!r} holds half a character, which UTF-8 does not have")
     return text
 
 
