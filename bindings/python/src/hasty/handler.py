@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -49,6 +50,8 @@ E = TypeVar("E", bound=ErrorHandler)
 
 #: Blocking handlers that run at once, at most; others wait for them.
 BLOCKING_THREADS = 64
+#: Generators that run at once, at most, each on a thread of its own; others are answered 503.
+STREAMS = 1000
 
 
 class Errors:
@@ -203,6 +206,9 @@ class Step:
             is_async = isinstance(response._stream, AsyncIterator)
             if is_async and loop is None:
                 raise TypeError(f"{name_of(self._function)} gave an async iterator: make it async itself")
+            if not is_async and self._shared.streams.would_exceed(STREAMS):
+                self._refuse_stream(response, desk.exchange())
+                return
             exchange = desk.exchange()
             exchange._lend(request)
             if loop is not None and is_async:
@@ -214,6 +220,15 @@ class Step:
             request._unsendable = True
             raise
 
+    def _refuse_stream(self, response: Response, exchange: Exchange) -> None:
+        """As many as may run do: 503, and nothing of it begins."""
+        try:
+            close = getattr(response._stream, "close", None)
+            if close is not None:
+                close()
+        finally:
+            exchange.free()
+
     def _stream(self, request: Request, response: Response, exchange: Exchange) -> None:
         """Runs a generator to its end, or to that of its client, on a thread of its own."""
         try:
@@ -223,7 +238,7 @@ class Step:
             except BaseException as error:
                 self._give_up(request, exchange, error)
             else:
-                exchange.finish()
+                end_stream(response, exchange)
         except ClosedError:
             pass
         except BaseException as error:
@@ -486,6 +501,7 @@ class Route(Step):
             pump(request, response, write)
             if not response._begun:
                 self._give(request, response, desk)
+                response._begun = True
         finally:
             response._desk = None
 
@@ -617,6 +633,14 @@ def pump(request: Request, response: Response, write: Callable[[event.Piece, eve
         close = getattr(items, "close", None)
         if close is not None:
             close()
+
+
+def end_stream(response: Response, exchange: Exchange) -> None:
+    """Ends what was streamed. Whoever keeps the answer has none for another request, even if nothing was written."""
+    if not response._begun:
+        exchange._response = copy.copy(response)
+        response._begun = True
+    exchange.finish()
 
 
 def changed(function: Callable[..., Any], request: Request, response: Response) -> None:

@@ -14,7 +14,7 @@ from .eager import Starter
 from .errors import ClosedError
 from .event import Chunk, Piece, pieces
 from .exchange import PIECE, Exchange, serving
-from .handler import is_coroutine
+from .handler import end_stream, is_coroutine
 from .request import Request
 from .response import Response
 from .slot import KIND_BYTES, KIND_JSON, USER_DATA, Slot, SlotRequest
@@ -358,7 +358,7 @@ async def _stream(route: Step, request: Any, response: Response, exchange: Excha
             except Exception:
                 request._unsendable = True
                 raise
-        exchange.finish()
+        end_stream(response, exchange)
     except (ClosedError, asyncio.CancelledError):
         pass
     except BaseException as error:
