@@ -215,7 +215,7 @@ class Step:
                 loop.stream(self, request, response, exchange)
             else:
                 run = copy_context().run
-                self._shared.streams.start(functools.partial(run, self._stream, request, response, exchange))
+                self._shared.streams.start(lambda: run(self._stream, request, response, exchange))
         except Exception:
             request._unsendable = True
             raise
@@ -407,7 +407,7 @@ class Route(Step):
         if self.blocking:
             # Its thread has those of many requests, one after the other.
             context = contexts.of(request, self._shared.context) if self._shared.gates else copy_context()
-            self._shared.blocking.start(functools.partial(context.run, self._serve_apart, request, exchange))
+            self._shared.blocking.start(lambda: context.run(self._serve_apart, request, exchange))
         else:
             assert self._shared.loop is not None
             self._shared.loop.start(self, request, exchange)
