@@ -431,6 +431,28 @@ fn a_slow_reader_slows_its_handler_and_nobody_else() {
 }
 
 #[test]
+fn more_slow_readers_than_threads_get_all_there_is() {
+    // Made now, so that no handler is learned to take long for making it.
+    let piece = pattern(1 << 17);
+    for blocking in ["auto", "yes"] {
+        let server = Server::start(&[("threads", "2")], |app| {
+            on(app, "/large", |request: &Request, response: &mut Response| (0..64).try_for_each(|_| response.write(request, piece)));
+            app.set_route_option("GET", "/large", "blocking", blocking).expect("new");
+        });
+        let mut clients: Vec<_> = (0..8).map(|_| server.connect_narrow()).collect();
+        for client in &mut clients {
+            client.send(get("/large"));
+            // It is begun, or stands in line.
+            server.expect_alive();
+        }
+        for client in &mut clients {
+            let (body, whole) = cut_body(client);
+            assert!(whole && body.len() == 64 << 17, "blocking = {blocking}: {} bytes came", body.len());
+        }
+    }
+}
+
+#[test]
 fn a_client_that_takes_nothing_is_given_up_after_write_timeout_ms() {
     let outcome: Arc<Mutex<Option<(Kind, Duration)>>> = Arc::default();
     let server = Server::start(&[("write_timeout_ms", "400"), ("threads", "2")], |app| {
