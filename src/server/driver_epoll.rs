@@ -231,6 +231,7 @@ impl<'e> Worker<'e> {
         // Said before, too.
         engine.note_leftover(leftover);
         engine.lanes.lay_down(held);
+        engine.confirm_leftover(leftover);
     }
 
     /// Waits for events. None: the lane was laid down.

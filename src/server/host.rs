@@ -360,8 +360,20 @@ impl Engine {
 
     /// What is left of a batch has changed: it is told to threads of the host's, where nobody else goes on with it.
     pub(super) fn note_leftover(&self, leftover: Leftover) {
-        if !self.has_threads {
-            self.service.callers.note_leftover(leftover);
+        if self.has_threads || !self.service.callers.note_leftover(leftover) {
+            return;
+        }
+        if leftover == Leftover::None && self.lanes.are_left() {
+            // Of another lane, or of this one in the very moment in which it was looked at.
+            self.service.callers.note_leftover(Leftover::Left);
+        }
+    }
+
+    /// A lane was laid down with that left in it.
+    pub(super) fn confirm_leftover(&self, leftover: Leftover) {
+        // Who has looked just before that may have said since that nothing is left.
+        if leftover != Leftover::None && self.service.callers.leftover() == Leftover::None && self.lanes.are_left() {
+            self.note_leftover(leftover);
         }
     }
 
@@ -401,10 +413,81 @@ mod tests {
     use super::*;
     use crate::app::App;
     use crate::options::Options;
+    use crate::server::sys::process::Interruptible;
+    use once_cell::sync::OnceCell;
     use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{OnceLock, Weak};
+
+    /// Something that happens once, for others to wait for.
+    #[derive(Clone, Default)]
+    struct Event(Arc<OnceCell<()>>);
+
+    impl Event {
+        fn happens(&self) {
+            let _ = self.0.set(());
+        }
+
+        fn wait(&self) {
+            self.0.wait();
+        }
+    }
+
+    #[test]
+    fn who_waits_forgets_nothing_that_another_has_left_meanwhile() {
+        let [entered, goes_on, has_left, waits, is_over] = std::array::from_fn(|_| Event::default());
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        // Looks are far apart: only a signal ends a wait.
+        app.set_option("tick_us", "1000000").unwrap();
+        app.get("/mine", |_: &Request, _: &mut Response| Ok(())).unwrap();
+        app.set_route_option("GET", "/mine", "dispatch", "caller").unwrap();
+        let (here, on) = (entered.clone(), goes_on.clone());
+        let hold = move |_: &Request, response: &mut Response| {
+            here.happens();
+            on.wait();
+            response.send_text(b"held")
+        };
+        app.get("/holds", hold).unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let _clients = ["GET /holds HTTP/1.1\r\nHost: a\r\n\r\n", ""].map(|first| {
+            let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+            write!(client, "{first}GET /mine HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            client
+        });
+
+        let waiter = Interruptible::this_thread();
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let visit = app.visit_with_slot().unwrap();
+                let _taken = visit.take(Next::Unknown).unwrap();
+                has_left.happens();
+                is_over.wait();
+            });
+            scope.spawn(|| {
+                waits.wait();
+                while is_over.0.get().is_none() {
+                    waiter.interrupt();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            entered.wait();
+            let visit = app.visit_with_slot().unwrap();
+            let engine = visit.0.engine().unwrap();
+            // The other thread is at it when this one looks, and has left the second request when this one goes to wait.
+            let found = engine.wait_for(None, Purpose::Slot, || {
+                goes_on.happens();
+                has_left.wait();
+                waits.happens();
+                (engine.service.callers.len() > 0).then_some(())
+            });
+            is_over.happens();
+            found
+        });
+        found.expect("the second request is nobody else's");
+    }
 
     #[test]
     fn a_request_that_is_being_answered_is_lent_no_more() {

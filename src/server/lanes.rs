@@ -435,6 +435,11 @@ impl Lanes {
         self.lanes.iter().any(|lane| lane.batches.is_on())
     }
 
+    /// Is a lane nobody's whose batch was not served to its end?
+    pub(super) fn are_left(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.baton.look().is_free() && lane.batches.is_on())
+    }
+
     /// The route whose handler ran when this lane was taken over.
     pub(super) fn overran_route(&self, number: usize) -> Option<usize> {
         self.lanes[number].route.load(Ordering::Relaxed).checked_sub(1).map(|route| route as usize)
