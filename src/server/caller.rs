@@ -162,6 +162,12 @@ impl CallerQueue {
         outer.add(engine.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0).map_err(|error| Error::io("start", &error))
     }
 
+    /// It is told so no more, or again.
+    pub(super) fn watch_engine_anew(&self, engine: &Epoll, watches: bool) -> io::Result<()> {
+        let Some(bells) = self.bells.get() else { return Ok(()) };
+        bells.outer.modify(engine.as_fd().as_raw_fd(), if watches { epoll::READ_LEVEL } else { epoll::NOTHING }, 0)
+    }
+
     /// Gives the descriptors to `each`, without any lock.
     pub(super) fn for_each_descriptor(&self, each: &mut dyn FnMut(RawFd)) {
         if let Some(Bells { ready, wake, requests, outer }) = self.bells.get() {

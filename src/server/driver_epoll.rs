@@ -176,6 +176,10 @@ impl<'e> Worker<'e> {
     /// Takes events and serves them.
     fn lead(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) {
         let engine = self.engine;
+        // The first lane tells for all: it is always active, and who leads another one moves there when that has too little to do.
+        if lane == 0 && held.keep(term == Term::Long) {
+            engine.let_host_watch_events(term == Term::Short);
+        }
         let mut is_over = false;
         loop {
             let Some(task) = held.next() else {

@@ -14,6 +14,7 @@ use super::pool::Serving;
 use super::sys::clock;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
+use crate::handler::Level;
 use crate::request::Request;
 use crate::response::Response;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -123,6 +124,25 @@ enum Purpose {
     Other,
 }
 
+/// What was seen of the lanes by those who come by.
+#[derive(Default)]
+pub(super) struct Glance {
+    seen: Seen,
+    at: Option<Instant>,
+}
+
+impl Glance {
+    /// None: two looks are to be a tick apart.
+    fn take(&mut self, tick: Duration) -> Option<Seen> {
+        let is_due = self.at.is_none_or(|at| at.elapsed() >= tick);
+        is_due.then(|| std::mem::take(&mut self.seen))
+    }
+
+    fn put(&mut self, seen: Seen) {
+        (self.seen, self.at) = (seen, Some(Instant::now()));
+    }
+}
+
 impl Engine {
     /// A thread of the host's comes with a slot, also after a stop: it may have an answer to give.
     pub(crate) fn visit_with_slot(self: Arc<Engine>) -> Result<SlotVisit> {
@@ -160,7 +180,11 @@ impl Engine {
             if self.has_threads {
                 return None;
             }
-            let (_, lent) = self.work(&mut Seen::new(), true);
+            let (leads, lent) = self.work_in_passing(true);
+            if !leads && !self.service.control.is_forked() {
+                // Who is at it goes on with what was left, too: the host's loop is not to be told of that until there is more.
+                self.note_leftover(Leftover::None);
+            }
             lent.map(Taken::Lent).or_else(|| self.pop_for_slot())
         })
     }
@@ -227,6 +251,17 @@ impl Engine {
         if self.has_threads { Ok(()) } else { self.service.callers.watch_engine(&self.service.control, &self.epoll) }
     }
 
+    /// While a thread that stays waits for events the host's loop is not told of them: it would be woken for each, and look in vain
+    /// until that thread has a processor.
+    pub(super) fn let_host_watch_events(&self, watches: bool) {
+        if self.has_threads {
+            return;
+        }
+        if let Err(error) = self.service.callers.watch_engine_anew(&self.epoll, watches) {
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a loop of the host's may be told too much, or too little"));
+        }
+    }
+
     /// Runs at most so many handlers of requests that wait, once there are some; gives how many. None is without end.
     pub(crate) fn poll(self: Arc<Engine>, most: usize, end: Option<Instant>) -> Result<usize> {
         let visit = self.visited_for(Mode::Poll)?;
@@ -265,6 +300,19 @@ impl Engine {
         desk.lends = lends;
         let (leads, lending) = self.employ(desk, |worker| worker.run_once(seen));
         (leads, lending.map(|lending| Lent::new(self, lending)))
+    }
+
+    /// The same for a thread that does not wait here. It compares what it sees of others with what was seen by the last one that came
+    /// by, or none of them would ever find that somebody takes too long.
+    fn work_in_passing(self: &Arc<Engine>, lends: bool) -> (bool, Option<Lent>) {
+        let done = self.work(&mut Seen::new(), lends);
+        if done.0 || self.service.control.is_forked() {
+            return done;
+        }
+        let Some(mut seen) = self.glance.lock().take(self.lanes.tick()) else { return done };
+        let done = self.work(&mut seen, lends);
+        self.glance.lock().put(seen);
+        done
     }
 
     fn put_away(&self, desk: Box<Desk>) {
@@ -307,8 +355,13 @@ impl Engine {
         let control = &self.service.control;
         let mut seen = Seen::new();
         let mut waits = callers.begin_wait();
+        let only_looks = end.is_some_and(|end| Instant::now() >= end);
         loop {
-            let (leads, lent) = if self.has_threads { (false, None) } else { self.work(&mut seen, purpose == Purpose::Slot) };
+            let (leads, lent) = match purpose == Purpose::Slot {
+                _ if self.has_threads => (false, None),
+                lends if only_looks => self.work_in_passing(lends),
+                lends => self.work(&mut seen, lends),
+            };
             if let Some(lent) = lent {
                 callers.push_lent(lent);
             }
