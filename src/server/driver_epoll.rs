@@ -24,7 +24,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a lane that is not the first waits for events before it is left, in milliseconds.
 const EXTRA_LANE_MS: i32 = 2;
@@ -124,15 +124,20 @@ impl<'e> Worker<'e> {
         (self.desk, self.loan)
     }
 
-    /// Goes on where a request was lent, which is back with what `settle` makes of its answer.
-    pub(super) fn resume(&mut self, Loan { id, kept, pass }: Loan, settle: impl FnOnce(&Service, &Request, &mut Response)) {
+    /// Goes on where a request was lent, which is back with what `settle` makes of its answer. `began`: it is timed.
+    pub(super) fn resume(
+        &mut self,
+        Loan { id, kept, pass }: Loan,
+        began: Option<Instant>,
+        settle: impl FnOnce(&Service, &Request, &mut Response),
+    ) {
         let Some(mut guard) = self.engine.slab.resume(id, kept) else { return };
         let fin = guard.fin();
         let turn = self.caught(|worker| {
             let Worker { engine, desk, .. } = &mut *worker;
             let Call { request, response } = &mut *desk.call;
             settle(&engine.service, request, response);
-            guard.connection.resume(desk, &engine.service);
+            guard.connection.resume(desk, &engine.service, began);
             worker.turn(&mut guard, fin, Start::Fed(pass))
         });
         self.follow(id, guard, turn);

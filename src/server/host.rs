@@ -48,18 +48,18 @@ impl Taken {
 pub(crate) struct SlotVisit(Visit);
 
 impl SlotVisit {
-    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken.
-    pub(crate) fn submit(&self, taken: Taken, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Next {
+    /// Answers a request that was taken for a slot then; `fill` makes the answer.
+    pub(crate) fn submit(&self, taken: Taken, began: Instant, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Next {
         let Ok(engine) = self.0.engine() else { return Next::Unknown };
-        if let Some(route) = taken.request().route_number() {
-            engine.service.habits.note_left_run(route, time);
-        }
         match taken {
-            Taken::Lent(lent) => lent.trade(engine, |service, request, response| {
+            Taken::Lent(lent) => lent.trade(engine, began, |service, request, response| {
                 let outcome = fill(request, response);
                 service.settle(outcome, request, response);
             }),
             Taken::Exchange(exchange) => {
+                if let Some(route) = exchange.request().route_number() {
+                    engine.service.habits.note_left_run(route, began.elapsed());
+                }
                 engine.submit(exchange, fill);
                 Next::Unknown
             }
@@ -171,7 +171,7 @@ impl Engine {
 
     /// May answers wait for the one to this request?
     fn keeps_answers_for(&self, request: &Request) -> bool {
-        self.service.is_known_quick(request) && self.held_back.may_wait()
+        self.service.is_known_quick(request) && self.held_back.may_wait() && !self.service.control.is_ending()
     }
 
     /// One that waits, or that there is among what is to be done now.
@@ -212,7 +212,7 @@ impl Engine {
     fn submit(&self, exchange: Exchange, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
         let Some((mut call, debt)) = exchange.take_apart() else { return };
         let outcome = fill(&call.request, &mut call.response);
-        if self.held_back.pays() && !self.service.control.is_stopping() {
+        if self.held_back.pays() && !self.service.control.is_ending() {
             debt.hold_back();
         }
         // Nobody is left to be told that nobody waits any more.
@@ -385,7 +385,12 @@ impl Engine {
                     self.charge.hand_on();
                     return Err(NOTHING);
                 }
-                Rested::Called | Rested::Late | Rested::Signal => continue,
+                Rested::Called => {
+                    // Whoever was in charge may be held up, and what it has kept back would wait for it.
+                    self.let_go();
+                    continue;
+                }
+                Rested::Late | Rested::Signal => continue,
             }
             // Another thread may have begun since this one looked.
             let has_begun = || !self.has_threads && self.lanes.are_serving();
@@ -542,6 +547,111 @@ mod tests {
         found.expect("the second request is nobody else's");
     }
 
+    /// An app with a route that is left to the host, and is known to be quick.
+    fn quick_app() -> App {
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        app.get("/mine", |_: &Request, _: &mut Response| Ok(())).unwrap();
+        app.set_route_option("GET", "/mine", "dispatch", "caller").unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let visit = app.visit_with_slot().unwrap();
+        (0..100).for_each(|_| visit.0.engine().unwrap().service.habits.note_left_run(0, Duration::ZERO));
+        app
+    }
+
+    /// Clients that have asked.
+    fn two_ask(app: &App) -> [TcpStream; 2] {
+        std::array::from_fn(|_| {
+            let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+            client.write_all(b"GET /mine HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            client.set_nonblocking(true).unwrap();
+            client
+        })
+    }
+
+    /// Answers, and was quick, however busy the machine is.
+    fn answer(visit: &SlotVisit, taken: Taken) -> Next {
+        let began = Instant::now() + Duration::from_secs(3600);
+        visit.submit(taken, began, |_, response| response.send_text(b"mine"))
+    }
+
+    /// Answers the first of two requests, and takes the second; whatever comes of the first answer then.
+    fn keep_back(visit: &SlotVisit) -> Taken {
+        visit.wait(None).unwrap();
+        let first = visit.take(Next::Unknown).unwrap();
+        visit.take(answer(visit, first)).expect("both have come")
+    }
+
+    /// A test that fails leaves no thread waiting.
+    struct Stops<'a>(&'a App);
+
+    impl Drop for Stops<'_> {
+        fn drop(&mut self) {
+            self.0.stop();
+        }
+    }
+
+    fn are_answered(clients: &[TcpStream]) -> usize {
+        clients.iter().filter(|client| client.peek(&mut [0]).is_ok()).count()
+    }
+
+    fn await_answers(clients: &[TcpStream], count: usize) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while are_answered(clients) < count {
+            assert!(Instant::now() < end, "it waits for the request that was taken behind it");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_back_leaves_when_a_drain_begins_and_those_after_it_at_once() {
+        let app = quick_app();
+        let clients = two_ask(&app);
+        let visit = app.visit_with_slot().unwrap();
+        let second = keep_back(&visit);
+        let engine = Arc::clone(visit.0.engine().unwrap());
+        assert_eq!(are_answered(&clients), 0);
+        // Nobody else does anything for connections: no sweep comes to its help.
+        let (_, lane) = engine.lanes.take_free().unwrap();
+        std::thread::scope(|scope| {
+            let _stops = Stops(&app);
+            let draining = scope.spawn(|| engine.drain(None));
+            await_answers(&clients, 1);
+            assert!(!engine.keeps_answers_for(second.request()));
+            engine.lanes.lay_down(lane);
+            let next = answer(&visit, second);
+            await_answers(&clients, 2);
+            assert!(visit.take(next).is_err());
+            drop(visit);
+            draining.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_back_leaves_when_its_thread_is_seen_to_be_held_up() {
+        let app = quick_app();
+        let clients = two_ask(&app);
+        let visit = app.visit_with_slot().unwrap();
+        let second = keep_back(&visit);
+        assert_eq!(are_answered(&clients), 0);
+        let engine = visit.0.engine().unwrap();
+        // No sweep comes to its help.
+        let (_, lane) = engine.lanes.take_free().unwrap();
+        std::thread::scope(|scope| {
+            let _stops = Stops(&app);
+            let waiting = scope.spawn(|| {
+                let waits = app.visit_with_slot().unwrap();
+                waits.0.engine().unwrap().wait_for::<()>(None, Purpose::Slot, || None)
+            });
+            await_answers(&clients, 1);
+            engine.lanes.lay_down(lane);
+            assert!(visit.take(answer(&visit, second)).is_err());
+            app.stop();
+            assert!(waiting.join().unwrap().is_err());
+        });
+    }
+
     #[test]
     fn a_request_that_is_being_answered_is_lent_no_more() {
         let engine = Arc::<OnceLock<Weak<Engine>>>::default();
@@ -567,7 +677,7 @@ mod tests {
         visit.wait(None).unwrap();
         let taken = visit.take(Next::Unknown).unwrap();
         assert_eq!(visit.0.engine().unwrap().lent.load(Ordering::SeqCst), 1);
-        let next = visit.submit(taken, Duration::ZERO, |_, response| response.send_text(b"mine"));
+        let next = visit.submit(taken, Instant::now(), |_, response| response.send_text(b"mine"));
 
         assert_eq!(lent.load(Ordering::SeqCst), 0, "a drain would take it for one that was cut off");
         assert!(visit.take(next).is_err());
