@@ -1341,9 +1341,10 @@ hasty_status hasty_app_wait(struct hasty_app *app,
 /**
  * Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
  *
- * With `threads` none it is also readable while the app has other work to do; and it is from the stop on. -1 is a failure, see
- * `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
- * start, too. Neither read nor close it: it is the app's, until free.
+ * With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` is there to do it;
+ * and it is from the stop on. -1 is a failure, see `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on
+ * them, and level-triggered. It is the same each time, and there before start, too. Neither read nor close it: it is the app's, until
+ * free.
  *
  * Threads: any.
  *
@@ -2427,7 +2428,7 @@ void hasty_exchange_free(struct hasty_exchange *exchange);
  * `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
  * overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
  * cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
- * to be answered quickly.
+ * to be answered quickly; never for one whose route has the option `blocking` "yes".
  *
  * A `hasty_slot_more`, by its `size`, tells who asks and in which version of HTTP as well.
  *

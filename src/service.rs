@@ -497,6 +497,10 @@ impl Service {
     pub(crate) fn fail(&self, code: u16, why: Error, allow: Option<&str>, request: &Request, response: &mut Response) {
         self.own_answer(code, &why, allow, request, response);
         let Some(on_error) = &self.hooks.on_error else { return };
+        if let Some((line, _)) = request.line() {
+            // It may take its time.
+            line.let_go();
+        }
         response.be_whole();
         let outcome = caught(|| on_error.shape(&why, request, response))
             .and_then(|()| response.settle(request, true))

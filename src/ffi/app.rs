@@ -965,9 +965,10 @@ pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
 
 /// Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
 ///
-/// With `threads` none it is also readable while the app has other work to do; and it is from the stop on. -1 is a failure, see
-/// `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
-/// start, too. Neither read nor close it: it is the app's, until free.
+/// With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` is there to do it;
+/// and it is from the stop on. -1 is a failure, see `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on
+/// them, and level-triggered. It is the same each time, and there before start, too. Neither read nor close it: it is the app's, until
+/// free.
 ///
 /// Threads: any.
 ///
