@@ -125,6 +125,33 @@ stage_rust-handover() {
     HASTY_TEST_TICK_US=0 cargo_test "${suites[@]}"
 }
 
+# the oldest Rust that Cargo.toml allows compiles everything, and the unit tests pass
+stage_rust-oldest() {
+    need_oldest_rust || { skip 'the oldest Rust' "$missing" && return; }
+    export RUSTC="$oldest" CARGO_TARGET_DIR="$target/oldest/build"
+    # shellcheck disable=SC2086
+    check "Rust $(rust_needed) compiles the library" cargo build $locked --workspace --features brotli
+    cargo_test --lib
+}
+
+# another processor, aarch64, under an emulator: tests in Rust, and C programs for what the ABI leaves to each processor
+stage_aarch64() {
+    local name compiler=aarch64-linux-gnu-gcc flags='-O1 -g' libraries folder="$work/c/aarch64" shared=()
+    local emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+    need_aarch64 || { skip 'aarch64' "$missing" && return; }
+    export RUSTC="$oldest" CARGO_TARGET_DIR="$target/oldest/build" CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$compiler CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="${emulator[*]}"
+    cargo_test --package hasty --lib --test cases --test exchanges --test static_files --test streams
+    # shellcheck disable=SC2086
+    check 'libhasty.a for aarch64' cargo build $locked --workspace || return
+    mkdir -p "$folder"
+    libraries="$target/oldest/build/$CARGO_BUILD_TARGET/debug/libhasty.a -lpthread -ldl -lm"
+    # Not those that ask the kernel for what the emulator has not: forks that wipe memory, stacks of a few kilobytes.
+    for name in app cors errors events exchange framing hooks json middleware multipart next no_threads poll request response routes slot; do
+        c_program "$name" "${emulator[@]}"
+    done
+}
+
 # cargo_test ARGUMENT...: runs cargo test and takes over its counts.
 cargo_test() {
     local out="$work/cargo-test.out" code
@@ -312,7 +339,7 @@ c_program() {
     local name=$1
     shift
     # shellcheck disable=SC2086
-    check "$name.c compiles" cc -std=gnu17 $warnings $flags -I include -I tests/c "tests/c/$name.c" ${shared[@]+"${shared[@]}"} -o "$folder/$name" $libraries || return
+    check "$name.c compiles" "${compiler:-cc}" -std=gnu17 $warnings $flags -I include -I tests/c "tests/c/$name.c" ${shared[@]+"${shared[@]}"} -o "$folder/$name" $libraries || return
     relay "$name" 900 "$@" "$folder/$name"
 }
 
