@@ -319,7 +319,7 @@ typedef struct hasty_static {
      */
     const char *index;
     /**
-     * The file, below the directory, that answers where there is none; NULL means 404.
+     * The file, below the directory, that answers where there is none; NULL means 404. It must be there at registration.
      */
     const char *fallback;
     /**
@@ -1001,7 +1001,7 @@ hasty_status hasty_app_any(struct hasty_app *app,
  * The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
  * served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
  *
- * Errors: `HASTY_ERR_IO` if the directory cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
+ * Errors: `HASTY_ERR_IO` if the directory or its `fallback` cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
  * prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
  * `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *

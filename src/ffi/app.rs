@@ -387,7 +387,7 @@ pub unsafe extern "C" fn hasty_app_any(
 /// The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
 /// served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
 ///
-/// Errors: `HASTY_ERR_IO` if the directory cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
+/// Errors: `HASTY_ERR_IO` if the directory or its `fallback` cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
 /// prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
 /// `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///

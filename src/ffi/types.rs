@@ -221,7 +221,7 @@ pub struct hasty_static {
     pub size: usize,
     /// The file that stands for a directory; NULL means "index.html", "" none.
     pub index: *const c_char,
-    /// The file, below the directory, that answers where there is none; NULL means 404.
+    /// The file, below the directory, that answers where there is none; NULL means 404. It must be there at registration.
     pub fallback: *const c_char,
     /// The Cache-Control field; NULL means none.
     pub cache_control: *const c_char,
