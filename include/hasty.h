@@ -761,7 +761,7 @@ typedef struct hasty_slot_more {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * Returns the number of the ABI. Programs compiled for the same number go with this library.
@@ -2779,7 +2779,7 @@ hasty_status hasty_json_push(struct hasty_json *array, struct hasty_json *value)
 hasty_status hasty_json_to_text(const struct hasty_json *json, char *buf, size_t cap, size_t *needed);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+} /* extern "C" */
+#endif /* __cplusplus */
 
 #endif  /* HASTY_H */
