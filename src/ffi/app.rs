@@ -1013,9 +1013,9 @@ pub unsafe extern "C" fn hasty_app_fd(app: *const hasty_app) -> i32 {
 /// this call as long, up to `write_timeout_ms` without progress. Such an answer is better deferred, and goes on by
 /// `hasty_exchange_on_ready()`.
 ///
-/// `*served` is how many handlers ran.
+/// `*served` is how many handlers ran, those of other routes not counted.
 ///
-/// Errors: `HASTY_ERR_TIMEOUT` if no request came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
+/// Errors: `HASTY_ERR_TIMEOUT` if no request for them came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
 /// once the app has stopped; `HASTY_ERR_INVALID` if `max_requests` is 0; `HASTY_ERR_STATE` before start, inside a callback of the
 /// app, and for an app whose requests are taken by `hasty_app_next()` or slots; `HASTY_ERR_NULL`.
 ///
