@@ -2310,9 +2310,9 @@ hasty_status hasty_response_send_download(struct hasty_response *res,
  * sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
  *
  * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile. Where
- * no thread is left for them it keeps what the client has not taken, up to `stream_buffer_bytes`, and then is `HASTY_ERR_LIMIT`: with the
- * route option `blocking` = "yes" a handler begins only when it may wait, but for apps with one thread or none. With `dispatch` =
- * "caller" it blocks as well, and with it `hasty_app_poll()`, whatever its time-out: defer there.
+ * no thread is left for them it keeps what the client has not taken, up to `stream_buffer_bytes`, and then is `HASTY_ERR_LIMIT`: with
+ * `blocking` = "yes" handlers of a route begin only when they may wait (which is learned, too), but for apps with one thread or none.
+ * With `dispatch` = "caller" it blocks as well, and with it `hasty_app_poll()`, whatever its time-out: defer there.
  *
  * On a deferred response it does not block: what the client has not taken waits, up to `stream_buffer_bytes`, and
  * `hasty_exchange_on_ready()` tells when there is room. Until the handler that deferred has returned, all of it waits.
