@@ -223,9 +223,9 @@ pub unsafe extern "C" fn hasty_request_target_to(req: *const hasty_request, out:
 
 /// Returns the pattern of the route that answers, as registered.
 ///
-/// Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Valid as long as the app.
+/// Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Middleware knows it already.
 ///
-/// Valid until the handler returns.
+/// Valid as long as the app; in an exchange that outlives it until that ends.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -286,6 +286,8 @@ pub unsafe extern "C" fn hasty_request_remote_address_to(req: *const hasty_reque
 }
 
 /// Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made now.
+///
+/// It is for logs, and no secret to make sessions of: a client may choose it, and the digits are only meant to differ.
 ///
 /// Valid until the handler returns.
 ///
@@ -402,7 +404,7 @@ pub unsafe extern "C" fn hasty_request_header_to(req: *const hasty_request, name
 
 /// Returns the segment that `:name` of the route stands for, percent-decoded once.
 ///
-/// "*" names an unnamed rest. Absent where the route has no such name.
+/// "*" names an unnamed rest. Absent where the route has no such name. Middleware knows it already.
 ///
 /// Valid until the handler returns.
 ///
@@ -914,7 +916,7 @@ pub unsafe extern "C" fn hasty_request_json(req: *const hasty_request, out: *mut
     })
 }
 
-/// Returns the `user_data` that the route was registered with; NULL where no route answers.
+/// Returns the `user_data` that the route was registered with; NULL where no route answers. Middleware knows it already.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
