@@ -720,12 +720,12 @@ impl Request {
         }
     }
 
-    /// What an access log wants to know of it, for when it is in other hands.
-    pub(crate) fn copy_for_record(&self) -> Request {
+    /// What is to be known of it when it is in other hands: all but its body.
+    pub(crate) fn copy_of_head(&self) -> Request {
         // Made now where nobody has asked for it yet, so that both have the same.
         self.id();
         let locals = self.locals.take();
-        let copy = Request { line: None, form: OnceCell::new(), ..self.detach_from(None, false) };
+        let copy = Request { is_whole: false, form: OnceCell::new(), ..self.detach_from(None, false) };
         self.locals.replace(locals);
         copy
     }
