@@ -200,7 +200,8 @@ impl Request {
         self.head.method
     }
 
-    /// The path, percent-decoded, for display. Authorise by prefix or param: `%2F` decodes to a slash.
+    /// The path, percent-decoded, for display. Authorise by prefix or param: `%2F` decodes to a slash. Empty where the request could
+    /// not be parsed, as all of it is.
     pub fn path(&self) -> Text<'_> {
         let raw = self.route_path();
         if !raw.contains(&b'%') {
@@ -493,7 +494,7 @@ impl Request {
         let target = &self.head.target;
         match (target.asterisk, self.bytes_at(target.path)) {
             (true, _) => b"*",
-            (false, b"") => b"/",
+            (false, b"") if self.is_parsed() => b"/",
             (false, path) => path,
         }
     }
