@@ -739,7 +739,8 @@ pub unsafe extern "C" fn hasty_request_form_at(
 /// is answered for with a 400 or 413.
 ///
 /// Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
-/// `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_NULL`.
+/// `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_STATE` for a form that is not here yet, as to middleware;
+/// `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -904,7 +905,8 @@ pub unsafe extern "C" fn hasty_request_read(req: *const hasty_request, buf: *mut
 ///
 /// Ownership: `*out` is borrowed, until the handler returns.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here yet:
+/// middleware runs before it is received, but for routes with `dispatch = caller`. `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call; `out` is NULL or writable.
