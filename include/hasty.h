@@ -2112,8 +2112,9 @@ hasty_status hasty_response_set_type(struct hasty_response *res, const char *typ
 /**
  * Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
  *
- * Errors: `HASTY_ERR_INVALID` if the name is no token, or the value or an attribute holds what a cookie
- * cannot: encode it then. `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_INVALID` if the name is no token, the value or an attribute holds what a cookie cannot (encode it then), or
+ * browsers would reject or ignore it: a path that does not begin with "/", a domain that is no name of a host, SameSite=None without
+ * `secure`, names that begin with `__Secure-` or `__Host-` and break their promise. `HASTY_ERR_NULL`.
  *
  * # Safety
  * `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
@@ -2126,6 +2127,8 @@ hasty_status hasty_response_set_cookie(struct hasty_response *res,
 
 /**
  * Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
+ *
+ * A name that begins with `__Secure-` or `__Host-` is forgotten with `secure`, as browsers want it.
  *
  * Errors: as `hasty_response_set_cookie()`.
  *

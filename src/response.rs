@@ -261,7 +261,7 @@ impl Response {
 
     /// Tells the client to forget a cookie; path and domain must be those it was set with.
     pub fn delete_cookie(&mut self, name: &[u8], options: &Cookie<'_>) -> Result<()> {
-        match (Cookie { max_age: Some(0), ..*options }).line(name, b"") {
+        match options.to_forget(name).line(name, b"") {
             Ok(line) => self.header_checked(b"Set-Cookie", &line, false),
             Err(words) => self.refuse(words),
         }
