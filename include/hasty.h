@@ -229,7 +229,7 @@ typedef struct hasty_options {
      */
     size_t size;
     /**
-     * Bytes of a request's body; 0 means 10485760. More is answered 413.
+     * Bytes of a request's body; 0 means 10485760, HASTY_NONE64 none. More is answered 413.
      */
     uint64_t max_body_bytes;
     /**
@@ -515,7 +515,7 @@ typedef struct hasty_cookie {
      */
     const char *same_site;
     /**
-     * Seconds it lives; 0 means until the browser closes.
+     * Seconds it lives; 0 and HASTY_NONE64 mean until the browser closes.
      */
     int64_t max_age_s;
     /**

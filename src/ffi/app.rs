@@ -63,6 +63,7 @@ pub unsafe extern "C" fn hasty_app_new(options: *const hasty_options, out: *mut 
 /// # Safety
 /// `given.server_header` is NULL or NUL-terminated.
 unsafe fn apply(given: &hasty_options, settings: &mut Options) -> Result<()> {
+    handle::refuse_none32("hasty_options.max_body_bytes", given.max_body_bytes)?;
     match given.max_body_bytes {
         0 => {}
         HASTY_NONE64 => settings.set(Key::MaxBodyBytes, 0)?,

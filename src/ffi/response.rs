@@ -355,7 +355,10 @@ unsafe fn cookie<'a>(options: *const hasty_cookie) -> Result<Cookie<'a>> {
     cookie.domain = unsafe { handle::optional_text(given.domain) };
     // SAFETY: as the caller vouches.
     cookie.same_site = unsafe { handle::optional_text(given.same_site) }.unwrap_or(cookie.same_site);
-    cookie.max_age = (given.max_age_s != 0).then_some(given.max_age_s);
+    let age = given.max_age_s as u64;
+    handle::refuse_none32("hasty_cookie.max_age_s", age)?;
+    let lives_on = age == 0 || age == HASTY_NONE64;
+    cookie.max_age = (!lives_on).then_some(given.max_age_s);
     cookie.secure = given.secure != 0;
     cookie.script_visible = given.script_visible != 0;
     Ok(cookie)

@@ -138,7 +138,7 @@ pub struct hasty_str {
 pub struct hasty_options {
     /// `sizeof(hasty_options)`.
     pub size: usize,
-    /// Bytes of a request's body; 0 means 10485760. More is answered 413.
+    /// Bytes of a request's body; 0 means 10485760, HASTY_NONE64 none. More is answered 413.
     pub max_body_bytes: u64,
     /// Threads of the pool; 0 means two for each processor, at least 8; one more stands by once handlers block. `HASTY_NONE`: only
     /// threads that call `hasty_app_run()`, `hasty_app_poll()` or its like serve.
@@ -181,7 +181,7 @@ pub struct hasty_cookie {
     pub domain: *const c_char,
     /// "Lax", "Strict" or "None"; NULL means "Lax".
     pub same_site: *const c_char,
-    /// Seconds it lives; 0 means until the browser closes.
+    /// Seconds it lives; 0 and HASTY_NONE64 mean until the browser closes.
     pub max_age_s: i64,
     /// Not 0: it is sent over TLS only.
     pub secure: i32,

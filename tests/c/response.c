@@ -722,6 +722,8 @@ HANDLER(sets_cookies)
     CHECK_OK(hasty_response_set_cookie(res, "full", "ab", &all));
     hasty_cookie defaults = {.size = sizeof defaults};
     CHECK_OK(hasty_response_set_cookie(res, "same", "x=y", &defaults));
+    hasty_cookie none = {.size = sizeof none, .max_age_s = (int64_t)HASTY_NONE64};
+    CHECK_OK(hasty_response_set_cookie(res, "none", "1", &none));
     return hasty_response_send_text(res, "set");
 }
 
@@ -747,7 +749,9 @@ TEST(cookies_are_safe_by_default_and_follow_their_options)
 
     CHECK(cookie_has(&r, 2, "same=x=y"));
     CHECK(cookie_has(&r, 2, "HttpOnly"));
-    CHECK(reply_header_nth(&r, "Set-Cookie", 3) == NULL);
+    CHECK(cookie_has(&r, 3, "none=1"));
+    CHECK(strstr(reply_header_nth(&r, "Set-Cookie", 3), "Max-Age") == NULL);
+    CHECK(reply_header_nth(&r, "Set-Cookie", 4) == NULL);
 }
 
 HANDLER(deletes_cookies)
@@ -803,6 +807,9 @@ HANDLER(refuses_cookies)
     hasty_cookie below = {.size = sizeof below, .path = "/app", .secure = 1};
     CHECK_STATUS(hasty_response_set_cookie(res, "__Host-name", "x", &below), HASTY_ERR_INVALID);
     CHECK_ERROR_NAMES("__Host-");
+    hasty_cookie none = {.size = sizeof none, .max_age_s = HASTY_NONE};
+    CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &none), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("HASTY_NONE64");
     hasty_cookie too_small = {.size = 8};
     CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &too_small), HASTY_ERR_INVALID);
     CHECK_STATUS(hasty_response_delete_cookie(res, "a b", NULL), HASTY_ERR_INVALID);
