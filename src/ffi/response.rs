@@ -586,7 +586,8 @@ pub unsafe extern "C" fn hasty_response_send_download(
 /// Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
 /// `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken;
 /// `hasty_exchange_on_ready()` tells when there is room); `HASTY_ERR_INVALID` for more than the Content-Length that was
-/// set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.
+/// set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and where a body was given
+/// already by one of `send*`; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call; `data` has `len` bytes.
