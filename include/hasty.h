@@ -293,6 +293,7 @@ typedef struct hasty_options {
  * Called once per request, on a thread that serves; different requests run at the same time, so shared
  * state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
  * `HASTY_OK` to send `res`, or after `hasty_response_defer()`; anything else is logged and answers 500.
+ * `HASTY_ERR_CLOSED` answers 500 as well, if anybody is there, but is not logged: it says that the client has left.
  * Middleware returns `HASTY_NEXT` to go on.
  *
  * It may block: that holds one thread. Let no exception and no `longjmp` leave the function.
