@@ -905,8 +905,9 @@ pub unsafe extern "C" fn hasty_request_read(req: *const hasty_request, buf: *mut
 ///
 /// Ownership: `*out` is borrowed, until the handler returns.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here yet:
-/// middleware runs before it is received, but for routes with `dispatch = caller`. `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here:
+/// middleware runs before it is received, but for routes with `dispatch = caller`, and with `body = stream` the handler reads it.
+/// `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call; `out` is NULL or writable.
