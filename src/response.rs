@@ -46,7 +46,7 @@ enum Type {
 /// The library's own errors, and what runs after the handlers, answer at once.
 const NOT_HERE: Error = Error::fixed(Kind::State, "this answer is given whole; only handlers of routes and middleware stream or defer");
 
-/// It would be thrown away, or come before what nobody knows to follow it.
+/// What was given would be thrown away in silence.
 const GIVEN: Error = Error::fixed(
     Kind::State,
     "a body was given already: send gives all of it at once, write gives it in pieces; reset first to change over",
