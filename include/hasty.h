@@ -299,6 +299,7 @@ typedef struct hasty_options {
  * Called once per request, on a thread that serves; different requests run at the same time, so shared
  * state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
  * `HASTY_OK` to send `res`, or after `hasty_response_defer()`; anything else is logged and answers 500.
+ * `HASTY_ERR_CLOSED` answers 500 as well, if anybody is there, but is not logged: it says that the client has left.
  * Middleware returns `HASTY_NEXT` to go on.
  *
  * It may block: that holds one thread. Let no exception and no `longjmp` leave the function.
@@ -521,7 +522,7 @@ typedef struct hasty_cookie {
      */
     const char *same_site;
     /**
-     * Seconds it lives; 0 means until the browser closes.
+     * Seconds it lives; 0 and HASTY_NONE64 mean until the browser closes.
      */
     int64_t max_age_s;
     /**
@@ -1160,9 +1161,9 @@ hasty_status hasty_app_secure_headers(struct hasty_app *app);
 /**
  * Lets `handler` shape every answer from 400 to 599 that the library itself makes.
  *
- * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
- * request could not be parsed, or is in the hands of an exchange. Where `handler` fails, the library's own answer is sent. A second call replaces
- * the first.
+ * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. Where the request could not be parsed, the
+ * views of `req` are absent, but for its id and the address. Where an exchange has it, `req` is a copy of its head: body and
+ * locals stay there. Where `handler` fails, the library's own answer is sent. A second call replaces the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -1891,7 +1892,8 @@ hasty_status hasty_request_form_at(const struct hasty_request *req,
  * is answered for with a 400 or 413.
  *
  * Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
- * `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_NULL`.
+ * `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_STATE` for a form that is not here yet, as to middleware;
+ * `HASTY_ERR_NULL`.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -1976,12 +1978,15 @@ hasty_status hasty_request_read(const struct hasty_request *req,
  *
  * Ownership: `*out` is borrowed, until the handler returns.
  *
- * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here:
+ * middleware runs before it is received, but for routes with `dispatch = caller`, and with `body = stream` the handler reads it.
+ * `HASTY_ERR_NULL`.
  *
  * # Safety
  * `req` is NULL or the request of the current call; `out` is NULL or writable.
  */
-hasty_status hasty_request_json(const struct hasty_request *req, const struct hasty_json **out);
+hasty_status hasty_request_json(const struct hasty_request *req,
+                                const struct hasty_json **out);
 
 /**
  * Returns the `user_data` that the route was registered with; NULL where no route answers. Middleware knows it already.
@@ -2148,8 +2153,9 @@ hasty_status hasty_response_set_type(struct hasty_response *res, const char *typ
  * One that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` takes back all
  * that were set so far.
  *
- * Errors: `HASTY_ERR_INVALID` if the name is no token, or the value or an attribute holds what a cookie
- * cannot: encode it then. `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_INVALID` if the name is no token, the value or an attribute holds what a cookie cannot (encode it then), or
+ * browsers would reject or ignore it: a path that does not begin with "/", a domain that is no name of a host, SameSite=None without
+ * `secure`, names that begin with `__Secure-` or `__Host-` and break their promise. `HASTY_ERR_NULL`.
  *
  * # Safety
  * `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
@@ -2163,7 +2169,7 @@ hasty_status hasty_response_set_cookie(struct hasty_response *res,
 /**
  * Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
  *
- * It is added like one that is set.
+ * It is added like one that is set. A name that begins with `__Secure-` or `__Host-` is forgotten with `secure`, as browsers want it.
  *
  * Errors: as `hasty_response_set_cookie()`.
  *
@@ -2319,8 +2325,9 @@ hasty_status hasty_response_send_download(struct hasty_response *res,
  *
  * Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
  * `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken, and it may be
- * written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was
- * set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.
+ * written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
+ * `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and where a body was given already by one of `send*`;
+ * `HASTY_ERR_NULL`.
  *
  * # Safety
  * `res` is NULL or the response of the current call; `data` has `len` bytes.

@@ -370,11 +370,7 @@ impl Service {
         if self.compresses && response.body_len() >= compression::LEAST && request.is_parsed() {
             response.compress(request);
         }
-        if self.hooks.on_access.is_some() {
-            let sent = status::body_rule(response.status()) == BodyRule::Sent && request.known_method() != Method::Head;
-            let bytes = if sent { response.body_len() } else { 0 };
-            self.record(request, response.status(), bytes);
-        }
+        self.record_whole(request, response);
     }
 
     /// Adds what policies and `after` have to say. A failure there is the answer's.
@@ -451,6 +447,20 @@ impl Service {
         if self.hooks.on_access.is_some() {
             self.record(request, code, written);
         }
+    }
+
+    /// Tells whoever keeps the access log of an answer that is given whole.
+    pub(crate) fn record_whole(&self, request: &Request, response: &Response) {
+        if self.hooks.on_access.is_some() {
+            let sent = status::body_rule(response.status()) == BodyRule::Sent && request.known_method() != Method::Head;
+            let bytes = if sent { response.body_len() } else { 0 };
+            self.record(request, response.status(), bytes);
+        }
+    }
+
+    /// Will an answer in the place of an exchange's, or its record, depend on this request?
+    pub(crate) fn asks_for(&self, request: &Request) -> bool {
+        self.hooks.on_access.is_some() || self.hooks.on_error.is_some() || prefers_json(request)
     }
 
     /// Tells whoever keeps the access log of an answer.

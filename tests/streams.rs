@@ -378,10 +378,16 @@ fn nothing_changes_in_a_head_that_was_sent() {
 }
 
 #[test]
-fn a_stream_replaces_a_body_that_was_given_before() {
+fn a_stream_is_not_begun_where_a_body_was_given_or_a_setter_failed() {
     let server = Server::start(&[], |app| {
         on(app, "/both", |request: &Request, response: &mut Response| {
             response.send_html(b"<p>given")?;
+            assert_eq!(response.write(request, b"written").map_err(|error| error.kind()), Err(Kind::State));
+            Ok(())
+        });
+        on(app, "/instead", |request: &Request, response: &mut Response| {
+            response.send_html(b"<p>given")?;
+            response.reset()?;
             response.write(request, b"written")
         });
         on(app, "/wrong", |request: &Request, response: &mut Response| {
@@ -391,7 +397,8 @@ fn a_stream_replaces_a_body_that_was_given_before() {
         });
     });
     let mut client = server.connect();
-    client.send([get("/both"), get("/wrong"), get("/")].concat());
+    client.send([get("/both"), get("/instead"), get("/wrong"), get("/")].concat());
+    client.expect(500);
     assert_eq!(client.expect_streamed(200).answer.text(), "written");
     client.expect(500);
     client.expect(200);

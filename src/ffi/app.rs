@@ -63,6 +63,7 @@ pub unsafe extern "C" fn hasty_app_new(options: *const hasty_options, out: *mut 
 /// # Safety
 /// `given.server_header` is NULL or NUL-terminated.
 unsafe fn apply(given: &hasty_options, settings: &mut Options) -> Result<()> {
+    handle::refuse_none32("hasty_options.max_body_bytes", given.max_body_bytes)?;
     match given.max_body_bytes {
         0 => {}
         HASTY_NONE64 => settings.set(Key::MaxBodyBytes, 0)?,
@@ -673,9 +674,9 @@ pub unsafe extern "C" fn hasty_app_secure_headers(app: *mut hasty_app) -> hasty_
 
 /// Lets `handler` shape every answer from 400 to 599 that the library itself makes.
 ///
-/// `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
-/// request could not be parsed, or is in the hands of an exchange. Where `handler` fails, the library's own answer is sent. A second call replaces
-/// the first.
+/// `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. Where the request could not be parsed, the
+/// views of `req` are absent, but for its id and the address. Where an exchange has it, `req` is a copy of its head: body and
+/// locals stay there. Where `handler` fails, the library's own answer is sent. A second call replaces the first.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///

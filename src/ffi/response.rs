@@ -291,8 +291,9 @@ pub unsafe extern "C" fn hasty_response_set_type(res: *mut hasty_response, r#typ
 /// One that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` takes back all
 /// that were set so far.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the name is no token, or the value or an attribute holds what a cookie
-/// cannot: encode it then. `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_INVALID` if the name is no token, the value or an attribute holds what a cookie cannot (encode it then), or
+/// browsers would reject or ignore it: a path that does not begin with "/", a domain that is no name of a host, SameSite=None without
+/// `secure`, names that begin with `__Secure-` or `__Host-` and break their promise. `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
@@ -319,7 +320,7 @@ pub unsafe extern "C" fn hasty_response_set_cookie(
 
 /// Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
 ///
-/// It is added like one that is set.
+/// It is added like one that is set. A name that begins with `__Secure-` or `__Host-` is forgotten with `secure`, as browsers want it.
 ///
 /// Errors: as `hasty_response_set_cookie()`.
 ///
@@ -357,7 +358,10 @@ unsafe fn cookie<'a>(options: *const hasty_cookie) -> Result<Cookie<'a>> {
     cookie.domain = unsafe { handle::optional_text(given.domain) };
     // SAFETY: as the caller vouches.
     cookie.same_site = unsafe { handle::optional_text(given.same_site) }.unwrap_or(cookie.same_site);
-    cookie.max_age = (given.max_age_s != 0).then_some(given.max_age_s);
+    let age = given.max_age_s as u64;
+    handle::refuse_none32("hasty_cookie.max_age_s", age)?;
+    let lives_on = age == 0 || age == HASTY_NONE64;
+    cookie.max_age = (!lives_on).then_some(given.max_age_s);
     cookie.secure = given.secure != 0;
     cookie.script_visible = given.script_visible != 0;
     Ok(cookie)
@@ -588,8 +592,9 @@ pub unsafe extern "C" fn hasty_response_send_download(
 ///
 /// Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
 /// `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken, and it may be
-/// written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was
-/// set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.
+/// written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
+/// `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and where a body was given already by one of `send*`;
+/// `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call; `data` has `len` bytes.

@@ -187,7 +187,7 @@ pub struct hasty_cookie {
     pub domain: *const c_char,
     /// "Lax", "Strict" or "None"; NULL means "Lax".
     pub same_site: *const c_char,
-    /// Seconds it lives; 0 means until the browser closes.
+    /// Seconds it lives; 0 and HASTY_NONE64 mean until the browser closes.
     pub max_age_s: i64,
     /// Not 0: it is sent over TLS only.
     pub secure: i32,
@@ -389,6 +389,7 @@ pub struct hasty_slot_object {
 /// Called once per request, on a thread that serves; different requests run at the same time, so shared
 /// state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
 /// `HASTY_OK` to send `res`, or after `hasty_response_defer()`; anything else is logged and answers 500.
+/// `HASTY_ERR_CLOSED` answers 500 as well, if anybody is there, but is not logged: it says that the client has left.
 /// Middleware returns `HASTY_NEXT` to go on.
 ///
 /// It may block: that holds one thread. Let no exception and no `longjmp` leave the function.

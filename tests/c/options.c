@@ -155,6 +155,20 @@ TEST(none_lifts_a_limit_on_times_and_connections_and_lets_nothing_pass_one_on_by
     CHECK_INT(status_without("max_target_bytes"), 414);
 }
 
+TEST(none_of_32_bits_is_refused_where_there_are_64)
+{
+    hasty_options options = {.size = sizeof options, .max_body_bytes = HASTY_NONE};
+    hasty_app *app = NULL;
+    CHECK_STATUS(hasty_app_new(&options, &app), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("max_body_bytes");
+    CHECK_ERROR_NAMES("HASTY_NONE64");
+    options.max_body_bytes = HASTY_NONE - 1ull;
+    CHECK_TEXT(option_of(&options, "max_body_bytes"), "4294967294");
+    app = check_app(NULL);
+    CHECK_OK(hasty_app_set_option(app, "max_body_bytes", "4294967295")); /* by name all is literal */
+    hasty_app_free(app);
+}
+
 TEST(the_struct_and_its_strings_are_copied)
 {
     char server[] = "mine";

@@ -155,7 +155,9 @@ def test_names_of_other_frameworks_are_refused(pattern: str, segment: str, inste
 
 def test_braces_are_literals_where_they_are_encoded(app: App, client: Client) -> None:
     app.get("/%7Bid%7D")(lambda req: "braces")
-    app.get("/a{b}")(lambda req: "inside")
+    app.get("/a%7Bb%7D")(lambda req: "inside")
+    with pytest.raises(InvalidError, match="a parameter is written :name"):
+        app.get("/c{d}")(lambda req: "")
     assert (client.get("/%7bid%7d").text, client.get("/a%7bb%7d").text) == ("braces", "inside")
 
 

@@ -47,6 +47,19 @@ def test_use_without_a_prefix_is_for_everything(app: App, client: Client) -> Non
     assert client.get("/nowhere").headers["x-stamp"] == "1"
 
 
+def test_a_form_that_is_not_received_has_no_fields(app: App, client: Client) -> None:
+    seen: list[tuple[str, int]] = []
+
+    @app.use
+    def look(req: Request) -> None:
+        seen.append((req.path, len(req.form)))
+
+    app.post("/here")(lambda req: req.form["a"])
+    assert client.post("/here", form={"a": "1"}).text == "1"
+    assert client.post("/nowhere", form={"a": "1"}).status_code == 404
+    assert seen == [("/here", 0), ("/nowhere", 0)]
+
+
 def test_middleware_runs_below_its_prefix_in_order_of_registration(app: App, client: Client) -> None:
     order: list[str] = []
     app.use("/a")(lambda req: order.append("first"))

@@ -392,6 +392,9 @@ MOST_AT_ONCE = 1 << 20
 
 def _check_form(pointer: _ffi.RequestPointer) -> None:
     status = _ffi.hasty_request_form_status(pointer)
+    if status == _ffi.ERR_STATE:
+        # It is not received yet, and has no fields: middleware asks so, also on the way to a 404.
+        return
     if status == _ffi.ERR_INVALID:
         raise BadRequest(_ffi.last_error())
     if status == _ffi.ERR_LIMIT:

@@ -6,6 +6,7 @@ import copy
 import ctypes
 import os
 import stat
+import string
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Union
 
@@ -555,6 +556,8 @@ def as_response(value: Any) -> Response:
 # RFC 6265 4.1.1: cookie-octet
 _COOKIE_OCTETS = frozenset(chr(c) for c in range(0x21, 0x7F)) - frozenset('",;\\')
 
+_HOST_LETTERS = frozenset(string.ascii_letters + string.digits + ".-")
+
 
 def type_name(value: object) -> str:
     """The name of its type; a function of its own because inside Response `type` is the method."""
@@ -599,6 +602,26 @@ class _File:
             _ffi.check(_ffi.hasty_response_send_file(res, self._path))
 
 
+def _refuse_rejected(name: str, path: str, domain: str | None, secure: bool, same_site: str) -> None:
+    """Refuses what browsers reject or ignore, in silence."""
+    why = ""
+    if not path.startswith("/"):
+        why = f"path {path!r} does not begin with '/'; browsers ignore it"
+    elif domain and not _HOST_LETTERS.issuperset(domain):
+        why = f"domain {domain!r} is no name of a host, of letters, digits, dots and hyphens"
+    elif same_site.title() == "None" and not secure:
+        why = "browsers reject same_site='None' without secure=True"
+    elif name.lower().startswith("__secure-") and not secure:
+        why = "browsers reject a name that begins with __Secure- without secure=True"
+    elif name.lower().startswith("__host-") and (not secure or domain or path != "/"):
+        why = (
+            "browsers reject a name that begins with __Host- without secure=True, with a domain, "
+            "or with a path other than '/'"
+        )
+    if why:
+        raise InvalidError(f"cookie {name}: {why}")
+
+
 class _Cookie:
     """One Set-Cookie to come; the library checks and writes it."""
 
@@ -628,6 +651,8 @@ class _Cookie:
                 raise InvalidError(f"cookie {name}: path or domain {text!r} holds a semicolon, a control or non-ASCII")
         if same_site.title() not in ("Lax", "Strict", "None"):
             raise InvalidError(f"cookie {name}: same_site {same_site!r} is none of Lax, Strict, None")
+        # The library forgets a cookie as its name promises.
+        _refuse_rejected(name, path, domain, secure or value is None, same_site)
         self._name = name.encode()
         self._value = None if value is None else value.encode()
         self._options = _ffi.hasty_cookie(

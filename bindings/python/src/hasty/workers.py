@@ -51,7 +51,7 @@ def _reserve(host: str, port: int) -> socket.socket:
     try:
         return bound(*resolved(host), port, shared=True)
     except OSError as error:
-        raise IoError(f"listen on {host} port {port}: {error.strerror} (os error {error.errno})") from None
+        raise IoError(f'listen on "{host}" port {port}: {error.strerror} (os error {error.errno})') from None
 
 
 class _Family:
