@@ -225,6 +225,32 @@ TEST(on_error_shapes_what_the_library_answers)
     hasty_app_free(app);
 }
 
+HANDLER(says_why)
+{
+    return hasty_response_send_text(res, hasty_last_error().data);
+}
+
+HANDLER(puts_off)
+{
+    CHECK_OK(hasty_response_defer(res, user_data));
+    return HASTY_OK;
+}
+
+TEST(on_error_is_told_why_also_where_the_time_is_up)
+{
+    hasty_exchange *exchange = NULL;
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_set_option(app, "threads", "1"));
+    REQUIRE_OK(hasty_app_set_option(app, "exchange_timeout_ms", "100"));
+    REQUIRE_OK(hasty_app_on_error(app, says_why, NULL, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/later", puts_off, &exchange));
+    int port = check_serve(app);
+    CHECK_REPLY(get(port, "/nowhere"), 404, "there is no route for this path");
+    CHECK_REPLY(get(port, "/later"), 504, "the handler did not answer within exchange_timeout_ms");
+    hasty_exchange_free(exchange);
+    hasty_app_free(app);
+}
+
 /* Reads all there is to read; what it is does not matter, only that it may be asked for. */
 HANDLER(reads_all_then_shapes)
 {
