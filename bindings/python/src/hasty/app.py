@@ -169,7 +169,8 @@ class App:
         >>> App(max_headers=50).option("max_headers")
         '50'
         """
-        value = _ffi.octets(_ffi.hasty_app_option(self._native.pointer, _ffi.encode(key, "option")))
+        with self._native.used() as pointer:
+            value = _ffi.octets(_ffi.hasty_app_option(pointer, _ffi.encode(key, "option")))
         return None if value is None else value.decode()
 
     # --- routes ---
@@ -536,7 +537,8 @@ class App:
 
     def _tell(self, what: str, call: Callable[..., int], *arguments: Any) -> None:
         """Tells the library about something that is registered."""
-        status = call(self._native.pointer, *arguments)
+        with self._native.used() as pointer:
+            status = call(pointer, *arguments)
         if status == _ffi.ERR_STATE:
             self._refuse_late(what)
         _ffi.check(status)
@@ -750,12 +752,12 @@ class App:
     def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port; whoever is to serve comes then."""
         self._refuse_again()
-        pointer = self._native.pointer
-        _ffi.check(_listen(pointer, host, _checked_port(port)))
-        self._choose_slots()
-        # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
-        if not self._native.stopped:
-            _ffi.check(_ffi.hasty_app_start(pointer))
+        with self._native.used() as pointer:
+            _ffi.check(_listen(pointer, host, _checked_port(port)))
+            self._choose_slots()
+            # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
+            if not self._native.stopped:
+                _ffi.check(_ffi.hasty_app_start(pointer))
         self._server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
         return self._server
 

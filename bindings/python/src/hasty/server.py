@@ -7,6 +7,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ctypes import byref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
@@ -48,14 +50,18 @@ class Native:
     """Owns one `hasty_app *` and everything that C may call through it, until it is freed.
 
     Workers hold it while they run, so that it cannot be freed under them; a garbage collector that finds it alone
-    runs `__del__` while the callbacks are still whole.
+    runs `__del__` while the callbacks are still whole. Other threads that call the library about it are counted, and
+    the last of them frees what was to be freed meanwhile.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_forks", "_free", "_lock", "_pointer", "stopped")
+    __slots__ = ("__weakref__", "_callbacks", "_doomed", "_forks", "_free", "_lock", "_pointer", "_users", "stopped")
 
     def __init__(self) -> None:
         # Set first: __del__ runs even if what follows raises. The function is kept for the interpreter's last moments.
         self._pointer: _ffi.AppPointer | None = None
+        # What is to be freed once it has no users any more.
+        self._doomed: _ffi.AppPointer | None = None
+        self._users = 0
         self._free = _ffi.hasty_app_free
         # Reentrant: stop() may be called by a signal handler in the middle of another stop().
         self._lock = threading.RLock()
@@ -84,6 +90,19 @@ class Native:
             raise StateError("this app has ended: an app runs once, make a new App to serve again")
         return self._pointer
 
+    @contextmanager
+    def used(self) -> Iterator[_ffi.AppPointer]:
+        """The app, which nobody frees meanwhile; StateError as `pointer`."""
+        with self._lock:
+            pointer = self.pointer
+            self._users += 1
+        try:
+            yield pointer
+        finally:
+            with self._lock:
+                self._users -= 1
+            self._free_doomed()
+
     @property
     def is_forked(self) -> bool:
         """Is this another process than the one that made it?"""
@@ -96,9 +115,8 @@ class Native:
     def drain(self, timeout_ms: int) -> None:
         """Answers what has come, and stops; at the latest after so long."""
         self.stopped = True
-        pointer = self._pointer
-        if pointer is not None and not self.is_forked:
-            # What had to be cut off is no error here.
+        # What had to be cut off is no error here, nor is what has ended already.
+        with suppress(StateError), self.used() as pointer:
             _ffi.hasty_app_drain(pointer, timeout_ms)
 
     def stop(self) -> None:
@@ -108,8 +126,17 @@ class Native:
                 _ffi.hasty_app_stop(self._pointer)
 
     def free(self) -> None:
+        """Frees it, at once or as soon as the last of its users is done."""
         with self._lock:
-            pointer, self._pointer = self._pointer, None
+            if self._pointer is not None:
+                self._doomed, self._pointer = self._pointer, None
+        self._free_doomed()
+
+    def _free_doomed(self) -> None:
+        with self._lock:
+            if self._users:
+                return
+            pointer, self._doomed = self._doomed, None
         if pointer is not None:
             self._free(pointer)
             # They hold the handlers, which may hold the app that holds this.
@@ -130,7 +157,6 @@ class Crew:
         self.native = native
         self._shared = shared
         self._steps = steps
-        self._frees = True
         self._watch: threading.Thread | None = None
         #: Threads of tasks that did not end in time.
         self.busy: list[threading.Thread] = []
@@ -329,13 +355,8 @@ class Crew:
             thread.join()
         if self._watch is not None:
             self._watch.join()
-        if self._frees:
-            self.native.free()
+        self.native.free()
         return True
-
-    def leave_native(self) -> None:
-        """Another thread is still in the library, which ends with the program."""
-        self._frees = False
 
     def rest(self, seconds: float) -> None:
         """Lets handlers that run apart come to their end, which a stop would answer for."""
@@ -474,8 +495,6 @@ class Server:
         drain = threading.Thread(target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True)
         drain.start()
         drain.join(DRAIN_MS / 1000 + _LOOK_S)
-        if drain.is_alive():
-            self._crew.leave_native()
         self._close(HURRY_S)
         self._crew.interrupt()
 
