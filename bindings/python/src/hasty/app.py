@@ -17,7 +17,7 @@ from .garbage import spared
 from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Step, is_async, name_of, takes_two
 from .headers import checked
 from .names import Names
-from .server import Crew, Native, Server
+from .server import Crew, Native, Server, announce
 
 if TYPE_CHECKING:
     from typing_extensions import Literal, Unpack
@@ -667,7 +667,7 @@ class App:
             try:
                 with spared():
                     server = self.start(port, host)
-                    print(f"{server.url}/", flush=True)
+                    announce(server.url)
                     server._wait_for_end()
             except (KeyboardInterrupt, told):
                 pass
