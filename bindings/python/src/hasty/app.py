@@ -695,7 +695,11 @@ class App:
         b'Hello, World!'
         """
         server = self._begin(port, host, self._threads)
-        server._crew.start()
+        try:
+            server._crew.start()
+        except BaseException:
+            server._give_up()
+            raise
         return server
 
     async def serve(

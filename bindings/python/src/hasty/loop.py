@@ -140,6 +140,10 @@ class Loop:
             except RuntimeError:  # it is closed already
                 pass
 
+    def leave(self) -> None:
+        """Its thread has left, perhaps before it had begun: nobody is to wait for that."""
+        self.begun.set()
+
     def rest(self, until: float) -> None:
         """Waits until no handler runs, at most until the monotonic time `until`; for other threads."""
         while self._tasks and time.monotonic() < until:

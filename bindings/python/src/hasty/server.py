@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from ctypes import byref
 from types import TracebackType
@@ -188,14 +188,31 @@ class Crew:
         ]
 
     def start(self) -> None:
+        """Begins to serve; raises where a thread cannot begin, and has those that have begun leave."""
         _at_work.add(self)
         loop = self._shared.loop
-        for thread in self.threads:
-            thread.start()
-            if loop is not None and not self._loop_takes:
-                loop.begun.wait()
+        for number, thread in enumerate(self.threads, 1):
+            try:
+                thread.start()
+                if loop is not None and not self._loop_takes:
+                    loop.begun.wait()
+                if self.failure is not None:
+                    raise self.failure
+            except BaseException as error:
+                # Ctrl-C comes while one begins; it is to leave by itself.
+                has_begun = not isinstance(error, RuntimeError) or thread.ident is not None
+                self._do_without(self.threads[number - 1 + has_begun :])
+                raise
         if len(self.threads) == 1:
             self._watch = watch(self.gone, self.slots, self._steps, self._shared)
+
+    def _do_without(self, threads: list[threading.Thread]) -> None:
+        """Nobody serves: these threads did not begin."""
+        self.native.stop()
+        for thread in threads:
+            self.threads.remove(thread)
+            self._close_loop()
+            self._count_out()
 
     def _work(self, task: Callable[[], None]) -> None:
         try:
@@ -205,11 +222,16 @@ class Crew:
             self.failure = error if isinstance(error, HastyError) else HastyError(f"a worker ended early: {error!r}")
             self.native.stop()
         finally:
-            with self._lock:
-                self._left -= 1
-                last = self._left == 0
-            if last:
-                self.leave()
+            if self._shared.loop is not None:
+                self._shared.loop.leave()
+            self._count_out()
+
+    def _count_out(self) -> None:
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self.leave()
 
     def leave(self) -> None:
         """Nobody serves any more."""
@@ -272,7 +294,7 @@ class Crew:
     def relieve(self) -> bool:
         """Has another thread take requests, since this one is busy for long; then it is to raise Relieved.
 
-        False: all ends, or an asyncio loop takes them, whose place no thread can have.
+        False: all ends, or an asyncio loop takes them, whose place no thread can have, or there is no thread.
         """
         if self._loop_takes:
             return False
@@ -290,7 +312,14 @@ class Crew:
             name = f"hasty-{self._made}"
             thread = threading.Thread(target=self._work, args=[self._serve], name=name, daemon=True)
             self.threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                self.threads.remove(thread)
+                self._takers -= 1
+            self._count_out()
+            return False
         return True
 
     def _stand_by(self) -> bool:
@@ -319,16 +348,12 @@ class Crew:
             self._shared.loop.close()
 
     def _serve_loop(self) -> None:
-        import asyncio
-
         assert self._shared.loop is not None
-        asyncio.run(self._shared.loop.serve(self.native, self._steps, self.slots))
+        _run(self._shared.loop.serve(self.native, self._steps, self.slots))
 
     def _run_loop(self) -> None:
-        import asyncio
-
         assert self._shared.loop is not None
-        asyncio.run(self._shared.loop.run())
+        _run(self._shared.loop.run())
 
     def runs_this_thread(self) -> bool:
         """Is the caller a handler?"""
@@ -375,6 +400,17 @@ class Crew:
         until = time.monotonic() + HURRY_S
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine on a loop of this thread's."""
+    import asyncio
+
+    try:
+        asyncio.run(coroutine)
+    finally:
+        # Where there could be no loop, Python would warn that nobody has awaited it.
+        coroutine.close()
 
 
 #: Crews whose threads run, whether or not anybody still holds their server.
@@ -499,10 +535,17 @@ class Server:
         """The program is to end: answers what has come, and waits for no handler that takes long."""
         # Callbacks that do not return keep it longer than it was told.
         drain = threading.Thread(target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True)
-        drain.start()
-        drain.join(DRAIN_MS / 1000 + _LOOK_S)
+        # Where there is no thread for it, a stop has to do.
+        with suppress(RuntimeError):
+            drain.start()
+            drain.join(DRAIN_MS / 1000 + _LOOK_S)
         self._close(HURRY_S)
         self._crew.interrupt()
+
+    def _give_up(self) -> None:
+        """It could not begin."""
+        self.stop()
+        self._close(HURRY_S)
 
     def _refuse_inside(self, name: str) -> None:
         if self._crew.runs_this_thread():
