@@ -344,7 +344,7 @@ print("after", flush=True)
 def test_workers_that_start_slowly_are_ended_too(number: signal.Signals) -> None:
     source = """
 def slow(*arguments):
-    print("starts", flush=True)
+    os.write(1, b"starts\\n")
     time.sleep(60)
 
 app.start = slow
