@@ -140,6 +140,10 @@ class Loop:
             except RuntimeError:  # it is closed already
                 pass
 
+    def runs_this_thread(self) -> bool:
+        """Is it the caller's loop, or was it?"""
+        return threading.get_ident() == self._thread
+
     def leave(self) -> None:
         """Its thread has left, perhaps before it had begun: nobody is to wait for that."""
         self.begun.set()

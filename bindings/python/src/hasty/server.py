@@ -356,21 +356,21 @@ class Crew:
         _run(self._shared.loop.run())
 
     def runs_this_thread(self) -> bool:
-        """Is the caller a handler?"""
+        """Is the caller a handler, or on the program's own loop while that serves?"""
         shared = self._shared
-        here = threading.current_thread() in self.threads
+        on_loop = shared.loop is not None and shared.loop.runs_this_thread() and not self.gone.is_set()
+        here = on_loop or threading.current_thread() in self.threads
         return here or shared.streams.runs_this_thread() or shared.blocking.runs_this_thread()
 
     def end(self, grace: float) -> bool:
         """Waits for the workers and frees the app; False where a handler still runs after `grace` seconds."""
-        if self._shared.loop is not None:
-            grace += self._shared.loop.patience_s
+        loop = self._shared.loop
         until = time.monotonic() + grace
         # Given up unless the wait ends well: it may also end with a second Ctrl-C.
         self.given_up = True
-        gone = self.gone.wait(grace)
-        if self._shared.loop is not None and not gone:
-            self._shared.loop.close()
+        gone = self.gone.wait(grace if loop is None else grace + loop.patience_s)
+        if loop is not None and not gone:
+            loop.close()
         self.busy = self._shared.blocking.end(until) + self._shared.streams.end(until)
         if not gone:
             return False
@@ -549,7 +549,10 @@ class Server:
 
     def _refuse_inside(self, name: str) -> None:
         if self._crew.runs_this_thread():
-            raise StateError(f"{name}() inside a handler would wait for that handler; stop() returns at once")
+            raise StateError(
+                f"{name}() inside a handler would wait for that handler, and beside serve() for its loop; "
+                "stop() returns at once"
+            )
 
     def __enter__(self) -> Server:
         return self
