@@ -115,7 +115,7 @@ class App:
         for name, count in (("threads", threads), ("io_threads", io_threads)):
             if not isinstance(count, int) or count < 0:
                 raise InvalidError(f"{name} {count!r} is not a number from 0")
-        self._threads = threads or 1
+        self._threads = threads
         # Everything that runs for a request; user_data is the place in this list, where 0 would be no place.
         self._steps: list[Step] = [Step(print, shared := Shared())]
         self._shared = shared
@@ -164,11 +164,16 @@ class App:
         self._tell(key, _ffi.hasty_app_set_option, _ffi.encode(key, "option"), _ffi.encode(value, key))
 
     def option(self, key: str) -> str | None:
-        """The value of an option as text; None where the library knows none of that name.
+        """The value of an option as text; None where there is none of that name.
 
         >>> App(max_headers=50).option("max_headers")
         '50'
         """
+        if key == "threads":
+            return str(self._threads)
+        if key == "io_threads":
+            # As the library calls them.
+            key = "threads"
         with self._native.used() as pointer:
             value = _ffi.octets(_ffi.hasty_app_option(pointer, _ffi.encode(key, "option")))
         return None if value is None else value.decode()
@@ -575,15 +580,26 @@ class App:
         if route.blocking and (route.inline or route.is_async):
             raise InvalidError(f'{route!r}: blocking=True is neither for async handlers nor for body="stream"')
         method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
+        octets = [(_ffi.encode(key, "option"), _ffi.encode(_written(value), key)) for key, value in options.items()]
+        if octets:
+            self._refuse_late(repr(route))
+            self._try(method, pattern, octets)
         self._register(route, repr(route), _ffi.hasty_app_route, method, pattern, self._dispatch)
-        for key, value in options.items():
-            self._route_option(route, key, _written(value))
+        for option in octets:
+            self._tell(repr(route), _ffi.hasty_app_set_route_option, method, pattern, *option)
         if route.is_async and self._shared.loop is None:
             from .loop import Loop
 
             self._shared.loop = Loop()
         self._routes += 1
         self._names.add(name or name_of(route._function).rpartition(".")[2], route.pattern, name is not None)
+
+    def _try(self, method: bytes, pattern: bytes, options: list[tuple[bytes, bytes]]) -> None:
+        """Raises where the library refuses options of a route: it takes back no route, so another app is asked."""
+        with Native().used() as pointer:
+            _ffi.check(_ffi.hasty_app_route(pointer, method, pattern, self._dispatch, 0, _ffi.NO_DROP))
+            for key, value in options:
+                _ffi.check(_ffi.hasty_app_set_route_option(pointer, method, pattern, key, value))
 
     def _route_option(self, route: Route, key: str, value: str) -> None:
         octets = [_ffi.encode(text, key) for text in (route.method, route.pattern, key, value)]
@@ -694,7 +710,7 @@ class App:
         ...     urlopen(server.url).read()
         b'Hello, World!'
         """
-        server = self._begin(port, host, self._threads)
+        server = self._begin(port, host, self._threads or 1)
         try:
             server._crew.start()
         except BaseException:
@@ -827,7 +843,8 @@ def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
     kind, _, rest = host.partition(":")
     if kind == "unix" and rest:
         return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(rest), "path"), 0))
-    if kind == "fd" and rest.isdigit():
+    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
+    if kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10:
         return int(_ffi.hasty_app_listen_fd(pointer, int(rest)))
     return int(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), port))
 
