@@ -134,7 +134,7 @@ def test_an_app_whose_threads_cannot_begin_does_not(threads: int, name: str, is_
     app.server.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("hasty-")]
     with pytest.raises(StateError, match="ended"):
-        app.option("threads")
+        app.option("max_headers")
 
 
 def fail(*_: object, **__: object) -> None:

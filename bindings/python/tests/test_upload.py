@@ -26,6 +26,7 @@ from hasty import (
     StateError,
     TimedOutError,
     Upload,
+    _ffi,
 )
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0binary\0--hasty"
@@ -454,3 +455,32 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
     client.post("/", files={"f": ("a", b"new")})
     assert [error.errno for error in errors] == [errno.ENOSPC]
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("kept", b"old")]
+
+
+def test_a_request_does_not_end_while_a_thread_reads_its_body(
+    app: App, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answered, was_answered = threading.Event(), threading.Event(), list[bool]()
+    read = _ffi.hasty_request_read
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        # Only where the request has ended does this not take its time.
+        was_answered.append(answered.wait(0.5))
+        return _ffi.ERR_CLOSED if was_answered[0] else read(*arguments)
+
+    monkeypatch.setattr(_ffi, "hasty_request_read", slow)
+    pieces: list[bytes] = []
+
+    @app.post("/", body="stream")
+    def leave(req: Request) -> str:
+        threads.append(threading.Thread(target=lambda: pieces.append(req.read())))
+        threads[0].start()
+        assert begun.wait(20)
+        return "left"
+
+    threads: list[threading.Thread] = []
+    assert client.post("/", body=b"abc").text == "left"
+    answered.set()
+    threads[0].join(20)
+    assert (was_answered, pieces) == ([False], [b"abc"])

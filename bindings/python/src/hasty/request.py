@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import threading
 from collections.abc import Iterator
 from ctypes import POINTER, byref, c_size_t, create_string_buffer, string_at
 from typing import TYPE_CHECKING, Any, Callable
@@ -59,6 +60,8 @@ class Request:
     _unsendable = False
     # Is the body still to be read? So in middleware, and where a handler reads it itself.
     _unread = False
+    # Held while the body is read, which may take as long as the client likes: so long it does not end.
+    _reading: threading.Lock | None = None
     # Why it can be used no more; None while it can, and once it was answered.
     _over: str | None = None
     _method: str | None = None
@@ -79,6 +82,10 @@ class Request:
     def _end(self) -> None:
         """The handler has returned: the library may reuse what the pointer points to."""
         self._pointer = self._res = None
+        if self._reading is not None:
+            # Another thread may still read.
+            with self._reading:
+                pass
 
     def _leave(self) -> None:
         """The handler has returned; a request that was moved lives on."""
@@ -256,7 +263,9 @@ class Request:
         # What comes at once is less; a buffer for all that may ever come would be filled with zeros for nothing.
         size = min(size, MOST_AT_ONCE)
         buffer, got = create_string_buffer(size), c_size_t()
-        status = _ffi.hasty_request_read(self._live(), buffer, size, byref(got))
+        # Of several threads that read first, all are to have the same lock.
+        with self.__dict__.setdefault("_reading", threading.Lock()):
+            status = _ffi.hasty_request_read(self._live(), buffer, size, byref(got))
         try:
             _ffi.check(status)
         except (ClosedError, InvalidError, LimitError, TimedOutError) as error:
