@@ -249,6 +249,26 @@ def test_a_wrong_value_of_a_routes_option_is_refused(options: dict[str, Any], ap
         app.post("/", **options)(lambda req: "")
 
 
+@pytest.mark.parametrize("options", [{"exchange_timeout_ms": "abc"}, {"max_body_bytes": 10, "body": "later"}])
+def test_a_route_whose_options_are_refused_is_not_there(options: dict[str, Any], app: App, client: Client) -> None:
+    with pytest.raises(InvalidError):
+
+        @app.get("/a", **options)
+        async def refused(req: Request) -> str:
+            return "refused"
+
+    assert repr(app) == "<App with 0 routes>"
+    app.get("/b")(lambda req: "beside it")
+    assert (client.get("/a").status_code, client.get("/b").text) == (404, "beside it")
+
+
+def test_a_route_may_be_registered_once_its_options_are_right(app: App, client: Client) -> None:
+    with pytest.raises(NotFoundError):
+        app.post("/a", max_bdy_bytes=10)(lambda req: "wrong")  # type: ignore[call-arg]
+    app.post("/a", max_body_bytes=10)(lambda req: "right")
+    assert client.post("/a").text == "right" and client.post("/a", body="more than ten").status_code == 413
+
+
 # --- what a handler may look like ---
 
 
@@ -406,7 +426,10 @@ def test_threads_is_a_number_from_0(threads: Any) -> None:
 
 
 def test_the_library_gets_no_threads_of_its_own() -> None:
-    assert App(threads=4).option("threads") == "0"
+    app = App(threads=4)
+    assert (app.option("threads"), app.option("io_threads")) == ("4", "0")
+    app = App(io_threads=2)
+    assert (app.option("threads"), app.option("io_threads")) == ("0", "2")
 
 
 # --- threads ---
@@ -726,9 +749,12 @@ def test_a_port_out_of_range_is_refused(port: Any, app: App) -> None:
         app.start(port=port)
 
 
-def test_a_host_that_is_none_is_refused(app: App) -> None:
+@pytest.mark.parametrize(
+    "host", ["not an address", "fd:x", "fd:²", "fd:4294967296", pytest.param("fd:" + "9" * 5000, id="long")]
+)
+def test_a_host_that_is_none_is_refused(host: str, app: App) -> None:
     with pytest.raises(hasty.HastyError):
-        app.start(host="not an address")
+        app.start(host=host)
 
 
 def test_every_address_has_a_url_that_works() -> None:

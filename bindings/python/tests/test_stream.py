@@ -529,7 +529,7 @@ def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hasty.threads.IDLE_S", 0.01)
     streams = Threads("hasty-stream")
     ran = threading.Event()
-    streams.start(ran.set)
+    streams.start(ran.set, ran.clear)
     assert ran.wait(10)
     for thread in [thread for thread in threading.enumerate() if thread.name.startswith("hasty-stream")]:
         thread.join(10)

@@ -17,7 +17,7 @@ from .garbage import spared
 from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Step, is_async, name_of, takes_two
 from .headers import checked
 from .names import Names
-from .server import Crew, Native, Server
+from .server import Crew, Native, Server, announce
 
 if TYPE_CHECKING:
     from typing_extensions import Literal, Unpack
@@ -115,7 +115,7 @@ class App:
         for name, count in (("threads", threads), ("io_threads", io_threads)):
             if not isinstance(count, int) or count < 0:
                 raise InvalidError(f"{name} {count!r} is not a number from 0")
-        self._threads = threads or 1
+        self._threads = threads
         # Everything that runs for a request; user_data is the place in this list, where 0 would be no place.
         self._steps: list[Step] = [Step(print, shared := Shared())]
         self._shared = shared
@@ -164,19 +164,23 @@ class App:
         self._tell(key, _ffi.hasty_app_set_option, _ffi.encode(key, "option"), _ffi.encode(value, key))
 
     def option(self, key: str) -> str | None:
-        """The value of an option as text; None where the library knows none of that name.
+        """The value of an option as text; None where there is none of that name.
 
         >>> App(max_headers=50).option("max_headers")
         '50'
         """
-        value = _ffi.octets(_ffi.hasty_app_option(self._native.pointer, _ffi.encode(key, "option")))
+        if key == "threads":
+            return str(self._threads)
+        if key == "io_threads":
+            # As the library calls them.
+            key = "threads"
+        with self._native.used() as pointer:
+            value = _ffi.octets(_ffi.hasty_app_option(pointer, _ffi.encode(key, "option")))
         return None if value is None else value.decode()
 
     # --- routes ---
 
-    def route(
-        self, method: str, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]
-    ) -> Callable[[H], H]:
+    def route(self, method: str, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for a method ("*" for any) and a pattern; `options` are those of `RouteOptions`.
 
         Segments of the pattern are literal, `:name`, or a final `*` or `*rest`; literals win over names, names over
@@ -536,7 +540,8 @@ class App:
 
     def _tell(self, what: str, call: Callable[..., int], *arguments: Any) -> None:
         """Tells the library about something that is registered."""
-        status = call(self._native.pointer, *arguments)
+        with self._native.used() as pointer:
+            status = call(pointer, *arguments)
         if status == _ffi.ERR_STATE:
             self._refuse_late(what)
         _ffi.check(status)
@@ -575,15 +580,26 @@ class App:
         if route.blocking and (route.inline or route.is_async):
             raise InvalidError(f'{route!r}: blocking=True is neither for async handlers nor for body="stream"')
         method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
+        octets = [(_ffi.encode(key, "option"), _ffi.encode(_written(value), key)) for key, value in options.items()]
+        if octets:
+            self._refuse_late(repr(route))
+            self._try(method, pattern, octets)
         self._register(route, repr(route), _ffi.hasty_app_route, method, pattern, self._dispatch)
-        for key, value in options.items():
-            self._route_option(route, key, _written(value))
+        for option in octets:
+            self._tell(repr(route), _ffi.hasty_app_set_route_option, method, pattern, *option)
         if route.is_async and self._shared.loop is None:
             from .loop import Loop
 
             self._shared.loop = Loop()
         self._routes += 1
         self._names.add(name or name_of(route._function).rpartition(".")[2], route.pattern, name is not None)
+
+    def _try(self, method: bytes, pattern: bytes, options: list[tuple[bytes, bytes]]) -> None:
+        """Raises where the library refuses options of a route: it takes back no route, so another app is asked."""
+        with Native().used() as pointer:
+            _ffi.check(_ffi.hasty_app_route(pointer, method, pattern, self._dispatch, 0, _ffi.NO_DROP))
+            for key, value in options:
+                _ffi.check(_ffi.hasty_app_set_route_option(pointer, method, pattern, key, value))
 
     def _route_option(self, route: Route, key: str, value: str) -> None:
         octets = [_ffi.encode(text, key) for text in (route.method, route.pattern, key, value)]
@@ -667,7 +683,7 @@ class App:
             try:
                 with spared():
                     server = self.start(port, host)
-                    print(f"{server.url}/", flush=True)
+                    announce(server.url)
                     server._wait_for_end()
             except (KeyboardInterrupt, told):
                 pass
@@ -694,8 +710,12 @@ class App:
         ...     urlopen(server.url).read()
         b'Hello, World!'
         """
-        server = self._begin(port, host, self._threads)
-        server._crew.start()
+        server = self._begin(port, host, self._threads or 1)
+        try:
+            server._crew.start()
+        except BaseException:
+            server._give_up()
+            raise
         return server
 
     async def serve(
@@ -750,12 +770,12 @@ class App:
     def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port; whoever is to serve comes then."""
         self._refuse_again()
-        pointer = self._native.pointer
-        _ffi.check(_listen(pointer, host, _checked_port(port)))
-        self._choose_slots()
-        # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
-        if not self._native.stopped:
-            _ffi.check(_ffi.hasty_app_start(pointer))
+        with self._native.used() as pointer:
+            _ffi.check(_listen(pointer, host, _checked_port(port)))
+            self._choose_slots()
+            # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
+            if not self._native.stopped:
+                _ffi.check(_ffi.hasty_app_start(pointer))
         self._server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
         return self._server
 
@@ -823,7 +843,8 @@ def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
     kind, _, rest = host.partition(":")
     if kind == "unix" and rest:
         return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(rest), "path"), 0))
-    if kind == "fd" and rest.isdigit():
+    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
+    if kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10:
         return int(_ffi.hasty_app_listen_fd(pointer, int(rest)))
     return int(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), port))
 

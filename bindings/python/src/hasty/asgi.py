@@ -167,9 +167,10 @@ class _AsgiApp(App):
         except BaseException:
             server._leave()
             raise
-        if loop.failure is not None:
+        failure = loop.failure or server._crew.failure
+        if failure is not None:
             server.close()
-            raise loop.failure
+            raise failure
         return server
 
 
@@ -199,6 +200,10 @@ class AsgiLoop(Loop):
         if not isinstance(loop, AsgiLoop):
             loop = app._shared.loop = cls()
         return loop
+
+    def leave(self) -> None:
+        super().leave()
+        self.started.set()
 
     def _begin(self) -> asyncio.AbstractEventLoop:
         # Once: an end may be asked for while the applications start.

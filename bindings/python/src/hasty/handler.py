@@ -190,7 +190,7 @@ class Step:
             if loop is not None and inspect.isasyncgen(response._stream):
                 loop.stream(self, request, response, exchange)
             else:
-                self._shared.streams.start(functools.partial(self._stream, request, response, exchange))
+                self._shared.streams.start(functools.partial(self._stream, request, response, exchange), exchange.free)
         except Exception:
             request._unsendable = True
             raise
@@ -359,7 +359,7 @@ class Route(Step):
         exchange._lend(request)
         request._exchange = exchange
         if self.blocking:
-            self._shared.blocking.start(functools.partial(self._serve_apart, request, exchange))
+            self._shared.blocking.start(functools.partial(self._serve_apart, request, exchange), exchange.free)
         else:
             assert self._shared.loop is not None
             self._shared.loop.start(self, request, exchange)

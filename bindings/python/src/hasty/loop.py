@@ -140,6 +140,14 @@ class Loop:
             except RuntimeError:  # it is closed already
                 pass
 
+    def runs_this_thread(self) -> bool:
+        """Is it the caller's loop, or was it?"""
+        return threading.get_ident() == self._thread
+
+    def leave(self) -> None:
+        """Its thread has left, perhaps before it had begun: nobody is to wait for that."""
+        self.begun.set()
+
     def rest(self, until: float) -> None:
         """Waits until no handler runs, at most until the monotonic time `until`; for other threads."""
         while self._tasks and time.monotonic() < until:
