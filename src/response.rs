@@ -94,6 +94,8 @@ pub struct Response {
     body: Body,
     /// A file that was given, until the request decides what of it is sent. There is no other body meanwhile.
     file: Option<FileAnswer>,
+    /// The same afterwards, where what was added for it must go with another body.
+    settled: Option<Box<settle::Settled>>,
     /// The error that is to be answered instead.
     instead: Option<Instead>,
     /// The copied body, followed by a NUL; memory is kept from answer to answer.
@@ -149,6 +151,7 @@ impl Response {
             text: Vec::new(),
             body: Body::Absent,
             file: None,
+            settled: None,
             bytes: Vec::new(),
             seen: OnceCell::new(),
             is_left: false,

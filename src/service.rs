@@ -516,7 +516,7 @@ impl Service {
             .and_then(|()| response.settle(request, true))
             .and_then(|_| self.check(request, response));
         if let Err(error) = outcome {
-            self.log(Level::Error, || format!("{request:?}: on_error failed: {error}"));
+            self.log_failure(request, &error, "on_error failed");
             self.own_answer(code, &why, allow, request, response);
         }
     }

@@ -1190,6 +1190,32 @@ fn what_the_handler_says_of_a_file_counts() {
 }
 
 #[test]
+fn another_body_in_the_place_of_a_settled_file_leaves_nothing_of_it() {
+    let folder = Folder::new();
+    let server = sender(&folder, |app| {
+        let replace = |request: &Request, response: &mut Response| {
+            if request.query_string().is_some() {
+                response.set_header(b"ETag", b"\"mine\"")?;
+            }
+            response.send_text(b"in place of the file")
+        };
+        app.after("/", Box::new(replace)).unwrap();
+    });
+    for (method, target) in [("GET", "/file"), ("HEAD", "/file"), ("GET", "/large"), ("GET", "/download"), ("GET", "/file?tag")] {
+        for field in [("A", "b"), ("Range", "bytes=0-3"), ("Range", "bytes=0-0,2-3"), ("If-None-Match", "*")] {
+            let answer = ask(&server, method, target, &[field]);
+            assert_eq!((answer.status, answer.field("content-length")), (200, Some("20")), "{method} {target} {field:?}");
+            assert_eq!(answer.text(), if method == "HEAD" { "" } else { "in place of the file" });
+            assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
+            for gone in ["content-range", "accept-ranges", "last-modified", "content-disposition"] {
+                assert_eq!(answer.field(gone), None, "{method} {target} {field:?} {gone}");
+            }
+            assert_eq!(answer.field("etag"), target.contains("tag").then_some("\"mine\""));
+        }
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_sent_is_the_handlers_error() {
     let folder = Folder::new();
     let fifo = folder.at("fifo");

@@ -10,6 +10,13 @@ use crate::text::Text;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// A file that was settled, and the status that came of it.
+pub(super) struct Settled {
+    answer: FileAnswer,
+    /// 0 where the request had no say.
+    status: u16,
+}
+
 impl Response {
     /// Sends a file; what of it, `settle` decides.
     pub(crate) fn give_file(&mut self, answer: FileAnswer) {
@@ -27,8 +34,18 @@ impl Response {
         if self.instead.is_some() {
             return Ok(self.instead.take());
         }
-        let Some(FileAnswer { file, varies, disposition }) = self.file.take() else { return Ok(None) };
+        let Some(answer) = self.file.take() else { return Ok(None) };
         let current = self.status == 200 && !plain;
+        let outcome = self.settle_answer(request, current, &answer);
+        // The lines of a whole file go with its type; what else was added must go with another body.
+        if !matches!(self.kind, Type::Whole(_)) || answer.file.coding() != Coding::Identity || answer.disposition.is_some() {
+            self.settled = Some(Box::new(Settled { answer, status: if current { self.status } else { 0 } }));
+        }
+        outcome
+    }
+
+    fn settle_answer(&mut self, request: &Request, current: bool, answer: &FileAnswer) -> Result<Option<Instead>> {
+        let (file, varies, disposition) = (Arc::clone(&answer.file), answer.varies, answer.disposition.as_deref());
         let share = match current {
             true if self.headers.is_empty() => file::share(&file, file.etag(), request),
             true => file::share(&file, self.header(b"etag").as_deref().unwrap_or(file.etag()), request),
@@ -62,7 +79,7 @@ impl Response {
             self.push_header(b"Content-Encoding", file.coding().name().as_bytes());
         }
         if let Some(disposition) = disposition {
-            self.set_absent(b"Content-Disposition", &disposition);
+            self.set_absent(b"Content-Disposition", disposition);
         }
         let unread = request.known_method() == Method::Head;
         match share {
@@ -89,7 +106,41 @@ impl Response {
                 self.push_header(b"Last-Modified", date);
             }
             self.push_header(b"Accept-Ranges", b"bytes");
+            if self.settled.is_none() {
+                let answer = FileAnswer { file: Arc::clone(&file), varies: false, disposition: None };
+                self.settled = Some(Box::new(Settled { answer, status: 200 }));
+            }
             self.kind = Type::File(file);
+        }
+    }
+
+    /// Another body takes the place of a file that was settled: what told of that file goes, unless somebody has set it
+    /// anew, and a part of it, or the news that the client has it, is an answer like others again.
+    #[inline(never)]
+    pub(super) fn leave_file(&mut self) {
+        (self.file, self.instead) = (None, None);
+        let Some(settled) = self.settled.take() else { return };
+        let FileAnswer { file, disposition, .. } = &settled.answer;
+        if matches!(settled.status, 206 | 304) && self.status == settled.status {
+            self.status = 200;
+            self.remove_named(b"Content-Range");
+        }
+        let date = file.last_modified().unwrap_or_default();
+        let coding = file.coding().name().as_bytes();
+        let disposition = disposition.as_deref().unwrap_or_default();
+        for (name, told) in [
+            (&b"ETag"[..], file.etag()),
+            (b"Last-Modified", date),
+            (b"Accept-Ranges", b"bytes"),
+            (b"Content-Encoding", coding),
+            (b"Content-Disposition", disposition),
+        ] {
+            if self.header(name).is_some_and(|value| *value == *told) {
+                self.remove_named(name);
+            }
+        }
+        if matches!(self.kind, Type::Set) && self.kind_text.starts_with(b"multipart/byteranges;") {
+            self.kind = Type::Unset;
         }
     }
 

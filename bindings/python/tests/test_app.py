@@ -20,6 +20,8 @@ import pytest
 from conftest import ask
 
 import hasty
+import hasty.asgi
+import hasty.wsgi
 from hasty import App, Client, Event, InvalidError, NotFoundError, Request, Response, StateError
 from hasty.taker import Once
 
@@ -484,6 +486,14 @@ def test_one_app_may_ask_another_inside_a_handler() -> None:
             assert client.get("/").text == "outer of inner"
 
 
+def test_every_mapping_is_json(app: App, client: Client) -> None:
+    app.get("/query")(lambda req: req.query)
+    app.get("/inside")(lambda req: {"query": req.query, "headers": [req.params]})
+    app.get("/step")(lambda req: Response.json(req.query))
+    assert client.get("/query?a=1&b=%C3%A9").json() == client.get("/step?a=1&b=%C3%A9").json() == {"a": "1", "b": "é"}
+    assert client.get("/inside?a=1").json() == {"query": {"a": "1"}, "headers": [{}]}
+
+
 # --- failures ---
 
 
@@ -504,6 +514,27 @@ def test_an_exception_is_logged_with_its_traceback_and_answers_500(
     assert record.exc_info is not None and str(record.exc_info[1]) == "the cupboard is bare"
     assert "in fail\n" in caplog.text, "the traceback"
     assert client.get("/fine").text == "works", "the worker is healthy"
+
+
+@pytest.mark.parametrize("prefix", ["", "/asgi", "/wsgi"])
+def test_a_target_cannot_make_lines_of_the_log_or_command_a_terminal(
+    prefix: str, app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("mine")
+
+    async def fail_later(scope: Any, receive: Any, send: Any) -> None:
+        fail()
+
+    app.get("/*")(lambda req: fail())
+    hasty.asgi.mount(app, "/asgi", fail_later, lifespan="off")
+    hasty.wsgi.mount(app, "/wsgi", lambda environ, start_response: fail())
+    with app.start() as server:
+        line = f"GET {prefix}/a%0AERROR%1B?\x9b2J HTTP/1.1"
+        ask(server, f"{line}\r\nHost: a\r\nConnection: close\r\n\r\n".encode("latin-1"))
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"GET {prefix}/a%0AERROR%1B")
+    assert record.getMessage().isprintable()
 
 
 def test_the_connection_is_healthy_after_a_failure(app: App) -> None:

@@ -322,6 +322,22 @@ def test_what_follows_the_answer_ends_before_the_server_does() -> None:
     assert done == [1]
 
 
+def test_several_tasks_send_and_wait_for_room_and_all_of_them_are_called() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def write() -> None:
+            for _ in range(100):
+                await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+
+        await asyncio.gather(*[write() for _ in range(4)])
+        await send({"type": "http.response.body", "body": b""})
+
+    with served(application, lifespan="off") as server:
+        octets = ask(server, get())
+    assert octets.endswith(b"\r\n0\r\n\r\n") and octets.count(b"x") == 400 << 16
+
+
 # --- failures ---
 
 

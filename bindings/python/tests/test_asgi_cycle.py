@@ -71,7 +71,7 @@ def run(application: Application, wire: Wire | None = None, octets: bytes = b"",
     wire = wire or Wire()
 
     async def main() -> None:
-        scope = {"method": method, "path": "/x"}
+        scope = {"method": method, "path": "/x", "raw_path": b"/x"}
         await Cycle(scope, octets, asyncio.get_running_loop(), None, wire).run(application)  # type: ignore[arg-type]
 
     asyncio.run(main())
@@ -403,6 +403,8 @@ def test_an_answer_without_its_end_is_told_to_client_and_log(
             "line break",
         ),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"a", b"\0")]}], InvalidError, "NUL"),
+        ([{"type": "http.response.start", "status": 200, "headers": [(b"a", b"\1")]}], InvalidError, "control"),
+        ([{"type": "http.response.start", "status": 200, "headers": [(b"a", b"\x7f")]}], InvalidError, "control"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"x")]}], InvalidError, "no"),
     ],
 )

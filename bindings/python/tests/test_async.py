@@ -1029,3 +1029,50 @@ def test_a_handler_that_holds_the_loop_is_named_once(
     assert (client.get("/wait").text, warned()) == ("waited", [])
     assert (client.get("/hold").text, client.get("/hold").text) == ("held", "held")
     assert len(warned()) == 1 and "holds" in warned()[0] and "/hold" in warned()[0]
+
+
+def test_several_tasks_wait_for_room_and_all_of_them_are_called(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hasty.loop._LOOK_AGAIN_S", 3600.0)
+
+    @app.get("/")
+    async def answer(req: Request) -> None:
+        exchange = req.defer()
+
+        async def write() -> None:
+            for _ in range(100):
+                await exchange.awrite(b"x" * 65536)
+
+        await asyncio.gather(*[write() for _ in range(4)])
+        exchange.finish()
+
+    with app.start() as server, connect(server) as connection:
+        octets = read_until(connection, b"\r\n0\r\n\r\n")
+    assert octets.count(b"x") == 400 << 16
+
+
+class Pieces:
+    """An async iterator that is no generator."""
+
+    def __init__(self) -> None:
+        self._left = ["a", "b"]
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> str:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop(0)
+
+
+def test_any_async_iterator_streams(app: App, client: Client) -> None:
+    async def returned(req: Request) -> Any:
+        return Pieces()
+
+    async def given(req: Request) -> Response:
+        return Response.stream(Pieces())
+
+    app.get("/returned")(returned)
+    app.get("/given")(given)
+    app.get("/plain")(lambda req: Response.stream(Pieces()))
+    assert [client.get(path).text for path in ("/returned", "/given", "/plain")] == ["ab"] * 3

@@ -207,3 +207,13 @@ def test_files_make_a_multipart_form(app: App, client: Client) -> None:
 def test_files_do_not_go_with_another_body(beside: dict[str, Any], client: Client) -> None:
     with pytest.raises(TypeError, match="give one of body, json and form"):
         client.post("/", files={"f": ("a", b"")}, **beside)
+
+
+def test_a_client_asks_a_host_in_brackets(app: App) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    app.get("/")(lambda req: req.remote_address)
+    with app.start(host="[::1]"), app.test_client() as client:
+        assert client.get("/").text == "::1"

@@ -374,9 +374,16 @@ def test_an_on_error_that_fails_leaves_the_answer(app: App, client: Client, capl
         res.text("half")
         raise RuntimeError("while shaping")
 
-    answer = client.get("/none")
-    assert answer.status_code == 404 and "half" not in answer.text
-    assert "RuntimeError: while shaping" in caplog.text
+    @app.get("/no")
+    def refuse(req: Request) -> None:
+        raise HttpError(403, "keep out")
+
+    app.get("/fails")(lambda req: 1 / 0)
+    answers = [client.get(path) for path in ("/none", "/no", "/fails")]
+    assert [answer.status_code for answer in answers] == [404, 403, 500]
+    assert answers[1].text == "keep out" and not any("half" in answer.text for answer in answers)
+    failed = [record for record in caplog.records if "while shaping" in (record.exc_text or "")]
+    assert len(failed) == 3 and len(caplog.records) == 4, "and what failed itself"
 
 
 @pytest.mark.parametrize("function", [lambda req: None, lambda: None, "text"])

@@ -83,3 +83,21 @@ def test_ok_is_no_error() -> None:
 def test_every_error_is_exported() -> None:
     for name in errors.__all__:
         assert getattr(hasty, name) is getattr(errors, name)
+
+
+class Forbidden(hasty.HttpError):
+    """An error of a program's own, which takes other arguments."""
+
+    def __init__(self, user: str, *, realm: str) -> None:
+        super().__init__(403, f"{user} is not let in")
+        self.realm = realm
+
+
+def test_an_http_error_can_be_copied_and_pickled() -> None:
+    error: hasty.HttpError
+    for error in (hasty.HttpError(418, "tea"), hasty.BadRequest("no"), Forbidden("Eve", realm="here")):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            same = pickle.loads(pickle.dumps(error, protocol))
+            assert type(same) is type(error) and same.__dict__ == error.__dict__ and str(same) == str(error)
+        same = copy.deepcopy(error)
+        assert (same.code, same.message, same.args) == (error.code, error.message, error.args)

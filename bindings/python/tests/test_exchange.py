@@ -312,6 +312,30 @@ def test_writing_waits_for_a_slow_client(desk: Desk) -> None:
         writing.join()
 
 
+def test_several_threads_wait_for_room_and_all_of_them_are_called(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hasty.exchange._LOOK_AGAIN_S", 3600.0)
+    with desk.ask() as connection:
+        exchange = desk.take()
+
+        def write() -> None:
+            for _ in range(100):
+                exchange.write(b"x" * 65536, timeout=None)
+
+        threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+
+        def finish() -> None:
+            for thread in threads:
+                thread.join()
+            exchange.finish()
+
+        threading.Thread(target=finish, daemon=True).start()
+        connection.shutdown(socket.SHUT_WR)
+        answer = answer_of(connection) + rest_of(connection)
+    assert answer.endswith(b"\r\n0\r\n\r\n") and answer.count(b"x") == 400 << 16
+
+
 def test_writing_waits_no_longer_than_it_is_told(desk: Desk) -> None:
     with desk.ask():
         exchange = desk.take()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import PACKAGE
 
-from hasty import LibraryError, _ffi, _library
+from hasty import LibraryError, _ffi, _interpreter, _library
 
 
 @pytest.fixture
@@ -146,3 +146,11 @@ def test_a_library_without_a_function_is_named_with_it(source: str, tmp_path: Pa
     library = compiled(tmp_path, source)
     done = import_hasty(tmp_path, HASTY_LIBRARY=str(library))
     assert f"LibraryError: {library} has no function hasty_" in done.stderr
+
+
+def test_a_python_without_its_lock_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
+    _interpreter.refuse_others()
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.raises(LibraryError, match="hasty needs the GIL"):
+        _interpreter.refuse_others()

@@ -10,10 +10,13 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
+import hasty.asgi
+import hasty.wsgi
 from hasty import App, InvalidError, IoError, Request
 
 
@@ -22,11 +25,11 @@ def hello(app: App) -> App:
     return app
 
 
-def ask_unix(path: Path) -> bytes:
+def ask_unix(path: Path, target: str = "/") -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(str(path))
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while part := connection.recv(65536):
             answer += part
@@ -39,6 +42,41 @@ def test_a_unix_socket_serves_and_goes_with_its_app(app: App, tmp_path: Path) ->
         assert server.url == f"unix:{path}"
         assert ask_unix(path).endswith(b"hello, unix")
     assert not path.exists()
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("by", ["unix", "fd"])
+def test_applications_are_told_of_a_unix_socket_in_the_words_of_their_standards(
+    by: str, before: bool, app: App, tmp_path: Path
+) -> None:
+    async def later(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["client"], scope["server"]))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    def at_once(environ: Any, start_response: Any) -> Any:
+        seen.append((environ["REMOTE_ADDR"], environ["SERVER_NAME"], environ["SERVER_PORT"]))
+        start_response("200 OK", [])
+        return []
+
+    seen: list[Any] = []
+    path = tmp_path / "app.sock"
+    hasty.asgi.mount(app, "/asgi", later, lifespan="off")
+    hasty.wsgi.mount(app, "/wsgi", at_once)
+    if before:
+        # Middleware has requests go another way.
+        app.use("/")(lambda req: None)
+    host = f"unix:{path}"
+    if by == "fd":
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        host = f"fd:{listener.detach()}"
+    with app.start(host=host):
+        ask_unix(path, "/asgi")
+        ask_unix(path, "/wsgi")
+    where = str(path) if by == "unix" else host
+    assert seen == [(None, (where, None)), ("", "localhost", "80")]
 
 
 def test_a_unix_socket_where_there_is_no_folder_is_an_io_error(app: App, tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import copy
 import gc
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ask
 
-from hasty import App, BadRequest, Client, InvalidError, Request, Response, StateError, UnsupportedError, _kept
+from hasty import App, BadRequest, Client, InvalidError, Request, Response, Server, StateError, UnsupportedError, _kept
 
 # --- use ---
 
@@ -235,6 +240,117 @@ def test_each_request_has_locals_of_its_own_and_leaves_none_behind(app: App, cli
     assert len(_kept._objects) == before
 
 
+# --- context variables ---
+
+user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+
+
+def know(req: Request) -> None:
+    if "x-user" in req.headers:
+        user.set(req.headers["x-user"])
+
+
+def register_users(app: App) -> None:
+    """Routes of all kinds that tell who asks."""
+
+    def fills(req: Request, res: Response) -> None:
+        res.text(user.get())
+
+    def writes(req: Request, res: Response) -> None:
+        res.write(user.get())
+
+    def yields(req: Request) -> Iterator[str]:
+        yield user.get()
+        yield user.get()
+
+    def fails(req: Request) -> None:
+        raise KeyError
+
+    async def waits(req: Request) -> str:
+        await asyncio.sleep(0)
+        return user.get()
+
+    async def at_once(req: Request) -> str:
+        return user.get()
+
+    async def yields_later(req: Request) -> AsyncIterator[str]:
+        yield user.get()
+        await asyncio.sleep(0)
+        yield user.get()
+
+    app.use("/")(know)
+    app.after(lambda req, res: res.header("X-After", user.get()))
+    app.error(KeyError)(lambda error: user.get())
+    app.error(404)(lambda error: user.get())
+    app.get("/plain")(lambda req: user.get())
+    app.get("/plain/:name")(lambda req: user.get())
+    app.get("/fills")(fills)
+    app.get("/writes")(writes)
+    app.get("/fails")(fails)
+    app.get("/yields")(yields)
+    app.get("/iterator")(lambda req: Response.stream(user.get() for _ in range(2)))
+    app.get("/blocking", blocking=True)(lambda req: user.get())
+    app.get("/blocking/yields", blocking=True)(yields)
+    app.get("/waits")(waits)
+    app.get("/at-once")(at_once)
+    app.get("/yields-later")(yields_later)
+    app.post("/reads", body="stream")(lambda req: user.get())
+    app.post("/reads/yields", body="stream")(yields)
+    app.post("/body")(lambda req: user.get())
+
+
+_GETS = (
+    "plain plain/1 fills writes fails yields iterator blocking blocking/yields waits at-once yields-later none".split()
+)
+
+
+@pytest.mark.parametrize("threads", [0, 3])
+@pytest.mark.parametrize(
+    "target", [*(f"GET /{path}" for path in _GETS), "POST /reads", "POST /reads/yields", "POST /body"]
+)
+def test_what_middleware_sets_in_context_variables_is_for_that_request(target: str, threads: int) -> None:
+    app = App(threads=threads)
+    register_users(app)
+    method, path = target.split()
+    with app.test_client() as client:
+        for name in ("Ada", "Bob", "nobody", "nobody", "Eve", "nobody"):
+            answer = client.request(method, path, headers={"X-User": name} if name != "nobody" else {})
+            assert answer.text in (name, name * 2)
+            assert answer.headers["x-after"] == name
+
+
+def test_what_a_handler_sets_in_a_context_variable_is_for_that_request(app: App, client: Client) -> None:
+    def told(req: Request) -> str:
+        before = user.get()
+        user.set("somebody")
+        return before
+
+    app.use("/elsewhere")(know)
+    app.get("/")(told)
+    app.get("/blocking", blocking=True)(told)
+    for _ in range(3):
+        assert client.get("/").text == client.get("/blocking").text == "nobody"
+
+
+def test_on_the_programs_own_loop_context_variables_begin_as_the_program_has_them() -> None:
+    app = App()
+    register_users(app)
+
+    def look(server: Server) -> None:
+        with Client(server.host, server.port) as client:
+            told.extend(client.get(f"/{path}").text for path in ("plain", "fills", "at-once"))
+            told.append(client.get("/plain", headers={"X-User": "Ada"}).text)
+        app.stop()
+
+    async def main() -> None:
+        user.set("the program")
+        await app.serve(0, started=lambda server: threading.Thread(target=look, args=[server]).start())
+
+    told: list[str] = []
+    asyncio.run(main())
+    assert told == ["the program"] * 3 + ["Ada"]
+
+
 # --- after ---
 
 
@@ -319,12 +435,39 @@ def test_an_after_that_returns_an_answer_is_told(app: App, client: Client, caplo
     assert "it is to change the res that it gets" in caplog.text
 
 
-def test_an_answer_that_is_kept_beyond_after_is_empty(app: App, client: Client) -> None:
+def test_an_answer_that_is_kept_beyond_after_tells_nothing_and_takes_nothing(app: App, client: Client) -> None:
     kept: list[Response] = []
-    app.after(lambda req, res: kept.append(res))
-    app.get("/")(lambda req: "fine")
-    client.get("/")
-    assert kept[0].body == b"" and kept[0].headers.pairs() == []
+    fields: list[Any] = []
+
+    @app.after
+    def keep(req: Request, res: Response) -> None:
+        kept.append(res)
+        fields.append(res.headers)
+        with pytest.raises(UnsupportedError):
+            copy.copy(res.headers)
+
+    app.get("/:name")(lambda req: Response.text(req.params["name"], headers={"X-Name": req.params["name"]}))
+    for name in ("Ada", "Bob", "Eve"):
+        assert client.get(f"/{name}").status_code == 200
+    headers = fields[0]
+    assert kept[0].headers is headers
+    for use in (
+        lambda: headers["x-name"],
+        lambda: headers.get("x-name"),
+        lambda: "x-name" in headers,
+        lambda: headers.__setitem__("X-Name", "Mallory"),
+        lambda: headers.__delitem__("X-Name"),
+        lambda: headers.add("X-Name", "Mallory"),
+        lambda: headers.getall("X-Name"),
+        headers.pairs,
+        lambda: list(headers),
+        lambda: len(headers),
+    ):
+        with pytest.raises(StateError, match="was sent when the function"):
+            use()
+    with pytest.raises(StateError):
+        _ = kept[0].body
+    assert repr(kept[0]) == "<Response 200, sent>"
 
 
 def test_fields_of_an_answer_are_found_by_name_only(app: App, client: Client) -> None:
@@ -379,7 +522,9 @@ def test_a_default_header_is_on_every_answer_without_it(app: App, client: Client
     assert client.get("/own").headers.getall("x-frame-options") == ["SAMEORIGIN"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("a b", "c"), ("", "c"), ("X", "a\r\nb"), ("Date", "today")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("a b", "c"), ("", "c"), ("X", "a\r\nb"), ("X", "\udc80"), ("Date", "today")]
+)
 def test_a_default_header_that_is_none_is_refused(name: str, value: str, app: App) -> None:
     with pytest.raises(InvalidError):
         app.add_header(name, value)

@@ -93,6 +93,11 @@ def test_none_is_no_value(values: dict[str, object], named: App) -> None:
         named.url("user", **values)
 
 
+def test_a_rest_with_a_slash_before_it_would_lead_nowhere(named: App) -> None:
+    with pytest.raises(InvalidError, match="'rest' is '/a': the rest of a path begins behind its slash"):
+        named.url("file", rest="/a")
+
+
 def test_an_empty_value_would_lead_nowhere(named: App) -> None:
     with pytest.raises(InvalidError, match="id"):
         named.url("user", id="")

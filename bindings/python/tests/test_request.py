@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings
 import json
 import threading
 from typing import Any, Callable
@@ -209,6 +210,19 @@ def test_text_is_in_the_charset_of_its_type(kind: str, body: bytes, text: str, a
     seen = read(app, lambda req: req.text)
     client.post("/", body=body, headers={"Content-Type": kind} if kind else {})
     assert seen == [text]
+
+
+def test_charsets_that_clients_make_up_cost_no_memory(app: App, client: Client) -> None:
+    app.post("/")(lambda req: req.text)
+
+    def ask(charset: str) -> int:
+        return client.post("/", body=b"a", headers={"Content-Type": f"text/plain; charset={charset}"}).status_code
+
+    assert ask("latin-1") == ask("cp437") == 200
+    before = len(encodings._cache)  # type: ignore[attr-defined]
+    assert [ask(f"cp{number}") for number in range(90000, 90100)] == [400] * 100
+    assert [ask(f"latin{'-' * count}1") for count in range(1, 100)] == [200] * 99
+    assert len(encodings._cache) == before  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ask
 
 from hasty import App, Client, InvalidError, NotFoundError, Request, Response
 
@@ -135,3 +136,13 @@ def test_a_large_file_arrives_whole(tmp_path: Path, app: App, client: Client) ->
     app.get("/")(lambda req: Response.file(large))
     assert client.get("/").body == large.read_bytes()
     assert client.head("/").headers["content-length"] == str(256 * 8192)
+
+
+@pytest.mark.parametrize("field", ["Range: bytes=0-3", "If-None-Match: *", "X-A: b"])
+def test_after_that_gives_another_body_leaves_nothing_of_a_file(field: str, app: App) -> None:
+    app.get("/")(lambda req: Response.file(__file__))
+    app.after(lambda req, res: res.header("X-Seen", "1").text("in place of the file"))
+    with app.start() as server:
+        answer = ask(server, f"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{field}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\nin place of the file")
+    assert not any(name in answer for name in (b"Range", b"ETag", b"Last-Modified"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import signal
+import socket
 import subprocess
 import threading
 import time
 from typing import Callable
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -262,6 +264,7 @@ print(before == during == after)
 
 def test_a_program_that_forgets_to_stop_still_ends(program: Start) -> None:
     source = """
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 from hasty import App
 
@@ -325,7 +328,7 @@ with app.test_client() as client:
 
 IN_LOOP = """
 import asyncio, os, signal, sys
-import hasty, hasty.asgi
+import hasty, hasty.asgi, hasty.wsgi
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -339,8 +342,16 @@ async def application(scope, receive, send):
         await asyncio.sleep(0)
     interrupt()
 
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    try:
+        yield b""
+    finally:
+        interrupt()
+
 app = hasty.App()
 hasty.asgi.mount(app, "/asgi", application, lifespan="off")
+hasty.wsgi.mount(app, "/wsgi", wsgi)
 
 @app.get("/now")
 async def now(req):
@@ -356,6 +367,47 @@ async def stream(req):
     yield "a"
     interrupt()
 
+@app.get("/fills")
+async def fills(req, res):
+    interrupt()
+
+@app.get("/sync")
+def sync(req):
+    interrupt()
+
+@app.post("/reads", body="stream")
+def reads(req):
+    interrupt()
+
+@app.use("/gate")
+def gate(req):
+    interrupt()
+
+@app.after("/after")
+def after(req, res):
+    interrupt()
+
+@app.on_error
+def on_error(req, res):
+    if req.path == "/error":
+        interrupt()
+
+@app.on_access
+def on_access(record):
+    if record.target == "/access":
+        interrupt()
+
+exchanges = []
+
+@app.get("/close")
+def close(req):
+    exchanges.append(req.defer())
+    exchanges[0].on_close(interrupt)
+
+@app.get("/*")
+def anything(req):
+    return "answered"
+
 loop = asyncio.new_event_loop()
 serving = loop.create_task(app.serve(port=0, started=lambda server: print(server.url, flush=True)))
 try:
@@ -370,10 +422,25 @@ except asyncio.CancelledError:
 """
 
 
-@pytest.mark.parametrize("path", ["/asgi", "/asgi/wait", "/now", "/wait", "/stream"])
+_IN_LOOP_PATHS = ["asgi", "asgi/wait", "wsgi", "now", "wait", "stream", "fills", "sync", "gate", "after", "access"]
+
+
+@pytest.mark.parametrize("path", _IN_LOOP_PATHS)
 def test_ctrl_c_inside_a_handler_on_the_programs_own_loop_is_the_programs(path: str, program: Start) -> None:
     process = program(IN_LOOP)
-    client = ask(line(process) + path, [])
+    client = ask(f"{line(process)}/{path}", [])
     code, out, _ = end(process)
     client.join(20)
+    assert (code, out) == (0, "interrupted\nended\n")
+
+
+@pytest.mark.parametrize("request_line", ["POST /reads", "POST /error", "GET /close"])
+def test_ctrl_c_where_the_library_calls_is_the_programs(request_line: str, program: Start) -> None:
+    process = program(IN_LOOP)
+    address = urlsplit(line(process))
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(f"{request_line} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        if "close" not in request_line:
+            assert b"HTTP/1.1" in connection.recv(1024), "what interrupts is answered"
+    code, out, _ = end(process)
     assert (code, out) == (0, "interrupted\nended\n")

@@ -565,3 +565,47 @@ def test_an_event_is_a_value() -> None:
     assert Event(data="x").data == "x"
     with pytest.raises(InvalidError):
         Response.stream([]).status(99)
+
+
+@pytest.mark.parametrize("body", ["buffer", "stream"])
+@pytest.mark.parametrize("pieces", [[], ["a"]])
+def test_a_kept_answer_streams_once(pieces: list[str], body: Any, app: App, client: Client) -> None:
+    kept = Response.stream(iter(pieces))
+    app.post("/", body=body)(lambda req: kept)
+    first, second = client.post("/"), client.post("/")
+    assert (first.status_code, first.text) == (200, "".join(pieces))
+    assert second.status_code == 500
+
+
+def test_beyond_a_bound_a_generator_is_answered_503_and_closed(
+    app: App, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hasty.handler.STREAMS", 2)
+    go_on = threading.Event()
+    closed: list[str] = []
+
+    class Pieces:
+        def __iter__(self) -> Pieces:
+            return self
+
+        def __next__(self) -> str:
+            raise AssertionError("it does not run")
+
+        def close(self) -> None:
+            closed.append("closed")
+
+    @app.get("/waits")
+    def waits(req: Request) -> Any:
+        yield "a"
+        go_on.wait(10)
+
+    app.get("/more")(lambda req: Response.stream(Pieces()))
+    with app.start() as server:
+        waiting = [connect(server, b"GET /waits HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)]
+        for connection in waiting:
+            read_until(connection, b"a\r\n")
+        assert client.get("/more").status_code == 503 and closed == ["closed"]
+        go_on.set()
+        for connection in waiting:
+            read_until(connection, b"0\r\n\r\n")
+            connection.close()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import TYPE_CHECKING
 
 from .errors import LibraryError
 
-__all__ = ["Ended", "asyncio_runs_here", "raise_in", "refuse_others"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Ended", "raise_in", "refuse_others", "running_loop"]
 
 
 class Ended(SystemExit):
@@ -20,10 +24,17 @@ def raise_in(ident: int, kind: type[BaseException]) -> None:
 
 
 def refuse_others() -> None:
-    """LibraryError on other kinds of Python, whose objects lie elsewhere, and in a subinterpreter: callbacks of the
-    library's would come into the main one."""
+    """LibraryError on other kinds of Python, whose objects lie elsewhere or are not guarded by a lock, and in a
+    subinterpreter: callbacks of the library's would come into the main one."""
     if sys.implementation.name != "cpython":
         raise LibraryError(f"hasty is made for CPython, and this is {sys.implementation.name}")
+    # Since 3.13; loading an extension module may have switched it on again.
+    is_gil_enabled = getattr(sys, "_is_gil_enabled", None)
+    if is_gil_enabled is not None and not is_gil_enabled():
+        raise LibraryError(
+            "hasty needs the GIL, which guards what its threads share, and this is a free-threaded Python without it: "
+            "PYTHON_GIL=1 switches it on, and workers, which are processes, use more than one processor"
+        )
     api = ctypes.pythonapi
     here, main = api.PyInterpreterState_Get, api.PyInterpreterState_Main
     here.restype = main.restype = ctypes.c_void_p
@@ -34,7 +45,7 @@ def refuse_others() -> None:
         )
 
 
-def asyncio_runs_here() -> bool:
-    """Does an asyncio loop run on this thread? Without asyncio none does, and then it is not loaded for this."""
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that runs on this thread. Without asyncio none does, and then it is not loaded for this."""
     asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    return None if asyncio is None else asyncio._get_running_loop()

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import json.encoder
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NoReturn
 
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_escaping = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+def _as_dict(value: Any) -> dict[Any, Any]:
+    """What the encoder asks for values that it does not know: other mappings, such as a request's query, are dicts."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_as_dict)
+_escaping = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_as_dict)
 
 
 def _chunks() -> Callable[[Any, int], Iterable[str]]:
@@ -20,7 +28,7 @@ def _chunks() -> Callable[[Any, int], Iterable[str]]:
     # No markers: a circular structure is found by the recursion limit, and threads share nothing.
     encode_string = json.encoder.encode_basestring
     encoder: Callable[[Any, int], Iterable[str]] = make(
-        None, _encoder.default, encode_string, None, ":", ",", False, False, False
+        None, _as_dict, encode_string, None, ":", ",", False, False, False
     )
     return encoder
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from typing import Any
 
 from . import _ffi
-
-log = logging.getLogger("hasty")
+from .report import report
 
 _numbers = itertools.count(1)
 _objects: dict[int, Any] = {}
@@ -38,10 +36,7 @@ def _call(number: int | None) -> None:
     try:
         function()
     except BaseException as error:
-        try:
-            log.error("%r failed", function, exc_info=error)
-        except Exception:  # a broken log handler harms nobody
-            pass
+        report(error, "%r failed", function)
 
 
 # They live as long as the module, so that the library may call them whatever became of an app.

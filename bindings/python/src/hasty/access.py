@@ -8,10 +8,9 @@ from typing import Any, Callable, NamedTuple
 
 from . import _ffi
 from .errors import InvalidError
+from .report import report
 
 __all__ = ["Access"]
-
-log = logging.getLogger("hasty")
 
 FORMATS = ("common", "combined", "json")
 
@@ -81,16 +80,9 @@ def passer(listeners: list[Listener]) -> Callable[[Any, int | None], None]:
             try:
                 listener(native)
             except BaseException as error:
-                _complain(error)
+                report(error, "a function of on_access() failed")
 
     return passing
-
-
-def _complain(error: BaseException) -> None:
-    try:
-        log.error("a function of on_access() failed", exc_info=error)
-    except Exception:  # a broken log handler harms nobody
-        pass
 
 
 def _line(native: Any, style: bytes) -> str:

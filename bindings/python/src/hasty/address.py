@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 
-__all__ = ["bound", "resolved"]
+__all__ = ["UNIX", "bound", "located", "resolved"]
+
+#: What the library tells of a client without an address.
+UNIX = b"unix"
 
 
 def resolved(host: str) -> tuple[int, str]:
@@ -19,6 +22,18 @@ def resolved(host: str) -> tuple[int, str]:
     # min() keeps to the first of those that are alike.
     family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
     return family, str(address[0])
+
+
+def located(host: str, port: int) -> tuple[str, int | None]:
+    """Host and port of a server; a Unix socket has a path, as far as that is known, and no port.
+
+    >>> located("127.0.0.1", 80), located("unix:/run/app.sock", 0), located("fd:3", 80)
+    (('127.0.0.1', 80), ('/run/app.sock', None), ('0.0.0.0', 80))
+    """
+    if host.startswith("fd:"):
+        # Somebody else knows what it is bound to.
+        return ("0.0.0.0", port) if port else (host, None)
+    return (host[5:], None) if host.startswith("unix:") else (host, port)
 
 
 def bound(family: int, address: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union, overload
 
 from . import _ffi, access, signals
-from ._interpreter import asyncio_runs_here
+from ._interpreter import running_loop
 from .access import Access
 from .client import Client
 from .cors import Cors
@@ -17,6 +18,7 @@ from .garbage import spared
 from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Step, is_async, name_of, takes_two
 from .headers import checked
 from .names import Names
+from .report import report
 from .server import Crew, Native, Server, announce
 
 if TYPE_CHECKING:
@@ -665,7 +667,7 @@ class App:
         Errors: IoError, an OSError, where the port is taken; StateError for an app that was started, and for workers
         anywhere but on the main thread.
         """
-        if asyncio_runs_here():
+        if running_loop() is not None:
             raise StateError(
                 "an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there"
             )
@@ -746,6 +748,7 @@ class App:
 
         self._refuse_again()
         loop = self._shared.loop = self._shared.loop or Loop()
+        self._shared.context = copy_context()
         server = self._begin(port, host, 0)
         crew = server._crew
         try:
@@ -873,10 +876,7 @@ def _decider(allow: Callable[[str], object]) -> Callable[[Any, int | None], int]
         try:
             return int(bool(allow((_ffi.octets(key[0]) or b"").decode(errors="replace"))))
         except BaseException as error:
-            try:
-                log.error("allow of rate_limit() failed; the request is allowed", exc_info=error)
-            except Exception:  # a broken log handler harms nobody
-                pass
+            report(error, "allow of rate_limit() failed; the request is allowed")
             return 1
 
     return decide
@@ -886,5 +886,5 @@ def _pass_on(level: int, message: Any, _: int | None) -> None:
     """The library's log, in Python's."""
     try:
         log.log(_LEVELS.get(level, logging.INFO), "%s", (_ffi.octets(message[0]) or b"").decode(errors="replace"))
-    except Exception:  # never into C
-        pass
+    except BaseException as error:  # never into C
+        signals.keep(error)

@@ -19,6 +19,7 @@ from ctypes import addressof, byref, c_char_p, string_at
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi
+from .address import UNIX, located
 from .app import App
 from .cycle import Cycle, Wire
 from .errors import InvalidError
@@ -430,7 +431,7 @@ class Gateway:
         scope["method"] = _octets(_ffi.hasty_request_method(request)).decode("latin-1")
         scope["query_string"] = _octets(_ffi.hasty_request_query_string(request))
         scope["headers"] = _headers(request)
-        scope["client"] = (_octets(_ffi.hasty_request_remote_address(request)).decode("latin-1"), 0)
+        scope["client"] = _client(request)
         return scope
 
     def _common(self) -> dict[str, Any]:
@@ -439,7 +440,7 @@ class Gateway:
 
     def _learn(self) -> dict[str, Any]:
         server = self._app._server
-        address = None if server is None else (server.host, server.port)
+        address = None if server is None else located(server.host, server.port)
         base: dict[str, Any] = {
             "type": "http",
             "asgi": None,
@@ -485,13 +486,19 @@ def _made_pairs(names: bytes, values: bytes) -> list[tuple[bytes, bytes]]:
     return pairs
 
 
-def _made_client(slot: Slot, v4: int) -> tuple[str, int]:
+def _made_client(slot: Slot, v4: int) -> tuple[str, int] | None:
     if not v4:
-        return (_octets(_ffi.hasty_request_remote_address(slot.request)).decode("latin-1"), 0)
+        return _client(slot.request)
     if len(_clients) >= _MOST:
         _clients.clear()
     client = _clients[v4] = (socket.inet_ntoa(v4.to_bytes(4, "big")), 0)
     return client
+
+
+def _client(request: _ffi.RequestPointer) -> tuple[str, int] | None:
+    """The client's address, and 0 in place of a port, which nobody needs; None on a Unix socket."""
+    address = _octets(_ffi.hasty_request_remote_address(request))
+    return None if address == UNIX else (address.decode("latin-1"), 0)
 
 
 def _raw_path(request: _ffi.RequestPointer) -> bytes:

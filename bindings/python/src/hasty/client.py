@@ -62,6 +62,7 @@ class Client:
     """
 
     def __init__(self, host: str, port: int, on_close: Callable[[], None] | None = None) -> None:
+        host = host.strip("[]")
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._connection = http.client.HTTPConnection(host, port, timeout=30)
         self._on_close = on_close

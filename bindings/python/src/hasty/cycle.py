@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from . import _ffi, _kept
 from .errors import ClosedError, InvalidError, StateError
 from .lifespan import Application, Message, Scope
-from .signals import is_interrupt
+from .progress import harmless
+from .report import report
 from .slot import KIND_NONE, KIND_TEXT, Slot
 from .taker import OCTETS
 
@@ -74,8 +75,9 @@ class Head:
             raise TypeError(f"the headers of 'http.response.start' are no pairs of bytes: {error}") from None
         #: The other fields: "Name: value", separated by line feeds.
         self.fields = fields = b"\n".join(lines)
-        if fields.count(b"\n") >= len(lines) > 0 or b"\r" in fields or b"\0" in fields:
-            raise InvalidError(f"a header of {lines!r} holds a line break or NUL")
+        # As the library has it, which would refuse them only with the answer.
+        if fields.count(b"\n") >= len(lines) > 0 or len(fields.translate(None, _CONTROLS)) < len(fields):
+            raise InvalidError(f"a header of {lines!r} holds a line break, NUL or another control character")
         #: Is there a content type?
         self.has_type = bool(types)
         #: How many bytes the body of a usual answer has: None where it may be any, -1 where the answer is not usual.
@@ -123,6 +125,9 @@ class Head:
 #: Of a slot: status, kind, content_type, extra_headers and how long these are.
 _IN_SLOT = struct.Struct("=iiQQQ")
 HEAD_SIZE = _IN_SLOT.size
+
+#: RFC 9110 5.5: no value has these. The line feed is counted.
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\n"))
 
 _FIELD, _TYPE, _LENGTH, _OURS = range(4)
 _ROLES = {b"content-type": _TYPE, b"content-length": _LENGTH, b"date": _OURS, b"transfer-encoding": _OURS}
@@ -293,8 +298,6 @@ class Cycle:
             self.end()
         except BaseException as error:  # SystemExit too: it would end the loop, not the program
             self.end(error)
-            if is_interrupt(error):
-                raise
 
     def end(self, error: BaseException | None = None) -> None:
         """The application has returned, or raised something. Whatever is missing of the answer does not come."""
@@ -488,16 +491,19 @@ class Cycle:
         self._end()
 
     def _complain(self, error: BaseException) -> None:
+        if not (self._closed and _comes_of_leaving(error)):
+            report(error, "%s: the application failed", self._name())
+            return
         try:
-            if self._closed and _comes_of_leaving(error):
-                log.debug("%s: the client left before the answer was complete", self._name())
-            else:
-                log.error("%s: the application failed", self._name(), exc_info=error)
-        except Exception:  # a broken log handler is no reason to lose the answer
+            log.debug("%s: the client left before the answer was complete", self._name())
+        except Exception:  # a broken log handler harms nobody
             pass
 
     def _name(self) -> str:
-        return f"{self.scope['method']} {self.scope['path']}"
+        try:
+            return f"{self.scope['method']} {harmless(self.scope['raw_path'].decode('latin-1'))}"
+        except Exception:  # it belongs to the application, which may have changed it
+            return "a request"
 
 
 def _octets(body: Any) -> bytes:
@@ -534,13 +540,15 @@ def _comes_of_leaving(error: BaseException) -> bool:
 class Wire:
     """Carries an answer that does not come at once, or not as a whole. The loop's thread alone uses it."""
 
-    __slots__ = ("_free", "_loop", "_pointer")
+    __slots__ = ("_free", "_loop", "_pointer", "_room")
 
     def __init__(self, pointer: _ffi.ExchangePointer, loop: asyncio.AbstractEventLoop) -> None:
         self._pointer: _ffi.ExchangePointer | None = pointer
         # Kept for the interpreter's last moments.
         self._free = _ffi.hasty_exchange_free
         self._loop = loop
+        # What all who send wait for: the library calls one function only.
+        self._room: asyncio.Event | None = None
 
     @classmethod
     def of(cls, slot: Slot, loop: asyncio.AbstractEventLoop) -> Wire:
@@ -600,7 +608,9 @@ class Wire:
 
     async def room(self) -> None:
         """Waits until the client has read some of what waits for it."""
-        room = asyncio.Event()
+        room = self._room
+        if room is None or room.is_set():
+            room = self._room = asyncio.Event()
         _ffi.check(_ffi.hasty_exchange_on_ready(self._pointer, _kept.CALL, self._later(room.set), _kept.DROP))
         await room.wait()
 

@@ -10,8 +10,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import re
 from http import HTTPStatus
+from typing import Any
 
 __all__ = [
     "BadRequest",
@@ -159,6 +161,10 @@ class HttpError(HastyError):
             )
         super().__init__(message)
         self.code = code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by way of __init__, which takes other arguments than Exception keeps; in programs' subclasses any.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class BadRequest(HttpError, InvalidError):

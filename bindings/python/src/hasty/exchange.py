@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import byref
 from types import TracebackType
 from typing import Any, Callable
@@ -59,6 +62,8 @@ class Exchange:
         self._lock = threading.RLock()
         self._begun = False
         self._response = Response()
+        # Whoever waits for room: the library calls one function only.
+        self._waiting: list[Callable[[], object]] = []
         self._request = DeferredRequest(_ffi.hasty_exchange_request(pointer), self._lock)
         #: The request of a handler that goes on; it ends with the exchange.
         self._lent: Request | None = None
@@ -148,13 +153,23 @@ class Exchange:
         if left <= 0:
             raise TimedOutError("the client did not read within the time given")
         room = threading.Event()
-        self._on_ready(room.set)
-        room.wait(left)
+        with self._on_ready(room.set):
+            room.wait(left)
 
-    def _on_ready(self, function: Callable[[], object]) -> None:
-        """Calls `function()` once there is room for what had none, on a thread that serves."""
-        with self._lock:
-            _ffi.check(_ffi.hasty_exchange_on_ready(self._live(), _kept.CALL, _kept.put(function), _kept.DROP))
+    @contextmanager
+    def _on_ready(self, function: Callable[[], object]) -> Iterator[None]:
+        """Calls `function()` once there is room for what had none, on a thread that serves; until the `with` ends."""
+        waiting = self._waiting
+        waiting.append(function)
+        try:
+            # Not a method, which would keep an exchange that everybody else has forgotten.
+            tell = functools.partial(_tell_all, waiting)
+            with self._lock:
+                _ffi.check(_ffi.hasty_exchange_on_ready(self._live(), _kept.CALL, _kept.put(tell), _kept.DROP))
+            yield
+        finally:
+            if function in waiting:
+                waiting.remove(function)
 
     async def awrite(self, data: Chunk) -> None:
         """`write`, for coroutines: where a slow client leaves no room, it waits for that, and others go on.
@@ -240,6 +255,12 @@ class Exchange:
 
     def __repr__(self) -> str:
         return "<Exchange, finished>" if self._pointer is None else f"<Exchange of {self._request!r}>"
+
+
+def _tell_all(waiting: list[Callable[[], object]]) -> None:
+    """There is room: each looks whether it is enough."""
+    for function in waiting.copy():
+        function()
 
 
 class DeferredRequest(Request):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from . import _ffi, event, plain
+from . import _ffi, contexts, event, plain
 from ._interpreter import Ended
 from .desk import Apart, InCall, InSlot
-from .errors import ClosedError, HttpError, InvalidError, reason
+from .errors import ClosedError, HttpError, InvalidError, StateError, reason
 from .exchange import PIECE, Exchange
 from .made import Made
+from .progress import harmless
+from .report import report
 from .request import Request
 from .response import TEXT, Response, Result, as_response, type_name
+from .signals import keep
 from .slot import KIND_TEXT, Slot, SlotRequest
 from .threads import Threads
 
@@ -24,8 +28,6 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 __all__ = ["After", "ErrorHandler", "Handler", "Middleware", "Result"]
-
-log = logging.getLogger("hasty")
 
 #: A function that answers: `def h(req)` returns or yields the answer, `def h(req, res)` fills it in.
 Handler = Union[
@@ -48,6 +50,8 @@ E = TypeVar("E", bound=ErrorHandler)
 
 #: Blocking handlers that run at once, at most; others wait for them.
 BLOCKING_THREADS = 64
+#: Generators that run at once, at most, each on a thread of its own; others are answered 503.
+STREAMS = 1000
 
 
 class Errors:
@@ -66,6 +70,17 @@ class Errors:
         if self.any is not None:
             changed(self.any, request, response)
 
+    def _changed(self, request: Request, make: Callable[[], Response]) -> Response:
+        """The answer that `make()` gives, as the function of on_error() changes it; as it was, where that fails."""
+        answer = make()
+        if self.any is not None:
+            try:
+                changed(self.any, request, answer)
+            except BaseException as error:
+                complain(request, name_of(self.any), error)
+                return make()
+        return answer
+
     def answer(self, request: Request, error: BaseException, name: str) -> Response | None:
         """The answer to a failed function; None leaves it to the library, which makes a 500."""
         if not request._unsendable:
@@ -78,10 +93,7 @@ class Errors:
                     break
             if isinstance(error, HttpError):
                 answer = self._shaped(request, error)
-                if answer is None:
-                    answer = refusal(request, error)
-                    self.change(request, answer)
-                return answer
+                return answer or self._changed(request, functools.partial(refusal, request, error))
             if error is request._failure:
                 return None
         complain(request, name, error)
@@ -91,13 +103,7 @@ class Errors:
 
     def last(self, request: Request) -> Response:
         """The answer where nobody else has one."""
-        # As the library has it where a callback fails.
-        error = HttpError(500, "the handler of this route failed")
-        answer = refusal(request, error)
-        if answer.content_type == TEXT:
-            answer.text(f"500 {reason(500)}: {error.message}\n")
-        self.change(request, answer)
-        return answer
+        return self._changed(request, functools.partial(_failure, request))
 
     def _shaped(self, request: Request, error: HttpError) -> Response | None:
         shape = self.by_code.get(error.code)
@@ -126,7 +132,7 @@ class Shape:
 class Shared:
     """What the functions of one app have in common."""
 
-    __slots__ = ("blocking", "errors", "gates", "loop", "streams")
+    __slots__ = ("blocking", "context", "errors", "gates", "loop", "streams")
 
     def __init__(self) -> None:
         self.errors = Errors()
@@ -137,6 +143,8 @@ class Shared:
         self.loop: Loop | None = None
         #: How many functions of `use()` there are.
         self.gates = 0
+        #: What context variables are before a request's middleware sets some.
+        self.context = Context()
 
 
 class Step:
@@ -173,6 +181,18 @@ class Step:
     def _in_slot(self, slot: Slot, request: SlotRequest) -> InSlot:
         return InSlot(slot, request, self._shared.gates > 0)
 
+    def _run(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls a function in the context of a request, where there is middleware that may have set something in it."""
+        if not self._shared.gates:
+            return function(*arguments)
+        return contexts.of(request, self._shared.context).run(function, *arguments)
+
+    def _after(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The same where the answer passes: perhaps in the middle of the handler, whose context cannot begin twice."""
+        if not self._shared.gates:
+            return function(*arguments)
+        return contexts.of(request, self._shared.context).copy().run(function, *arguments)
+
     def _call(self, request: Request, response: Response | None) -> Any:
         return self._function(request) if response is None else self._function(request, response)
 
@@ -183,17 +203,32 @@ class Step:
                 desk.send(response)
                 return
             loop = self._shared.loop
-            if inspect.isasyncgen(response._stream) and loop is None:
-                raise TypeError(f"{name_of(self._function)} gave an async generator: make it async itself")
+            is_async = isinstance(response._stream, AsyncIterator)
+            if is_async and loop is None:
+                raise TypeError(f"{name_of(self._function)} gave an async iterator: make it async itself")
+            if not is_async and self._shared.streams.would_exceed(STREAMS):
+                self._refuse_stream(response, desk.exchange())
+                return
             exchange = desk.exchange()
             exchange._lend(request)
-            if loop is not None and inspect.isasyncgen(response._stream):
+            if loop is not None and is_async:
                 loop.stream(self, request, response, exchange)
             else:
-                self._shared.streams.start(functools.partial(self._stream, request, response, exchange), exchange.free)
+                run = copy_context().run
+                task = functools.partial(run, self._stream, request, response, exchange)
+                self._shared.streams.start(task, exchange.free)
         except Exception:
             request._unsendable = True
             raise
+
+    def _refuse_stream(self, response: Response, exchange: Exchange) -> None:
+        """As many as may run do: 503, and nothing of it begins."""
+        try:
+            close = getattr(response._stream, "close", None)
+            if close is not None:
+                close()
+        finally:
+            exchange.free()
 
     def _stream(self, request: Request, response: Response, exchange: Exchange) -> None:
         """Runs a generator to its end, or to that of its client, on a thread of its own."""
@@ -204,7 +239,7 @@ class Step:
             except BaseException as error:
                 self._give_up(request, exchange, error)
             else:
-                exchange.finish()
+                end_stream(response, exchange)
         except ClosedError:
             pass
         except BaseException as error:
@@ -222,6 +257,7 @@ class Step:
 
     def _fail(self, request: Request, response: Response | None, desk: Desk, error: BaseException) -> None:
         """Answers for an exception."""
+        keep(error)
         try:
             if request._deferred:
                 complain(request, name_of(self._function), error)
@@ -312,10 +348,21 @@ class Route(Step):
         if self.blocking:
             self._serve_later(request, slot.exchange())
         else:
-            self._serve(request, self._in_slot(slot, request))
+            self._run(request, self._serve, request, self._in_slot(slot, request))
         return None
 
+    @property
+    def called(self) -> Callable[[Request], Any]:
+        """What is called where the route is plain."""
+        function, base = self._function, self._shared.context
+        if not self._shared.gates:
+            return function
+        return lambda request: contexts.of(request, base).run(function, request)
+
     def _answer_with(self, request: SlotRequest, slot: Slot, answer: object) -> None:
+        self._run(request, self._answer_within, request, slot, answer)
+
+    def _answer_within(self, request: SlotRequest, slot: Slot, answer: object) -> None:
         desk = self._in_slot(slot, request)
         try:
             response = self._outcome(request, None, answer)
@@ -329,7 +376,7 @@ class Route(Step):
         # Where there is an answer, the function has done its part.
         request._unsendable = answer is not None
         slot.kind = KIND_TEXT
-        self._fail(request, None, self._in_slot(slot, request), error)
+        self._run(request, self._fail, request, None, self._in_slot(slot, request), error)
 
     def _answers_twice(self) -> TypeError:
         return TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
@@ -352,14 +399,17 @@ class Route(Step):
             self._serve_later(request, desk.exchange())
         else:
             request._unread = self.inline
-            self._serve(request, desk)
+            self._run(request, self._serve, request, desk)
         return desk.status
 
     def _serve_later(self, request: Request, exchange: Exchange) -> None:
         exchange._lend(request)
         request._exchange = exchange
         if self.blocking:
-            self._shared.blocking.start(functools.partial(self._serve_apart, request, exchange), exchange.free)
+            # Its thread has those of many requests, one after the other.
+            context = contexts.of(request, self._shared.context) if self._shared.gates else copy_context()
+            task = functools.partial(context.run, self._serve_apart, request, exchange)
+            self._shared.blocking.start(task, exchange.free)
         else:
             assert self._shared.loop is not None
             self._shared.loop.start(self, request, exchange)
@@ -406,10 +456,7 @@ class Route(Step):
             loop = self._shared.loop
             if loop is not None and loop.cancels(error):
                 raise
-            if response is not None and response._begun:
-                self._cut(request, desk, error)
-            else:
-                self._fail(request, response, desk, error)
+            self._fail(request, response, desk, error)
             return None
         finally:
             if response is not None:
@@ -456,6 +503,7 @@ class Route(Step):
             pump(request, response, write)
             if not response._begun:
                 self._give(request, response, desk)
+                response._begun = True
         finally:
             response._desk = None
 
@@ -472,6 +520,10 @@ class Gate(Step):
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         request = Request(req, res)
         request._unread = True
+        status: int = contexts.begun(request, self._shared.context).run(self._pass, request, res)
+        return status
+
+    def _pass(self, request: Request, res: _ffi.ResponsePointer) -> int:
         response = None
         desk = InCall(res)
         try:
@@ -519,7 +571,7 @@ class Hook(Step):
         request = Request(req)
         response = Made(res)
         try:
-            changed(self._function, request, response)
+            self._after(request, changed, self._function, request, response)
             response._send(res)
             return _ffi.OK
         except BaseException as error:
@@ -545,10 +597,11 @@ class Refusals(Step):
         made = Made(res, why or reason(code))
         try:
             shape = self._errors.by_code.get(code)
-            answer = None if shape is None else shape(request, HttpError(code, why or reason(code)), code)
+            error = HttpError(code, why or reason(code))
+            answer = None if shape is None else self._after(request, shape, request, error, code)
             if answer is None:
                 answer = made
-                self._errors.change(request, made)
+                self._after(request, self._errors.change, request, made)
             else:
                 # 200 as well, which no other answer needs to be told.
                 _ffi.check(_ffi.hasty_response_set_status(res, answer.status_code))
@@ -584,6 +637,14 @@ def pump(request: Request, response: Response, write: Callable[[event.Piece, eve
             close()
 
 
+def end_stream(response: Response, exchange: Exchange) -> None:
+    """Ends what was streamed. Whoever keeps the answer has none for another request, even if nothing was written."""
+    if not response._begun:
+        exchange._response = copy.copy(response)
+        response._begun = True
+    exchange.finish()
+
+
 def changed(function: Callable[..., Any], request: Request, response: Response) -> None:
     """Runs a function that may change an answer."""
     answer = function(request, response)
@@ -597,10 +658,10 @@ def complain(request: Request, name: str, error: BaseException) -> None:
         # Whoever ended it says so.
         return
     try:
-        what = "" if request._is_over() else f"{request.method} {request.target}: "
-        log.error("%s%s failed", what, name, exc_info=error)
-    except Exception:  # a broken log handler is no reason to lose the answer
-        pass
+        what = f"{request.method} {harmless(request.target)}: "
+    except StateError:  # it is over
+        what = ""
+    report(error, "%s%s failed", what, name)
 
 
 def refusal(request: Request, error: HttpError) -> Response:
@@ -612,6 +673,15 @@ def refusal(request: Request, error: HttpError) -> Response:
         response = Response.text(error.message, status=error.code)
     response._why = error.message
     return response
+
+
+def _failure(request: Request) -> Response:
+    """What the library answers where a callback fails."""
+    error = HttpError(500, "the handler of this route failed")
+    answer = refusal(request, error)
+    if answer.content_type == TEXT:
+        answer.text(f"500 {reason(500)}: {error.message}\n")
+    return answer
 
 
 def prefers_json(accept: str) -> bool:

@@ -277,6 +277,11 @@ def is_token(text: str) -> bool:
     return bool(text) and _TCHAR.issuperset(text)
 
 
+def is_text(value: str) -> bool:
+    """Has UTF-8 all of it? It has no surrogates."""
+    return not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def checked(name: str, value: str) -> tuple[str, str]:
     """Refused here, a bad field is an error at the line that made it; the library would only refuse the answer."""
     if not isinstance(name, str) or not isinstance(value, str):
@@ -284,6 +289,10 @@ def checked(name: str, value: str) -> tuple[str, str]:
     if not is_token(name):
         raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
     # RFC 9110 5.5: CR, LF and NUL are dangerous, other control characters are not allowed either, but for the tab.
-    if not value.isprintable() and any(c != "\t" and (c < " " or c == "\x7f") for c in value):
+    if value.isprintable():
+        return name, value
+    if any(c != "\t" and (c < " " or c == "\x7f") for c in value):
         raise InvalidError(f"value of header {name}: {value!r} holds a control character")
+    if not is_text(value):
+        raise InvalidError(f"value of header {name}: {value!r} holds half a character, which UTF-8 does not have")
     return name, value

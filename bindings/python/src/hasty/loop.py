@@ -8,16 +8,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _ffi, _json
+from . import _ffi, _json, contexts
 from .desk import InSlot, Moves
 from .eager import Starter
 from .errors import ClosedError
 from .event import Chunk, Piece, pieces
 from .exchange import PIECE, Exchange, serving
-from .handler import is_coroutine
+from .handler import end_stream, is_coroutine
 from .request import Request
 from .response import Response
-from .signals import is_interrupt
 from .slot import KIND_BYTES, KIND_JSON, USER_DATA, Slot, SlotRequest
 
 if TYPE_CHECKING:
@@ -223,7 +222,9 @@ class Loop:
             return functools.partial(_hand_over, route)
         if route._fills or not is_coroutine(route._function):
             return functools.partial(self._answer, route)
-        names, starter, keep = route.names, self._starter, self._keep
+        names, starter, keep, shared = route.names, self._starter, self._keep, route._shared
+        # Where there is middleware, requests have contexts of their own.
+        base = shared.context if shared.gates else None
 
         # As Route.answering() has it for a plain function.
         def answer(slot: Slot) -> None:
@@ -231,7 +232,8 @@ class Loop:
             request._slot = slot
             if names:
                 request._names = names
-            task = starter.start(self._serve_plain(route, request, slot))
+            context = None if base is None else contexts.of(request, base)
+            task = starter.start(self._serve_plain(route, request, slot), context)
             if task is not None:
                 keep(task, route)
                 if request._slot is not None:
@@ -275,10 +277,15 @@ class Loop:
         request = SlotRequest()
         request._slot, request._names = slot, route.names
         desk = self._desk(route, request)
-        task = self._starter.start(self._serve(route, request, desk))
+        task = self._begin_task(route, request, desk)
         if task is not None:
             self._keep(task, route)
             desk.move()
+
+    def _begin_task(self, route: Route, request: Request, desk: InTask) -> asyncio.Task[None] | None:
+        shared = route._shared
+        context = contexts.of(request, shared.context) if shared.gates else None
+        return self._starter.start(self._serve(route, request, desk), context)
 
     async def _serve(self, route: Route, request: Request, desk: InTask) -> None:
         """Runs a coroutine of any kind, and gives its answer."""
@@ -299,8 +306,6 @@ class Loop:
         else:
             # SystemExit too, which would end the loop.
             route._fail(request, None, desk, error)
-            if is_interrupt(error):
-                raise error
 
     def _desk(self, route: Route, request: Request) -> InTask:
         slot = request._slot if isinstance(request, SlotRequest) else None
@@ -315,7 +320,7 @@ class Loop:
             exchange.free()
 
     def _start(self, route: Route, request: Request) -> None:
-        task = self._starter.start(self._serve(route, request, self._desk(route, request)))
+        task = self._begin_task(route, request, self._desk(route, request))
         if task is not None:
             self._keep(task, route)
 
@@ -361,13 +366,11 @@ async def _stream(route: Step, request: Any, response: Response, exchange: Excha
             except Exception:
                 request._unsendable = True
                 raise
-        exchange.finish()
+        end_stream(response, exchange)
     except (ClosedError, asyncio.CancelledError):
         pass
     except BaseException as error:
         route._give_up(request, exchange, error)
-        if is_interrupt(error):
-            raise
     finally:
         exchange.free()
         close = getattr(items, "aclose", None)
@@ -388,9 +391,9 @@ async def write(exchange: Exchange, data: Chunk) -> None:
 async def _room(exchange: Exchange) -> None:
     loop = asyncio.get_running_loop()
     room = loop.create_future()
-    exchange._on_ready(functools.partial(_tell, loop, room))
     try:
-        await asyncio.wait_for(room, _LOOK_AGAIN_S)
+        with exchange._on_ready(functools.partial(_tell, loop, room)):
+            await asyncio.wait_for(room, _LOOK_AGAIN_S)
     except asyncio.TimeoutError:
         pass
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from . import _ffi
-from .errors import UnsupportedError
+from .errors import StateError, UnsupportedError
 from .headers import MutableHeaders, checked
 from .response import Response
 
@@ -16,21 +16,23 @@ __all__ = ["Made"]
 class Made(Response):
     """A Response that begins as the library's own; `_send` carries the changes over."""
 
-    __slots__ = ("_before", "_look")
+    __slots__ = ("_before", "_fields")
 
     def __init__(self, res: _ffi.ResponsePointer, why: str = "") -> None:
         super().__init__()
         self._why = why
-        self._look: _ffi.ResponsePointer | None = res
         self._before = self._status = int(_ffi.hasty_response_status(res))
-        self._headers = _MadeHeaders(res)
+        self._headers = self._fields = _MadeHeaders(res)
 
     @property
     def body(self) -> bytes:
         """The body; empty for files and streams."""
-        if self._body is None and self._look is not None:
-            return _ffi.octets(_ffi.hasty_response_body(self._look)) or b""
-        return self._body or b""
+        if self._body is None:
+            return _ffi.octets(_ffi.hasty_response_body(self._fields._live())) or b""
+        return self._body
+
+    def __repr__(self) -> str:
+        return f"<Response {self._status}, sent>" if self._fields._res is None else super().__repr__()
 
     def _set_head(self, res: _ffi.ResponsePointer) -> None:
         # Fields are written through; the status only when it was changed, for the head may have gone already.
@@ -45,9 +47,8 @@ class Made(Response):
             cookie.send(res)
 
     def _end(self) -> None:
-        """The function has returned."""
-        self._look = None
-        self._headers = MutableHeaders()
+        """The function has returned: the library may reuse what the pointer points to."""
+        self._fields._res = None
 
 
 class _MadeHeaders(MutableHeaders):
@@ -56,11 +57,16 @@ class _MadeHeaders(MutableHeaders):
     __slots__ = ("_res",)
 
     def __init__(self, res: _ffi.ResponsePointer) -> None:
-        self._res = res
+        self._res: _ffi.ResponsePointer | None = res
         super().__init__()
 
+    def _live(self) -> _ffi.ResponsePointer:
+        if self._res is None:
+            raise StateError("this answer was sent when the function that had it returned: read what you need in it")
+        return self._res
+
     def _find(self, name: str) -> bytes | None:
-        return _ffi.octets(_ffi.hasty_response_header(self._res, _ffi.encode(name, "header name")))
+        return _ffi.octets(_ffi.hasty_response_header(self._live(), _ffi.encode(name, "header name")))
 
     def __getitem__(self, name: str) -> str:
         found = self._find(name)
@@ -73,16 +79,16 @@ class _MadeHeaders(MutableHeaders):
 
     def __setitem__(self, name: str, value: str) -> None:
         checked(name, value)
-        _ffi.check(_ffi.hasty_response_set_header(self._res, name.encode(), value.encode()))
+        _ffi.check(_ffi.hasty_response_set_header(self._live(), name.encode(), value.encode()))
 
     def __delitem__(self, name: str) -> None:
         if self._find(name) is None:
             raise KeyError(name)
-        _ffi.check(_ffi.hasty_response_remove_header(self._res, name.encode()))
+        _ffi.check(_ffi.hasty_response_remove_header(self._live(), name.encode()))
 
     def add(self, name: str, value: str) -> None:
         checked(name, value)
-        _ffi.check(_ffi.hasty_response_add_header(self._res, name.encode(), value.encode()))
+        _ffi.check(_ffi.hasty_response_add_header(self._live(), name.encode(), value.encode()))
 
     def getall(self, name: str) -> list[str]:
         return self._refuse()
@@ -97,9 +103,14 @@ class _MadeHeaders(MutableHeaders):
         return self._refuse()
 
     def _refuse(self) -> NoReturn:
+        self._live()
         raise UnsupportedError(
             "the library tells the header fields of an answer by name only: ask for the one you mean"
         )
+
+    def __reduce__(self) -> NoReturn:
+        # A copy would have the pointer for longer.
+        self._refuse()
 
     def __repr__(self) -> str:
         return "<the header fields of an answer>"

@@ -57,6 +57,8 @@ def _filled(part: str, values: dict[str, object], name: str) -> str:
     text = str(values.pop(key))
     if not text and part[0] == ":":
         raise InvalidError(f"url({name!r}): {key!r} is empty, and would match no route")
+    if part[0] == "*" and text[:1] == "/":
+        raise InvalidError(f"url({name!r}): {key!r} is {text!r}: the rest of a path begins behind its slash")
     if {".", ".."} & set(text.split("/") if part[0] == "*" else [text]):
         raise InvalidError(f"url({name!r}): {key!r} is {text!r}, and clients fold dots like these away")
     return quote(text, safe="/" if part[0] == "*" else "")

@@ -62,7 +62,7 @@ def serving(steps: Sequence[Any]) -> Serving:
     To stay here from one request to the next, whatever its route, saves a call for each, 30 ns. What is needed is at
     hand as variables, and nothing is called that can be done without.
     """
-    functions = [None if step is None else step._function for step in steps]
+    functions = [None if step is None else step.called for step in steps]
     all_names = [None if step is None else step.names or None for step in steps]
     chunks, encode = _json.chunks, _json.encode
     user_data, count = USER_DATA, sys.getrefcount

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import encodings
+import functools
 import re
 import threading
 from collections.abc import Iterator
 from ctypes import POINTER, byref, c_size_t, create_string_buffer, string_at
+from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi, _json, _kept
@@ -464,13 +467,21 @@ def _charset(content_type: str) -> str:
     found = _CHARSET.search(content_type)
     if not found:
         return "utf-8"
-    try:
-        name = codecs.lookup(found[1]).name
-    except LookupError:
-        name = ""
+    known = _codecs().get(encodings.normalize_encoding(found[1]).lower())
+    # Not as the client spells it: Python remembers whatever it was ever asked for.
+    name = codecs.lookup(known).name if known else ""
     if not _CHARSETS.match(name):
         raise BadRequest(f"charset {found[1]!r} is not known here")
     return name
+
+
+@functools.cache
+def _codecs() -> dict[str, str]:
+    """The codecs that Python has, by all their names."""
+    import pkgutil
+
+    modules = {module.name: module.name for module in pkgutil.iter_modules(encodings.__path__)}
+    return {**modules, **{name: module for name, module in aliases.items() if module in modules}}
 
 
 _PLACE = re.compile(r"line (\d+),? column (\d+)")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 from . import _ffi, _json, event
 from .errors import InvalidError, IoError, NotFoundError, StateError
 from .event import Chunk
-from .headers import MutableHeaders, is_token
+from .headers import MutableHeaders, is_text, is_token
 
 if TYPE_CHECKING:
     from typing import Generic
@@ -225,13 +225,30 @@ class Response:
             raise TypeError(f"value {value!r} of cookie {name} is not str")
         if max_age is not None and max_age <= 0:
             raise InvalidError(f"max_age {max_age} of cookie {name} is not above 0; delete_cookie() removes a cookie")
+        # ctypes would cut a larger one to 64 bits without a word.
+        if max_age is not None and max_age > _MOST_AGE:
+            raise InvalidError(f"max_age {max_age} of cookie {name} is above {_MOST_AGE}, a hundred years")
         self._add(_Cookie(name, value, max_age, path, domain, secure, http_only, same_site))
         return self
 
     @_step
-    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> Response:
-        """Asks the client to forget a cookie; path and domain as it was set with."""
-        self._add(_Cookie(name, None, None, path, domain, False, True, "Lax"))
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool | None = None,
+        same_site: str = "Lax",
+    ) -> Response:
+        """Asks the client to forget a cookie; path and domain as it was set with.
+
+        `secure` where None is whether browsers ask for it: for names that begin with `__Host-` or `__Secure-`, and with
+        `same_site="None"`.
+        """
+        if secure is None:
+            secure = name.lower().startswith(("__host-", "__secure-")) or same_site.title() == "None"
+        self._add(_Cookie(name, None, None, path, domain, secure, True, same_site))
         return self
 
     @_step
@@ -530,6 +547,9 @@ class Response:
                 cookie.send(res)
 
 
+# A hundred years, in seconds.
+_MOST_AGE = 100 * 366 * 86400
+
 # A blocking write takes pieces of every size.
 _WHOLE = 1 << 62
 
@@ -573,6 +593,8 @@ def _line(text: str, what: str) -> str:
         raise TypeError(f"{what} {text!r} is not str")
     if any(c in text for c in "\r\n\0"):
         raise InvalidError(f"{what} {text!r} holds a line break or NUL")
+    if not text.isascii() and not is_text(text):
+        raise InvalidError(f"{what} {text!r} holds half a character, which UTF-8 does not have")
     return text
 
 

@@ -7,7 +7,6 @@ waiting both gives its answer and takes the next request. What a request says is
 from __future__ import annotations
 
 import ctypes
-import logging
 import time
 from ctypes import addressof, byref, c_char_p, string_at
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from . import _ffi
 from .headers import Headers, Params, sent
+from .report import report
 from .request import Request, lossy
 from .taker import taker_of
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .server import Native
 
 __all__ = ["Slot", "SlotRequest"]
-
-log = logging.getLogger("hasty")
 
 KIND_TEXT, KIND_HTML, KIND_JSON, KIND_BYTES, KIND_FILE, KIND_NONE = range(6)
 
@@ -71,7 +69,7 @@ class Slot(_ffi.hasty_slot_more):
 
     def survive(self, error: Exception) -> bytes | None:
         """Gives the reply where what answers for exceptions has failed itself: no worker ends for that."""
-        log.error("a request could not be answered", exc_info=error)
+        report(error, "a request could not be answered")
         if not self.ticket:
             return None
         self.status, self.kind, self.content_type, self.extra_headers_len, self.reply = 500, KIND_TEXT, None, 0, None

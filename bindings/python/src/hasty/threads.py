@@ -93,6 +93,11 @@ class Threads:
             # The task that it was meant for had just come to its end.
             pass
 
+    def would_exceed(self, most: int) -> bool:
+        """Would one more task take more than so many threads?"""
+        with self._some:
+            return self._idle <= len(self._waiting) and len(self._threads) >= most
+
     def runs_this_thread(self) -> bool:
         """Is the caller one of the tasks?"""
         with self._some:

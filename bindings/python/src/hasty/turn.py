@@ -12,7 +12,6 @@ from weakref import getweakrefcount
 from . import _ffi
 from .cycle import FRESH, HEAD_SIZE, Cycle, Head, Sent
 from .lifespan import Application, Scope
-from .signals import is_interrupt
 from .slot import ALIKE, STATUS, USER_DATA, Slot
 
 if TYPE_CHECKING:
@@ -168,8 +167,6 @@ class Turn:
                     cycle.end()
             except BaseException as error:  # SystemExit too: it would end the loop, not the program
                 cycle.end(error)
-                if is_interrupt(error):
-                    raise
                 data = cycle.reply
             if data is None:
                 if cycle.has_left:

@@ -21,7 +21,6 @@ uploads, with enough threads.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Callable
@@ -32,6 +31,8 @@ from .app import App
 from .desk import Apart, InCall
 from .errors import ClosedError, InvalidError
 from .handler import Route, Step, is_async, name_of, titled
+from .progress import harmless
+from .report import report
 from .request import Request
 from .server import Relieved
 from .slot import ALIKE, STATUS, USER_DATA
@@ -61,8 +62,6 @@ SLASHES = 8
 
 #: What an application is told, before it is known.
 _UNKNOWN: dict[str, Any] = {}
-
-log = logging.getLogger("hasty")
 
 
 def serve(
@@ -358,11 +357,8 @@ class Entrance(Route):
         try:
             path = quote(environ["SCRIPT_NAME"] + environ["PATH_INFO"], encoding="latin-1", errors="replace")
             query = environ.get("QUERY_STRING")
-            target = f"{path}?{query}" if query else path
+            target = f"{path}?{harmless(query)}" if query else path
             what = f"{environ['REQUEST_METHOD']} {target}: {name_of(self._function)}"
         except Exception:  # it belongs to the application, which may have changed it
             what = name_of(self._function)
-        try:
-            log.error("%s failed", what, exc_info=error)
-        except Exception:  # a broken log handler harms nobody
-            pass
+        report(error, "%s failed", what)

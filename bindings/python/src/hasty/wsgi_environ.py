@@ -10,6 +10,7 @@ from ctypes import addressof, byref, c_char, c_size_t, string_at
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _ffi
+from .address import UNIX, located
 from .errors import HastyError, StateError
 from .slot import NO_V4, WHO
 from .wsgi_file import FileWrapper
@@ -80,7 +81,10 @@ class Environs:
         if self._base is None:
             server = self._app.server
             assert server is not None
-            self._base = {**self._common, "SERVER_NAME": _name(server.host), "SERVER_PORT": str(server.port)}
+            host, port = located(server.host, server.port)
+            # PEP 3333 wants both, and neither empty, of a Unix socket as well.
+            name, number = ("localhost", "80") if port is None else (_name(host), str(port))
+            self._base = {**self._common, "SERVER_NAME": name, "SERVER_PORT": number}
         return self._base
 
     # --- for a request in a slot ---
@@ -141,7 +145,7 @@ class Environs:
         environ["REQUEST_METHOD"] = _latin(_ffi.hasty_request_method(req))
         environ["PATH_INFO"] = _latin(_ffi.hasty_request_path(req))[self._prefix :]
         environ["QUERY_STRING"] = _latin(_ffi.hasty_request_query_string(req))
-        environ["REMOTE_ADDR"] = _latin(_ffi.hasty_request_remote_address(req))
+        environ["REMOTE_ADDR"] = _address(req)
         if not _ffi.hasty_request_minor_version(req):
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
         name, value = _ffi.hasty_str(), _ffi.hasty_str()
@@ -164,11 +168,17 @@ _clients: dict[int, tuple[str, str]] = {}
 def _client(slot: Slot, who: int) -> tuple[str, str]:
     protocol = "HTTP/1.1" if who & 1 else "HTTP/1.0"
     if who <= NO_V4:
-        return _latin(_ffi.hasty_request_remote_address(slot.request)), protocol
+        return _address(slot.request), protocol
     if len(_clients) >= KNOWN:
         _clients.clear()
     client = _clients[who] = socket.inet_ntoa((who >> 32).to_bytes(4, "big")), protocol
     return client
+
+
+def _address(req: _ffi.RequestPointer) -> str:
+    """The client's address; RFC 3875 4.1.8 has none that is no network's, so it is empty on a Unix socket."""
+    address = _ffi.octets(_ffi.hasty_request_remote_address(req)) or b""
+    return "" if address == UNIX else address.decode("latin-1")
 
 
 # --- header fields ---
