@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import _ffi
 from .app import App
 from .cycle import Cycle, Wire
-from .errors import InvalidError
+from .desk import InCall
+from .errors import InvalidError, StateError
 from .handler import Route, Shared, Step, is_async, titled
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
+from .request import Request
 from .server import Native, Server
 from .slot import NO_V4, USER_DATA, WHO, Slot
-from .turn import OVER, TURN, Turn
+from .turn import BODY_LEN, OVER, TURN, Turn
 
 if TYPE_CHECKING:
     from .lifespan import Mode
@@ -138,9 +140,9 @@ def mount(
     ...     client.get("/old/page").text
     '/old /old/page'
 
-    A multipart form beyond the app's `spool_bytes` is taken apart by the library, for its own routes, and would be
-    missing here: give the App as many `spool_bytes` as `max_body_bytes`. An application that cannot start ends the
-    server; `Server.wait()` raises the LifespanError.
+    A multipart form beyond the app's `spool_bytes` is taken apart by the library, for its own routes, and so cannot be
+    given here: it is answered 500, and the log tells why. Give the App as many `spool_bytes` as `max_body_bytes`. An
+    application that cannot start ends the server; `Server.wait()` raises the LifespanError.
 
     Errors: InvalidError for what cannot be called, and where a route has the place already; StateError after the start.
     """
@@ -374,6 +376,7 @@ class Gateway:
         # None where it is GET.
         method: str | None = None
         query = b""
+        words, body_len = slot.words, BODY_LEN
 
         def learn() -> None:
             nonlocal names, values, rest, asker, headers, last, method, query
@@ -405,6 +408,8 @@ class Gateway:
             scope["extensions"] = {"http.response.pathsend": {}}
             if method is not None:
                 scope["method"] = method
+                if not words[body_len]:
+                    _refuse_taken(slot.request)
             if query:
                 scope["query_string"] = query
             return scope
@@ -413,6 +418,8 @@ class Gateway:
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
         """What an application is told of any request."""
+        if not _ffi.hasty_request_body(request).len:
+            _refuse_taken(request)
         scope = self._common().copy()
         scope["asgi"] = _ASGI.copy()
         scope["state"] = self.lifespan.state.copy()
@@ -493,6 +500,12 @@ def _raw_path(request: _ffi.RequestPointer) -> bytes:
     return _octets(_ffi.hasty_request_raw_path(request))
 
 
+def _refuse_taken(request: _ffi.RequestPointer) -> None:
+    """Without its body an application would see an empty form, and answer as if the client had sent none."""
+    if _ffi.hasty_request_file_count(request) or _ffi.hasty_request_form_count(request):
+        raise StateError("the library has taken this form apart: give the App as many spool_bytes as max_body_bytes")
+
+
 def _octets(view: _ffi.hasty_str) -> bytes:
     return _ffi.octets(view) or b""
 
@@ -543,11 +556,21 @@ class Entrance(Route):
         self._hand_over(scope, body, exchange)
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
-        scope, body = self._gateway.scope_of(req), _octets(_ffi.hasty_request_body(req))
+        try:
+            scope = self._gateway.scope_of(req)
+        except StateError as error:
+            return self._fail_in_call(req, res, error)
+        body = _octets(_ffi.hasty_request_body(req))
         exchange = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(exchange)))
         self._hand_over(scope, body, exchange)
         return _ffi.OK
+
+    def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: StateError) -> int:
+        request, desk = Request(req), InCall(res)
+        self._fail(request, None, desk, error)
+        request._end()
+        return desk.status
 
     def _hand_over(self, scope: Scope, body: bytes, exchange: _ffi.ExchangePointer) -> None:
         """Leaves a request to the loop."""
