@@ -397,19 +397,13 @@ class Route(Step):
             answer = self._call(request, response)
             if inspect.isawaitable(answer):
                 answer = await answer
-            outcome = self._outcome(request, response, answer)
-            if outcome is None and response is not None and response._begun:
-                desk.end()
-            return outcome
+            return self._outcome(request, response, answer)
         except BaseException as error:
             # SystemExit too, which would end the loop.
             loop = self._shared.loop
             if loop is not None and loop.cancels(error):
                 raise
-            if response is not None and response._begun:
-                self._cut(request, desk, error)
-            else:
-                self._fail(request, response, desk, error)
+            self._fail(request, response, desk, error)
             return None
         finally:
             if response is not None:
