@@ -343,6 +343,27 @@ def test_an_exception_before_the_first_piece_is_500(app: App, client: Client, ca
     assert client.get("/fine").text == "works"
 
 
+def test_an_answer_beside_pieces_is_refused(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    @app.get("/")
+    def both(req: Request) -> Generator[str, None, Any]:
+        if "missing" in req.query:
+            return "there is no such thing", 404
+        yield "piece"
+
+    assert client.get("/?missing").status_code == 500
+    assert "both yields, and returned tuple" in caplog.text
+    assert client.get("/").text == "piece"
+
+
+def test_what_a_function_apart_from_the_handler_returns_harms_no_stream(app: App, client: Client) -> None:
+    def counted() -> Generator[str, None, int]:
+        yield "piece"
+        return 1
+
+    app.get("/")(lambda req: counted())
+    assert client.get("/").text == "piece"
+
+
 def test_an_exception_after_the_first_piece_cuts_the_answer_off(app: App, caplog: pytest.LogCaptureFixture) -> None:
     go_on = threading.Event()
 

@@ -200,7 +200,7 @@ class Step:
         try:
             exchange._response = response
             try:
-                pump(request, response, exchange._put)
+                pump(self._function, request, response, exchange._put)
             except BaseException as error:
                 self._give_up(request, exchange, error)
             else:
@@ -447,7 +447,7 @@ class Route(Step):
             return _ffi.OK
 
         try:
-            pump(request, response, write)
+            pump(self._function, request, response, write)
             if not response._begun:
                 self._give(request, response, desk)
         finally:
@@ -557,12 +557,17 @@ class Refusals(Step):
             request._end()
 
 
-def pump(request: Request, response: Response, write: Callable[[event.Piece, event.Chunk], int]) -> None:
+def pump(
+    function: Callable[..., Any],
+    request: Request,
+    response: Response,
+    write: Callable[[event.Piece, event.Chunk], int],
+) -> None:
     """Writes what a stream yields, until its end or its client's. The stream is closed, whatever happens."""
     items: Any = response._stream
     response._stream = None
     try:
-        for chunk in items:
+        for chunk in _yielded(function, items):
             try:
                 for piece in event.pieces(chunk, PIECE):
                     status = write(piece, chunk)
@@ -576,6 +581,16 @@ def pump(request: Request, response: Response, write: Callable[[event.Piece, eve
         close = getattr(items, "close", None)
         if close is not None:
             close()
+
+
+def _yielded(function: Callable[..., Any], items: Any) -> Iterator[event.Chunk]:
+    """What a stream yields; TypeError where a handler that yields gives an answer as well, which nobody would see."""
+    answer = yield from items
+    if answer is not None and inspect.isgeneratorfunction(_runs(function)):
+        raise TypeError(
+            f"{name_of(function)} yields, and returned {type_name(answer)}: "
+            "to answer in another way as well, return the generator of a function that yields"
+        )
 
 
 def changed(function: Callable[..., Any], request: Request, response: Response) -> None:
