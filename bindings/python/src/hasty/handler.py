@@ -224,7 +224,7 @@ class Step:
         """Answers for an exception."""
         try:
             if request._deferred:
-                complain(request, name_of(self._function), error)
+                self._fail_deferred(request, error)
                 return
             if response is not None and response._begun:
                 self._cut(request, desk, error)
@@ -238,6 +238,21 @@ class Step:
             complain(request, name_of(self._function), second)
             if not desk.fail():
                 desk.send(Response("500 Internal Server Error", 500))
+
+    def _fail_deferred(self, request: Request, error: BaseException) -> None:
+        """A handler failed after `defer()`: who has the exchange may never hear of it, and its client would wait."""
+        exchange = None if request._handed is None else request._handed()
+        if exchange is None or exchange._pointer is None:
+            complain(request, name_of(self._function), error)
+            return
+        try:
+            exchange.request._unsendable = request._unsendable
+            self._give_up(exchange.request, exchange, error)
+        except BaseException as second:
+            # Not where another thread was the first to answer.
+            if exchange._pointer is not None:
+                complain(exchange.request, name_of(self._function), second)
+                exchange.free()
 
     def _cut(self, request: Request, desk: Desk, error: BaseException) -> None:
         """A handler failed after its first piece."""

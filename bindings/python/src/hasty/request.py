@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import weakref
 from collections.abc import Iterator
 from ctypes import POINTER, byref, c_size_t, create_string_buffer, string_at
 from typing import TYPE_CHECKING, Any, Callable
@@ -59,6 +60,8 @@ class Request:
     _unsendable = False
     # Is the body still to be read? So in middleware, and where a handler reads it itself.
     _unread = False
+    # What it was deferred to: an exchange that nobody holds is not to live on for that.
+    _handed: weakref.ref[Exchange] | None = None
     # Why it can be used no more; None while it can, and once it was answered.
     _over: str | None = None
     _method: str | None = None
@@ -374,6 +377,7 @@ class Request:
 
     def _hand_over(self, exchange: Exchange) -> Exchange:
         self._exchange = None
+        self._handed = weakref.ref(exchange)
         self._end()
         self._over = "this request was deferred: use exchange.request, until the exchange is finished"
         return exchange

@@ -368,7 +368,7 @@ class Response:
         """Sends a piece of the body now: str, bytes or Event. The first one sends the head, which is then as it is.
 
         For the `res` of a handler, until that returns; it waits where the client reads slowly, and keeps its thread
-        from serving others meanwhile. A handler that yields does not; one that is `async def` could not wait, and yields.
+        from serving others meanwhile. A handler that yields does not; an `async def` could not wait, and so yields.
 
         >>> from hasty import App
         >>> app = App()
