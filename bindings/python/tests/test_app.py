@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import functools
 import gc
@@ -13,11 +14,12 @@ import re
 import socket
 import threading
 import weakref
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import ask
+from conftest import GET, ask
 
 import hasty
 from hasty import App, Client, Event, InvalidError, NotFoundError, Request, Response, StateError
@@ -667,6 +669,68 @@ def test_listen_prints_its_url_and_returns_after_stop(app: App, monkeypatch: pyt
     assert Client(host, int(port)).get("/stop").text == "stopping", "the handler that stops is still answered"
     thread.join(10)
     assert not thread.is_alive()
+
+
+def listening(app: App, host: str) -> None:
+    app.listen(host=host)
+
+
+def in_a_loop(app: App, host: str) -> None:
+    asyncio.run(app.serve(host=host))
+
+
+@pytest.mark.parametrize("run", [listening, in_a_loop])
+@pytest.mark.parametrize("kind", ["blocking", "async", "deferred"])
+def test_stop_lets_handlers_finish_where_a_signal_would(run: Any, kind: str, app: App) -> None:
+    asked, stopped = threading.Event(), threading.Event()
+
+    def finish() -> str:
+        asked.set()
+        assert stopped.wait(10)
+        return "finished"
+
+    async def wait(req: Request) -> str:
+        return await asyncio.to_thread(finish)
+
+    def defer(req: Request) -> None:
+        exchange = req.defer()
+        threading.Thread(target=lambda: exchange.finish(finish())).start()
+
+    if kind == "blocking":
+        app.get("/", blocking=True)(lambda req: finish())
+    else:
+        app.get("/")(wait if kind == "async" else defer)
+    answers: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client("127.0.0.1", listener.getsockname()[1])
+        serving = threading.Thread(target=run, args=[app, f"fd:{os.dup(listener.fileno())}"])
+        asking = threading.Thread(target=lambda: answers.append(client.get("/").text))
+        for thread in (serving, asking):
+            thread.start()
+        assert asked.wait(10)
+        app.stop()
+        stopped.set()
+        for thread in (serving, asking):
+            thread.join(10)
+    assert (answers, serving.is_alive()) == (["finished"], False)
+
+
+def test_a_stream_without_an_end_does_not_hold_stop(app: App) -> None:
+    @app.get("/")
+    async def endless(req: Request) -> AsyncIterator[str]:
+        while True:
+            yield "piece"
+            await asyncio.sleep(0)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=in_a_loop, args=[app, f"fd:{os.dup(listener.fileno())}"])
+        serving.start()
+        with socket.create_connection(listener.getsockname()) as connection:
+            connection.sendall(GET)
+            assert connection.recv(65536)
+            app.stop()
+            serving.join(10)
+    assert not serving.is_alive()
 
 
 def test_run_takes_host_and_port(app: App, capsys: pytest.CaptureFixture[str]) -> None:

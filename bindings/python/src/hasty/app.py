@@ -124,6 +124,8 @@ class App:
         self._errors = shared.errors
         self._listeners: list[access.Listener] = []
         self._server: Server | None = None
+        # Does listen() wait for the end?
+        self._listens = False
         self._native = Native()
         # What was told to the library, for processes that tell it anew.
         self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
@@ -656,6 +658,13 @@ class App:
         if not isinstance(workers, int) or workers < 1:
             raise InvalidError(f"workers {workers!r} is not a number from 1")
         self._refuse_again()
+        self._listens = True
+        try:
+            self._serve_until_end(port, host, workers)
+        finally:
+            self._listens = False
+
+    def _serve_until_end(self, port: int, host: str, workers: int) -> None:
         if workers > 1:
             from . import workers as processes
 
@@ -703,8 +712,10 @@ class App:
     ) -> None:
         """Serves inside the asyncio loop that runs, beside its other tasks, until `stop()` or until it is cancelled.
 
-        All handlers run on the loop, but for those with `blocking=True`. `started` is called with the Server once
-        there is one; `App.server` is it, too.
+        All handlers run on the loop, but for those with `blocking=True`. `stop()` lets them answer for half a second, a
+        cancellation for none; those with `blocking=True` that take longer still run when this returns.
+
+        `started` is called with the Server once there is one; `App.server` is it, too.
 
         >>> import asyncio
         >>> app = App()
@@ -722,20 +733,20 @@ class App:
 
         Errors: as `listen`.
         """
+        import asyncio
+
         from .loop import Loop
 
         self._refuse_again()
         loop = self._shared.loop = self._shared.loop or Loop()
         server = self._begin(port, host, 0)
-        crew = server._crew
+        server._drain_beside(asyncio.get_running_loop())
         try:
             if started is not None:
                 started(server)
-            await loop.serve(self._native, self._steps, crew.slots)
+            await loop.serve(self._native, self._steps, server._crew.slots)
         finally:
-            self._native.stop()
-            crew.leave()
-            crew.end(0.0)
+            server._end_beside()
 
     @property
     def server(self) -> Server | None:
@@ -756,12 +767,23 @@ class App:
         # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
         if not self._native.stopped:
             _ffi.check(_ffi.hasty_app_start(pointer))
-        self._server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
-        return self._server
+        server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
+        if self._listens:
+            server._only_tell()
+        self._server = server
+        return server
 
     def stop(self) -> None:
-        """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers."""
-        self._native.stop()
+        """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers.
+
+        `listen()` and `serve()` end as by a signal: what is answered within half a second is still sent. What `start()`
+        began ends at once, and answers 503 to whoever waits; `Server.close()`, or its `with` block, lets handlers
+        finish.
+        """
+        if self._server is None:
+            self._native.stop()
+        else:
+            self._server.stop()
 
     def test_client(self) -> Client:
         """A client on a real socket; starts the app on a free port if it does not run yet, and then also ends it.
