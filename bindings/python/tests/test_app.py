@@ -761,6 +761,14 @@ def test_stop_and_close_may_be_repeated(app: App) -> None:
         app.stop()
 
 
+def test_an_app_has_clients_until_it_ends(app: App) -> None:
+    app.get("/")(lambda req: "hello")
+    with app.test_client() as first, app.test_client() as second:
+        assert first.get("/").text == second.get("/").text == "hello"
+    with pytest.raises(StateError, match="an app runs once, make a new App"):
+        app.test_client()
+
+
 def test_an_app_runs_once(app: App) -> None:
     with app.start():
         with pytest.raises(StateError, match="make a new App"):

@@ -788,6 +788,8 @@ class App:
     def test_client(self) -> Client:
         """A client on a real socket; starts the app on a free port if it does not run yet, and then also ends it.
 
+        An app runs once: tests that each want a client each make an app, by a function.
+
         >>> app = App()
         >>> @app.post("/sum")
         ... def total(req):
@@ -796,7 +798,7 @@ class App:
         ...     client.post("/sum", json=[1, 2, 39]).json()
         {'sum': 42}
         """
-        if self._server is not None:
+        if self._server is not None and not self._native.stopped:
             return Client(self._server.host, self._server.port)
         server = self.start()
         return Client(server.host, server.port, server.close)
