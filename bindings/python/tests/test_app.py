@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import dataclasses
 import errno
 import functools
 import gc
@@ -22,7 +24,8 @@ import pytest
 from conftest import GET, ask
 
 import hasty
-from hasty import App, Client, Event, InvalidError, NotFoundError, Request, Response, StateError
+import hasty.asgi
+from hasty import App, Client, Event, HttpError, InvalidError, NotFoundError, Request, Response, StateError
 from hasty.taker import Once
 
 # --- routes and their handlers ---
@@ -546,7 +549,7 @@ async def later(req: Request) -> str:
         (Event("a", data=1), "an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`"),
         (Event("a", data={"b": 1}), "an Event is a piece of a stream"),
         (Person("Ada", 200), "of tuples, only a plain one is (body, status) or (body, status, headers), not a Person"),
-        (("text", "201"), "a tuple is (body, status) or (body, status, headers), not ('text', '201')"),
+        (("text", "201"), "a tuple is (body, status) or (body, status, headers), not (str, str)"),
         ((Response.json(1), 201), "a Response has its status itself, as in Response.json(value, status=201)"),
     ],
 )
@@ -560,6 +563,67 @@ def test_tuples_that_are_no_answer_are_told_from_those_that_are(
     caplog.clear()
     assert client.get("/nowhere").status_code == 404
     assert words in caplog.text
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Later:
+    def __await__(self) -> Any: ...
+
+
+class Model:
+    def model_dump(self, mode: str) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: HttpError(404), "not HttpError; raise it"),
+        (concurrent.futures.Future, "not Future; Response.json() takes any JSON value"),
+        (Later, "not Later; await it, in an `async def`"),
+        (lambda: Point(1), "not Point; dataclasses.asdict() makes a dict of it"),
+        (Model, 'not Model; its model_dump(mode="json") is a dict'),
+    ],
+)
+def test_what_is_often_returned_and_is_no_body_is_explained(
+    make: Any, words: str, app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.get("/")(lambda req: make())
+    assert client.get("/").status_code == 500
+    assert words in caplog.text
+
+
+def test_reading_where_the_body_is_there_is_explained(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.post("/")(lambda req: req.read())
+    assert client.post("/", body="all").status_code == 500
+    assert 'are for routes with body="stream"' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda app: app.run(8080), "host 8080 is not str"),
+        (lambda app: app.run(8080, workers=2), "host 8080 is not str"),
+        (lambda app: app.start("127.0.0.1", 0), "host 0 is not str"),
+        (lambda app: app.listen(8080, lambda: print("listening")), "listen() takes no function"),
+        (lambda app: asyncio.run(app.serve(0, 5)), "host 5 is not str"),
+        (lambda app: hasty.asgi.serve(later, 8000, lifespan="off"), "host 8000 is not str"),
+        (lambda app: app.get(None), "pattern None is not str"),
+    ],
+)
+def test_arguments_in_the_wrong_places_are_told_of(wrong: Any, words: str, app: App) -> None:
+    with pytest.raises(InvalidError, match=re.escape(words)):
+        wrong(app)
+
+
+def test_a_list_of_methods_is_told_of(app: App) -> None:
+    with pytest.raises(TypeError, match=re.escape("a route is for one method: use @app.get, @app.post")):
+        app.get("/", methods=["GET"])  # type: ignore[call-arg]
 
 
 def test_a_decorator_that_is_not_async_is_told_of(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:

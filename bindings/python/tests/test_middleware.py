@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -457,3 +458,11 @@ def test_steps_go_with_their_server() -> None:
     del app, client
     gc.collect()
     assert gone() is None
+
+
+def test_the_example_answers_paths_that_no_middleware_has_seen() -> None:
+    example = Path(__file__).parents[3] / "examples-python" / "middleware.py"
+    with runpy.run_path(str(example))["app"].test_client() as client:
+        answer = client.get("/%zz")
+    assert (answer.status_code, answer.json()) == (400, {"error": 400})
+    assert "x-request-id" in answer.headers

@@ -196,6 +196,8 @@ class App:
         'a/b'
         """
         _refuse_misplaced(pattern, handler)
+        if "methods" in options:
+            raise TypeError('a route is for one method: use @app.get, @app.post and so on, or @app.any for all')
         if method.startswith("/"):
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
         if method.upper() in _METHODS and method not in _METHODS:
@@ -655,6 +657,7 @@ class App:
             raise StateError(
                 "an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there"
             )
+        _refuse_misordered(host)
         if not isinstance(workers, int) or workers < 1:
             raise InvalidError(f"workers {workers!r} is not a number from 1")
         self._refuse_again()
@@ -761,6 +764,7 @@ class App:
     def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port; whoever is to serve comes then."""
         self._refuse_again()
+        _refuse_misordered(host)
         pointer = self._native.pointer
         _ffi.check(_listen(pointer, host, _checked_port(port)))
         self._choose_slots()
@@ -822,6 +826,8 @@ def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
 
 def _refuse_foreign(pattern: str) -> None:
     """Names of parameters as Flask and FastAPI write them would be literals."""
+    if not isinstance(pattern, str):
+        raise InvalidError(f"pattern {pattern!r} is not str, as in @app.get(\"/path\")")
     if not pattern.startswith("/"):
         raise InvalidError(f"pattern {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
     for segment in pattern.split("/"):
@@ -840,6 +846,17 @@ def _checked_port(port: int) -> int:
     if not 0 <= port <= 65535:
         raise InvalidError(f"port {port} is not in 0..=65535")
     return port
+
+
+def _refuse_misordered(host: object) -> None:
+    """For those who give both by their places, or a function to call, as to Express."""
+    if callable(host):
+        raise InvalidError("listen() takes no function: what follows it runs once the server has ended")
+    if not isinstance(host, str):
+        raise InvalidError(
+            f"host {host!r} is not str: listen() and start() have the port first, run() and serve() of "
+            "hasty.wsgi and hasty.asgi the host; host= and port= leave no doubt"
+        )
 
 
 def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:

@@ -254,6 +254,10 @@ class Request:
         except (ClosedError, InvalidError, LimitError, TimedOutError) as error:
             self._failure = error
             raise
+        except StateError:
+            raise StateError(
+                'read() and stream() are for routes with body="stream", until they defer; others have all of it in body'
+            ) from None
         return string_at(buffer, got.value)
 
     def stream(self, size: int = 65536) -> Iterator[bytes]:

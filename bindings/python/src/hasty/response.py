@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import dataclasses
 import os
 import stat
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi, _json, event
@@ -482,8 +483,8 @@ class Response:
         elif isinstance(body, Coroutine):
             body.close()
             raise TypeError(
-                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so that "
-                "it is awaited"
+                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so "
+                "that it is awaited"
             )
         elif isinstance(body, event.Event):
             raise TypeError("an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`")
@@ -493,10 +494,7 @@ class Response:
                 f"not a {type_name(body)}; Response.json() takes any JSON value"
             )
         else:
-            raise TypeError(
-                f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; "
-                "Response.json() takes any JSON value"
-            )
+            raise TypeError(f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; {_way(body)}")
 
     def _send(self, res: _ffi.ResponsePointer) -> None:
         """Copies the answer into the library's."""
@@ -548,7 +546,9 @@ def as_response(value: Any) -> Response:
         if value and isinstance(value[0], Response):
             raise TypeError("a Response has its status itself, as in Response.json(value, status=201)")
         if not 2 <= len(value) <= 3 or isinstance(value[0], tuple) or not isinstance(value[1], int):
-            raise TypeError(f"a tuple is (body, status) or (body, status, headers), not {value!r}")
+            # Its body may be long, and is nobody's business in a log.
+            kinds = ", ".join(map(type_name, value))
+            raise TypeError(f"a tuple is (body, status) or (body, status, headers), not ({kinds})")
         return Response(*value)
     return Response(value)
 
@@ -560,6 +560,19 @@ _COOKIE_OCTETS = frozenset(chr(c) for c in range(0x21, 0x7F)) - frozenset('",;\\
 def type_name(value: object) -> str:
     """The name of its type; a function of its own because inside Response `type` is the method."""
     return type(value).__name__
+
+
+def _way(body: object) -> str:
+    """What to do with a value that is no body."""
+    if isinstance(body, BaseException):
+        return "raise it"
+    if isinstance(body, Awaitable):
+        return "await it, in an `async def`"
+    if dataclasses.is_dataclass(body):
+        return "dataclasses.asdict() makes a dict of it"
+    if hasattr(body, "model_dump"):
+        return 'its model_dump(mode="json") is a dict'
+    return "Response.json() takes any JSON value"
 
 
 def _octets(data: _Bytes) -> bytes:
