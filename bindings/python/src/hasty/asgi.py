@@ -77,16 +77,19 @@ async def serve_async(
     *,
     root_path: str = "",
     url_scheme: str = "http",
+    started: Callable[[Server], object] | None = None,
     **options: Any,
 ) -> None:
-    """`serve()` in the running loop, asyncio's or uvloop's, until it is cancelled.
+    """`serve()` in the running loop, asyncio's or uvloop's, until it is cancelled or its Server is stopped.
+
+    `started` is called with the Server, which tells the port where 0 took a free one, in place of printing the URL.
 
     >>> async def application(scope, receive, send): ...
     >>> async def main():
     ...     await asyncio.wait_for(serve_async(application, port=8080), timeout=3600)
     """
     app = as_app(application, lifespan, root_path=root_path, url_scheme=url_scheme, **options)
-    await app.serve(port, host, started=lambda server: print(f"{server.url}/", flush=True))
+    await app.serve(port, host, started=started or (lambda server: print(f"{server.url}/", flush=True)))
 
 
 def as_app(
