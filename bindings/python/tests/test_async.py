@@ -78,6 +78,19 @@ def test_a_coroutine_answers_like_any_handler(app: App, client: Client) -> None:
     assert client.cookies == {"a": "b"}
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_coroutine_that_writes_is_told_to_yield(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+    app = App(threads)
+
+    @app.get("/")
+    async def write(req: Request, res: Response) -> None:
+        res.write("piece")
+
+    with app.test_client() as client:
+        assert client.get("/").status_code == 500
+    assert "yield the pieces instead" in caplog.text
+
+
 def test_a_coroutine_that_never_waits_answers_too(app: App, client: Client) -> None:
     @app.get("/")
     async def at_once(req: Request) -> str:

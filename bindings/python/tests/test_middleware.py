@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import copy
 import gc
+import runpy
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -615,3 +616,11 @@ def test_steps_go_with_their_server() -> None:
     del app, client
     gc.collect()
     assert gone() is None
+
+
+def test_the_example_answers_paths_that_no_middleware_has_seen() -> None:
+    example = Path(__file__).parents[3] / "examples-python" / "middleware.py"
+    with runpy.run_path(str(example))["app"].test_client() as client:
+        answer = client.get("/%zz")
+    assert (answer.status_code, answer.json()) == (400, {"error": 400})
+    assert "x-request-id" in answer.headers

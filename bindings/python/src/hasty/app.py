@@ -126,6 +126,8 @@ class App:
         self._errors = shared.errors
         self._listeners: list[access.Listener] = []
         self._server: Server | None = None
+        # Does listen() wait for the end?
+        self._listens = False
         self._native = Native()
         # What was told to the library, for processes that tell it anew.
         self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
@@ -200,6 +202,8 @@ class App:
         'a/b'
         """
         _refuse_misplaced(pattern, handler)
+        if "methods" in options:
+            raise TypeError('a route is for one method: use @app.get, @app.post and so on, or @app.any for all')
         if method.startswith("/"):
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
         if method.upper() in _METHODS and method not in _METHODS:
@@ -671,9 +675,17 @@ class App:
             raise StateError(
                 "an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there"
             )
+        _refuse_misordered(host)
         if not isinstance(workers, int) or workers < 1:
             raise InvalidError(f"workers {workers!r} is not a number from 1")
         self._refuse_again()
+        self._listens = True
+        try:
+            self._serve_until_end(port, host, workers)
+        finally:
+            self._listens = False
+
+    def _serve_until_end(self, port: int, host: str, workers: int) -> None:
         if workers > 1:
             from . import workers as processes
 
@@ -725,8 +737,10 @@ class App:
     ) -> None:
         """Serves inside the asyncio loop that runs, beside its other tasks, until `stop()` or until it is cancelled.
 
-        All handlers run on the loop, but for those with `blocking=True`. `started` is called with the Server once
-        there is one; `App.server` is it, too.
+        All handlers run on the loop, but for those with `blocking=True`. `stop()` lets them answer for half a second, a
+        cancellation for none; those with `blocking=True` that take longer still run when this returns.
+
+        `started` is called with the Server once there is one; `App.server` is it, too.
 
         >>> import asyncio
         >>> app = App()
@@ -744,21 +758,21 @@ class App:
 
         Errors: as `listen`.
         """
+        import asyncio
+
         from .loop import Loop
 
         self._refuse_again()
         loop = self._shared.loop = self._shared.loop or Loop()
         self._shared.context = copy_context()
         server = self._begin(port, host, 0)
-        crew = server._crew
+        server._drain_beside(asyncio.get_running_loop())
         try:
             if started is not None:
                 started(server)
-            await loop.serve(self._native, self._steps, crew.slots)
+            await loop.serve(self._native, self._steps, server._crew.slots)
         finally:
-            self._native.stop()
-            crew.leave()
-            crew.end(0.0)
+            server._end_beside()
 
     @property
     def server(self) -> Server | None:
@@ -773,21 +787,35 @@ class App:
     def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port; whoever is to serve comes then."""
         self._refuse_again()
+        _refuse_misordered(host)
         with self._native.used() as pointer:
             _ffi.check(_listen(pointer, host, _checked_port(port)))
             self._choose_slots()
             # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
             if not self._native.stopped:
                 _ffi.check(_ffi.hasty_app_start(pointer))
-        self._server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
-        return self._server
+        server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
+        if self._listens:
+            server._only_tell()
+        self._server = server
+        return server
 
     def stop(self) -> None:
-        """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers."""
-        self._native.stop()
+        """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers.
+
+        `listen()` and `serve()` end as by a signal: what is answered within half a second is still sent. What `start()`
+        began ends at once, and answers 503 to whoever waits; `Server.close()`, or its `with` block, lets handlers
+        finish.
+        """
+        if self._server is None:
+            self._native.stop()
+        else:
+            self._server.stop()
 
     def test_client(self) -> Client:
         """A client on a real socket; starts the app on a free port if it does not run yet, and then also ends it.
+
+        An app runs once: tests that each want a client each make an app, by a function.
 
         >>> app = App()
         >>> @app.post("/sum")
@@ -797,7 +825,7 @@ class App:
         ...     client.post("/sum", json=[1, 2, 39]).json()
         {'sum': 42}
         """
-        if self._server is not None:
+        if self._server is not None and not self._native.stopped:
             return Client(self._server.host, self._server.port)
         server = self.start()
         return Client(server.host, server.port, server.close)
@@ -821,6 +849,8 @@ def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
 
 def _refuse_foreign(pattern: str) -> None:
     """Names of parameters as Flask and FastAPI write them would be literals."""
+    if not isinstance(pattern, str):
+        raise InvalidError(f"pattern {pattern!r} is not str, as in @app.get(\"/path\")")
     if not pattern.startswith("/"):
         raise InvalidError(f"pattern {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
     for segment in pattern.split("/"):
@@ -839,6 +869,17 @@ def _checked_port(port: int) -> int:
     if not 0 <= port <= 65535:
         raise InvalidError(f"port {port} is not in 0..=65535")
     return port
+
+
+def _refuse_misordered(host: object) -> None:
+    """For those who give both by their places, or a function to call, as to Express."""
+    if callable(host):
+        raise InvalidError("listen() takes no function: what follows it runs once the server has ended")
+    if not isinstance(host, str):
+        raise InvalidError(
+            f"host {host!r} is not str: listen() and start() have the port first, run() and serve() of "
+            "hasty.wsgi and hasty.asgi the host; host= and port= leave no doubt"
+        )
 
 
 def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:

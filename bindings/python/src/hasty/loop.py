@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import _ffi, _json, contexts
 from .desk import InSlot, Moves
 from .eager import Starter
-from .errors import ClosedError
+from .errors import ClosedError, StateError
 from .event import Chunk, Piece, pieces
 from .exchange import PIECE, Exchange, serving
 from .handler import end_stream, is_coroutine
@@ -65,10 +65,11 @@ class InTask(Moves):
         InSlot(self._slot, self._request, self._gates).send(response)
 
     def write(self, response: Response, piece: Piece, data: Chunk) -> None:
-        exchange = self.exchange()
-        exchange._response = response
-        # Waiting here would hold the loop.
-        _ffi.check(exchange._write(piece, data))
+        # Where the client reads slowly it would have to hold the loop, or to give up in the middle.
+        raise StateError(
+            "write() cannot wait in an async handler: yield the pieces instead; "
+            "fields that res has before the first one are the head"
+        )
 
 
 def moved(request: Request, slot: Slot) -> Exchange:

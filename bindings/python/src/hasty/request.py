@@ -7,6 +7,7 @@ import encodings
 import functools
 import re
 import threading
+import weakref
 from collections.abc import Iterator
 from ctypes import POINTER, byref, c_size_t, create_string_buffer, string_at
 from encodings.aliases import aliases
@@ -65,6 +66,8 @@ class Request:
     _unread = False
     # Held while the body is read, which may take as long as the client likes: so long it does not end.
     _reading: threading.Lock | None = None
+    # What it was deferred to: an exchange that nobody holds is not to live on for that.
+    _handed: weakref.ref[Exchange] | None = None
     # Why it can be used no more; None while it can, and once it was answered.
     _over: str | None = None
     _method: str | None = None
@@ -274,6 +277,10 @@ class Request:
         except (ClosedError, InvalidError, LimitError, TimedOutError) as error:
             self._failure = error
             raise
+        except StateError:
+            raise StateError(
+                'read() and stream() are for routes with body="stream", until they defer; others have all of it in body'
+            ) from None
         return string_at(buffer, got.value)
 
     def stream(self, size: int = 65536) -> Iterator[bytes]:
@@ -396,6 +403,7 @@ class Request:
 
     def _hand_over(self, exchange: Exchange) -> Exchange:
         self._exchange = None
+        self._handed = weakref.ref(exchange)
         self._end()
         self._over = "this request was deferred: use exchange.request, until the exchange is finished"
         return exchange

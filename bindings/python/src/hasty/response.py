@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import dataclasses
 import os
 import stat
 import string
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi, _json, event
@@ -386,7 +387,7 @@ class Response:
         """Sends a piece of the body now: str, bytes or Event. The first one sends the head, which is then as it is.
 
         For the `res` of a handler, until that returns; it waits where the client reads slowly, and keeps its thread
-        from serving others meanwhile. A handler that yields does not.
+        from serving others meanwhile. A handler that yields does not; an `async def` could not wait, and so yields.
 
         >>> from hasty import App
         >>> app = App()
@@ -397,7 +398,8 @@ class Response:
         ...     client.get("/").text
         'one, two'
 
-        Errors: ClosedError once the client has left; TimedOutError where it takes nothing for `write_timeout_ms`.
+        Errors: ClosedError once the client has left; TimedOutError where it takes nothing for `write_timeout_ms`;
+        StateError in a handler that is async.
         """
         desk = self._desk
         if desk is None:
@@ -499,8 +501,8 @@ class Response:
         elif isinstance(body, Coroutine):
             body.close()
             raise TypeError(
-                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so that "
-                "it is awaited"
+                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so "
+                "that it is awaited"
             )
         elif isinstance(body, event.Event):
             raise TypeError("an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`")
@@ -510,10 +512,7 @@ class Response:
                 f"not a {type_name(body)}; Response.json() takes any JSON value"
             )
         else:
-            raise TypeError(
-                f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; "
-                "Response.json() takes any JSON value"
-            )
+            raise TypeError(f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; {_way(body)}")
 
     def _send(self, res: _ffi.ResponsePointer) -> None:
         """Copies the answer into the library's."""
@@ -568,7 +567,9 @@ def as_response(value: Any) -> Response:
         if value and isinstance(value[0], Response):
             raise TypeError("a Response has its status itself, as in Response.json(value, status=201)")
         if not 2 <= len(value) <= 3 or isinstance(value[0], tuple) or not isinstance(value[1], int):
-            raise TypeError(f"a tuple is (body, status) or (body, status, headers), not {value!r}")
+            # Its body may be long, and is nobody's business in a log.
+            kinds = ", ".join(map(type_name, value))
+            raise TypeError(f"a tuple is (body, status) or (body, status, headers), not ({kinds})")
         return Response(*value)
     return Response(value)
 
@@ -582,6 +583,19 @@ _HOST_LETTERS = frozenset(string.ascii_letters + string.digits + ".-")
 def type_name(value: object) -> str:
     """The name of its type; a function of its own because inside Response `type` is the method."""
     return type(value).__name__
+
+
+def _way(body: object) -> str:
+    """What to do with a value that is no body."""
+    if isinstance(body, BaseException):
+        return "raise it"
+    if isinstance(body, Awaitable):
+        return "await it, in an `async def`"
+    if dataclasses.is_dataclass(body):
+        return "dataclasses.asdict() makes a dict of it"
+    if hasattr(body, "model_dump"):
+        return 'its model_dump(mode="json") is a dict'
+    return "Response.json() takes any JSON value"
 
 
 def _octets(data: _Bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
 import os
 import threading
@@ -22,6 +23,8 @@ from .threads import IDLE_S
 from .watch import watch
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .handler import Shared, Step
 
 __all__ = ["Server"]
@@ -476,6 +479,9 @@ class Server:
         #: The port that was taken; of use where 0 was asked for.
         self.port = int(_ffi.hasty_app_port(native.pointer))
         self._crew = crew
+        # What stop() does where somebody sees to an end that lets handlers finish; without one it is the end.
+        self._ask: Callable[[], None] | None = None
+        self._drain: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -483,8 +489,11 @@ class Server:
         return url_of(self.host, self.port)
 
     def stop(self) -> None:
-        """Asks the server to stop, and returns at once; for any thread, handlers and signal handlers."""
-        self._native.stop()
+        """Asks the server to stop, and returns at once; for any thread, handlers and signal handlers.
+
+        As `App.stop()`.
+        """
+        (self._ask or self._native.stop)()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the server has stopped, at most `timeout` seconds; says whether it has.
@@ -513,7 +522,7 @@ class Server:
             return
         self._refuse_inside("close")
         self._crew.rest(DRAIN_MS / 1000)
-        self.stop()
+        self._native.stop()
         gone = self._crew.end(grace)
         names = [thread.name for thread in self._crew.threads if thread.is_alive()]
         names += sorted(thread.name for thread in self._crew.busy)
@@ -530,6 +539,38 @@ class Server:
             pass
         if self._crew.gone.is_set() and self._crew.failure is not None:
             raise self._crew.failure
+
+    def _only_tell(self) -> None:
+        """Has stop() tell `_wait_for_end()`, after which all is to end as by a signal."""
+        self._ask = functools.partial(setattr, self._native, "stopped", True)
+
+    def _drain_beside(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Has stop() answer what has come, which the loop goes on with meanwhile."""
+
+        def drain() -> None:
+            if self._drain is None:
+                self._drain = threading.Thread(
+                    target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True
+                )
+                self._drain.start()
+
+        def ask() -> None:
+            self._native.stopped = True
+            try:
+                loop.call_soon_threadsafe(drain)
+            except RuntimeError:  # it is closed already
+                self._native.stop()
+
+        self._ask = ask
+
+    def _end_beside(self) -> None:
+        """The loop serves no more."""
+        self._ask = None
+        self._native.stop()
+        if self._drain is not None:
+            self._drain.join()
+        self._crew.leave()
+        self._crew.end(0.0)
 
     def _leave(self) -> None:
         """The program is to end: answers what has come, and waits for no handler that takes long."""
