@@ -140,6 +140,10 @@ class Loop:
             except RuntimeError:  # it is closed already
                 pass
 
+    @property
+    def has_begun(self) -> bool:
+        return self._over is not None
+
     def runs_this_thread(self) -> bool:
         """Is it the caller's loop, or was it?"""
         return threading.get_ident() == self._thread

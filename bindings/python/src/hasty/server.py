@@ -199,8 +199,9 @@ class Crew:
                 thread.start()
                 if loop is not None and not self._loop_takes:
                     loop.begun.wait()
-                if self.failure is not None:
-                    raise self.failure
+                    # What fails later is told by wait().
+                    if self.failure is not None and not loop.has_begun:
+                        raise self.failure
             except BaseException as error:
                 # Ctrl-C comes while one begins; it is to leave by itself.
                 has_begun = not isinstance(error, RuntimeError) or thread.ident is not None
