@@ -3,6 +3,7 @@
  * Everything but the two atomics belongs to the main thread, the one that runs the loop, and has no lock: handlers of
  * routes with dispatch = caller run there too, when the loop calls hasty_app_poll(). What differs is the loop.
  */
+#define _POSIX_C_SOURCE 200809L /* for nanosleep() and clock_gettime() */
 #include <hasty.h>
 #include <pthread.h>
 #include <signal.h>

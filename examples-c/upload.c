@@ -1,7 +1,10 @@
 /* A form with files: fields and files of a multipart body, saved under names of our own, and given back.
  *
  *     ./upload 8080 uploads
+ *
+ * It ends gently: an upload that has begun when SIGTERM comes is received to its end, and answered.
  */
+#define _POSIX_C_SOURCE 200809L /* for sigwait() and its like */
 #include <hasty.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -41,19 +44,22 @@ HANDLER(upload)
     status = status ? status : hasty_response_send_json_value(res, answer);
     return hasty_json_free(answer), status;
 }
-static void on_signal(int number) { hasty_app_stop(app); }
 
 int main(int argc, char **argv)
 {
     const char *port = argc > 1 ? argv[1] : getenv("PORT");
     mkdir(folder = argc > 2 ? argv[2] : folder, 0700); /* it may be there */
-    signal(SIGINT, on_signal), signal(SIGTERM, on_signal);
+    sigset_t ends;
+    int number;
+    sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, NULL); /* from here on they only end sigwait() */
     int failed = hasty_app_new(NULL, &app) || hasty_app_get(app, "/", form, NULL) || hasty_app_post(app, "/upload", upload, NULL)
               || hasty_app_set_route_option(app, "POST", "/upload", "max_body_bytes", "104857600") /* 100 MiB */
               || hasty_app_static(app, "/saved", folder, NULL) || hasty_app_listen(app, "127.0.0.1", port ? atoi(port) : 8080)
-              || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_run(app);
+              || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_start(app);
     if (failed)
         fprintf(stderr, "upload: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    else if (sigwait(&ends, &number) == 0)
+        hasty_app_drain(app, 10000); /* nobody new is let in; what has begun has ten seconds */
     return hasty_app_free(app), failed;
 }

@@ -41,8 +41,10 @@ def me(req: Request) -> str:
 
 @app.after  # every answer, also a 401 and a 404
 def stop_clock(req: Request, res: Response) -> None:
-    duration = (time.perf_counter() - req.locals["start"]) * 1000
-    res.header("Server-Timing", f"total;dur={duration:.3f}").header("X-Request-ID", req.id)
+    start = req.locals.get("start")
+    if start is not None:  # a malformed path, such as /%zz, is answered before start_clock
+        res.header("Server-Timing", f"total;dur={(time.perf_counter() - start) * 1000:.3f}")
+    res.header("X-Request-ID", req.id)
 
 
 @app.on_error  # what the library itself answers with

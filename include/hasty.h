@@ -222,6 +222,8 @@ typedef struct hasty_str {
 
 /**
  * Options of an app. Zero-initialise it and set `size`; 0 or NULL is the default, `HASTY_NONE` is literally zero, none or off.
+ *
+ * What `HASTY_NONE` is here, "0" is by `hasty_app_set_option()`.
  */
 typedef struct hasty_options {
     /**
@@ -229,7 +231,7 @@ typedef struct hasty_options {
      */
     size_t size;
     /**
-     * Bytes of a request's body; 0 means 10485760. More is answered 413.
+     * Bytes of a request's body; 0 means 10485760. More is answered 413; with `HASTY_NONE64` any body is.
      */
     uint64_t max_body_bytes;
     /**
@@ -238,47 +240,51 @@ typedef struct hasty_options {
      */
     uint32_t threads;
     /**
-     * Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host. More are answered 503 and closed.
+     * Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host; `HASTY_NONE` is 1048576. More are answered
+     * 503 and closed.
      */
     uint32_t max_connections;
     /**
-     * Connections at a time from one address; 0 means no limit. More are answered 503 and closed.
+     * Connections at a time from one address; 0 and `HASTY_NONE` mean no limit. More are answered 503 and closed.
      */
     uint32_t max_connections_per_ip;
     /**
-     * Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431.
+     * Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431; with `HASTY_NONE` every head is.
      */
     uint32_t max_header_bytes;
     /**
-     * Field lines of a head; 0 means 100. More is answered 431.
+     * Field lines of a head; 0 means 100. More is answered 431; with `HASTY_NONE` every head is that has a field, as all of
+     * HTTP/1.1 have.
      */
     uint32_t max_headers;
     /**
-     * Bytes of a request target; 0 means 8192. More is answered 414.
+     * Bytes of a request target; 0 means 8192. More is answered 414; with `HASTY_NONE` every target is.
      */
     uint32_t max_target_bytes;
     /**
-     * Longest time for a head, from its first byte, in milliseconds; 0 means 10000. Then 408 and the connection is closed.
+     * Longest time for a head, from its first byte, in milliseconds; 0 means 10000, `HASTY_NONE` for ever. Then 408 and the connection is closed.
      */
     uint32_t header_timeout_ms;
     /**
-     * Longest pause in a body, in milliseconds; 0 means 30000. Then 408 and the connection is closed.
+     * Longest pause in a body, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then 408 and the connection is closed.
      */
     uint32_t body_timeout_ms;
     /**
-     * Longest pause between two requests, in milliseconds; 0 means 30000. Then the connection is closed.
+     * Longest pause between two requests, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the connection is closed.
      */
     uint32_t idle_timeout_ms;
     /**
-     * Longest pause of a client in taking its answer, in milliseconds; 0 means 30000. Then the connection is closed.
+     * Longest pause of a client in taking its answer, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the connection is closed.
      */
     uint32_t write_timeout_ms;
     /**
-     * Longest time to the first byte of a deferred answer, in milliseconds; 0 means 60000. Then 504.
+     * Longest time to the first byte of a deferred answer, from the end of its handler, or of one that your own thread gives, from the
+     * request; in milliseconds, 0 means 60000, `HASTY_NONE` for ever. Then 504. With `threads` none it is noticed only while a thread
+     * is in `hasty_app_poll()` or its like, as all time-outs are.
      */
     uint32_t exchange_timeout_ms;
     /**
-     * Requests on one connection; 0 means no limit. The last answer says `Connection: close`.
+     * Requests on one connection; 0 and `HASTY_NONE` mean no limit. The last answer says `Connection: close`.
      */
     uint32_t max_requests_per_connection;
     /**
@@ -293,6 +299,7 @@ typedef struct hasty_options {
  * Called once per request, on a thread that serves; different requests run at the same time, so shared
  * state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
  * `HASTY_OK` to send `res`, or after `hasty_response_defer()`; anything else is logged and answers 500.
+ * `HASTY_ERR_CLOSED` answers 500 as well, if anybody is there, but is not logged: it says that the client has left.
  * Middleware returns `HASTY_NEXT` to go on.
  *
  * It may block: that holds one thread. Let no exception and no `longjmp` leave the function.
@@ -319,7 +326,7 @@ typedef struct hasty_static {
      */
     const char *index;
     /**
-     * The file, below the directory, that answers where there is none; NULL means 404.
+     * The file, below the directory, that answers where there is none; NULL means 404. It must be there at registration.
      */
     const char *fallback;
     /**
@@ -515,7 +522,7 @@ typedef struct hasty_cookie {
      */
     const char *same_site;
     /**
-     * Seconds it lives; 0 means until the browser closes.
+     * Seconds it lives; 0 and HASTY_NONE64 mean until the browser closes.
      */
     int64_t max_age_s;
     /**
@@ -761,7 +768,7 @@ typedef struct hasty_slot_more {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * Returns the number of the ABI. Programs compiled for the same number go with this library.
@@ -834,6 +841,11 @@ void hasty_app_free(struct hasty_app *app);
  * `spool_bytes` (262144), `spool_directory` (the system's for temporary files), `max_parts` (1000) and
  * `stream_buffer_bytes` (262144).
  *
+ * "0" is off for `reuse_port`, `min_rate_bytes`, `defer_accept_s`, `cache_ms` and `compress`. With `max_queued` "0" no request waits: it
+ * is answered 503 where no thread is free, and always on a route of your own thread. `max_parts` "0" refuses every part of a form,
+ * `spool_bytes` "0" every field, and puts files on disk. `stream_buffer_bytes` "0" keeps one piece at a time, `max_buffered_bytes` "0"
+ * answers 503 while anything is kept. `tick_us` "0" takes every handler to block. `lanes` "0" is refused.
+ *
  * Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
  * for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
@@ -850,7 +862,7 @@ hasty_status hasty_app_set_option(struct hasty_app *app,
  * `blocking` is "auto", the default, "yes" or "no": a handler that blocks is best run where nobody waits for its thread; which ones
  * do is learned, so to say it only spares the first few stumbles.
  *
- * There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's, and `body`: with "buffer", the default, the
+ * There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's ("0": no body; no limit), and `body`: with "buffer", the default, the
  * handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
  * `dispatch` is "pool", the default, or "caller": the handler runs in a thread of yours, one that calls `hasty_app_poll()`.
  * Everything up to it goes on in the app's own threads, only middleware runs where the handler does.
@@ -888,7 +900,8 @@ hasty_status hasty_app_option_to(const struct hasty_app *app, const char *key, s
 /**
  * Adds `handler` for `method` and `pattern`.
  *
- * A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`.
+ * A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`;
+ * `hasty_app_poll()` has nothing to run for them, and answers 500.
  *
  * `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
  * or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
@@ -915,6 +928,8 @@ hasty_status hasty_app_route(struct hasty_app *app,
 /**
  * Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
  *
+ * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
@@ -927,6 +942,8 @@ hasty_status hasty_app_get(struct hasty_app *app,
 
 /**
  * Adds `handler` for POST. `user_data` must outlive the app.
+ *
+ * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
@@ -941,6 +958,8 @@ hasty_status hasty_app_post(struct hasty_app *app,
 /**
  * Adds `handler` for PUT. `user_data` must outlive the app.
  *
+ * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
@@ -953,6 +972,8 @@ hasty_status hasty_app_put(struct hasty_app *app,
 
 /**
  * Adds `handler` for PATCH. `user_data` must outlive the app.
+ *
+ * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
@@ -967,6 +988,8 @@ hasty_status hasty_app_patch(struct hasty_app *app,
 /**
  * Adds `handler` for DELETE. `user_data` must outlive the app.
  *
+ * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
@@ -979,6 +1002,8 @@ hasty_status hasty_app_delete(struct hasty_app *app,
 
 /**
  * Adds `handler` for every method that has no handler of its own. `user_data` must outlive the app.
+ *
+ * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
@@ -1001,7 +1026,7 @@ hasty_status hasty_app_any(struct hasty_app *app,
  * The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
  * served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
  *
- * Errors: `HASTY_ERR_IO` if the directory cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
+ * Errors: `HASTY_ERR_IO` if the directory or its `fallback` cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
  * prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
  * `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
@@ -1136,9 +1161,9 @@ hasty_status hasty_app_secure_headers(struct hasty_app *app);
 /**
  * Lets `handler` shape every answer from 400 to 599 that the library itself makes.
  *
- * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
- * request could not be parsed, or is in the hands of an exchange. Where `handler` fails, the library's own answer is sent. A second call replaces
- * the first.
+ * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. Where the request could not be parsed, the
+ * views of `req` are absent, but for its id and the address. Where an exchange has it, `req` is a copy of its head: body and
+ * locals stay there. Where `handler` fails, the library's own answer is sent. A second call replaces the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -1213,7 +1238,8 @@ hasty_status hasty_app_on_thread(struct hasty_app *app,
  *
  * The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
  * wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has looked for requests by
- * `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also while yours is busy.
+ * `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also
+ * while yours is busy.
  *
  * Errors: as `hasty_app_route()`.
  *
@@ -1301,6 +1327,8 @@ hasty_status hasty_app_run(struct hasty_app *app);
 /**
  * Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
  *
+ * Idle connections are closed at once. It is for no signal handler: that wakes a thread which calls it.
+ *
  * Requests that wait for a thread of yours are waited for as well, so call it from another thread than the one that polls; or stop
  * polling and call `hasty_app_stop()`, which answers them 503.
  *
@@ -1341,9 +1369,10 @@ hasty_status hasty_app_wait(struct hasty_app *app,
 /**
  * Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
  *
- * With `threads` none it is also readable while the app has other work to do; and it is from the stop on. -1 is a failure, see
- * `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
- * start, too. Neither read nor close it: it is the app's, until free.
+ * With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` is there to do it;
+ * and it is from the stop on. -1 is a failure, see `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on
+ * them, and level-triggered. It is the same each time, and there before start, too. Neither read nor close it: it is the app's, until
+ * free.
  *
  * Threads: any.
  *
@@ -1358,9 +1387,13 @@ int32_t hasty_app_fd(const struct hasty_app *app);
  * It runs those whose requests wait, `max_requests` of them at most, and returns; if none waits, it waits for one. With
  * `threads` none it does the app's other work as well: accepting, receiving, all other routes, time-outs.
  *
- * `*served` is how many handlers ran.
+ * `timeout_ms` is for that wait alone: a handler comes to its end, and one whose `hasty_response_write()` waits for a slow client keeps
+ * this call as long, up to `write_timeout_ms` without progress. Such an answer is better deferred, and goes on by
+ * `hasty_exchange_on_ready()`.
  *
- * Errors: `HASTY_ERR_TIMEOUT` if no request came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
+ * `*served` is how many handlers ran, those of other routes not counted.
+ *
+ * Errors: `HASTY_ERR_TIMEOUT` if no request for them came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
  * once the app has stopped; `HASTY_ERR_INVALID` if `max_requests` is 0; `HASTY_ERR_STATE` before start, inside a callback of the
  * app, and for an app whose requests are taken by `hasty_app_next()` or slots; `HASTY_ERR_NULL`.
  *
@@ -1377,7 +1410,8 @@ hasty_status hasty_app_poll(struct hasty_app *app,
 /**
  * Takes a request of a route with `dispatch = caller`, or waits for one.
  *
- * `hasty_request_route()` and `hasty_request_user_data()` tell which route it is. Its middleware runs here; its handler does not. With `threads` none this does the app's other work as well.
+ * `hasty_request_route()` and `hasty_request_user_data()` tell which route it is. Its middleware runs here; its handler does not.
+ * With `threads` none this does the app's other work as well.
  *
  * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
  *
@@ -1395,7 +1429,8 @@ hasty_status hasty_app_next(struct hasty_app *app,
 /**
  * Ends a call of `hasty_app_poll()` or its like that waits, or the next one that would.
  *
- * It returns `HASTY_ERR_TIMEOUT` then.
+ * It returns `HASTY_ERR_TIMEOUT` then. `hasty_app_fd()` does not become readable by it: whoever waits for that in a loop of his own has
+ * another way to be woken, such as a pipe.
  *
  * Threads: any, also signal handlers. Nothing happens for NULL.
  *
@@ -1531,9 +1566,9 @@ hasty_status hasty_request_target_to(const struct hasty_request *req, struct has
 /**
  * Returns the pattern of the route that answers, as registered.
  *
- * Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Valid as long as the app.
+ * Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Middleware knows it already.
  *
- * Valid until the handler returns.
+ * Valid as long as the app; in an exchange that outlives it until that ends.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -1572,6 +1607,8 @@ hasty_status hasty_request_remote_address_to(const struct hasty_request *req, st
 
 /**
  * Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made now.
+ *
+ * It is for logs, and no secret to make sessions of: a client may choose it, and the digits are only meant to differ.
  *
  * Valid until the handler returns.
  *
@@ -1649,7 +1686,7 @@ hasty_status hasty_request_header_to(const struct hasty_request *req,
 /**
  * Returns the segment that `:name` of the route stands for, percent-decoded once.
  *
- * "*" names an unnamed rest. Absent where the route has no such name.
+ * "*" names an unnamed rest. Absent where the route has no such name. Middleware knows it already.
  *
  * Valid until the handler returns.
  *
@@ -1855,7 +1892,8 @@ hasty_status hasty_request_form_at(const struct hasty_request *req,
  * is answered for with a 400 or 413.
  *
  * Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
- * `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_NULL`.
+ * `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_STATE` for a form that is not here yet, as to middleware;
+ * `HASTY_ERR_NULL`.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -1940,15 +1978,18 @@ hasty_status hasty_request_read(const struct hasty_request *req,
  *
  * Ownership: `*out` is borrowed, until the handler returns.
  *
- * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here:
+ * middleware runs before it is received, but for routes with `dispatch = caller`, and with `body = stream` the handler reads it.
+ * `HASTY_ERR_NULL`.
  *
  * # Safety
  * `req` is NULL or the request of the current call; `out` is NULL or writable.
  */
-hasty_status hasty_request_json(const struct hasty_request *req, const struct hasty_json **out);
+hasty_status hasty_request_json(const struct hasty_request *req,
+                                const struct hasty_json **out);
 
 /**
- * Returns the `user_data` that the route was registered with; NULL where no route answers.
+ * Returns the `user_data` that the route was registered with; NULL where no route answers. Middleware knows it already.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -2109,8 +2150,12 @@ hasty_status hasty_response_set_type(struct hasty_response *res, const char *typ
 /**
  * Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
  *
- * Errors: `HASTY_ERR_INVALID` if the name is no token, or the value or an attribute holds what a cookie
- * cannot: encode it then. `HASTY_ERR_NULL`.
+ * One that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` takes back all
+ * that were set so far.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the name is no token, the value or an attribute holds what a cookie cannot (encode it then), or
+ * browsers would reject or ignore it: a path that does not begin with "/", a domain that is no name of a host, SameSite=None without
+ * `secure`, names that begin with `__Secure-` or `__Host-` and break their promise. `HASTY_ERR_NULL`.
  *
  * # Safety
  * `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
@@ -2123,6 +2168,8 @@ hasty_status hasty_response_set_cookie(struct hasty_response *res,
 
 /**
  * Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
+ *
+ * It is added like one that is set. A name that begins with `__Secure-` or `__Host-` is forgotten with `secure`, as browsers want it.
  *
  * Errors: as `hasty_response_set_cookie()`.
  *
@@ -2268,14 +2315,19 @@ hasty_status hasty_response_send_download(struct hasty_response *res,
  * the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
  * sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
  *
- * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile.
- * On a deferred response, and where all other threads are busy, it does not block: what the client has not taken waits, up to
- * `stream_buffer_bytes`.
+ * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile. Where
+ * no thread is left for them it keeps what the client has not taken, up to `stream_buffer_bytes`, and then is `HASTY_ERR_LIMIT`: with
+ * `blocking` = "yes" handlers of a route begin only when they may wait (which is learned, too), but for apps with one thread or none.
+ * With `dispatch` = "caller" it blocks as well, and with it `hasty_app_poll()`, whatever its time-out: defer there.
+ *
+ * On a deferred response it does not block: what the client has not taken waits, up to `stream_buffer_bytes`, and
+ * `hasty_exchange_on_ready()` tells when there is room. Until the handler that deferred has returned, all of it waits.
  *
  * Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
- * `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken;
- * `hasty_exchange_on_ready()` tells when there is room); `HASTY_ERR_INVALID` for more than the Content-Length that was
- * set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.
+ * `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken, and it may be
+ * written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
+ * `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and where a body was given already by one of `send*`;
+ * `HASTY_ERR_NULL`.
  *
  * # Safety
  * `res` is NULL or the response of the current call; `data` has `len` bytes.
@@ -2317,6 +2369,9 @@ hasty_status hasty_response_reset(struct hasty_response *res);
  * Views taken of `req` before end with the handler; take them anew from `hasty_exchange_request()`. In middleware it ends
  * the chain. An open exchange costs no thread. If it has sent nothing within `exchange_timeout_ms`, the client gets a 504.
  *
+ * Before the handler has returned nothing of the answer leaves, no time-out runs and no notice is called: never wait there for
+ * the exchange. With `dispatch = caller` the request was an exchange before: bytes leave at once, and its time has run since it came.
+ *
  * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
  *
  * Errors: `HASTY_ERR_STATE` if it was deferred before, and outside of handlers and middleware; `HASTY_ERR_NULL`.
@@ -2347,6 +2402,7 @@ struct hasty_response *hasty_exchange_response(struct hasty_exchange *exchange);
  * Sends the answer, or the end of what was written, and ends the exchange.
  *
  * It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no other handler.
+ * Where the handler that deferred has not returned yet, all of it is sent when it has.
  *
  * Ownership: takes `exchange`, also on failure.
  *
@@ -2369,7 +2425,12 @@ hasty_status hasty_exchange_finish(struct hasty_exchange *exchange);
 int32_t hasty_exchange_alive(const struct hasty_exchange *exchange);
 
 /**
- * Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
+ * Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so already.
+ *
+ * That is when the client has ended its side or its connection; and, with the client still there, when `exchange_timeout_ms` is
+ * over (it gets a 504), when it takes a stream more slowly than `write_timeout_ms` or `min_rate_bytes` allow (it is cut off), and when
+ * the app stops, by a free or a drain as well (it gets a 503, or the stream is cut). It is not noticed before the handler that
+ * deferred has returned.
  *
  * It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
  * another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second
@@ -2391,7 +2452,8 @@ hasty_status hasty_exchange_on_close(struct hasty_exchange *exchange,
  * Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
  *
  * To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any
- * more. It never runs after finish or free has returned. A second registration replaces the first.
+ * more. It never runs after finish or free has returned. A second registration replaces the first. What was written in the
+ * handler that deferred makes room when that has returned, not before.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -2427,7 +2489,7 @@ void hasty_exchange_free(struct hasty_exchange *exchange);
  * `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
  * overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
  * cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
- * to be answered quickly.
+ * to be answered quickly; never for one whose route has the option `blocking` "yes".
  *
  * A `hasty_slot_more`, by its `size`, tells who asks and in which version of HTTP as well.
  *
@@ -2778,7 +2840,7 @@ hasty_status hasty_json_push(struct hasty_json *array, struct hasty_json *value)
 hasty_status hasty_json_to_text(const struct hasty_json *json, char *buf, size_t cap, size_t *needed);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+} /* extern "C" */
+#endif /* __cplusplus */
 
 #endif  /* HASTY_H */

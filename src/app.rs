@@ -198,9 +198,11 @@ impl App {
                     }
                     route.is_for_caller = for_caller;
                 }
-                "max_body_bytes" => route.max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(name, value)?)?),
+                "max_body_bytes" => {
+                    route.max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(Key::MaxBodyBytes, value)?)?)
+                }
                 "exchange_timeout_ms" => {
-                    let ms = Options::checked(Key::ExchangeTimeoutMs, parse_number(name, value)?)?;
+                    let ms = Options::checked(Key::ExchangeTimeoutMs, parse_number(Key::ExchangeTimeoutMs, value)?)?;
                     route.exchange_timeout_ms = Some(u32::try_from(ms).unwrap_or(u32::MAX));
                 }
                 _ => {

@@ -6,7 +6,7 @@ use crate::http::headers::is_token;
 /// How a cookie is set.
 #[derive(Clone, Copy, Debug)]
 pub struct Cookie<'a> {
-    /// The paths it is sent to; "/" unless set.
+    /// The paths it is sent to, beginning with "/"; that alone unless set.
     pub path: &'a [u8],
     /// The domain it is sent to with its subdomains; the host alone where None.
     pub domain: Option<&'a [u8]>,
@@ -43,19 +43,11 @@ impl Cookie<'_> {
         let Some(same_site) = same_site else {
             return Err(format!("cookie {}: same_site \"{}\" is none of Lax, Strict, None", Shown(name), Shown(self.same_site)));
         };
-        let mut line = [name, b"=", value].concat();
-        for (attribute, text) in [(&b"; Path="[..], Some(self.path)), (b"; Domain=", self.domain)] {
-            let Some(text) = text else { continue };
-            // RFC 6265 4.1.1: `path-value = <any CHAR except CTLs or ";">`
-            if !text.iter().all(|&b| (b' '..=b'~').contains(&b) && b != b';') {
-                return Err(format!(
-                    "cookie {}: path or domain \"{}\" holds a semicolon, a control or non-ASCII",
-                    Shown(name),
-                    Shown(text)
-                ));
-            }
-            line.extend_from_slice(attribute);
-            line.extend_from_slice(text);
+        self.check_place().and_then(|()| self.check_promises(name, same_site)).map_err(|why| format!("cookie {}: {why}", Shown(name)))?;
+        let mut line = [name, b"=", value, b"; Path=", self.path].concat();
+        if let Some(domain) = self.domain {
+            line.extend_from_slice(b"; Domain=");
+            line.extend_from_slice(domain);
         }
         if let Some(seconds) = self.max_age {
             line.extend_from_slice(format!("; Max-Age={seconds}").as_bytes());
@@ -70,6 +62,53 @@ impl Cookie<'_> {
         }
         Ok(line)
     }
+
+    /// How it is forgotten: browsers heed that under the same conditions under which they took it.
+    pub(crate) fn to_forget(self, name: &[u8]) -> Self {
+        Cookie { max_age: Some(0), secure: self.secure || begins(name, SECURE) || begins(name, HOST), ..self }
+    }
+
+    fn check_place(&self) -> std::result::Result<(), String> {
+        // RFC 6265 4.1.1: `path-value = <any CHAR except CTLs or ";">`
+        if !self.path.iter().all(|&b| (b' '..=b'~').contains(&b) && b != b';') {
+            return Err(format!("path \"{}\" holds a semicolon, a control or non-ASCII", Shown(self.path)));
+        }
+        // RFC 6265 5.2.4: browsers take another one for the path of the page.
+        if self.path.first() != Some(&b'/') {
+            return Err(format!("path \"{}\" does not begin with \"/\"; browsers ignore it", Shown(self.path)));
+        }
+        match self.domain {
+            Some(domain) if domain.is_empty() || !domain.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-') => {
+                Err(format!("domain \"{}\" is no name of a host, of letters, digits, dots and hyphens", Shown(domain)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What browsers reject, in silence.
+    fn check_promises(&self, name: &[u8], same_site: &[u8]) -> std::result::Result<(), String> {
+        if same_site == b"None" && !self.secure {
+            return Err("browsers reject same_site None without secure: set both".to_owned());
+        }
+        if begins(name, SECURE) && !self.secure {
+            return Err("browsers reject a name that begins with __Secure- without secure: set it as well".to_owned());
+        }
+        if begins(name, HOST) && !(self.secure && self.domain.is_none() && self.path == b"/") {
+            return Err(
+                "browsers reject a name that begins with __Host- without secure, with a domain, or with a path other than \"/\"".to_owned()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What names promise: RFC 6265bis 4.1.3.
+const SECURE: &[u8] = b"__Secure-";
+const HOST: &[u8] = b"__Host-";
+
+/// Browsers look at the beginning of a name without its case.
+fn begins(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// RFC 6265 4.1.1: `cookie-octet`.
@@ -96,5 +135,50 @@ mod tests {
             assert!(cookie.line(name.as_bytes(), value.as_bytes()).is_err(), "{name} {value} {path}");
         }
         assert!(Cookie { same_site: b"x", ..Cookie::default() }.line(b"a", b"b").is_err());
+    }
+
+    const SAFE: Cookie<'_> = Cookie { path: b"/", domain: None, same_site: b"Lax", max_age: None, secure: true, script_visible: false };
+
+    #[test]
+    fn what_browsers_ignore_or_reject_is_refused() {
+        let open = Cookie { secure: false, ..SAFE };
+        for (name, cookie, words) in [
+            ("a", Cookie { path: b"", ..SAFE }, "path \"\" does not begin with \"/\""),
+            ("a", Cookie { path: b"app", ..SAFE }, "path \"app\" does not begin with \"/\""),
+            ("a", Cookie { domain: Some(b""), ..SAFE }, "domain \"\" is no name of a host"),
+            ("a", Cookie { domain: Some(b"http://x"), ..SAFE }, "domain \"http://x\" is no name of a host"),
+            ("a", Cookie { domain: Some(b"x:80"), ..SAFE }, "domain \"x:80\" is no name of a host"),
+            ("a", Cookie { same_site: b"none", ..open }, "same_site None without secure"),
+            ("__Secure-a", open, "__Secure- without secure"),
+            ("__secure-a", open, "__Secure- without secure"),
+            ("__Host-a", open, "__Host- without secure"),
+            ("__Host-a", Cookie { domain: Some(b"example.org"), ..SAFE }, "with a domain"),
+            ("__Host-a", Cookie { path: b"/app", ..SAFE }, "a path other than \"/\""),
+        ] {
+            let refused = cookie.line(name.as_bytes(), b"v").unwrap_err();
+            assert!(refused.starts_with(&format!("cookie {name}: ")) && refused.contains(words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_browsers_take_is_taken() {
+        for (name, cookie) in [
+            ("a", Cookie { domain: Some(b".Example-1.org"), ..SAFE }),
+            ("a", Cookie { same_site: b"None", ..SAFE }),
+            ("__Secure-a", Cookie { path: b"/app", domain: Some(b"example.org"), ..SAFE }),
+            ("__Host-a", SAFE),
+            ("__Hosta", Cookie { secure: false, ..SAFE }),
+            ("a__Host-", Cookie { secure: false, ..SAFE }),
+        ] {
+            assert!(cookie.line(name.as_bytes(), b"v").is_ok(), "{name} {cookie:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_promises_is_forgotten_as_it_promises() {
+        for name in [&b"__Host-a"[..], b"__Secure-a"] {
+            let gone = Cookie::default().to_forget(name).line(name, b"").unwrap();
+            assert!(gone.ends_with(b"=; Path=/; Max-Age=0; SameSite=Lax; Secure; HttpOnly"), "{}", Shown(&gone));
+        }
     }
 }

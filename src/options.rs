@@ -171,7 +171,10 @@ impl Options {
         match name {
             "server_header" => self.set_server_header(value),
             "spool_directory" => self.set_spool_directory(value),
-            _ => self.set(find(name)?, parse_number(name, value)?),
+            _ => {
+                let key = find(name)?;
+                self.set(key, parse_number(key, value)?)
+            }
         }
     }
 
@@ -203,10 +206,12 @@ fn find(name: &str) -> Result<Key> {
 }
 
 /// A decimal number and nothing else, so that "10k" is refused rather than taken for 10.
-pub(crate) fn parse_number(name: &str, value: &str) -> Result<u64> {
+pub(crate) fn parse_number(key: Key, value: &str) -> Result<u64> {
+    let Rule { name, most, .. } = &RULES[key as usize];
+    let least = u8::from(key == Key::Lanes);
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| value.parse().ok()).flatten().ok_or_else(|| {
-        Error::invalid(format!("option {name} = \"{}\" is not a whole number from 0 to 18446744073709551615", Shown(value.as_bytes())))
+        Error::invalid(format!("option {name} = \"{}\" is not a whole number from {least} to {most}", Shown(value.as_bytes())))
     })
 }
 
@@ -253,7 +258,11 @@ mod tests {
         for (name, value, words) in [
             ("max_headers", "ten", "max_headers = \"ten\""),
             ("max_headers", "", "not a whole number"),
-            ("max_headers", "-1", "not a whole number"),
+            ("max_headers", "-1", "not a whole number from 0 to 4294967295"),
+            ("threads", "-3", "threads = \"-3\" is not a whole number from 0 to 4096"),
+            ("threads", "99999999999999999999", "from 0 to 4096"),
+            ("compress", "on", "from 0 to 1"),
+            ("lanes", "many", "from 1 to 64"),
             ("max_headers", "4294967296", "more than 4294967295"),
             ("idle_timeout_ms", "2147483648", "more than 2147483647"),
             ("server_header", "a\r\nb", "not a field value"),

@@ -1,11 +1,11 @@
 //! One request: its bytes, and views of them made when somebody looks.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::form::{FilePart, Form, FormReader};
 use crate::http::headers::Span;
 use crate::http::method::Method;
 use crate::http::pairs::{Pairs, percent_decode_into};
-use crate::http::parser::Head;
+use crate::http::parser::{Framing, Head};
 use crate::json;
 use crate::line::Line;
 use crate::rate_limit::Verdict;
@@ -97,6 +97,12 @@ pub struct Request {
 
 /// Memory of one view that is kept from request to request; that of an uncommonly large one is not.
 const KEPT_BYTES: usize = 16 * 1024;
+
+/// Not an empty body, nor a malformed one.
+const NO_BODY_YET: Error = Error::fixed(
+    Kind::State,
+    "the body is not here yet: middleware runs before it is received, and on a route with body = stream the handler reads it itself",
+);
 
 /// What is kept for the request: its key and its value.
 type Local = (Box<[u8]>, Box<dyn Any + Send>);
@@ -200,7 +206,8 @@ impl Request {
         self.head.method
     }
 
-    /// The path, percent-decoded, for display. Authorise by prefix or param: `%2F` decodes to a slash.
+    /// The path, percent-decoded, for display. Authorise by prefix or param: `%2F` decodes to a slash. Empty where the request could
+    /// not be parsed, as all of it is.
     pub fn path(&self) -> Text<'_> {
         let raw = self.route_path();
         if !raw.contains(&b'%') {
@@ -324,7 +331,7 @@ impl Request {
             return &self.views.nothing;
         }
         self.views.pairs(&self.views.form, |pairs| {
-            if self.has_media_type(b"application/x-www-form-urlencoded") {
+            if self.brings_fields() {
                 pairs.query(&self.body());
             }
         })
@@ -335,10 +342,14 @@ impl Request {
         self.multipart().map_or(&[], |form| &form.files)
     }
 
-    /// Could the form be read? `Invalid` where it is malformed, `Limit` where it has more than is allowed; `Ok` for bodies of
-    /// other types. Whoever reads a form that could not be read and does not ask this is answered for with a 400 or 413.
+    /// Could the form be read? `Invalid` where it is malformed, `Limit` where it has more than is allowed, `State` where it is not
+    /// here yet; `Ok` for bodies of other types. Whoever reads a form that could not be read and does not ask this is answered for
+    /// with a 400 or 413.
     pub fn form_status(&self) -> Result<()> {
         self.form_status_seen.set(self.is_whole);
+        if self.awaits_body() && (self.brings_form() || self.brings_fields()) {
+            return Err(NO_BODY_YET);
+        }
         match self.form_outcome() {
             Some(Err(error)) => Err(error.copy()),
             _ => Ok(()),
@@ -392,6 +403,11 @@ impl Request {
         }
     }
 
+    /// Is the body to be the fields of a form alone?
+    fn brings_fields(&self) -> bool {
+        self.has_media_type(b"application/x-www-form-urlencoded")
+    }
+
     /// Is the body to be a multipart form?
     pub(crate) fn brings_form(&self) -> bool {
         self.has_media_type(b"multipart/form-data")
@@ -416,8 +432,11 @@ impl Request {
         }
     }
 
-    /// The body as JSON, whatever its type says; parsed once.
+    /// The body as JSON, whatever its type says; parsed once. `State` where it is not here yet.
     pub fn json(&self) -> Result<&json::Value> {
+        if self.awaits_body() {
+            return Err(NO_BODY_YET);
+        }
         let value = self.views.json.get_or_try_init(|| {
             self.views.used.set(true);
             json::Value::parse(&self.body()).map(|value| Box::new(value.lent()))
@@ -493,7 +512,7 @@ impl Request {
         let target = &self.head.target;
         match (target.asterisk, self.bytes_at(target.path)) {
             (true, _) => b"*",
-            (false, b"") => b"/",
+            (false, b"") if self.is_parsed() => b"/",
             (false, path) => path,
         }
     }
@@ -720,12 +739,12 @@ impl Request {
         }
     }
 
-    /// What an access log wants to know of it, for when it is in other hands.
-    pub(crate) fn copy_for_record(&self) -> Request {
+    /// What is to be known of it when it is in other hands: all but its body.
+    pub(crate) fn copy_of_head(&self) -> Request {
         // Made now where nobody has asked for it yet, so that both have the same.
         self.id();
         let locals = self.locals.take();
-        let copy = Request { line: None, form: OnceCell::new(), ..self.detach_from(None, false) };
+        let copy = Request { is_whole: false, form: OnceCell::new(), ..self.detach_from(None, false) };
         self.locals.replace(locals);
         copy
     }
@@ -866,6 +885,11 @@ impl Request {
     /// Is the body here? It is absent to middleware, and to handlers that read it themselves.
     pub(crate) fn has_body(&self) -> bool {
         self.is_whole && self.taken == 0
+    }
+
+    /// Is there a body, which is not here?
+    fn awaits_body(&self) -> bool {
+        !self.is_whole && !matches!(self.head.framing, Framing::Absent | Framing::Length(0))
     }
 
     /// May views of its bytes be out, in what middleware has kept for the handler, although it must wait for its body?

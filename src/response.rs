@@ -46,6 +46,12 @@ enum Type {
 /// The library's own errors, and what runs after the handlers, answer at once.
 const NOT_HERE: Error = Error::fixed(Kind::State, "this answer is given whole; only handlers of routes and middleware stream or defer");
 
+/// What was given would be thrown away in silence.
+const GIVEN: Error = Error::fixed(
+    Kind::State,
+    "a body was given already: send gives all of it at once, write gives it in pieces; reset first to change over",
+);
+
 /// Memory that a thread keeps from answer to answer.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -96,6 +102,8 @@ pub struct Response {
     bytes: Vec<u8>,
     /// An owned body, copied and ended with a NUL because somebody asked to see it.
     seen: OnceCell<Vec<u8>>,
+    /// Is the body one that middleware has left for whoever answers to replace?
+    is_left: bool,
     /// What Content-Length was set to.
     length: Option<u64>,
     close: bool,
@@ -146,6 +154,7 @@ impl Response {
             settled: None,
             bytes: Vec::new(),
             seen: OnceCell::new(),
+            is_left: false,
             length: None,
             close: false,
             failure: None,
@@ -264,7 +273,7 @@ impl Response {
 
     /// Tells the client to forget a cookie; path and domain must be those it was set with.
     pub fn delete_cookie(&mut self, name: &[u8], options: &Cookie<'_>) -> Result<()> {
-        match (Cookie { max_age: Some(0), ..*options }).line(name, b"") {
+        match options.to_forget(name).line(name, b"") {
             Ok(line) => self.header_checked(b"Set-Cookie", &line, false),
             Err(words) => self.refuse(words),
         }
@@ -336,6 +345,8 @@ impl Response {
     /// Writes a piece of the body, and sends it. The first one sends the head, in which nothing can be changed from then on:
     /// chunked, or with the Content-Length that was set.
     ///
+    /// `State` where a body was given before, all at once.
+    ///
     /// In a handler it waits for a slow client, at most `write_timeout_ms` without progress: `Timeout`. On a deferred answer it
     /// never waits: `Limit`, with nothing taken, where more than `stream_buffer_bytes` would wait. `Closed` once the client has
     /// gone, and after the head where there is no body, as for HEAD.
@@ -372,9 +383,18 @@ impl Response {
         if let Some(words) = &self.failure {
             return Err(Error::invalid(words.clone()));
         }
+        if self.has_body() && !self.is_left {
+            self.note_failure(&GIVEN);
+            return Err(GIVEN);
+        }
         self.clear_body();
         self.assume(&OCTETS);
         line.begin_stream(request, self)
+    }
+
+    /// Was a body given, or a file that is to become one?
+    fn has_body(&self) -> bool {
+        !matches!(self.body, Body::Absent) || self.file.is_some()
     }
 
     /// What a stream can go by; there is none where an answer is given whole.
@@ -561,6 +581,7 @@ impl Response {
 impl Response {
     /// What is set so far stays, whoever answers.
     pub(crate) fn keep_headers(&mut self) {
+        self.is_left = self.has_body();
         self.base.0.extend_from_slice(&self.headers);
         self.base.1.extend_from_slice(&self.text);
     }

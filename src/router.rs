@@ -14,7 +14,8 @@
 //! **The path** is matched as it was received, without query, segment by segment; a segment is percent-decoded
 //! once before it is compared, so `/%61` is `/a`, and `%2F` never divides. Literals of a pattern are decoded
 //! once too, at registration: `/a%20b`, `/a b` and the path `/a%20b` are the same, and `%3A`, `%2A`, `%3F`, `%23`
-//! write a `:` or `*` that begins a segment, a `?` and a `#`. An invalid escape or `%00` anywhere makes a bad
+//! write a `:` or `*` that begins a segment, a `?` and a `#`; `{`, `}`, `<` and `>` are written so as well, since unescaped
+//! they cannot stand in a path, and other routers' parameters look so. An invalid escape or `%00` anywhere makes a bad
 //! path, whatever would have matched. Nothing is normalised: `/a/` is not `/a`, `//a` has an empty first segment,
 //! and `.` and `..` are segments like others, which a parameter may hold.
 //!
@@ -122,6 +123,7 @@
 
 use crate::error::{Error, Result, Shown};
 use crate::http::headers::{Span, is_token};
+use crate::http::method::Method;
 use crate::http::pairs::{escapes_are_valid, percent_decode_into};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -283,6 +285,7 @@ impl Router {
             let shown = Shown(method.as_bytes());
             return Err(Error::invalid(format!("method \"{shown}\" is not a token: letters, digits and !#$%&'*+-.^_`|~ only")));
         }
+        refuse_unheard(method)?;
         let (steps, param_names) = parse(pattern)?;
         let taken = self.end_of(&steps).and_then(|end| self.ends[end].registered(method));
         if let Some(earlier) = taken {
@@ -695,6 +698,19 @@ fn new_end(ends: &mut Vec<End>) -> usize {
     ends.len() - 1
 }
 
+/// Refuses the methods for which no request would ever come.
+fn refuse_unheard(method: &str) -> Result<()> {
+    let upper = method.to_ascii_uppercase();
+    match Method::of(upper.as_bytes()) {
+        Method::Connect => Err(Error::invalid(format!("method \"{method}\": CONNECT is for proxies; the server itself answers it 501"))),
+        // RFC 9110 9.1: "The method token is case-sensitive".
+        known if known != Method::Other && upper != method => {
+            Err(Error::invalid(format!("method \"{method}\": methods are case-sensitive, this one is {upper}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Divides a pattern into steps and the names of its parameters.
 fn parse(pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
     let refuse = |rule: &str| Error::invalid(format!("pattern \"{}\": {rule}", Shown(pattern.as_bytes())));
@@ -706,6 +722,12 @@ fn parse(pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
     }
     if pattern.contains(|c: char| c.is_ascii_control()) {
         return Err(refuse("a control character is written as an escape"));
+    }
+    // RFC 3986 3.3: none of them is a pchar. In the patterns of others they stand around a parameter.
+    if pattern.contains(['{', '}', '<', '>']) {
+        return Err(refuse(
+            "a parameter is written :name; '{', '}', '<' and '>' cannot stand in a path, as literals they are escaped, such as %7B",
+        ));
     }
 
     let mut steps = Vec::new();
@@ -1068,7 +1090,8 @@ mod tests {
             ("GET", "/a"),
             ("POST", "/a"),
             ("*", "/a"),
-            ("get", "/a"),
+            ("brew", "/a"),
+            ("BREW", "/a"),
             ("HEAD", "/a"),
             ("GET", "/a/"),
             ("GET", "/A"),
@@ -1091,7 +1114,13 @@ mod tests {
         let escape = "an escape is '%' and two hex digits, and not %00";
         let query = "a path has no '?' and no '#'; as literals they are written %3F and %23";
         let control = "a control character is written as an escape";
+        let parameter =
+            "a parameter is written :name; '{', '}', '<' and '>' cannot stand in a path, as literals they are escaped, such as %7B";
         for (pattern, rule) in [
+            ("/users/{id}", parameter),
+            ("/users/<int:id>", parameter),
+            ("/a{", parameter),
+            ("/:id>", parameter),
             ("", slash),
             ("a", slash),
             ("*", slash),
@@ -1135,12 +1164,32 @@ mod tests {
     #[test]
     fn a_method_is_a_token_of_any_case() {
         let mut router = Router::new();
-        for method in ["GET", "get", "M-SEARCH", "X!#$%&'*+-.^_`|~9", "*"] {
+        for method in ["GET", "brew", "M-SEARCH", "X!#$%&'*+-.^_`|~9", "*", "getter"] {
             router.add(method, "/").unwrap();
         }
         for method in ["", "G T", "GET ", "GET,PUT", "É", "A/B", "A:B", "\"", "GET\r\n"] {
             let words = refusal(&mut router, method, "/a");
             assert!(words.starts_with("method \"") && words.contains("is not a token"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_method_that_no_request_has_is_refused() {
+        for (method, words) in [
+            ("get", "method \"get\": methods are case-sensitive, this one is GET"),
+            ("Patch", "method \"Patch\": methods are case-sensitive, this one is PATCH"),
+            ("CONNECT", "method \"CONNECT\": CONNECT is for proxies; the server itself answers it 501"),
+            ("connect", "method \"connect\": CONNECT is for proxies; the server itself answers it 501"),
+        ] {
+            assert_eq!(refusal(&mut Router::new(), method, "/a"), words);
+        }
+    }
+
+    #[test]
+    fn a_literal_may_have_colons_and_what_is_escaped() {
+        let router = router_of(["/x:id", "/%7Bid%7D", "/a:"]);
+        for path in ["/x:id", "/%7Bid%7D", "/%7bid%7d", "/a:"] {
+            assert!(matches!(router.find("GET", path.as_bytes(), &mut Params::default()), Found::Route(_)), "{path}");
         }
     }
 

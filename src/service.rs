@@ -370,11 +370,7 @@ impl Service {
         if self.compresses && response.body_len() >= compression::LEAST && request.is_parsed() {
             response.compress(request);
         }
-        if self.hooks.on_access.is_some() {
-            let sent = status::body_rule(response.status()) == BodyRule::Sent && request.known_method() != Method::Head;
-            let bytes = if sent { response.body_len() } else { 0 };
-            self.record(request, response.status(), bytes);
-        }
+        self.record_whole(request, response);
     }
 
     /// Adds what policies and `after` have to say. A failure there is the answer's.
@@ -453,6 +449,20 @@ impl Service {
         }
     }
 
+    /// Tells whoever keeps the access log of an answer that is given whole.
+    pub(crate) fn record_whole(&self, request: &Request, response: &Response) {
+        if self.hooks.on_access.is_some() {
+            let sent = status::body_rule(response.status()) == BodyRule::Sent && request.known_method() != Method::Head;
+            let bytes = if sent { response.body_len() } else { 0 };
+            self.record(request, response.status(), bytes);
+        }
+    }
+
+    /// Will an answer in the place of an exchange's, or its record, depend on this request?
+    pub(crate) fn asks_for(&self, request: &Request) -> bool {
+        self.hooks.on_access.is_some() || self.hooks.on_error.is_some() || prefers_json(request)
+    }
+
     /// Tells whoever keeps the access log of an answer.
     pub(crate) fn record(&self, request: &Request, status: u16, bytes_out: u64) {
         let Some(on_access) = &self.hooks.on_access else { return };
@@ -497,6 +507,10 @@ impl Service {
     pub(crate) fn fail(&self, code: u16, why: Error, allow: Option<&str>, request: &Request, response: &mut Response) {
         self.own_answer(code, &why, allow, request, response);
         let Some(on_error) = &self.hooks.on_error else { return };
+        if let Some((line, _)) = request.line() {
+            // It may take its time.
+            line.let_go();
+        }
         response.be_whole();
         let outcome = caught(|| on_error.shape(&why, request, response))
             .and_then(|()| response.settle(request, true))

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// How a folder of files is served.
 #[derive(Clone, Debug)]
@@ -99,6 +99,7 @@ impl StaticFiles {
         // Absolute from now on: where the process goes later, the folder stays.
         let opened = std::path::absolute(directory).and_then(|path| Root::new(path, options.walk));
         let root = opened.map_err(|error| Error::io(format_args!("directory \"{}\"", Shown(directory.as_os_str().as_bytes())), &error))?;
+        options.fallback.as_deref().map_or(Ok(()), |fallback| check_fallback(&root, fallback))?;
         Ok(StaticFiles { root, options, memory: Arc::clone(memory), number: memory.add_folder() })
     }
 
@@ -344,6 +345,16 @@ impl StaticFiles {
         }
         response.send_html(listing::page(&request.path(), !path.is_empty(), items, beyond).as_bytes())?;
         Ok(Outcome::Sent)
+    }
+}
+
+/// A fallback that is not there is a slip of the pen, which nobody would see before a client asks for a page.
+fn check_fallback(root: &Root, path: &str) -> Result<()> {
+    let shown = Shown(path.as_bytes());
+    let found = root.open(path.as_bytes(), Duration::MAX);
+    match found.map_err(|error| Error::io(format_args!("fallback \"{shown}\", below the folder"), &std::io::Error::from(error)))? {
+        found if file::is_regular(&found.stat) => Ok(()),
+        _ => Err(Error::invalid(format!("fallback \"{shown}\" is not a regular file"))),
     }
 }
 

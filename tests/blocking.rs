@@ -240,6 +240,10 @@ struct Slow {
 }
 
 fn with_slow(options: &[(&str, &str)], blocking: &str) -> Slow {
+    with_slow_and(options, blocking, |_| {})
+}
+
+fn with_slow_and(options: &[(&str, &str)], blocking: &str, more: impl FnOnce(&App)) -> Slow {
     let (gate, ran) = (Gate::new(), Arc::new(Mutex::new(Vec::new())));
     let server = Server::start(options, |app| {
         let (held, seen) = (gate.clone(), Arc::clone(&ran));
@@ -253,6 +257,7 @@ fn with_slow(options: &[(&str, &str)], blocking: &str) -> Slow {
         app.set_route_option("*", "/slow/:number", "blocking", blocking).expect("an option");
         app.health("/health").expect("new");
         are_quick(app, &["/", "/health"]);
+        more(app);
     });
     Slow { server, gate, ran }
 }
@@ -730,4 +735,35 @@ fn a_stop_closes_what_is_nobodys_although_a_handler_runs() {
     gate.open();
     assert_eq!(slow.expect(200).text(), "slow");
     server.wait(Some(PATIENCE)).expect("the app stops");
+}
+
+#[test]
+fn a_stop_answers_and_records_the_requests_that_stand_in_line_as_they_were_asked() {
+    let records: Arc<Mutex<Vec<String>>> = Arc::default();
+    let slow = with_slow_and(&[("threads", "2")], "yes", |app| {
+        let kept = Arc::clone(&records);
+        let log = move |record: &hasty::AccessRecord<'_>| {
+            let line = format!("{} {} {} {}", record.status, record.target, record.bytes_in, record.bytes_out);
+            kept.lock().push(line);
+        };
+        app.on_access(Box::new(log)).expect("before start");
+        let name = |request: &Request, response: &mut Response| response.set_header(b"X-Target", request.target().bytes());
+        app.after("/slow", Box::new(name)).expect("before start");
+    });
+    let _opened = slow.opened();
+    let mut running = slow.ask(0, 2);
+    slow.gate.await_arrivals(2);
+    let mut waiting = slow.server.connect();
+    let request = post("/slow/2", b"a body");
+    waiting.send(&request);
+    await_queued(&slow.server, 1);
+    slow.server.stop();
+    let answer = waiting.expect(503);
+    assert_eq!(answer.field("X-Target"), Some("/slow/2"), "the request is at hand, and so is what comes after its handler");
+    let line = format!("503 /slow/2 {} {}", request.len(), answer.body.len());
+    await_that("its record", || records.lock().contains(&line));
+    slow.gate.open();
+    for client in &mut running {
+        client.expect(200);
+    }
 }

@@ -586,3 +586,112 @@ fn each_request_runs_once_whoever_polls() {
         assert_eq!(hosts.into_iter().map(Host::end).sum::<usize>(), 400, "poll tells how many it has run");
     }
 }
+
+/// An app without threads of its own, and a route of its that holds its thread.
+fn with_holds(tick_us: &str) -> (Server, Gate) {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = with_mine(&[("threads", "0"), ("tick_us", tick_us)], |app| {
+        let hold = move |_: &Request, response: &mut Response| {
+            held.pass();
+            response.send_text(b"held")
+        };
+        app.get("/holds", hold).expect("new");
+        app.set_route_option("GET", "/holds", "blocking", "no").expect("an option");
+    });
+    (server, gate)
+}
+
+/// A client whose connection the server knows: what it sends next is told at once.
+fn known(server: &Server) -> Client {
+    let mut client = asked(server, get("/"));
+    assert_eq!(client.expect(200).text(), "root");
+    client
+}
+
+/// Longer than any test.
+const NO_TICK: &str = "1000000";
+
+#[test]
+fn a_loop_is_not_told_of_what_is_for_a_thread_that_runs_the_app() {
+    for runners in 1..=2 {
+        let (server, gate) = with_holds(NO_TICK);
+        let running: Vec<_> = (0..runners)
+            .map(|_| {
+                thread::spawn({
+                    let app = server.share();
+                    move || app.run()
+                })
+            })
+            .collect();
+        let _opened = Opened(gate.clone());
+        let (mut first, mut second) = (known(&server), known(&server));
+        first.send(get("/holds"));
+        gate.await_arrivals(1);
+        second.send(get("/"));
+        // It waits for the thread that is in the handler, which will come back for it.
+        let looks = (0..1000).take_while(|_| is_readable(&server)).filter(|_| server.poll(1, AT_ONCE).is_err()).count();
+        assert!(looks < 10, "{looks} looks in vain, beside {runners}");
+        gate.open();
+        assert_eq!(first.expect(200).text(), "held");
+        assert_eq!(second.expect(200).text(), "root");
+        first.send(get("/mine/1"));
+        await_that("the loop is told of what is for it", || is_readable(&server));
+        poll_for(&server, 1);
+        assert_eq!(first.expect(200).text(), "mine 1 ");
+        server.stop();
+        running.into_iter().for_each(|thread| thread.join().expect("it runs").expect("it stops"));
+    }
+}
+
+#[test]
+fn a_loop_is_told_again_once_the_thread_that_runs_the_app_has_lost_its_lane() {
+    let (server, gate) = with_holds("2000");
+    let running = thread::spawn({
+        let app = server.share();
+        move || app.run()
+    });
+    let opened = Opened(gate.clone());
+    let (mut first, mut second) = (known(&server), known(&server));
+    first.send(get("/holds"));
+    gate.await_arrivals(1);
+    second.send(get("/mine/2"));
+    // This thread waits, sees that nobody comes back, and serves.
+    poll_for(&server, 1);
+    assert_eq!(second.expect(200).text(), "mine 2 ");
+    second.send(get("/"));
+    await_that("the loop is told", || is_readable(&server));
+    assert_eq!(kind_of(server.poll(1, AT_ONCE)), Some(Kind::Timeout));
+    assert_eq!(second.expect(200).text(), "root");
+    drop(opened);
+    assert_eq!(first.expect(200).text(), "held");
+    server.stop();
+    running.join().expect("it runs").expect("it stops");
+}
+
+#[test]
+fn a_loop_that_is_told_again_and_again_takes_over_from_who_takes_too_long() {
+    let (server, gate) = with_holds("2000");
+    let (mut first, mut second) = (asked(&server, get("/")), asked(&server, get("/")));
+    for client in [&mut first, &mut second] {
+        await_that("it is served", || kind_of(server.poll(1, AT_ONCE)) == Some(Kind::Timeout) && client.has_more());
+        client.expect(200);
+    }
+    let waiting = thread::spawn({
+        let app = server.share();
+        move || app.poll(1, FOR_EVER)
+    });
+    let opened = Opened(gate.clone());
+    first.send(get("/holds"));
+    gate.await_arrivals(1);
+    second.send(get("/"));
+    await_that("it is served", || {
+        assert!(!is_readable(&server) || kind_of(server.poll(1, AT_ONCE)) == Some(Kind::Timeout));
+        second.has_more()
+    });
+    assert_eq!(second.expect(200).text(), "root");
+    drop(opened);
+    assert_eq!(first.expect(200).text(), "held");
+    server.stop();
+    assert_eq!(kind_of(waiting.join().expect("it waits")), Some(Kind::Closed));
+}

@@ -19,7 +19,7 @@ exec 3>&1
 . tests/lib/stages.sh
 
 quick=(format clippy rustdoc rust header symbols linking install c c-asan examples embed legacy clients browser python python-types benches documents)
-long=(c-valgrind rust-long rust-handover python-long python-versions wheel fuzz loom)
+long=(c-valgrind rust-long rust-handover rust-oldest aarch64 python-long python-versions wheel fuzz loom)
 
 main() {
     local stages=() all='' argument

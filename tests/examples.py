@@ -180,6 +180,30 @@ def refuses_a_taken_port(label, command, name, scratch):
             not_ok(f"{label} says why it cannot listen", f"it serves on {served.port} although {port} was asked for")
 
 
+def finishes_an_upload_that_has_begun(command):
+    """SIGTERM comes in the middle of a body: nobody new is let in, and the request is answered all the same."""
+    body = "title=" + "x" * 1000
+    head = f"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
+    with Served(command) as served, socket.create_connection((served.host, served.port), timeout=20) as client:
+        client.sendall((head + body[:500]).encode())
+        served.process.send_signal(signal.SIGTERM)
+        await_refusal(served)
+        client.sendall(body[500:].encode())
+        answer = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+        client.close()
+        code = served.process.wait(20)
+    wrong = "" if answer.startswith("HTTP/1.1 200 ") and "Connection: close" in answer else f"it is answered {answer[:200]!r}"
+    expect("upload.c answers an upload that had begun when SIGTERM came", wrong or ("" if code == 0 else f"it ended with {code}"))
+
+
+def await_refusal(served):
+    try:
+        while True:
+            socket.create_connection((served.host, served.port), timeout=20).close()
+    except ConnectionError:
+        pass
+
+
 def make_run():
     """The first command of the README: it prints the address of the site, and the site is there."""
     environment = {**os.environ, "PORT": "0"}
@@ -236,6 +260,7 @@ def main():
             else:
                 # Alone in its language; that it serves is all there is to see here.
                 hold(source.name, [folder / name], [Conversation("> GET /\n< 200")])
+        finishes_an_upload_that_has_begun([folder / "upload", *arguments("upload", None, f"{scratch}/begun")])
     expect("make run serves the site", make_run())
     for name in programs:
         not_ok(f"{name}.c", "the README has conversations for it, examples-c has no such program")

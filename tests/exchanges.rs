@@ -193,10 +193,7 @@ fn an_exchange_that_is_dropped_in_its_stream_cuts_the_connection() {
 fn an_exchange_nobody_answers_is_504_after_its_time() {
     let (server, parked) = deferring_with(&[("exchange_timeout_ms", "60000")], |app| {
         app.set_route_option("*", "/later/*", "exchange_timeout_ms", "300").expect("the route is there");
-        let shape = |_: &hasty::Error, request: &Request, response: &mut Response| {
-            assert_eq!(request.target(), "", "the request is in other hands");
-            response.set_header(b"X-Shaped", b"yes")
-        };
+        let shape = |_: &hasty::Error, _: &Request, response: &mut Response| response.set_header(b"X-Shaped", b"yes");
         app.on_error(Box::new(shape)).expect("before start");
     });
     let mut client = server.connect();
@@ -1085,9 +1082,9 @@ fn each_deferred_request_is_recorded_once() {
     let length = client.expect(503).body.len() as u64;
     assert_eq!(next(), (503, length));
     let (mut client, exchange) = begun("/later/x");
-    client.expect(504);
+    let length = client.expect(504).body.len() as u64;
     drop(exchange);
-    assert_eq!(next().0, 504);
+    assert_eq!(next(), (504, length));
     let (client, exchange) = begun("/later");
     let gone = count_notices(&exchange);
     reset(client);
@@ -1096,10 +1093,91 @@ fn each_deferred_request_is_recorded_once() {
     assert_eq!(next(), (499, 0), "nobody was there to be answered");
     let (mut client, exchange) = begun("/later");
     server.stop();
-    client.expect(503);
+    let length = client.expect(503).body.len() as u64;
     drop(exchange);
-    assert_eq!(next().0, 503);
+    assert_eq!(next(), (503, length));
     assert!(records.lock().is_empty(), "nothing else: {:?}", records.lock());
+}
+
+/// Shapes each error into its request as far as it is known, and keeps `on_access`'s word for the same.
+fn shaping_and_recording(app: &App) -> Arc<Mutex<Vec<String>>> {
+    let shape = |_: &hasty::Error, request: &Request, response: &mut Response| {
+        assert!(request.body().is_empty() && request.form().is_empty(), "the body stays with the exchange");
+        response.set_status(if request.header(b"x-own-status").is_some() { 555 } else { response.status().into() })?;
+        let text = format!("{:?} {} {}", request, request.id(), request.route().expect("it was found"));
+        response.send_text(text.as_bytes())
+    };
+    app.on_error(Box::new(shape)).expect("before start");
+    let records: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&records);
+    let log = move |record: &hasty::AccessRecord<'_>| {
+        let route = record.route.expect("it was found");
+        let who = format!("{} {} {} {route}", record.method, record.target, record.id);
+        kept.lock().push(format!("{} {} {who}", record.status, record.bytes_out));
+    };
+    app.on_access(Box::new(log)).expect("before start");
+    records
+}
+
+#[test]
+fn an_answer_in_place_of_an_exchange_knows_its_request_and_is_recorded_as_it_was_shaped() {
+    let mut records = None;
+    let (server, parked) = deferring_with(&[], |app| {
+        app.set_route_option("*", "/later/*", "exchange_timeout_ms", "100").expect("the route is there");
+        records = Some(shaping_and_recording(app));
+    });
+    let records = records.expect("set above");
+    let expect = |answer: support::Answer, begin: &str| {
+        let text = answer.text();
+        assert!(text.starts_with(begin), "{text:?}");
+        await_that("a record", || !records.lock().is_empty());
+        assert_eq!(records.lock().remove(0), format!("{} {} {text}", answer.status, text.len()));
+        answer
+    };
+    let mut client = server.connect();
+    client.send(post("/later/x?y=1", b"the body"));
+    let exchange = parked.take();
+    let id = exchange.request().id().to_string();
+    expect(client.expect(504), &format!("POST /later/x?y=1 {id} /later/*"));
+    drop(exchange);
+    let mut client = server.connect();
+    client.send("GET /later/z HTTP/1.1\r\nHost: a\r\nX-Request-ID: mine\r\nX-Own-Status: yes\r\n\r\n");
+    expect(client.expect(555), "GET /later/z mine /later/*");
+    drop(parked.take());
+    let mut client = server.connect();
+    client.send(get("/later"));
+    let exchange = parked.take();
+    server.stop();
+    expect(client.expect(503), "GET /later ");
+    drop(exchange);
+}
+
+#[test]
+fn an_answer_in_place_of_an_exchange_is_json_for_a_client_that_prefers_it() {
+    let (server, parked) = deferring(&[("exchange_timeout_ms", "100")]);
+    for (accept, kind) in [("application/json", "application/json"), ("*/*", "text/plain; charset=utf-8")] {
+        let mut client = server.connect();
+        client.send(format!("GET /later HTTP/1.1\r\nHost: a\r\nAccept: {accept}\r\n\r\n"));
+        let exchange = parked.take();
+        assert_eq!(client.expect(504).field("Content-Type"), Some(kind));
+        drop(exchange);
+    }
+}
+
+#[test]
+fn a_head_that_times_out_is_recorded_without_a_body() {
+    let sizes: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let (server, parked) = deferring_with(&[("exchange_timeout_ms", "100")], |app| {
+        let sizes = Arc::clone(&sizes);
+        app.on_access(Box::new(move |record: &hasty::AccessRecord<'_>| sizes.lock().push(record.bytes_out))).expect("before start");
+    });
+    let mut client = server.connect();
+    client.send("HEAD /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    let exchange = parked.take();
+    assert_eq!(client.answer_to_head().status, 504);
+    drop(exchange);
+    await_that("a record", || !sizes.lock().is_empty());
+    assert_eq!(*sizes.lock(), [0]);
 }
 
 #[test]

@@ -57,7 +57,16 @@ fn generate() -> String {
     let bindings = cbindgen::Builder::new().with_config(config).with_src(root().join("src/ffi/mod.rs")).generate();
     let mut bytes = Vec::new();
     bindings.expect("cbindgen understands src/ffi").write(&mut bytes);
-    String::from_utf8(bytes).expect("the header is UTF-8")
+    with_comments_of_c89(&String::from_utf8(bytes).expect("the header is UTF-8"))
+}
+
+/// cbindgen ends some lines with `// __cplusplus`, about which a compiler of C89 complains.
+fn with_comments_of_c89(header: &str) -> String {
+    let lines = header.lines().map(|line| match line.split_once(" // ") {
+        Some((code, words)) if !line.trim_start().starts_with('*') => format!("{} /* {words} */\n", code.trim_end()),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 fn source_files() -> Vec<PathBuf> {

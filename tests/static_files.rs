@@ -1045,6 +1045,7 @@ fn the_root_can_be_a_folder_beside_routes() {
 fn what_cannot_be_served_is_refused_and_registers_nothing() {
     let folder = Folder::new();
     let file = folder.file("file", "");
+    std::fs::create_dir(folder.at("docs")).unwrap();
     let default = StaticOptions::default;
     Server::app(&[], |app| {
         app.static_files("/taken", &folder.0, &default()).unwrap();
@@ -1067,6 +1068,8 @@ fn what_cannot_be_served_is_refused_and_registers_nothing() {
             ("/a", &folder.0, with(|options| options.index = "..".to_owned()), hasty::Kind::Invalid, "index \"..\""),
             ("/a", &folder.0, with(|options| options.fallback = Some("../x".to_owned())), hasty::Kind::Invalid, "fallback \"../x\""),
             ("/a", &folder.0, with(|options| options.fallback = Some(String::new())), hasty::Kind::Invalid, "fallback \"\""),
+            ("/a", &folder.0, with(|options| options.fallback = Some("none.html".to_owned())), hasty::Kind::Io, "fallback \"none.html\""),
+            ("/a", &folder.0, with(|options| options.fallback = Some("docs".to_owned())), hasty::Kind::Invalid, "not a regular file"),
             ("/a", &folder.0, with(|options| options.cache_control = Some("a\r\nb".to_owned())), hasty::Kind::Invalid, "cache_control"),
         ] {
             let error = app.static_files(prefix, directory, &options).expect_err(prefix);

@@ -378,10 +378,16 @@ fn nothing_changes_in_a_head_that_was_sent() {
 }
 
 #[test]
-fn a_stream_replaces_a_body_that_was_given_before() {
+fn a_stream_is_not_begun_where_a_body_was_given_or_a_setter_failed() {
     let server = Server::start(&[], |app| {
         on(app, "/both", |request: &Request, response: &mut Response| {
             response.send_html(b"<p>given")?;
+            assert_eq!(response.write(request, b"written").map_err(|error| error.kind()), Err(Kind::State));
+            Ok(())
+        });
+        on(app, "/instead", |request: &Request, response: &mut Response| {
+            response.send_html(b"<p>given")?;
+            response.reset()?;
             response.write(request, b"written")
         });
         on(app, "/wrong", |request: &Request, response: &mut Response| {
@@ -391,7 +397,8 @@ fn a_stream_replaces_a_body_that_was_given_before() {
         });
     });
     let mut client = server.connect();
-    client.send([get("/both"), get("/wrong"), get("/")].concat());
+    client.send([get("/both"), get("/instead"), get("/wrong"), get("/")].concat());
+    client.expect(500);
     assert_eq!(client.expect_streamed(200).answer.text(), "written");
     client.expect(500);
     client.expect(200);
@@ -428,6 +435,28 @@ fn a_slow_reader_slows_its_handler_and_nobody_else() {
         received += chunk.len();
     }
     assert_eq!(received, 64 << 20);
+}
+
+#[test]
+fn more_slow_readers_than_threads_get_all_there_is() {
+    // Made now, so that no handler is learned to take long for making it.
+    let piece = pattern(1 << 17);
+    for blocking in ["auto", "yes"] {
+        let server = Server::start(&[("threads", "2")], |app| {
+            on(app, "/large", |request: &Request, response: &mut Response| (0..64).try_for_each(|_| response.write(request, piece)));
+            app.set_route_option("GET", "/large", "blocking", blocking).expect("new");
+        });
+        let mut clients: Vec<_> = (0..8).map(|_| server.connect_narrow()).collect();
+        for client in &mut clients {
+            client.send(get("/large"));
+            // It is begun, or stands in line.
+            server.expect_alive();
+        }
+        for client in &mut clients {
+            let (body, whole) = cut_body(client);
+            assert!(whole && body.len() == 64 << 17, "blocking = {blocking}: {} bytes came", body.len());
+        }
+    }
 }
 
 #[test]

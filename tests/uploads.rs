@@ -249,6 +249,33 @@ fn all_bytes_of_a_form_are_counted_wherever_they_went() {
     }
 }
 
+#[test]
+fn what_came_of_an_upload_that_ends_early_is_counted() {
+    let counts: Arc<Mutex<Vec<(u16, u64)>>> = Arc::default();
+    let place = Place::new(&[("spool_bytes", "1000"), ("max_body_bytes", "10000000")], |app| {
+        let counts = Arc::clone(&counts);
+        let log = move |record: &hasty::AccessRecord<'_>| counts.lock().push((record.status, record.bytes_in));
+        app.on_access(Box::new(log)).expect("before start");
+    });
+    let expect = |status: u16, sent: &[u8]| {
+        let mut client = place.server.connect();
+        client.send(sent);
+        client.half_close();
+        client.expect(status);
+        await_that("a record", || !counts.lock().is_empty());
+        assert_eq!(counts.lock().drain(..).collect::<Vec<_>>(), [(status, sent.len() as u64)]);
+    };
+    let request = upload("/form", &form(&[file("f", "f", pattern(100_000))]));
+    for length in [600, 90_000] {
+        expect(400, &request[..length]);
+    }
+    // Wrong at its end, and no more comes.
+    let body = [&file("f", "f", pattern(5000))[..], b"--b-\r\n"].concat();
+    expect(400, &upload("/form", &body));
+    let plain = head("/form", "Content-Length: 1000\r\n");
+    expect(400, &[&plain[..], pattern(700)].concat());
+}
+
 fn malformed() -> Vec<Vec<u8>> {
     let good = form(&[field("a", "1"), file("f", "f", b"content")]);
     let without_end = &good[..good.len() - 8];

@@ -911,9 +911,9 @@
       *>     USING BY VALUE exchange *> POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Calls `gone` once when the client has gone: on one of
-      *> the app's threads, or here and now if it has gone
-      *> already.
+      *> Calls `gone` once when nobody waits for the answer any
+      *> more: on one of the app's threads, or here and now if
+      *> that is so already.
       *> CALL "hasty_exchange_on_close"
       *>     USING BY VALUE exchange *> POINTER
       *>           BY VALUE gone *> PROGRAM-POINTER

@@ -1344,7 +1344,8 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_exchange_alive
 
-    ! Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
+    ! Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so
+    ! already.
     function hasty_exchange_on_close(exchange, gone, user_data, drop) bind(C, name='hasty_exchange_on_close') result(answer)
       import
       type(c_ptr), value :: exchange

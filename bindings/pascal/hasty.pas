@@ -702,7 +702,8 @@ function hasty_exchange_finish(exchange: PHastyExchange): THastyStatus; cdecl; e
 // Tells whether the client still waits: 0 once it has ended its side, was answered by a time-out, or the app has stopped.
 function hasty_exchange_alive(exchange: PHastyExchange): LongInt; cdecl; external 'hasty';
 
-// Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
+// Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so
+// already.
 function hasty_exchange_on_close(exchange: PHastyExchange; gone: THastyNotifyFn; user_data: Pointer; drop: THastyDrop):
   THastyStatus; cdecl; external 'hasty';
 

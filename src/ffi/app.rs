@@ -63,6 +63,7 @@ pub unsafe extern "C" fn hasty_app_new(options: *const hasty_options, out: *mut 
 /// # Safety
 /// `given.server_header` is NULL or NUL-terminated.
 unsafe fn apply(given: &hasty_options, settings: &mut Options) -> Result<()> {
+    handle::refuse_none32("hasty_options.max_body_bytes", given.max_body_bytes)?;
     match given.max_body_bytes {
         0 => {}
         HASTY_NONE64 => settings.set(Key::MaxBodyBytes, 0)?,
@@ -122,6 +123,11 @@ pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
 /// `spool_bytes` (262144), `spool_directory` (the system's for temporary files), `max_parts` (1000) and
 /// `stream_buffer_bytes` (262144).
 ///
+/// "0" is off for `reuse_port`, `min_rate_bytes`, `defer_accept_s`, `cache_ms` and `compress`. With `max_queued` "0" no request waits: it
+/// is answered 503 where no thread is free, and always on a route of your own thread. `max_parts` "0" refuses every part of a form,
+/// `spool_bytes` "0" every field, and puts files on disk. `stream_buffer_bytes` "0" keeps one piece at a time, `max_buffered_bytes` "0"
+/// answers 503 while anything is kept. `tick_us` "0" takes every handler to block. `lanes` "0" is refused.
+///
 /// Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
 /// for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
@@ -145,7 +151,7 @@ pub unsafe extern "C" fn hasty_app_set_option(app: *mut hasty_app, key: *const c
 /// `blocking` is "auto", the default, "yes" or "no": a handler that blocks is best run where nobody waits for its thread; which ones
 /// do is learned, so to say it only spares the first few stumbles.
 ///
-/// There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's, and `body`: with "buffer", the default, the
+/// There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's ("0": no body; no limit), and `body`: with "buffer", the default, the
 /// handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
 /// `dispatch` is "pool", the default, or "caller": the handler runs in a thread of yours, one that calls `hasty_app_poll()`.
 /// Everything up to it goes on in the app's own threads, only middleware runs where the handler does.
@@ -226,7 +232,8 @@ fn option(app: &CApp, name: &str) -> hasty_str {
 
 /// Adds `handler` for `method` and `pattern`.
 ///
-/// A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`.
+/// A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`;
+/// `hasty_app_poll()` has nothing to run for them, and answers 500.
 ///
 /// `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
 /// or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
@@ -277,6 +284,8 @@ unsafe fn add_route(app: *mut hasty_app, method: &str, pattern: *const c_char, h
 
 /// Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
 ///
+/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
@@ -293,6 +302,8 @@ pub unsafe extern "C" fn hasty_app_get(
 }
 
 /// Adds `handler` for POST. `user_data` must outlive the app.
+///
+/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
@@ -311,6 +322,8 @@ pub unsafe extern "C" fn hasty_app_post(
 
 /// Adds `handler` for PUT. `user_data` must outlive the app.
 ///
+/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
@@ -327,6 +340,8 @@ pub unsafe extern "C" fn hasty_app_put(
 }
 
 /// Adds `handler` for PATCH. `user_data` must outlive the app.
+///
+/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
@@ -345,6 +360,8 @@ pub unsafe extern "C" fn hasty_app_patch(
 
 /// Adds `handler` for DELETE. `user_data` must outlive the app.
 ///
+/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
@@ -361,6 +378,8 @@ pub unsafe extern "C" fn hasty_app_delete(
 }
 
 /// Adds `handler` for every method that has no handler of its own. `user_data` must outlive the app.
+///
+/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
@@ -387,7 +406,7 @@ pub unsafe extern "C" fn hasty_app_any(
 /// The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
 /// served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
 ///
-/// Errors: `HASTY_ERR_IO` if the directory cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
+/// Errors: `HASTY_ERR_IO` if the directory or its `fallback` cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
 /// prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
 /// `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
@@ -655,9 +674,9 @@ pub unsafe extern "C" fn hasty_app_secure_headers(app: *mut hasty_app) -> hasty_
 
 /// Lets `handler` shape every answer from 400 to 599 that the library itself makes.
 ///
-/// `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. `req` is empty where the
-/// request could not be parsed, or is in the hands of an exchange. Where `handler` fails, the library's own answer is sent. A second call replaces
-/// the first.
+/// `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. Where the request could not be parsed, the
+/// views of `req` are absent, but for its id and the address. Where an exchange has it, `req` is a copy of its head: body and
+/// locals stay there. Where `handler` fails, the library's own answer is sent. A second call replaces the first.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -770,7 +789,8 @@ pub unsafe extern "C" fn hasty_app_on_thread(
 ///
 /// The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
 /// wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has looked for requests by
-/// `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also while yours is busy.
+/// `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also
+/// while yours is busy.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
@@ -904,6 +924,8 @@ pub unsafe extern "C" fn hasty_app_run(app: *mut hasty_app) -> hasty_status {
 
 /// Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
 ///
+/// Idle connections are closed at once. It is for no signal handler: that wakes a thread which calls it.
+///
 /// Requests that wait for a thread of yours are waited for as well, so call it from another thread than the one that polls; or stop
 /// polling and call `hasty_app_stop()`, which answers them 503.
 ///
@@ -965,9 +987,10 @@ pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
 
 /// Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
 ///
-/// With `threads` none it is also readable while the app has other work to do; and it is from the stop on. -1 is a failure, see
-/// `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on them, and level-triggered. It is the same each time, and there before
-/// start, too. Neither read nor close it: it is the app's, until free.
+/// With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` is there to do it;
+/// and it is from the stop on. -1 is a failure, see `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on
+/// them, and level-triggered. It is the same each time, and there before start, too. Neither read nor close it: it is the app's, until
+/// free.
 ///
 /// Threads: any.
 ///
@@ -987,9 +1010,13 @@ pub unsafe extern "C" fn hasty_app_fd(app: *const hasty_app) -> i32 {
 /// It runs those whose requests wait, `max_requests` of them at most, and returns; if none waits, it waits for one. With
 /// `threads` none it does the app's other work as well: accepting, receiving, all other routes, time-outs.
 ///
-/// `*served` is how many handlers ran.
+/// `timeout_ms` is for that wait alone: a handler comes to its end, and one whose `hasty_response_write()` waits for a slow client keeps
+/// this call as long, up to `write_timeout_ms` without progress. Such an answer is better deferred, and goes on by
+/// `hasty_exchange_on_ready()`.
 ///
-/// Errors: `HASTY_ERR_TIMEOUT` if no request came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
+/// `*served` is how many handlers ran, those of other routes not counted.
+///
+/// Errors: `HASTY_ERR_TIMEOUT` if no request for them came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
 /// once the app has stopped; `HASTY_ERR_INVALID` if `max_requests` is 0; `HASTY_ERR_STATE` before start, inside a callback of the
 /// app, and for an app whose requests are taken by `hasty_app_next()` or slots; `HASTY_ERR_NULL`.
 ///
@@ -1011,7 +1038,8 @@ pub unsafe extern "C" fn hasty_app_poll(app: *mut hasty_app, max_requests: u32, 
 
 /// Takes a request of a route with `dispatch = caller`, or waits for one.
 ///
-/// `hasty_request_route()` and `hasty_request_user_data()` tell which route it is. Its middleware runs here; its handler does not. With `threads` none this does the app's other work as well.
+/// `hasty_request_route()` and `hasty_request_user_data()` tell which route it is. Its middleware runs here; its handler does not.
+/// With `threads` none this does the app's other work as well.
 ///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
@@ -1035,7 +1063,8 @@ pub unsafe extern "C" fn hasty_app_next(app: *mut hasty_app, timeout_ms: i32, ou
 
 /// Ends a call of `hasty_app_poll()` or its like that waits, or the next one that would.
 ///
-/// It returns `HASTY_ERR_TIMEOUT` then.
+/// It returns `HASTY_ERR_TIMEOUT` then. `hasty_app_fd()` does not become readable by it: whoever waits for that in a loop of his own has
+/// another way to be woken, such as a pipe.
 ///
 /// Threads: any, also signal handlers. Nothing happens for NULL.
 ///

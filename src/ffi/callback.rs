@@ -1,6 +1,6 @@
 //! Functions of C, as the handlers that the Rust API takes.
 
-use super::guard::{error_since, failures, remember};
+use super::guard::{error_since, explain, failures};
 use super::library::status_name;
 use super::response::Answer;
 use super::types::*;
@@ -108,7 +108,7 @@ impl Handler for CHandler {
 impl ErrorHandler for CHandler {
     fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()> {
         // What `hasty_last_error()` says inside the callback.
-        remember(Error::new(why.kind(), why.to_string()));
+        explain(Error::new(why.kind(), why.to_string()));
         self.run(request, response)
     }
 }

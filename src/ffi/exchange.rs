@@ -27,6 +27,9 @@ impl Handle for hasty_exchange {
 /// Views taken of `req` before end with the handler; take them anew from `hasty_exchange_request()`. In middleware it ends
 /// the chain. An open exchange costs no thread. If it has sent nothing within `exchange_timeout_ms`, the client gets a 504.
 ///
+/// Before the handler has returned nothing of the answer leaves, no time-out runs and no notice is called: never wait there for
+/// the exchange. With `dispatch = caller` the request was an exchange before: bytes leave at once, and its time has run since it came.
+///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
 /// Errors: `HASTY_ERR_STATE` if it was deferred before, and outside of handlers and middleware; `HASTY_ERR_NULL`.
@@ -85,6 +88,7 @@ pub unsafe extern "C" fn hasty_exchange_response(exchange: *mut hasty_exchange) 
 /// Sends the answer, or the end of what was written, and ends the exchange.
 ///
 /// It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no other handler.
+/// Where the handler that deferred has not returned yet, all of it is sent when it has.
 ///
 /// Ownership: takes `exchange`, also on failure.
 ///
@@ -117,7 +121,12 @@ pub unsafe extern "C" fn hasty_exchange_alive(exchange: *const hasty_exchange) -
     })
 }
 
-/// Calls `gone` once when the client has gone: on one of the app's threads, or here and now if it has gone already.
+/// Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so already.
+///
+/// That is when the client has ended its side or its connection; and, with the client still there, when `exchange_timeout_ms` is
+/// over (it gets a 504), when it takes a stream more slowly than `write_timeout_ms` or `min_rate_bytes` allow (it is cut off), and when
+/// the app stops, by a free or a drain as well (it gets a 503, or the stream is cut). It is not noticed before the handler that
+/// deferred has returned.
 ///
 /// It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
 /// another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second
@@ -151,7 +160,8 @@ pub unsafe extern "C" fn hasty_exchange_on_close(
 /// Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
 ///
 /// To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any
-/// more. It never runs after finish or free has returned. A second registration replaces the first.
+/// more. It never runs after finish or free has returned. A second registration replaces the first. What was written in the
+/// handler that deferred makes room when that has returned, not before.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///

@@ -104,9 +104,13 @@ thread_local! {
 
 /// Makes `error` this thread's last one. Time-outs and closed clients are news, not errors.
 pub(super) fn remember(error: Error) {
-    if matches!(error.kind(), Kind::Timeout | Kind::Closed) {
-        return;
+    if !matches!(error.kind(), Kind::Timeout | Kind::Closed) {
+        explain(error);
     }
+}
+
+/// The same, whatever it is: for a callback that asks why it was called.
+pub(super) fn explain(error: Error) {
     // A thread that is ending, and calls from a destructor of its own, may have lost it already.
     let _ = LAST.try_with(|last| {
         let count = last.borrow().count + 1;

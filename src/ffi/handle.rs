@@ -214,3 +214,11 @@ pub(super) unsafe fn options<T: Options>(given: *const T, name: &str) -> Result<
     // SAFETY: `known` bytes are readable, and any bytes are a value of `T`.
     Ok(Some(unsafe { given.read() }))
 }
+
+/// Refuses the `HASTY_NONE` of the 32-bit fields in one of 64 bits, where it would be a number that nobody has meant.
+pub(super) fn refuse_none32(field: &str, value: u64) -> Result<()> {
+    if value == u64::from(HASTY_NONE) {
+        return Err(Error::invalid(format!("{field} = {value} is HASTY_NONE, which is for 32-bit fields: here it is HASTY_NONE64")));
+    }
+    Ok(())
+}

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::form::FilePart;
 use crate::http::pairs::Pairs;
 use crate::request::Request;
+use crate::text::Text;
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -24,6 +25,11 @@ impl Handle for hasty_request {
 /// The body; absent where it is not here yet, or read by the handler itself.
 fn body(req: &Request) -> hasty_str {
     if req.has_body() { req.body().into() } else { hasty_str::ABSENT }
+}
+
+/// What the request line says; absent where the request could not be parsed.
+fn said(req: &Request, text: Text<'_>) -> hasty_str {
+    if req.is_parsed() { text.into() } else { hasty_str::ABSENT }
 }
 
 /// A value among decoded pairs, as a view.
@@ -73,7 +79,7 @@ pub unsafe extern "C" fn hasty_request_method(req: *const hasty_request) -> hast
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
-        Ok(hasty_str::from(req.method()))
+        Ok(said(req, req.method()))
     })
 }
 
@@ -89,7 +95,7 @@ pub unsafe extern "C" fn hasty_request_method_to(req: *const hasty_request, out:
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
         // SAFETY: the caller vouches for a writable `out`.
-        unsafe { handle::write(out, hasty_str::from(req.method())) }
+        unsafe { handle::write(out, said(req, req.method())) }
     })
 }
 
@@ -106,7 +112,7 @@ pub unsafe extern "C" fn hasty_request_path(req: *const hasty_request) -> hasty_
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
-        Ok(hasty_str::from(req.path()))
+        Ok(said(req, req.path()))
     })
 }
 
@@ -122,7 +128,7 @@ pub unsafe extern "C" fn hasty_request_path_to(req: *const hasty_request, out: *
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
         // SAFETY: the caller vouches for a writable `out`.
-        unsafe { handle::write(out, hasty_str::from(req.path())) }
+        unsafe { handle::write(out, said(req, req.path())) }
     })
 }
 
@@ -137,7 +143,7 @@ pub unsafe extern "C" fn hasty_request_raw_path(req: *const hasty_request) -> ha
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
-        Ok(hasty_str::from(req.raw_path()))
+        Ok(said(req, req.raw_path()))
     })
 }
 
@@ -153,7 +159,7 @@ pub unsafe extern "C" fn hasty_request_raw_path_to(req: *const hasty_request, ou
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
         // SAFETY: the caller vouches for a writable `out`.
-        unsafe { handle::write(out, hasty_str::from(req.raw_path())) }
+        unsafe { handle::write(out, said(req, req.raw_path())) }
     })
 }
 
@@ -201,7 +207,7 @@ pub unsafe extern "C" fn hasty_request_target(req: *const hasty_request) -> hast
     guard(|| {
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
-        Ok(hasty_str::from(req.target()))
+        Ok(said(req, req.target()))
     })
 }
 
@@ -217,15 +223,15 @@ pub unsafe extern "C" fn hasty_request_target_to(req: *const hasty_request, out:
         // SAFETY: the caller vouches for a live `req`.
         let req = unsafe { handle::borrow(req) }?;
         // SAFETY: the caller vouches for a writable `out`.
-        unsafe { handle::write(out, hasty_str::from(req.target())) }
+        unsafe { handle::write(out, said(req, req.target())) }
     })
 }
 
 /// Returns the pattern of the route that answers, as registered.
 ///
-/// Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Valid as long as the app.
+/// Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Middleware knows it already.
 ///
-/// Valid until the handler returns.
+/// Valid as long as the app; in an exchange that outlives it until that ends.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -286,6 +292,8 @@ pub unsafe extern "C" fn hasty_request_remote_address_to(req: *const hasty_reque
 }
 
 /// Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made now.
+///
+/// It is for logs, and no secret to make sessions of: a client may choose it, and the digits are only meant to differ.
 ///
 /// Valid until the handler returns.
 ///
@@ -402,7 +410,7 @@ pub unsafe extern "C" fn hasty_request_header_to(req: *const hasty_request, name
 
 /// Returns the segment that `:name` of the route stands for, percent-decoded once.
 ///
-/// "*" names an unnamed rest. Absent where the route has no such name.
+/// "*" names an unnamed rest. Absent where the route has no such name. Middleware knows it already.
 ///
 /// Valid until the handler returns.
 ///
@@ -733,7 +741,8 @@ pub unsafe extern "C" fn hasty_request_form_at(
 /// is answered for with a 400 or 413.
 ///
 /// Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
-/// `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_NULL`.
+/// `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_STATE` for a form that is not here yet, as to middleware;
+/// `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -898,7 +907,9 @@ pub unsafe extern "C" fn hasty_request_read(req: *const hasty_request, buf: *mut
 ///
 /// Ownership: `*out` is borrowed, until the handler returns.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here:
+/// middleware runs before it is received, but for routes with `dispatch = caller`, and with `body = stream` the handler reads it.
+/// `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call; `out` is NULL or writable.
@@ -914,7 +925,7 @@ pub unsafe extern "C" fn hasty_request_json(req: *const hasty_request, out: *mut
     })
 }
 
-/// Returns the `user_data` that the route was registered with; NULL where no route answers.
+/// Returns the `user_data` that the route was registered with; NULL where no route answers. Middleware knows it already.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.

@@ -288,8 +288,12 @@ pub unsafe extern "C" fn hasty_response_set_type(res: *mut hasty_response, r#typ
 
 /// Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the name is no token, or the value or an attribute holds what a cookie
-/// cannot: encode it then. `HASTY_ERR_NULL`.
+/// One that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` takes back all
+/// that were set so far.
+///
+/// Errors: `HASTY_ERR_INVALID` if the name is no token, the value or an attribute holds what a cookie cannot (encode it then), or
+/// browsers would reject or ignore it: a path that does not begin with "/", a domain that is no name of a host, SameSite=None without
+/// `secure`, names that begin with `__Secure-` or `__Host-` and break their promise. `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
@@ -315,6 +319,8 @@ pub unsafe extern "C" fn hasty_response_set_cookie(
 }
 
 /// Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
+///
+/// It is added like one that is set. A name that begins with `__Secure-` or `__Host-` is forgotten with `secure`, as browsers want it.
 ///
 /// Errors: as `hasty_response_set_cookie()`.
 ///
@@ -352,7 +358,10 @@ unsafe fn cookie<'a>(options: *const hasty_cookie) -> Result<Cookie<'a>> {
     cookie.domain = unsafe { handle::optional_text(given.domain) };
     // SAFETY: as the caller vouches.
     cookie.same_site = unsafe { handle::optional_text(given.same_site) }.unwrap_or(cookie.same_site);
-    cookie.max_age = (given.max_age_s != 0).then_some(given.max_age_s);
+    let age = given.max_age_s as u64;
+    handle::refuse_none32("hasty_cookie.max_age_s", age)?;
+    let lives_on = age == 0 || age == HASTY_NONE64;
+    cookie.max_age = (!lives_on).then_some(given.max_age_s);
     cookie.secure = given.secure != 0;
     cookie.script_visible = given.script_visible != 0;
     Ok(cookie)
@@ -573,14 +582,19 @@ pub unsafe extern "C" fn hasty_response_send_download(
 /// the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
 /// sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
 ///
-/// In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile.
-/// On a deferred response, and where all other threads are busy, it does not block: what the client has not taken waits, up to
-/// `stream_buffer_bytes`.
+/// In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile. Where
+/// no thread is left for them it keeps what the client has not taken, up to `stream_buffer_bytes`, and then is `HASTY_ERR_LIMIT`: with
+/// `blocking` = "yes" handlers of a route begin only when they may wait (which is learned, too), but for apps with one thread or none.
+/// With `dispatch` = "caller" it blocks as well, and with it `hasty_app_poll()`, whatever its time-out: defer there.
+///
+/// On a deferred response it does not block: what the client has not taken waits, up to `stream_buffer_bytes`, and
+/// `hasty_exchange_on_ready()` tells when there is room. Until the handler that deferred has returned, all of it waits.
 ///
 /// Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
-/// `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken;
-/// `hasty_exchange_on_ready()` tells when there is room); `HASTY_ERR_INVALID` for more than the Content-Length that was
-/// set, or if a setter failed before; `HASTY_ERR_STATE` outside of handlers, middleware and exchanges; `HASTY_ERR_NULL`.
+/// `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken, and it may be
+/// written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
+/// `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and where a body was given already by one of `send*`;
+/// `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call; `data` has `len` bytes.

@@ -95,7 +95,7 @@ impl Claimed {
 /// `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
 /// overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
 /// cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
-/// to be answered quickly.
+/// to be answered quickly; never for one whose route has the option `blocking` "yes".
 ///
 /// A `hasty_slot_more`, by its `size`, tells who asks and in which version of HTTP as well.
 ///
@@ -164,7 +164,7 @@ unsafe fn take(place: *mut hasty_slot, object: *const hasty_slot_object) -> Resu
             // SAFETY: the caller vouches for the object.
             let reply = unsafe { reply(answer, object) };
             // SAFETY: the caller vouches for what the answer's fields point to.
-            next = visit.submit(taken, began.elapsed(), |_, response| unsafe { fill(answer, reply, response) });
+            next = visit.submit(taken, began, |_, response| unsafe { fill(answer, reply, response) });
         }
         let taken = visit.take(next)?;
         claimed.ticket = ticket;

@@ -133,37 +133,43 @@ pub struct hasty_str {
 }
 
 /// Options of an app. Zero-initialise it and set `size`; 0 or NULL is the default, `HASTY_NONE` is literally zero, none or off.
+///
+/// What `HASTY_NONE` is here, "0" is by `hasty_app_set_option()`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hasty_options {
     /// `sizeof(hasty_options)`.
     pub size: usize,
-    /// Bytes of a request's body; 0 means 10485760. More is answered 413.
+    /// Bytes of a request's body; 0 means 10485760. More is answered 413; with `HASTY_NONE64` any body is.
     pub max_body_bytes: u64,
     /// Threads of the pool; 0 means two for each processor, at least 8; one more stands by once handlers block. `HASTY_NONE`: only
     /// threads that call `hasty_app_run()`, `hasty_app_poll()` or its like serve.
     pub threads: u32,
-    /// Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host. More are answered 503 and closed.
+    /// Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host; `HASTY_NONE` is 1048576. More are answered
+    /// 503 and closed.
     pub max_connections: u32,
-    /// Connections at a time from one address; 0 means no limit. More are answered 503 and closed.
+    /// Connections at a time from one address; 0 and `HASTY_NONE` mean no limit. More are answered 503 and closed.
     pub max_connections_per_ip: u32,
-    /// Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431.
+    /// Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431; with `HASTY_NONE` every head is.
     pub max_header_bytes: u32,
-    /// Field lines of a head; 0 means 100. More is answered 431.
+    /// Field lines of a head; 0 means 100. More is answered 431; with `HASTY_NONE` every head is that has a field, as all of
+    /// HTTP/1.1 have.
     pub max_headers: u32,
-    /// Bytes of a request target; 0 means 8192. More is answered 414.
+    /// Bytes of a request target; 0 means 8192. More is answered 414; with `HASTY_NONE` every target is.
     pub max_target_bytes: u32,
-    /// Longest time for a head, from its first byte, in milliseconds; 0 means 10000. Then 408 and the connection is closed.
+    /// Longest time for a head, from its first byte, in milliseconds; 0 means 10000, `HASTY_NONE` for ever. Then 408 and the connection is closed.
     pub header_timeout_ms: u32,
-    /// Longest pause in a body, in milliseconds; 0 means 30000. Then 408 and the connection is closed.
+    /// Longest pause in a body, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then 408 and the connection is closed.
     pub body_timeout_ms: u32,
-    /// Longest pause between two requests, in milliseconds; 0 means 30000. Then the connection is closed.
+    /// Longest pause between two requests, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the connection is closed.
     pub idle_timeout_ms: u32,
-    /// Longest pause of a client in taking its answer, in milliseconds; 0 means 30000. Then the connection is closed.
+    /// Longest pause of a client in taking its answer, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the connection is closed.
     pub write_timeout_ms: u32,
-    /// Longest time to the first byte of a deferred answer, in milliseconds; 0 means 60000. Then 504.
+    /// Longest time to the first byte of a deferred answer, from the end of its handler, or of one that your own thread gives, from the
+    /// request; in milliseconds, 0 means 60000, `HASTY_NONE` for ever. Then 504. With `threads` none it is noticed only while a thread
+    /// is in `hasty_app_poll()` or its like, as all time-outs are.
     pub exchange_timeout_ms: u32,
-    /// Requests on one connection; 0 means no limit. The last answer says `Connection: close`.
+    /// Requests on one connection; 0 and `HASTY_NONE` mean no limit. The last answer says `Connection: close`.
     pub max_requests_per_connection: u32,
     /// What the Server field says; NULL means "hasty", "" sends none.
     pub server_header: *const c_char,
@@ -181,7 +187,7 @@ pub struct hasty_cookie {
     pub domain: *const c_char,
     /// "Lax", "Strict" or "None"; NULL means "Lax".
     pub same_site: *const c_char,
-    /// Seconds it lives; 0 means until the browser closes.
+    /// Seconds it lives; 0 and HASTY_NONE64 mean until the browser closes.
     pub max_age_s: i64,
     /// Not 0: it is sent over TLS only.
     pub secure: i32,
@@ -221,7 +227,7 @@ pub struct hasty_static {
     pub size: usize,
     /// The file that stands for a directory; NULL means "index.html", "" none.
     pub index: *const c_char,
-    /// The file, below the directory, that answers where there is none; NULL means 404.
+    /// The file, below the directory, that answers where there is none; NULL means 404. It must be there at registration.
     pub fallback: *const c_char,
     /// The Cache-Control field; NULL means none.
     pub cache_control: *const c_char,
@@ -383,6 +389,7 @@ pub struct hasty_slot_object {
 /// Called once per request, on a thread that serves; different requests run at the same time, so shared
 /// state behind `user_data` needs its own lock. `req` and `res` are valid until it returns. Return
 /// `HASTY_OK` to send `res`, or after `hasty_response_defer()`; anything else is logged and answers 500.
+/// `HASTY_ERR_CLOSED` answers 500 as well, if anybody is there, but is not logged: it says that the client has left.
 /// Middleware returns `HASTY_NEXT` to go on.
 ///
 /// It may block: that holds one thread. Let no exception and no `longjmp` leave the function.

@@ -78,6 +78,7 @@ impl Response {
         }
         // Neither of the two that are left owns anything.
         std::mem::forget(std::mem::take(&mut self.body));
+        self.is_left = false;
         if self.file.is_some() || self.instead.is_some() || self.settled.is_some() {
             self.leave_file();
         }

@@ -162,6 +162,12 @@ impl CallerQueue {
         outer.add(engine.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0).map_err(|error| Error::io("start", &error))
     }
 
+    /// It is told so no more, or again.
+    pub(super) fn watch_engine_anew(&self, engine: &Epoll, watches: bool) -> io::Result<()> {
+        let Some(bells) = self.bells.get() else { return Ok(()) };
+        bells.outer.modify(engine.as_fd().as_raw_fd(), if watches { epoll::READ_LEVEL } else { epoll::NOTHING }, 0)
+    }
+
     /// Gives the descriptors to `each`, without any lock.
     pub(super) fn for_each_descriptor(&self, each: &mut dyn FnMut(RawFd)) {
         if let Some(Bells { ready, wake, requests, outer }) = self.bells.get() {
@@ -304,16 +310,26 @@ impl CallerQueue {
         Waits { queue: self, is_counted: true }
     }
 
-    /// What is left of the engine's work has changed. Threads that wait are told of what nobody comes back for soon; the host's own
-    /// loop is told of all.
-    pub(super) fn note_leftover(&self, leftover: Leftover) {
+    /// What was said last.
+    pub(super) fn leftover(&self) -> Leftover {
+        match self.leftover.load(Ordering::SeqCst) {
+            0 => Leftover::None,
+            1 => Leftover::Soon,
+            _ => Leftover::Left,
+        }
+    }
+
+    /// What is left of the engine's work. Threads that wait are told of what nobody comes back for soon; the host's own loop is told
+    /// of all. True: it has changed.
+    pub(super) fn note_leftover(&self, leftover: Leftover) -> bool {
         // From one request to the next it mostly has not.
-        if self.leftover.load(Ordering::Acquire) == leftover as u8 {
-            return;
+        if self.leftover.load(Ordering::SeqCst) == leftover as u8 {
+            return false;
         }
         let mut line = self.line.lock();
-        self.leftover.store(leftover as u8, Ordering::Release);
+        self.leftover.store(leftover as u8, Ordering::SeqCst);
         self.tell(&mut line);
+        true
     }
 
     /// Lets one of those who wait have a look.

@@ -439,6 +439,7 @@ impl Connection {
 
     /// Answers with an error of the library's own, and ends the connection.
     pub(super) fn refuse_and_end(&mut self, code: u16, why: Error, desk: &mut Desk, service: &Arc<Service>) {
+        self.note_upload(desk);
         if !self.is_uploading() {
             let method = if desk.input().is_empty() { Method::Other } else { desk.call.request.known_method() };
             let caller = self.caller(service);
@@ -472,10 +473,18 @@ impl Connection {
 
     /// More is held for clients than the app allows, and this body is a part of it.
     pub(super) fn refuse_upload(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+        self.note_upload(desk);
         let Call { request, response } = &mut *desk.call;
         service.refuse_overfull(request, response);
         self.finish_early(desk, service);
         desk.use_up();
+    }
+
+    /// The rest of a body is not received: its request is told how much was, for the access log.
+    fn note_upload(&self, desk: &mut Desk) {
+        if let Phase::Uploading(body) = &self.phase {
+            desk.call.request.note_taken(body.received());
+        }
     }
 
     /// All answers are sent.

@@ -71,8 +71,8 @@ struct Draft {
     /// Bytes written to a stream, whose end is told by the connection's where that is so.
     written: u64,
     ends_by_close: bool,
-    /// For the access log, should the connection decide.
-    record: Option<Box<Request>>,
+    /// A copy of the request where somebody will ask for it, should the connection decide: the request itself is in other hands.
+    copy: Option<Box<Request>>,
 }
 
 impl Room for Draft {
@@ -173,7 +173,7 @@ impl Deferred {
                 instead: LEFT,
                 written: 0,
                 ends_by_close: false,
-                record: engine.service.hooks.on_access.is_some().then(|| Box::new(request.copy_for_record())),
+                copy: engine.service.asks_for(request).then(|| Box::new(request.copy_of_head())),
             }),
         });
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
@@ -233,7 +233,7 @@ impl Deferred {
     fn decide(&self) -> Result<()> {
         let mut case = self.verdict.lock();
         case.decide()?;
-        case.draft.record = None;
+        case.draft.copy = None;
         Ok(())
     }
 
@@ -379,6 +379,11 @@ impl Deferred {
         closing
     }
 
+    /// The copy of its request, for the answer that the connection gives in its place, and records.
+    pub(super) fn take_copy(&self) -> Option<Box<Request>> {
+        self.verdict.lock().draft.copy.take()
+    }
+
     /// Memory that its request and its answer hold.
     pub(super) fn held_bytes(&self) -> usize {
         self.held.load(Ordering::Relaxed)
@@ -408,11 +413,11 @@ impl Deferred {
     /// Calls the notices whose time has come, and the access log. For threads that serve.
     pub(super) fn tell(&self, service: &Service) {
         let mut case = self.verdict.lock();
-        let record = if is_unrecorded(&case) { case.draft.record.take() } else { None };
+        let copy = if is_unrecorded(&case) { case.draft.copy.take() } else { None };
         let (status, written) = (case.draft.instead, case.draft.written);
         drop(case);
-        if let Some(record) = record {
-            service.record(&record, status, written);
+        if let Some(request) = copy {
+            service.record(&request, status, written);
         }
         // The connection goes on, whatever a notice does.
         let log = |panic: Box<dyn Any + Send>| {
@@ -424,7 +429,7 @@ impl Deferred {
 
 /// Was it the connection that decided, and does the access log not know?
 fn is_unrecorded(case: &Case<Draft>) -> bool {
-    case.is_closed() && case.draft.record.is_some()
+    case.is_closed() && case.draft.copy.is_some()
 }
 
 /// The bytes of an answer, or of the end of a stream, and what becomes of the connection then.

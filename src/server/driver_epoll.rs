@@ -24,7 +24,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a lane that is not the first waits for events before it is left, in milliseconds.
 const EXTRA_LANE_MS: i32 = 2;
@@ -124,15 +124,20 @@ impl<'e> Worker<'e> {
         (self.desk, self.loan)
     }
 
-    /// Goes on where a request was lent, which is back with what `settle` makes of its answer.
-    pub(super) fn resume(&mut self, Loan { id, kept, pass }: Loan, settle: impl FnOnce(&Service, &Request, &mut Response)) {
+    /// Goes on where a request was lent, which is back with what `settle` makes of its answer. `began`: it is timed.
+    pub(super) fn resume(
+        &mut self,
+        Loan { id, kept, pass }: Loan,
+        began: Option<Instant>,
+        settle: impl FnOnce(&Service, &Request, &mut Response),
+    ) {
         let Some(mut guard) = self.engine.slab.resume(id, kept) else { return };
         let fin = guard.fin();
         let turn = self.caught(|worker| {
             let Worker { engine, desk, .. } = &mut *worker;
             let Call { request, response } = &mut *desk.call;
             settle(&engine.service, request, response);
-            guard.connection.resume(desk, &engine.service);
+            guard.connection.resume(desk, &engine.service, began);
             worker.turn(&mut guard, fin, Start::Fed(pass))
         });
         self.follow(id, guard, turn);
@@ -176,6 +181,10 @@ impl<'e> Worker<'e> {
     /// Takes events and serves them.
     fn lead(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) {
         let engine = self.engine;
+        // The first lane tells for all: it is always active, and who leads another one moves there when that has too little to do.
+        if lane == 0 && held.keep(term == Term::Long) {
+            engine.let_host_watch_events(term == Term::Short);
+        }
         let mut is_over = false;
         loop {
             let Some(task) = held.next() else {
@@ -231,6 +240,7 @@ impl<'e> Worker<'e> {
         // Said before, too.
         engine.note_leftover(leftover);
         engine.lanes.lay_down(held);
+        engine.confirm_leftover(leftover);
     }
 
     /// Waits for events. None: the lane was laid down.

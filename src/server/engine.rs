@@ -7,6 +7,7 @@ use super::control::Control;
 use super::crew::Crew;
 use super::desk::Desk;
 use super::held_back::HeldBack;
+use super::host::Glance;
 use super::lanes::Lanes;
 use super::listener::Listener;
 use super::slab::{Id, Slab, Tenant};
@@ -78,6 +79,8 @@ pub(crate) struct Engine {
     pub(super) clock: Mutex<Clock>,
     /// Which of the host's threads waits for all of them.
     pub(super) charge: Charge,
+    /// For those of them that only come by.
+    pub(super) glance: Mutex<Glance>,
     /// How many requests are lent.
     pub(super) lent: AtomicUsize,
     /// Desks of threads of the host's, between two visits.
@@ -152,6 +155,7 @@ impl Engine {
             held_back: HeldBack::default(),
             clock: Mutex::new(Clock::new()),
             charge: Charge::default(),
+            glance: Mutex::default(),
             lent: AtomicUsize::new(0),
             desks: Mutex::default(),
             began: Instant::now(),

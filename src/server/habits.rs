@@ -83,9 +83,9 @@ impl Habits {
         self.learn(route, |now| if time < QUICK { (now + 1).min(QUICK_RUNS) } else { 0 });
     }
 
-    /// Is a route that is left to the host known to be quick?
+    /// Is a route that is left to the host known to be quick? What is said to block may be quick a thousand times, and then is not.
     pub(crate) fn is_known_quick(&self, route: usize) -> bool {
-        self.routes.get(route).is_some_and(|habit| habit.learned.load(Ordering::Relaxed) >= QUICK_RUNS)
+        self.routes.get(route).is_some_and(|habit| habit.learned.load(Ordering::Relaxed) >= QUICK_RUNS && habit.said != Blocking::Yes)
     }
 
     fn learn(&self, route: usize, next: impl Fn(u32) -> u32) {
@@ -134,6 +134,19 @@ mod tests {
         assert!(!habits.blocks(0) && !habits.is_timed(0));
         habits.note_overrun(0, false);
         assert!(!habits.blocks(0), "what it was before counts no more");
+    }
+
+    #[test]
+    fn what_is_left_to_the_host_is_known_to_be_quick_after_runs_in_a_row_unless_it_is_said_to_block() {
+        let (auto, yes, no) = (habit(Blocking::Auto), habit(Blocking::Yes), habit(Blocking::No));
+        for habits in [&auto, &yes, &no] {
+            (1..QUICK_RUNS).for_each(|_| habits.note_left_run(0, SHORT));
+            assert!(!habits.is_known_quick(0));
+            (0..QUICK_RUNS).for_each(|_| habits.note_left_run(0, SHORT));
+        }
+        assert!(auto.is_known_quick(0) && no.is_known_quick(0) && !yes.is_known_quick(0));
+        auto.note_left_run(0, LONG);
+        assert!(!auto.is_known_quick(0));
     }
 
     #[test]

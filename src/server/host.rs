@@ -14,6 +14,7 @@ use super::pool::Serving;
 use super::sys::clock;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
+use crate::handler::Level;
 use crate::request::Request;
 use crate::response::Response;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -47,18 +48,18 @@ impl Taken {
 pub(crate) struct SlotVisit(Visit);
 
 impl SlotVisit {
-    /// Answers a request that was taken for a slot; `fill` makes the answer, in so much time since it was taken.
-    pub(crate) fn submit(&self, taken: Taken, time: Duration, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Next {
+    /// Answers a request that was taken for a slot then; `fill` makes the answer.
+    pub(crate) fn submit(&self, taken: Taken, began: Instant, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Next {
         let Ok(engine) = self.0.engine() else { return Next::Unknown };
-        if let Some(route) = taken.request().route_number() {
-            engine.service.habits.note_left_run(route, time);
-        }
         match taken {
-            Taken::Lent(lent) => lent.trade(engine, |service, request, response| {
+            Taken::Lent(lent) => lent.trade(engine, began, |service, request, response| {
                 let outcome = fill(request, response);
                 service.settle(outcome, request, response);
             }),
             Taken::Exchange(exchange) => {
+                if let Some(route) = exchange.request().route_number() {
+                    engine.service.habits.note_left_run(route, began.elapsed());
+                }
                 engine.submit(exchange, fill);
                 Next::Unknown
             }
@@ -123,6 +124,25 @@ enum Purpose {
     Other,
 }
 
+/// What was seen of the lanes by those who come by.
+#[derive(Default)]
+pub(super) struct Glance {
+    seen: Seen,
+    at: Option<Instant>,
+}
+
+impl Glance {
+    /// None: two looks are to be a tick apart.
+    fn take(&mut self, tick: Duration) -> Option<Seen> {
+        let is_due = self.at.is_none_or(|at| at.elapsed() >= tick);
+        is_due.then(|| std::mem::take(&mut self.seen))
+    }
+
+    fn put(&mut self, seen: Seen) {
+        (self.seen, self.at) = (seen, Some(Instant::now()));
+    }
+}
+
 impl Engine {
     /// A thread of the host's comes with a slot, also after a stop: it may have an answer to give.
     pub(crate) fn visit_with_slot(self: Arc<Engine>) -> Result<SlotVisit> {
@@ -151,7 +171,7 @@ impl Engine {
 
     /// May answers wait for the one to this request?
     fn keeps_answers_for(&self, request: &Request) -> bool {
-        self.service.is_known_quick(request) && self.held_back.may_wait()
+        self.service.is_known_quick(request) && self.held_back.may_wait() && !self.service.control.is_ending()
     }
 
     /// One that waits, or that there is among what is to be done now.
@@ -160,7 +180,11 @@ impl Engine {
             if self.has_threads {
                 return None;
             }
-            let (_, lent) = self.work(&mut Seen::new(), true);
+            let (leads, lent) = self.work_in_passing(true);
+            if !leads && !self.service.control.is_forked() {
+                // Who is at it goes on with what was left, too: the host's loop is not to be told of that until there is more.
+                self.note_leftover(Leftover::None);
+            }
             lent.map(Taken::Lent).or_else(|| self.pop_for_slot())
         })
     }
@@ -188,7 +212,7 @@ impl Engine {
     fn submit(&self, exchange: Exchange, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
         let Some((mut call, debt)) = exchange.take_apart() else { return };
         let outcome = fill(&call.request, &mut call.response);
-        if self.held_back.pays() && !self.service.control.is_stopping() {
+        if self.held_back.pays() && !self.service.control.is_ending() {
             debt.hold_back();
         }
         // Nobody is left to be told that nobody waits any more.
@@ -225,6 +249,17 @@ impl Engine {
     /// Without threads of its own the app is driven by the host's, which watch what the engine waits for.
     pub(crate) fn let_host_watch(&self) -> Result<()> {
         if self.has_threads { Ok(()) } else { self.service.callers.watch_engine(&self.service.control, &self.epoll) }
+    }
+
+    /// While a thread that stays waits for events the host's loop is not told of them: it would be woken for each, and look in vain
+    /// until that thread has a processor.
+    pub(super) fn let_host_watch_events(&self, watches: bool) {
+        if self.has_threads {
+            return;
+        }
+        if let Err(error) = self.service.callers.watch_engine_anew(&self.epoll, watches) {
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a loop of the host's may be told too much, or too little"));
+        }
     }
 
     /// Runs at most so many handlers of requests that wait, once there are some; gives how many. None is without end.
@@ -267,6 +302,19 @@ impl Engine {
         (leads, lending.map(|lending| Lent::new(self, lending)))
     }
 
+    /// The same for a thread that does not wait here. It compares what it sees of others with what was seen by the last one that came
+    /// by, or none of them would ever find that somebody takes too long.
+    fn work_in_passing(self: &Arc<Engine>, lends: bool) -> (bool, Option<Lent>) {
+        let done = self.work(&mut Seen::new(), lends);
+        if done.0 || self.service.control.is_forked() {
+            return done;
+        }
+        let Some(mut seen) = self.glance.lock().take(self.lanes.tick()) else { return done };
+        let done = self.work(&mut seen, lends);
+        self.glance.lock().put(seen);
+        done
+    }
+
     fn put_away(&self, desk: Box<Desk>) {
         let mut desks = self.desks.lock();
         if desks.len() < SPARE_DESKS {
@@ -307,8 +355,13 @@ impl Engine {
         let control = &self.service.control;
         let mut seen = Seen::new();
         let mut waits = callers.begin_wait();
+        let only_looks = end.is_some_and(|end| Instant::now() >= end);
         loop {
-            let (leads, lent) = if self.has_threads { (false, None) } else { self.work(&mut seen, purpose == Purpose::Slot) };
+            let (leads, lent) = match purpose == Purpose::Slot {
+                _ if self.has_threads => (false, None),
+                lends if only_looks => self.work_in_passing(lends),
+                lends => self.work(&mut seen, lends),
+            };
             if let Some(lent) = lent {
                 callers.push_lent(lent);
             }
@@ -332,7 +385,12 @@ impl Engine {
                     self.charge.hand_on();
                     return Err(NOTHING);
                 }
-                Rested::Called | Rested::Late | Rested::Signal => continue,
+                Rested::Called => {
+                    // Whoever was in charge may be held up, and what it has kept back would wait for it.
+                    self.let_go();
+                    continue;
+                }
+                Rested::Late | Rested::Signal => continue,
             }
             // Another thread may have begun since this one looked.
             let has_begun = || !self.has_threads && self.lanes.are_serving();
@@ -360,8 +418,20 @@ impl Engine {
 
     /// What is left of a batch has changed: it is told to threads of the host's, where nobody else goes on with it.
     pub(super) fn note_leftover(&self, leftover: Leftover) {
-        if !self.has_threads {
-            self.service.callers.note_leftover(leftover);
+        if self.has_threads || !self.service.callers.note_leftover(leftover) {
+            return;
+        }
+        if leftover == Leftover::None && self.lanes.are_left() {
+            // Of another lane, or of this one in the very moment in which it was looked at.
+            self.service.callers.note_leftover(Leftover::Left);
+        }
+    }
+
+    /// A lane was laid down with that left in it.
+    pub(super) fn confirm_leftover(&self, leftover: Leftover) {
+        // Who has looked just before that may have said since that nothing is left.
+        if leftover != Leftover::None && self.service.callers.leftover() == Leftover::None && self.lanes.are_left() {
+            self.note_leftover(leftover);
         }
     }
 
@@ -401,10 +471,186 @@ mod tests {
     use super::*;
     use crate::app::App;
     use crate::options::Options;
+    use crate::server::sys::process::Interruptible;
+    use once_cell::sync::OnceCell;
     use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{OnceLock, Weak};
+
+    /// Something that happens once, for others to wait for.
+    #[derive(Clone, Default)]
+    struct Event(Arc<OnceCell<()>>);
+
+    impl Event {
+        fn happens(&self) {
+            let _ = self.0.set(());
+        }
+
+        fn wait(&self) {
+            self.0.wait();
+        }
+    }
+
+    #[test]
+    fn who_waits_forgets_nothing_that_another_has_left_meanwhile() {
+        let [entered, goes_on, has_left, waits, is_over] = std::array::from_fn(|_| Event::default());
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        // Looks are far apart: only a signal ends a wait.
+        app.set_option("tick_us", "1000000").unwrap();
+        app.get("/mine", |_: &Request, _: &mut Response| Ok(())).unwrap();
+        app.set_route_option("GET", "/mine", "dispatch", "caller").unwrap();
+        let (here, on) = (entered.clone(), goes_on.clone());
+        let hold = move |_: &Request, response: &mut Response| {
+            here.happens();
+            on.wait();
+            response.send_text(b"held")
+        };
+        app.get("/holds", hold).unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let _clients = ["GET /holds HTTP/1.1\r\nHost: a\r\n\r\n", ""].map(|first| {
+            let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+            write!(client, "{first}GET /mine HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            client
+        });
+
+        let waiter = Interruptible::this_thread();
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let visit = app.visit_with_slot().unwrap();
+                let _taken = visit.take(Next::Unknown).unwrap();
+                has_left.happens();
+                is_over.wait();
+            });
+            scope.spawn(|| {
+                waits.wait();
+                while is_over.0.get().is_none() {
+                    waiter.interrupt();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            entered.wait();
+            let visit = app.visit_with_slot().unwrap();
+            let engine = visit.0.engine().unwrap();
+            // The other thread is at it when this one looks, and has left the second request when this one goes to wait.
+            let found = engine.wait_for(None, Purpose::Slot, || {
+                goes_on.happens();
+                has_left.wait();
+                waits.happens();
+                (engine.service.callers.len() > 0).then_some(())
+            });
+            is_over.happens();
+            found
+        });
+        found.expect("the second request is nobody else's");
+    }
+
+    /// An app with a route that is left to the host, and is known to be quick.
+    fn quick_app() -> App {
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        app.get("/mine", |_: &Request, _: &mut Response| Ok(())).unwrap();
+        app.set_route_option("GET", "/mine", "dispatch", "caller").unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let visit = app.visit_with_slot().unwrap();
+        (0..100).for_each(|_| visit.0.engine().unwrap().service.habits.note_left_run(0, Duration::ZERO));
+        app
+    }
+
+    /// Clients that have asked.
+    fn two_ask(app: &App) -> [TcpStream; 2] {
+        std::array::from_fn(|_| {
+            let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+            client.write_all(b"GET /mine HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            client.set_nonblocking(true).unwrap();
+            client
+        })
+    }
+
+    /// Answers, and was quick, however busy the machine is.
+    fn answer(visit: &SlotVisit, taken: Taken) -> Next {
+        let began = Instant::now() + Duration::from_secs(3600);
+        visit.submit(taken, began, |_, response| response.send_text(b"mine"))
+    }
+
+    /// Answers the first of two requests, and takes the second; whatever comes of the first answer then.
+    fn keep_back(visit: &SlotVisit) -> Taken {
+        visit.wait(None).unwrap();
+        let first = visit.take(Next::Unknown).unwrap();
+        visit.take(answer(visit, first)).expect("both have come")
+    }
+
+    /// A test that fails leaves no thread waiting.
+    struct Stops<'a>(&'a App);
+
+    impl Drop for Stops<'_> {
+        fn drop(&mut self) {
+            self.0.stop();
+        }
+    }
+
+    fn are_answered(clients: &[TcpStream]) -> usize {
+        clients.iter().filter(|client| client.peek(&mut [0]).is_ok()).count()
+    }
+
+    fn await_answers(clients: &[TcpStream], count: usize) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while are_answered(clients) < count {
+            assert!(Instant::now() < end, "it waits for the request that was taken behind it");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_back_leaves_when_a_drain_begins_and_those_after_it_at_once() {
+        let app = quick_app();
+        let clients = two_ask(&app);
+        let visit = app.visit_with_slot().unwrap();
+        let second = keep_back(&visit);
+        let engine = Arc::clone(visit.0.engine().unwrap());
+        assert_eq!(are_answered(&clients), 0);
+        // Nobody else does anything for connections: no sweep comes to its help.
+        let (_, lane) = engine.lanes.take_free().unwrap();
+        std::thread::scope(|scope| {
+            let _stops = Stops(&app);
+            let draining = scope.spawn(|| engine.drain(None));
+            await_answers(&clients, 1);
+            assert!(!engine.keeps_answers_for(second.request()));
+            engine.lanes.lay_down(lane);
+            let next = answer(&visit, second);
+            await_answers(&clients, 2);
+            assert!(visit.take(next).is_err());
+            drop(visit);
+            draining.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_back_leaves_when_its_thread_is_seen_to_be_held_up() {
+        let app = quick_app();
+        let clients = two_ask(&app);
+        let visit = app.visit_with_slot().unwrap();
+        let second = keep_back(&visit);
+        assert_eq!(are_answered(&clients), 0);
+        let engine = visit.0.engine().unwrap();
+        // No sweep comes to its help.
+        let (_, lane) = engine.lanes.take_free().unwrap();
+        std::thread::scope(|scope| {
+            let _stops = Stops(&app);
+            let waiting = scope.spawn(|| {
+                let waits = app.visit_with_slot().unwrap();
+                waits.0.engine().unwrap().wait_for::<()>(None, Purpose::Slot, || None)
+            });
+            await_answers(&clients, 1);
+            engine.lanes.lay_down(lane);
+            assert!(visit.take(answer(&visit, second)).is_err());
+            app.stop();
+            assert!(waiting.join().unwrap().is_err());
+        });
+    }
 
     #[test]
     fn a_request_that_is_being_answered_is_lent_no_more() {
@@ -431,7 +677,7 @@ mod tests {
         visit.wait(None).unwrap();
         let taken = visit.take(Next::Unknown).unwrap();
         assert_eq!(visit.0.engine().unwrap().lent.load(Ordering::SeqCst), 1);
-        let next = visit.submit(taken, Duration::ZERO, |_, response| response.send_text(b"mine"));
+        let next = visit.submit(taken, Instant::now(), |_, response| response.send_text(b"mine"));
 
         assert_eq!(lent.load(Ordering::SeqCst), 0, "a drain would take it for one that was cut off");
         assert!(visit.take(next).is_err());

@@ -40,7 +40,8 @@ impl Incoming {
         Incoming { start, end: start, taken: 0, brings_form: None, form: None, length, chunked, is_new: true }
     }
 
-    fn received(&self) -> u64 {
+    /// Bytes of it that have come.
+    pub(super) fn received(&self) -> u64 {
         self.taken + (self.end - self.start) as u64
     }
 

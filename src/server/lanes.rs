@@ -78,6 +78,8 @@ pub(super) struct Batch {
     door: Option<Door>,
     /// How many batches in a row were full.
     full: u32,
+    /// Is it led by a thread that stays, and waits for events with the lane in hand?
+    is_kept: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -98,7 +100,7 @@ pub(super) enum Task {
 
 impl Default for Batch {
     fn default() -> Batch {
-        Batch { events: [Event::NONE; BATCH_ALONE], count: 0, cursor: 0, door: None, full: 0 }
+        Batch { events: [Event::NONE; BATCH_ALONE], count: 0, cursor: 0, door: None, full: 0, is_kept: false }
     }
 }
 
@@ -116,6 +118,11 @@ impl Batch {
     /// Is nothing left to do?
     pub(super) fn is_over(&self) -> bool {
         self.door.is_none() && self.cursor >= self.count
+    }
+
+    /// It is led by a thread that stays, or by one that goes on with other things. True: before it was otherwise.
+    pub(super) fn keep(&mut self, stays: bool) -> bool {
+        std::mem::replace(&mut self.is_kept, stays) != stays
     }
 
     /// Connections wait at a listener.
@@ -433,6 +440,11 @@ impl Lanes {
     /// Is there a batch in any lane?
     pub(super) fn are_serving(&self) -> bool {
         self.lanes.iter().any(|lane| lane.batches.is_on())
+    }
+
+    /// Is a lane nobody's whose batch was not served to its end?
+    pub(super) fn are_left(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.baton.look().is_free() && lane.batches.is_on())
     }
 
     /// The route whose handler ran when this lane was taken over.

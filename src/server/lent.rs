@@ -15,6 +15,7 @@ use crate::response::Response;
 use crate::service::Service;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 const GIVEN_BACK: Error = Error::fixed(Kind::State, "this request was given back");
 const GIVEN_UP: Error = Error::fixed(Kind::Closed, "the handler gave this request up");
@@ -55,16 +56,16 @@ impl Lent {
         let Some((mut desk, loan)) = self.lending.take() else { return };
         engine.lent.fetch_sub(1, Ordering::SeqCst);
         desk.lends = false;
-        engine.employ(desk, |worker| worker.resume(loan, settle));
+        engine.employ(desk, |worker| worker.resume(loan, None, settle));
     }
 
-    /// The same, for a thread that wants the next one.
-    pub(super) fn trade(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
+    /// The same, for a thread that has taken it then, and wants the next one.
+    pub(super) fn trade(mut self, engine: &Arc<Engine>, began: Instant, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
         let Some((mut desk, loan)) = self.lending.take() else { return Next::Unknown };
         engine.lent.fetch_sub(1, Ordering::SeqCst);
         desk.lends = true;
         let serve = |worker: &mut Worker<'_>| {
-            worker.resume(loan, settle);
+            worker.resume(loan, Some(began), settle);
             worker.serve_on()
         };
         match engine.employ(desk, serve) {

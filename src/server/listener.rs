@@ -36,7 +36,7 @@ impl Listener {
             return Err(Error::invalid(format!("port {port} is not in 0 to 65535")));
         };
         let host = host.unwrap_or("127.0.0.1");
-        let doing = || format!("listen on {} port {port}", Shown(host.as_bytes()));
+        let doing = || format!("listen on \"{}\" port {port}", Shown(host.as_bytes()));
         let address = resolve(host, number).map_err(|error| Error::io(doing(), &error))?;
         Listener::bind_tcp(address, options).map_err(|error| Error::io(doing(), &error))
     }

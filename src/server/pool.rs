@@ -192,6 +192,8 @@ impl Engine {
     /// Refuses new connections, lets what runs finish, and stops: when all is done, or at `end`.
     pub(crate) fn drain(self: &Arc<Engine>, end: Option<Instant>) -> Result<()> {
         self.service.control.drain();
+        // Whoever has kept answers back may be held up. Those that come now leave at once.
+        self.let_go();
         self.accept_last();
         // A thread looks at each whether a request has just come, and closes those that are idle.
         self.slab.requeue_all(&self.epoll);

@@ -31,6 +31,11 @@ const SLOW: Error = Error::fixed(Kind::Timeout, "the body came more slowly than 
 pub(super) const UNTAKEN: Error = Error::fixed(Kind::Timeout, "the client took nothing for write_timeout_ms, or less than min_rate_bytes");
 pub(super) const FULL: Error =
     Error::fixed(Kind::Limit, "more than stream_buffer_bytes waits for the client; on_ready of an exchange tells when there is room");
+const CROWDED: Error = Error::fixed(
+    Kind::Limit,
+    "more than stream_buffer_bytes waits for the client, and no thread is free to serve others meanwhile; \
+     with blocking = yes the route's requests wait for a thread first",
+);
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 
 /// The engine, as its requests know it.
@@ -53,12 +58,10 @@ impl EngineLine {
         let (engine, ticket) = self.engine(request)?;
         // A descriptor of its own, so that nobody can close it and have another connection in its place.
         let socket = engine.slab.duplicate(Id::from_token(ticket)).map_err(|error| Error::io("dup", &error))?.ok_or(GONE)?;
-        let pace = engine.service.pace;
-        let control = Arc::clone(&engine.service.control);
-        let limit = engine.service.stream_buffer_bytes;
-        let name = Arc::as_ptr(&engine).addr();
-        let wire =
-            DirectWire { socket, control, engine: name, limit, kept: 0, pace, input: Patience::default(), output: Patience::default() };
+        let (service, name) = (Arc::clone(&engine.service), Arc::as_ptr(&engine).addr());
+        // What is left to the host's threads waits in them, and for no lane.
+        let route = request.route_number().filter(|_| !request.is_for_caller());
+        let wire = DirectWire { socket, service, engine: name, route, kept: 0, input: Patience::default(), output: Patience::default() };
         Ok((engine, wire))
     }
 }
@@ -101,15 +104,13 @@ pub(super) fn begin(service: &Service, request: &Request, response: &mut Respons
 /// The socket itself.
 struct DirectWire {
     socket: OwnedFd,
-    /// A stop ends every wait.
-    control: Arc<Control>,
+    service: Arc<Service>,
     /// The engine's name, by which the thread's lane is found.
     engine: usize,
-    /// How much may be kept where nobody can be waited for,
-    limit: usize,
-    /// and how much is.
+    /// The route whose handler waits.
+    route: Option<usize>,
+    /// How much is kept where nobody can be waited for.
     kept: usize,
-    pace: Pace,
     input: Patience,
     output: Patience,
 }
@@ -169,26 +170,39 @@ impl DirectWire {
             Readiness::Input => &mut self.input,
             Readiness::Output => &mut self.output,
         };
-        patience.wait(self.socket.as_fd(), readiness, pause_ms, &self.pace, &self.control, too_slow)
+        // A stop ends every wait.
+        patience.wait(self.socket.as_fd(), readiness, pause_ms, &self.service.pace, &self.service.control, too_slow)
+    }
+
+    /// The handler writes more than this client takes at once. Others of its route will, too: each had better give its lane away
+    /// before, and stand in line where there is nobody to give it to, than find nobody in the middle of its answer.
+    fn note_slow_client(&self) {
+        if let Some(route) = self.route {
+            self.service.habits.note_overrun(route, true);
+        }
     }
 }
 
 impl Wire for DirectWire {
     fn make_room(&mut self, bytes: usize) -> Result<()> {
-        if self.kept == 0 || self.kept + bytes <= self.limit || self.may_wait() { Ok(()) } else { Err(FULL) }
+        if self.kept == 0 || self.kept + bytes <= self.service.stream_buffer_bytes || self.may_wait() { Ok(()) } else { Err(CROWDED) }
     }
 
     fn send(&mut self, out: &mut Output) -> Result<()> {
         let mut in_time = true;
         loop {
             // Or a stop would wait for a stream that has no end.
-            if self.control.is_stopping() {
+            if self.service.control.is_stopping() {
                 return Err(STOPPED);
             }
             let before = out.sent();
             let sent = send_output(self.socket.as_fd(), out).map_err(|_| GONE)?;
             let count = out.sent() - before;
-            self.output.moved(count, self.pace.write_ms, &self.pace);
+            let pace = &self.service.pace;
+            self.output.moved(count, pace.write_ms, pace);
+            if matches!(sent, Sent::Blocked) {
+                self.note_slow_client();
+            }
             match sent {
                 Sent::All => {
                     out.clear();
@@ -201,7 +215,7 @@ impl Wire for DirectWire {
                     self.kept = out.len();
                     return Ok(());
                 }
-                Sent::Blocked => in_time = self.wait(Readiness::Output, self.pace.write_ms, UNTAKEN)?,
+                Sent::Blocked => in_time = self.wait(Readiness::Output, self.service.pace.write_ms, UNTAKEN)?,
             }
         }
     }
@@ -211,14 +225,14 @@ impl Wire for DirectWire {
         loop {
             match (&*SockRef::from(&self.socket)).read(into) {
                 Ok(count) => {
-                    self.input.moved(count, self.pace.body_ms, &self.pace);
+                    self.input.moved(count, self.service.pace.body_ms, &self.service.pace);
                     return Ok(count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock && in_time => {
                     // Where it cannot be given away the lane is taken over by whoever is idle first.
                     self.may_wait();
-                    in_time = self.wait(Readiness::Input, self.pace.body_ms, SLOW)?;
+                    in_time = self.wait(Readiness::Input, self.service.pace.body_ms, SLOW)?;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(SLOW),
                 Err(_) => return Err(GONE),

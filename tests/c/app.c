@@ -225,6 +225,32 @@ TEST(on_error_shapes_what_the_library_answers)
     hasty_app_free(app);
 }
 
+HANDLER(says_why)
+{
+    return hasty_response_send_text(res, hasty_last_error().data);
+}
+
+HANDLER(puts_off)
+{
+    CHECK_OK(hasty_response_defer(res, user_data));
+    return HASTY_OK;
+}
+
+TEST(on_error_is_told_why_also_where_the_time_is_up)
+{
+    hasty_exchange *exchange = NULL;
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_set_option(app, "threads", "1"));
+    REQUIRE_OK(hasty_app_set_option(app, "exchange_timeout_ms", "100"));
+    REQUIRE_OK(hasty_app_on_error(app, says_why, NULL, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/later", puts_off, &exchange));
+    int port = check_serve(app);
+    CHECK_REPLY(get(port, "/nowhere"), 404, "there is no route for this path");
+    CHECK_REPLY(get(port, "/later"), 504, "the handler did not answer within exchange_timeout_ms");
+    hasty_exchange_free(exchange);
+    hasty_app_free(app);
+}
+
 /* Reads all there is to read; what it is does not matter, only that it may be asked for. */
 HANDLER(reads_all_then_shapes)
 {
@@ -281,6 +307,38 @@ TEST(on_error_may_read_whatever_there_is_of_the_request)
             check_fail(__FILE__, __LINE__, "number %zu", i);
     reply large = ask(port, check_format("GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", check_repeat("x", 20000)));
     CHECK_REPLY(large, 431, "read");
+    hasty_app_free(app);
+}
+
+/* Says which of the request line's views are there, and how many characters the id has. */
+HANDLER(tells_which_views_there_are)
+{
+    hasty_str views[] = {hasty_request_method(req), hasty_request_path(req), hasty_request_raw_path(req), hasty_request_target(req),
+                         hasty_request_query_string(req), hasty_request_route(req), hasty_request_body(req)};
+    hasty_str by_pointer[4];
+    CHECK_OK(hasty_request_method_to(req, &by_pointer[0]));
+    CHECK_OK(hasty_request_path_to(req, &by_pointer[1]));
+    CHECK_OK(hasty_request_raw_path_to(req, &by_pointer[2]));
+    CHECK_OK(hasty_request_target_to(req, &by_pointer[3]));
+    char there[8] = "";
+    for (size_t i = 0; i < 7; i++)
+        there[i] = views[i].data == NULL ? '-' : '+';
+    for (size_t i = 0; i < 4; i++)
+        CHECK((by_pointer[i].data == NULL) == (views[i].data == NULL));
+    CHECK_STR(hasty_request_remote_address(req), "127.0.0.1");
+    return hasty_response_send_text(res, check_format("%s %zu", there, hasty_request_id(req).len));
+}
+
+TEST(views_of_a_request_that_could_not_be_parsed_are_absent)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_set_option(app, "header_timeout_ms", "300"));
+    REQUIRE_OK(hasty_app_on_error(app, tells_which_views_there_are, NULL, NULL));
+    int port = check_serve(app);
+    CHECK_REPLY(ask(port, "GET /nowhere?q HTTP/1.1\r\nHost: x\r\n\r\n"), 404, "+++++-- 32");
+    CHECK_REPLY(ask(port, "GET /nowhere?q HTTP/1.1\r\nHost: a b\r\n\r\n"), 400, "------- 32");
+    CHECK_REPLY(ask(port, "GET / HTTP/3.0\r\nHost: x\r\n\r\n"), 505, "------- 32");
+    CHECK_REPLY(ask(port, "GET /nowhere HTTP/1.1\r\n"), 408, "------- 32");
     hasty_app_free(app);
 }
 

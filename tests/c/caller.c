@@ -95,6 +95,35 @@ TEST(a_body_is_there_when_the_handler_runs)
     hasty_app_free(app);
 }
 
+HANDLER(looks_into_the_body)
+{
+    const hasty_json *json = NULL;
+    CHECK_OK(hasty_request_form_status(req));
+    if (hasty_request_header(req, "Content-Type").len == strlen("application/json"))
+        CHECK_OK(hasty_request_json(req, &json));
+    else
+        CHECK_STR(hasty_request_form(req, "a"), "1");
+    return HASTY_NEXT;
+}
+
+TEST(a_body_is_there_when_the_middleware_runs)
+{
+    hasty_app *app = caller_app(NULL);
+    CHECK_OK(hasty_app_use(app, "/echo", looks_into_the_body, NULL, NULL));
+    CHECK_OK(hasty_app_post(app, "/echo", echoes, NULL));
+    CHECK_OK(hasty_app_set_route_option(app, "POST", "/echo", "dispatch", "caller"));
+    int port = check_serve(app);
+    client c = client_open(port);
+    client_send(&c, request_text("POST", "/echo", "Content-Type: application/json\r\n", "[1,2]"));
+    CHECK(poll_for(app, 1));
+    CHECK_REPLY(client_read(&c), 200, "[1,2]");
+    client_send(&c, request_text("POST", "/echo", "Content-Type: application/x-www-form-urlencoded\r\n", "a=1"));
+    CHECK(poll_for(app, 1));
+    CHECK_REPLY(client_read(&c), 200, "a=1");
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 TEST(head_and_pipelined_requests_come_in_their_order)
 {
     hasty_app *app = caller_app(NULL);

@@ -185,6 +185,25 @@ TEST(it_names_the_address_that_is_in_use)
     hasty_app_free(other);
 }
 
+TEST(it_quotes_an_address_that_is_empty)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_STATUS(hasty_app_listen(app, "", 0), HASTY_ERR_IO);
+    CHECK_ERROR_NAMES("listen on \"\" port 0");
+    hasty_app_free(app);
+}
+
+TEST(it_names_the_bounds_of_the_option_at_once)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_STATUS(hasty_app_set_option(app, "threads", "-3"), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("\"-3\" is not a whole number from 0 to 4096");
+    CHECK_OK(hasty_app_get(app, "/", fine, NULL));
+    CHECK_STATUS(hasty_app_set_route_option(app, "GET", "/", "exchange_timeout_ms", "soon"), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("\"soon\" is not a whole number from 0 to 2147483647");
+    hasty_app_free(app);
+}
+
 TEST(it_names_the_argument_that_is_null)
 {
     hasty_app *app = check_app(NULL);

@@ -86,6 +86,39 @@ TEST(a_full_stream_says_limit_and_tells_once_when_there_is_room)
     CHECK_INT(ready.data.dropped, 1);
 }
 
+static notice room_for_more;
+static hasty_exchange *filled;
+
+HANDLER(fills)
+{
+    static const char block[1024];
+    CHECK_OK(hasty_response_defer(res, &filled));
+    int pieces = 0;
+    while (pieces < 4096 && hasty_response_write(hasty_exchange_response(filled), block, sizeof block) == HASTY_OK)
+        pieces++;
+    CHECK(pieces > 0 && pieces <= 256); /* of stream_buffer_bytes: a socket would have taken more */
+    CHECK_OK(hasty_exchange_on_ready(filled, notes, &room_for_more, drop_thing));
+    CHECK_INT(room_for_more.called, 0);
+    return HASTY_OK;
+}
+
+TEST(nothing_of_a_deferred_answer_leaves_before_its_handler_has_returned)
+{
+    hasty_app *app = new_app(2);
+    CHECK_OK(hasty_app_get(app, "/fill", fills, NULL));
+    client c = client_open(check_serve(app));
+    client_send(&c, request_text("GET", "/fill", NULL, NULL));
+    for (int64_t end = check_now_ms() + 10000; room_for_more.called == 0 && client_more(&c, end);) {
+    }
+    CHECK(AWAIT(room_for_more.called == 1));
+    CHECK_OK(hasty_exchange_finish(filled));
+    reply r = client_read(&c);
+    CHECK_REPLY(r, 200, NULL);
+    CHECK(r.body_len > 0 && r.body_len % 1024 == 0);
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 TEST(a_stream_whose_client_left_is_closed)
 {
     static const char block[16384];

@@ -555,9 +555,20 @@ HANDLER(looks_too_early)
     CHECK_ABSENT(hasty_request_form(req, "a"));
     CHECK_INT(hasty_request_form_count(req), 0);
     CHECK_STATUS(hasty_request_form_at(req, 0, &name, &value), HASTY_ERR_NOT_FOUND);
-    hasty_request_form_status(req);
+    int is_form = strstr(hasty_request_header(req, "Content-Type").data, "form") != NULL;
+    CHECK_STATUS(hasty_request_form_status(req), is_form ? HASTY_ERR_STATE : HASTY_OK);
     CHECK_INT(hasty_request_file_count(req), 0);
     CHECK_STATUS(hasty_request_file(req, "f", &file), HASTY_ERR_NOT_FOUND);
+    CHECK_STATUS(hasty_request_json(req, &json), HASTY_ERR_STATE);
+    CHECK(strstr(hasty_last_error().data, "middleware runs before it is received") != NULL);
+    return HASTY_NEXT;
+}
+
+/* Nothing is to come where a request has no body. */
+HANDLER(looks_for_nothing)
+{
+    const hasty_json *json = NULL;
+    CHECK_OK(hasty_request_form_status(req));
     CHECK_STATUS(hasty_request_json(req, &json), HASTY_ERR_INVALID);
     return HASTY_NEXT;
 }
@@ -587,6 +598,20 @@ TEST(looking_at_the_body_too_early_does_not_hide_it)
     CHECK_REPLY(post(port, "/form", "application/x-www-form-urlencoded", "a=1&b=2"), 200, "fine");
     CHECK_REPLY(post(port, "/form", "multipart/form-data; boundary=b",
                      "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n"), 200, "fine");
+    CHECK_REPLY(ask(port, "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          "5\r\n[1,2]\r\n0\r\n\r\n"), 200, "fine");
+    hasty_app_free(app);
+}
+
+TEST(a_request_without_a_body_has_none_to_wait_for)
+{
+    hasty_app *app = check_app(NULL);
+    use(app, "/", looks_for_nothing, NULL);
+    CHECK_OK(hasty_app_post(app, "/", fine, "fine"));
+    int port = check_serve(app);
+    const char *form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    CHECK_REPLY(ask(port, check_format("POST / HTTP/1.1\r\nHost: x\r\n%s\r\n", form)), 200, NULL);
+    CHECK_REPLY(ask(port, check_format("POST / HTTP/1.1\r\nHost: x\r\n%sContent-Length: 0\r\n\r\n", form)), 200, NULL);
     hasty_app_free(app);
 }
 

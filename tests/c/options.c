@@ -37,6 +37,11 @@ static char *option_of(const hasty_options *options, const char *name)
     return text;
 }
 
+HANDLER(says_fine)
+{
+    return hasty_response_send_text(res, "fine");
+}
+
 /* ---- defaults ---- */
 
 TEST(defaults_are_readable_by_name)
@@ -125,6 +130,43 @@ TEST(none_in_the_struct_is_literally_zero)
     }
     hasty_options options = {.size = sizeof options, .max_body_bytes = HASTY_NONE64};
     CHECK_TEXT(option_of(&options, "max_body_bytes"), "0");
+}
+
+/* The status of a small request with a body, where `name` is none; 0 where there is no answer. */
+static int status_without(const char *name)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_set_option(app, name, "0"));
+    CHECK_OK(hasty_app_post(app, "/", says_fine, NULL));
+    int status = post(check_serve(app), "/", "text/plain", "body").status;
+    hasty_app_free(app);
+    return status;
+}
+
+TEST(none_lifts_a_limit_on_times_and_connections_and_lets_nothing_pass_one_on_bytes)
+{
+    static const char *const lifted[] = {"max_connections", "max_connections_per_ip", "max_requests_per_connection", "header_timeout_ms",
+                                         "body_timeout_ms", "idle_timeout_ms", "write_timeout_ms", "exchange_timeout_ms"};
+    for (size_t i = 0; i < sizeof lifted / sizeof *lifted; i++)
+        check_int(__FILE__, __LINE__, lifted[i], status_without(lifted[i]), 200);
+    CHECK_INT(status_without("max_body_bytes"), 413);
+    CHECK_INT(status_without("max_header_bytes"), 431);
+    CHECK_INT(status_without("max_headers"), 431);
+    CHECK_INT(status_without("max_target_bytes"), 414);
+}
+
+TEST(none_of_32_bits_is_refused_where_there_are_64)
+{
+    hasty_options options = {.size = sizeof options, .max_body_bytes = HASTY_NONE};
+    hasty_app *app = NULL;
+    CHECK_STATUS(hasty_app_new(&options, &app), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("max_body_bytes");
+    CHECK_ERROR_NAMES("HASTY_NONE64");
+    options.max_body_bytes = HASTY_NONE - 1ull;
+    CHECK_TEXT(option_of(&options, "max_body_bytes"), "4294967294");
+    app = check_app(NULL);
+    CHECK_OK(hasty_app_set_option(app, "max_body_bytes", "4294967295")); /* by name all is literal */
+    hasty_app_free(app);
 }
 
 TEST(the_struct_and_its_strings_are_copied)

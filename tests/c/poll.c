@@ -474,6 +474,29 @@ TEST(a_client_that_reads_nothing_holds_poll_no_longer_than_write_timeout)
     hasty_app_free(app);
 }
 
+static client asker;
+
+HANDLER(asks_for_its_own_answer)
+{
+    hasty_exchange *exchange;
+    CHECK_OK(hasty_response_defer(res, &exchange));
+    CHECK_OK(hasty_response_write(hasty_exchange_response(exchange), "first", 5));
+    CHECK_INT(client_read_head(&asker).status, 200);
+    CHECK_TEXT(client_read_chunk(&asker), "first");
+    return hasty_exchange_finish(exchange);
+}
+
+TEST(what_a_polled_handler_defers_and_writes_leaves_before_it_returns)
+{
+    hasty_app *app = caller_app(NULL);
+    CHECK_OK(hasty_app_get(app, "/ask", asks_for_its_own_answer, NULL));
+    CHECK_OK(hasty_app_set_route_option(app, "GET", "/ask", "dispatch", "caller"));
+    asker = ask_for(check_serve(app), "/ask");
+    CHECK(poll_for(app, 1));
+    client_close(&asker);
+    hasty_app_free(app);
+}
+
 TEST(a_polled_handler_that_fails_is_a_500)
 {
     hasty_app *app = one_route(NULL, fails, NULL);

@@ -722,6 +722,8 @@ HANDLER(sets_cookies)
     CHECK_OK(hasty_response_set_cookie(res, "full", "ab", &all));
     hasty_cookie defaults = {.size = sizeof defaults};
     CHECK_OK(hasty_response_set_cookie(res, "same", "x=y", &defaults));
+    hasty_cookie none = {.size = sizeof none, .max_age_s = (int64_t)HASTY_NONE64};
+    CHECK_OK(hasty_response_set_cookie(res, "none", "1", &none));
     return hasty_response_send_text(res, "set");
 }
 
@@ -747,7 +749,9 @@ TEST(cookies_are_safe_by_default_and_follow_their_options)
 
     CHECK(cookie_has(&r, 2, "same=x=y"));
     CHECK(cookie_has(&r, 2, "HttpOnly"));
-    CHECK(reply_header_nth(&r, "Set-Cookie", 3) == NULL);
+    CHECK(cookie_has(&r, 3, "none=1"));
+    CHECK(strstr(reply_header_nth(&r, "Set-Cookie", 3), "Max-Age") == NULL);
+    CHECK(reply_header_nth(&r, "Set-Cookie", 4) == NULL);
 }
 
 HANDLER(deletes_cookies)
@@ -755,6 +759,7 @@ HANDLER(deletes_cookies)
     hasty_cookie where = {.size = sizeof where, .path = "/app", .domain = "example.org"};
     CHECK_OK(hasty_response_delete_cookie(res, "plain", NULL));
     CHECK_OK(hasty_response_delete_cookie(res, "there", &where));
+    CHECK_OK(hasty_response_delete_cookie(res, "__Host-id", NULL));
     return hasty_response_send_text(res, "deleted");
 }
 
@@ -769,6 +774,8 @@ TEST(a_deleted_cookie_is_empty_and_over)
     CHECK(cookie_has(&r, 1, "Max-Age=0"));
     CHECK(cookie_has(&r, 1, "Path=/app"));
     CHECK(cookie_has(&r, 1, "Domain=example.org"));
+    CHECK(cookie_has(&r, 2, "__Host-id="));
+    CHECK(cookie_has(&r, 2, "Secure"));
 }
 
 HANDLER(refuses_cookies)
@@ -786,6 +793,23 @@ HANDLER(refuses_cookies)
     hasty_cookie bad_same_site = {.size = sizeof bad_same_site, .same_site = "Sometimes"};
     CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &bad_same_site), HASTY_ERR_INVALID);
     CHECK_ERROR_NAMES("Sometimes");
+    hasty_cookie relative = {.size = sizeof relative, .path = "app"};
+    CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &relative), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("app");
+    hasty_cookie url = {.size = sizeof url, .domain = "http://example.org"};
+    CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &url), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("http://example.org");
+    hasty_cookie everywhere = {.size = sizeof everywhere, .same_site = "None"};
+    CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &everywhere), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("secure");
+    CHECK_STATUS(hasty_response_set_cookie(res, "__Secure-name", "x", NULL), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("__Secure-");
+    hasty_cookie below = {.size = sizeof below, .path = "/app", .secure = 1};
+    CHECK_STATUS(hasty_response_set_cookie(res, "__Host-name", "x", &below), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("__Host-");
+    hasty_cookie none = {.size = sizeof none, .max_age_s = HASTY_NONE};
+    CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &none), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("HASTY_NONE64");
     hasty_cookie too_small = {.size = 8};
     CHECK_STATUS(hasty_response_set_cookie(res, "name", "x", &too_small), HASTY_ERR_INVALID);
     CHECK_STATUS(hasty_response_delete_cookie(res, "a b", NULL), HASTY_ERR_INVALID);

@@ -227,6 +227,22 @@ TEST(a_pattern_that_is_malformed_is_refused_and_named)
     hasty_app_free(app);
 }
 
+TEST(a_route_that_no_request_could_find_is_refused_with_the_words_for_it)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_STATUS(hasty_app_route(app, "get", "/a", say, NULL, NULL), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("GET");
+    CHECK_STATUS(hasty_app_route(app, "CONNECT", "/a", say, NULL, NULL), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES("proxies");
+    CHECK_STATUS(hasty_app_get(app, "/users/{id}", say, NULL), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES(":name");
+    CHECK_STATUS(hasty_app_get(app, "/users/<id>", say, NULL), HASTY_ERR_INVALID);
+    CHECK_ERROR_NAMES(":name");
+    CHECK_OK(hasty_app_get(app, "/x:id", say, "a colon inside a segment"));
+    CHECK_REPLY(get(check_serve(app), "/x:id"), 200, "a colon inside a segment");
+    hasty_app_free(app);
+}
+
 TEST(duplicates_and_ambiguities_are_refused_naming_both)
 {
     static const char *const pairs[][2] = {

@@ -79,6 +79,66 @@ TEST(a_route_that_was_slow_once_is_not_waited_for_any_more)
     }
 }
 
+static client *waits; /* whose answer is to be there before anything else runs that may take long */
+
+HANDLER(looks_for_the_answer)
+{
+    if (waits != NULL)
+        CHECK(client_wait(waits, POLLIN, check_now_ms() + 10000));
+    return hasty_response_send_text(res, "shaped");
+}
+
+TEST(answers_are_not_kept_while_an_error_is_shaped)
+{
+    hasty_app *app = lent_app_with(ALONE, NULL);
+    CHECK_OK(hasty_app_on_error(app, looks_for_the_answer, NULL, NULL));
+    int port = check_serve(app);
+    hasty_slot slot = slot_of(app);
+    client c = client_open(port), d = client_open(port);
+    waits = NULL;
+    make_it_quick(&slot, &c);
+    client_send(&c, TAKEN);
+    REQUIRE(slot_next(&slot));
+    slot_reply(&slot, "fine");
+    waits = &c;
+    client_send(&d, request_text("GET", "/nowhere", NULL, NULL));
+    CHECK_STATUS(hasty_slot_take(&slot), HASTY_ERR_TIMEOUT);
+    CHECK_REPLY(client_read(&c), 200, "fine");
+    while (!client_wait(&d, POLLIN, check_now_ms()))
+        hasty_slot_wait(&slot, 1);
+    CHECK_REPLY(client_read(&d), 404, "shaped");
+    client_close(&c);
+    client_close(&d);
+    hasty_app_free(app);
+}
+
+HANDLER(takes_its_time)
+{
+    check_pause_ms(1);
+    return HASTY_OK;
+}
+
+TEST(answers_are_not_kept_for_a_route_whose_answers_take_long)
+{
+    hasty_app *app = lent_app_with(ALONE, NULL);
+    CHECK_OK(hasty_app_after(app, "/taken", takes_its_time, NULL, NULL));
+    int port = check_serve(app);
+    hasty_slot slot = slot_of(app);
+    client c = client_open(port), d = client_open(port);
+    make_it_quick(&slot, &c);
+    client_send(&c, TAKEN);
+    REQUIRE(slot_next(&slot));
+    slot_reply(&slot, "fine");
+    client_send(&d, TAKEN);
+    REQUIRE_OK(hasty_slot_take(&slot));
+    CHECK_REPLY(client_read(&c), 200, "fine"); /* while the other is in the slot */
+    slot_submit(&slot);
+    CHECK_REPLY(client_read(&d), 200, "");
+    client_close(&c);
+    client_close(&d);
+    hasty_app_free(app);
+}
+
 HANDLER(lets_pass)
 {
     return HASTY_NEXT;

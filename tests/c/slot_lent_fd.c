@@ -261,4 +261,41 @@ TEST(waiting_takes_no_processor_time_whoever_has_served_what_was_left)
     }
 }
 
+static _Atomic int arrived, open_gate;
+
+HANDLER(holds)
+{
+    arrived++;
+    CHECK(AWAIT(open_gate));
+    return hasty_response_send_text(res, "held");
+}
+
+TEST(what_was_left_is_not_told_of_while_another_thread_goes_on_with_it)
+{
+    int port;
+    pthread_t runner;
+    hasty_app *app = lent_app_with(ALONE, NULL);
+    arrived = open_gate = 0;
+    CHECK_OK(hasty_app_get(app, "/holds", holds, NULL));
+    port = check_serve(app);
+    hasty_slot slot = slot_of(app);
+    client c = ask_for(port, "/taken"), d = ask_for(port, "/holds"), e = ask_for(port, "/library");
+    REQUIRE(slot_next(&slot)); /* the others came along with it */
+    CHECK(is_readable(app, 0));
+    REQUIRE(pthread_create(&runner, NULL, runs, app) == 0);
+    CHECK(AWAIT(arrived));
+    CHECK(take_in_vain(app));
+    open_gate = 1;
+    CHECK_REPLY(client_read(&d), 200, "held");
+    CHECK_REPLY(client_read(&e), 200, "the library's");
+    slot_answer(&slot, "answered");
+    CHECK_REPLY(client_read(&c), 200, "answered");
+    hasty_app_stop(app);
+    pthread_join(runner, NULL);
+    hasty_app_free(app);
+    client_close(&c);
+    client_close(&d);
+    client_close(&e);
+}
+
 CHECK_MAIN

@@ -157,6 +157,9 @@ TEST(a_folder_that_cannot_be_served_is_refused)
     options = files_options();
     options.fallback = "../secret.txt";
     CHECK_STATUS(hasty_app_static(app, "/s", site, &options), HASTY_ERR_INVALID);
+    options.fallback = "none.html";
+    CHECK_STATUS(hasty_app_static(app, "/s", site, &options), HASTY_ERR_IO);
+    CHECK_ERROR_NAMES("none.html");
     options = files_options();
     options.cache_control = "a\r\nb";
     CHECK_STATUS(hasty_app_static(app, "/s", site, &options), HASTY_ERR_INVALID);

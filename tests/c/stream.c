@@ -540,21 +540,48 @@ TEST(a_status_without_body_has_none_in_pieces_either)
     }
 }
 
+/* With user_data it changes over. */
 HANDLER(writes_after_sending)
 {
     CHECK_OK(hasty_response_send_text(res, "given up"));
-    CHECK_OK(write_text(res, "instead"));
-    return HASTY_OK;
+    CHECK_STATUS(write_text(res, "instead"), HASTY_ERR_STATE);
+    CHECK_ERROR_NAMES("a body was given already");
+    if (user_data == NULL)
+        return HASTY_OK;
+    CHECK_OK(hasty_response_reset(res));
+    return write_text(res, "instead");
 }
 
-TEST(what_was_sent_before_the_first_piece_is_replaced_or_comes_first)
+HANDLER(writes_after_sending_a_file)
 {
-    int port;
-    hasty_app *app = serve(NULL, NULL, writes_after_sending, NULL, &port);
-    reply r = get(port, "/");
-    CHECK_INT(r.status, 200);
-    CHECK_CONTAINS(r.body, "instead");
-    CHECK(!r.sized || r.body_len == strlen(r.body));
+    CHECK_OK(hasty_response_send_file(res, "/proc/self/exe"));
+    return hasty_response_write_event(res, NULL, "event", NULL);
+}
+
+HANDLER(sends_and_goes_on)
+{
+    CHECK_OK(hasty_response_send_text(res, "left by middleware"));
+    return HASTY_NEXT;
+}
+
+HANDLER(writes_once)
+{
+    return write_text(res, "written");
+}
+
+TEST(a_body_that_was_given_is_not_thrown_away_for_a_piece)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_get(app, "/fails", writes_after_sending, NULL));
+    CHECK_OK(hasty_app_get(app, "/changes", writes_after_sending, app));
+    CHECK_OK(hasty_app_get(app, "/file", writes_after_sending_a_file, NULL));
+    CHECK_OK(hasty_app_use(app, "/middleware", sends_and_goes_on, NULL, NULL));
+    CHECK_OK(hasty_app_get(app, "/middleware", writes_once, NULL));
+    int port = check_serve(app);
+    CHECK_INT(get(port, "/fails").status, 500);
+    CHECK_REPLY(get(port, "/changes"), 200, "instead");
+    CHECK_INT(get(port, "/file").status, 500);
+    CHECK_REPLY(get(port, "/middleware"), 200, "written");
     hasty_app_free(app);
 }
 

@@ -129,6 +129,68 @@ use_rust_of() {
     export PATH
 }
 
+# need_oldest_rust: $oldest is a rustc of the very version that Cargo.toml names, made of Debian's packages, which are unpacked
+# and not installed. Otherwise $missing says why not.
+need_oldest_rust() {
+    local version exact llvm folder="$target/oldest"
+    version=$(rust_needed)
+    oldest="$folder/rustc"
+    [ "$(rust_version "$oldest" | cut -d . -f 1,2)" = "$version" ] && return
+    exact=$(debian_version rustc-web "$version") || return 1
+    llvm=$(apt-cache depends "libstd-rust-web-$version" | sed -n 's/.*Depends: \(libllvm[0-9.]*\)$/\1/p')
+    say "unpacking Debian's rustc-web $exact"
+    unpack_packages "$folder" "rustc-web=$exact" "libstd-rust-web-dev=$exact" "libstd-rust-web-$version=$exact" "$llvm" || return 1
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=$(echo "%s"/usr/lib/*-linux-gnu) exec "%s/usr/bin/rustc" "$@"\n' "$folder" "$folder" >"$oldest"
+    chmod +x "$oldest"
+    rust_version "$oldest" >/dev/null && return
+    missing="Debian's rustc-web $exact does not run"
+    return 1
+}
+
+# need_aarch64: $oldest compiles for aarch64, a compiler links for it, and qemu-aarch64 runs what comes of that. Otherwise $missing
+# says why not.
+need_aarch64() {
+    local exact state="$target/oldest/aarch64"
+    need_oldest_rust || return 1
+    need_package 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user' 'the tests for aarch64' || return 1
+    [ ! -d "$target/oldest/usr/lib/rustlib/aarch64-unknown-linux-gnu" ] || return 0
+    exact=$(debian_version rustc-web "$(rust_needed)") || return 1
+    # Lists of its own, since this machine need not know of packages for another.
+    mkdir -p "$state/state/lists/partial" "$state/cache/archives/partial"
+    local apt_options=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Dir::State="$state/state" -o Dir::Cache="$state/cache"
+        -o Dir::State::status=/dev/null)
+    say "unpacking Rust's standard library for aarch64"
+    if ! apt-get -q "${apt_options[@]}" update </dev/null >"$(apt_log)" 2>&1; then
+        missing="there are no package lists for arm64: $(grep -m 1 '^E: ' "$(apt_log)" || echo 'apt-get failed')"
+        return 1
+    fi
+    unpack_packages "$target/oldest" "libstd-rust-web-dev=$exact"
+}
+
+# debian_version PACKAGE VERSION: prints the full number that Debian has for it. Otherwise $missing says why not.
+debian_version() {
+    missing="Debian's $1 $2 is not to be had here"
+    command -v apt-cache >/dev/null 2>&1 || return 1
+    apt-cache madison "$1" | awk -v wanted="$2." 'index($3, wanted) == 1 { print $3; found = 1; exit } END { exit !found }'
+}
+
+# unpack_packages FOLDER PACKAGE[=VERSION]...: what is in these packages of Debian is in the folder. Otherwise $missing says why not.
+unpack_packages() {
+    local folder=$1 package
+    shift
+    rm -rf "$folder/packages" && mkdir -p "$folder/packages"
+    if ! (cd "$folder/packages" && apt-get -q -o APT::Sandbox::User=root ${apt_options[@]+"${apt_options[@]}"} download "$@") </dev/null >"$(apt_log)" 2>&1; then
+        missing="$* could not be fetched: $(grep -m 1 '^E: ' "$(apt_log)" || echo 'apt-get failed')"
+        return 1
+    fi
+    for package in "$folder"/packages/*.deb; do
+        dpkg -x "$package" "$folder" && continue
+        missing="$package cannot be unpacked"
+        return 1
+    done
+    rm -rf "$folder/packages"
+}
+
 # need_rust_tool SUBCOMMAND PACKAGE COMPONENT: `cargo SUBCOMMAND` works. Otherwise $missing says why not.
 need_rust_tool() {
     cargo "$1" --version >/dev/null 2>&1 && return

@@ -72,6 +72,8 @@ locked=$([ ! -f Cargo.lock ] || echo --locked)
 library=$target/release
 static="$library/libhasty.a -lpthread -ldl -lm"
 warnings='-Wall -Wextra -Werror'
+# What is to be copied compiles everywhere: no extension of a compiler's, nothing of POSIX that was not asked for.
+strict="-std=c11 $warnings -Wpedantic"
 
 # ---- Rust
 
@@ -125,6 +127,33 @@ stage_rust-handover() {
     HASTY_TEST_TICK_US=0 cargo_test "${suites[@]}"
 }
 
+# the oldest Rust that Cargo.toml allows compiles everything, and the unit tests pass
+stage_rust-oldest() {
+    need_oldest_rust || { skip 'the oldest Rust' "$missing" && return; }
+    export RUSTC="$oldest" CARGO_TARGET_DIR="$target/oldest/build"
+    # shellcheck disable=SC2086
+    check "Rust $(rust_needed) compiles the library" cargo build $locked --workspace --features brotli
+    cargo_test --lib
+}
+
+# another processor, aarch64, under an emulator: tests in Rust, and C programs for what the ABI leaves to each processor
+stage_aarch64() {
+    local name compiler=aarch64-linux-gnu-gcc flags='-O1 -g' libraries folder="$work/c/aarch64" shared=()
+    local emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+    need_aarch64 || { skip 'aarch64' "$missing" && return; }
+    export RUSTC="$oldest" CARGO_TARGET_DIR="$target/oldest/build" CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$compiler CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="${emulator[*]}"
+    cargo_test --package hasty --lib --test cases --test exchanges --test static_files --test streams
+    # shellcheck disable=SC2086
+    check 'libhasty.a for aarch64' cargo build $locked --workspace || return
+    mkdir -p "$folder"
+    libraries="$target/oldest/build/$CARGO_BUILD_TARGET/debug/libhasty.a -lpthread -ldl -lm"
+    # Not those that ask the kernel for what the emulator has not: forks that wipe memory, stacks of a few kilobytes.
+    for name in app cors errors events exchange framing hooks json middleware multipart next no_threads poll request response routes slot; do
+        c_program "$name" "${emulator[@]}"
+    done
+}
+
 # cargo_test ARGUMENT...: runs cargo test and takes over its counts.
 cargo_test() {
     local out="$work/cargo-test.out" code
@@ -149,12 +178,12 @@ cargo_test() {
 
 # ---- the C ABI
 
-# include/hasty.h is valid C99, C17 and C++17, and agrees with the contract
+# include/hasty.h is valid C89, C99, C17 and C++17, and agrees with the contract
 stage_header() {
     local standard
     need_files 'the header' include/hasty.h || return
     need_command cc gcc 'the C tests' || { skip 'the header' "$missing" && return; }
-    for standard in c99 c11 c17; do
+    for standard in c89 c99 c11 c17; do
         check "hasty.h as $standard" as_header c "-std=$standard"
     done
     if need_command g++ g++ 'the header as C++'; then
@@ -312,7 +341,7 @@ c_program() {
     local name=$1
     shift
     # shellcheck disable=SC2086
-    check "$name.c compiles" cc -std=gnu17 $warnings $flags -I include -I tests/c "tests/c/$name.c" ${shared[@]+"${shared[@]}"} -o "$folder/$name" $libraries || return
+    check "$name.c compiles" "${compiler:-cc}" -std=gnu17 $warnings $flags -I include -I tests/c "tests/c/$name.c" ${shared[@]+"${shared[@]}"} -o "$folder/$name" $libraries || return
     relay "$name" 900 "$@" "$folder/$name"
 }
 
@@ -330,7 +359,7 @@ stage_examples() {
     mkdir -p "$folder"
     for source in examples-c/*.c; do
         [[ $source != */embed-* ]] || continue # they have a stage of their own
-        check "$source compiles" cc -std=c17 $warnings -Wpedantic -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static
+        check "$source compiles" cc $strict -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static
     done
     relay examples 600 env HASTY_LIBRARY="$library/libhasty.so" python3 tests/examples.py "$folder"
 }
@@ -362,7 +391,7 @@ embedded() {
         libraries=$(pkg-config --libs "$2")
     fi
     # shellcheck disable=SC2086
-    check "embed-$1.c compiles" cc -std=gnu17 $warnings -Wpedantic -O2 -I include $flags "examples-c/embed-$1.c" -o "$program" $libraries $static &&
+    check "embed-$1.c compiles" cc $strict -O2 -I include $flags "examples-c/embed-$1.c" -o "$program" $libraries $static &&
         relay "embed-$1" 300 python3 tests/embed.py "$program"
 }
 

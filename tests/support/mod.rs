@@ -60,7 +60,7 @@ pub fn unbrotli(coded: &[u8]) -> Vec<u8> {
 
 /// Waits until `is_so`; for what another thread brings about without telling.
 #[track_caller]
-pub fn await_that(what: &str, is_so: impl Fn() -> bool) {
+pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + PATIENCE;
     while !is_so() {
         assert!(std::time::Instant::now() < end, "{what}: it does not come about");

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import dataclasses
 import errno
 import functools
 import gc
@@ -13,16 +16,17 @@ import re
 import socket
 import threading
 import weakref
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import ask
+from conftest import GET, ask
 
 import hasty
 import hasty.asgi
 import hasty.wsgi
-from hasty import App, Client, Event, InvalidError, NotFoundError, Request, Response, StateError
+from hasty import App, Client, Event, HttpError, InvalidError, NotFoundError, Request, Response, StateError
 from hasty.taker import Once
 
 # --- routes and their handlers ---
@@ -157,7 +161,9 @@ def test_names_of_other_frameworks_are_refused(pattern: str, segment: str, inste
 
 def test_braces_are_literals_where_they_are_encoded(app: App, client: Client) -> None:
     app.get("/%7Bid%7D")(lambda req: "braces")
-    app.get("/a{b}")(lambda req: "inside")
+    app.get("/a%7Bb%7D")(lambda req: "inside")
+    with pytest.raises(InvalidError, match="a parameter is written :name"):
+        app.get("/c{d}")(lambda req: "")
     assert (client.get("/%7bid%7d").text, client.get("/a%7bb%7d").text) == ("braces", "inside")
 
 
@@ -247,6 +253,26 @@ def test_an_option_that_no_route_has_is_refused_by_name(app: App) -> None:
 def test_a_wrong_value_of_a_routes_option_is_refused(options: dict[str, Any], app: App) -> None:
     with pytest.raises(InvalidError, match=next(iter(options))):
         app.post("/", **options)(lambda req: "")
+
+
+@pytest.mark.parametrize("options", [{"exchange_timeout_ms": "abc"}, {"max_body_bytes": 10, "body": "later"}])
+def test_a_route_whose_options_are_refused_is_not_there(options: dict[str, Any], app: App, client: Client) -> None:
+    with pytest.raises(InvalidError):
+
+        @app.get("/a", **options)
+        async def refused(req: Request) -> str:
+            return "refused"
+
+    assert repr(app) == "<App with 0 routes>"
+    app.get("/b")(lambda req: "beside it")
+    assert (client.get("/a").status_code, client.get("/b").text) == (404, "beside it")
+
+
+def test_a_route_may_be_registered_once_its_options_are_right(app: App, client: Client) -> None:
+    with pytest.raises(NotFoundError):
+        app.post("/a", max_bdy_bytes=10)(lambda req: "wrong")  # type: ignore[call-arg]
+    app.post("/a", max_body_bytes=10)(lambda req: "right")
+    assert client.post("/a").text == "right" and client.post("/a", body="more than ten").status_code == 413
 
 
 # --- what a handler may look like ---
@@ -406,7 +432,10 @@ def test_threads_is_a_number_from_0(threads: Any) -> None:
 
 
 def test_the_library_gets_no_threads_of_its_own() -> None:
-    assert App(threads=4).option("threads") == "0"
+    app = App(threads=4)
+    assert (app.option("threads"), app.option("io_threads")) == ("4", "0")
+    app = App(io_threads=2)
+    assert (app.option("threads"), app.option("io_threads")) == ("0", "2")
 
 
 # --- threads ---
@@ -575,7 +604,7 @@ async def later(req: Request) -> str:
         (Event("a", data=1), "an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`"),
         (Event("a", data={"b": 1}), "an Event is a piece of a stream"),
         (Person("Ada", 200), "of tuples, only a plain one is (body, status) or (body, status, headers), not a Person"),
-        (("text", "201"), "a tuple is (body, status) or (body, status, headers), not ('text', '201')"),
+        (("text", "201"), "a tuple is (body, status) or (body, status, headers), not (str, str)"),
         ((Response.json(1), 201), "a Response has its status itself, as in Response.json(value, status=201)"),
     ],
 )
@@ -589,6 +618,67 @@ def test_tuples_that_are_no_answer_are_told_from_those_that_are(
     caplog.clear()
     assert client.get("/nowhere").status_code == 404
     assert words in caplog.text
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Later:
+    def __await__(self) -> Any: ...
+
+
+class Model:
+    def model_dump(self, mode: str) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: HttpError(404), "not HttpError; raise it"),
+        (concurrent.futures.Future, "not Future; Response.json() takes any JSON value"),
+        (Later, "not Later; await it, in an `async def`"),
+        (lambda: Point(1), "not Point; dataclasses.asdict() makes a dict of it"),
+        (Model, 'not Model; its model_dump(mode="json") is a dict'),
+    ],
+)
+def test_what_is_often_returned_and_is_no_body_is_explained(
+    make: Any, words: str, app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.get("/")(lambda req: make())
+    assert client.get("/").status_code == 500
+    assert words in caplog.text
+
+
+def test_reading_where_the_body_is_there_is_explained(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.post("/")(lambda req: req.read())
+    assert client.post("/", body="all").status_code == 500
+    assert 'are for routes with body="stream"' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda app: app.run(8080), "host 8080 is not str"),
+        (lambda app: app.run(8080, workers=2), "host 8080 is not str"),
+        (lambda app: app.start("127.0.0.1", 0), "host 0 is not str"),
+        (lambda app: app.listen(8080, lambda: print("listening")), "listen() takes no function"),
+        (lambda app: asyncio.run(app.serve(0, 5)), "host 5 is not str"),
+        (lambda app: hasty.asgi.serve(later, 8000, lifespan="off"), "host 8000 is not str"),
+        (lambda app: app.get(None), "pattern None is not str"),
+    ],
+)
+def test_arguments_in_the_wrong_places_are_told_of(wrong: Any, words: str, app: App) -> None:
+    with pytest.raises(InvalidError, match=re.escape(words)):
+        wrong(app)
+
+
+def test_a_list_of_methods_is_told_of(app: App) -> None:
+    with pytest.raises(TypeError, match=re.escape("a route is for one method: use @app.get, @app.post")):
+        app.get("/", methods=["GET"])  # type: ignore[call-arg]
 
 
 def test_a_decorator_that_is_not_async_is_told_of(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -700,6 +790,68 @@ def test_listen_prints_its_url_and_returns_after_stop(app: App, monkeypatch: pyt
     assert not thread.is_alive()
 
 
+def listening(app: App, host: str) -> None:
+    app.listen(host=host)
+
+
+def in_a_loop(app: App, host: str) -> None:
+    asyncio.run(app.serve(host=host))
+
+
+@pytest.mark.parametrize("run", [listening, in_a_loop])
+@pytest.mark.parametrize("kind", ["blocking", "async", "deferred"])
+def test_stop_lets_handlers_finish_where_a_signal_would(run: Any, kind: str, app: App) -> None:
+    asked, stopped = threading.Event(), threading.Event()
+
+    def finish() -> str:
+        asked.set()
+        assert stopped.wait(10)
+        return "finished"
+
+    async def wait(req: Request) -> str:
+        return await asyncio.to_thread(finish)
+
+    def defer(req: Request) -> None:
+        exchange = req.defer()
+        threading.Thread(target=lambda: exchange.finish(finish())).start()
+
+    if kind == "blocking":
+        app.get("/", blocking=True)(lambda req: finish())
+    else:
+        app.get("/")(wait if kind == "async" else defer)
+    answers: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client("127.0.0.1", listener.getsockname()[1])
+        serving = threading.Thread(target=run, args=[app, f"fd:{os.dup(listener.fileno())}"])
+        asking = threading.Thread(target=lambda: answers.append(client.get("/").text))
+        for thread in (serving, asking):
+            thread.start()
+        assert asked.wait(10)
+        app.stop()
+        stopped.set()
+        for thread in (serving, asking):
+            thread.join(10)
+    assert (answers, serving.is_alive()) == (["finished"], False)
+
+
+def test_a_stream_without_an_end_does_not_hold_stop(app: App) -> None:
+    @app.get("/")
+    async def endless(req: Request) -> AsyncIterator[str]:
+        while True:
+            yield "piece"
+            await asyncio.sleep(0)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=in_a_loop, args=[app, f"fd:{os.dup(listener.fileno())}"])
+        serving.start()
+        with socket.create_connection(listener.getsockname()) as connection:
+            connection.sendall(GET)
+            assert connection.recv(65536)
+            app.stop()
+            serving.join(10)
+    assert not serving.is_alive()
+
+
 def test_run_takes_host_and_port(app: App, capsys: pytest.CaptureFixture[str]) -> None:
     app.stop()  # sticks, so that run() returns at once
     app.run(host="127.0.0.1", port=0)
@@ -726,6 +878,14 @@ def test_stop_and_close_may_be_repeated(app: App) -> None:
         server.stop()
         server.close()
         app.stop()
+
+
+def test_an_app_has_clients_until_it_ends(app: App) -> None:
+    app.get("/")(lambda req: "hello")
+    with app.test_client() as first, app.test_client() as second:
+        assert first.get("/").text == second.get("/").text == "hello"
+    with pytest.raises(StateError, match="an app runs once, make a new App"):
+        app.test_client()
 
 
 def test_an_app_runs_once(app: App) -> None:
@@ -755,9 +915,12 @@ def test_a_port_out_of_range_is_refused(port: Any, app: App) -> None:
         app.start(port=port)
 
 
-def test_a_host_that_is_none_is_refused(app: App) -> None:
+@pytest.mark.parametrize(
+    "host", ["not an address", "fd:x", "fd:²", "fd:4294967296", pytest.param("fd:" + "9" * 5000, id="long")]
+)
+def test_a_host_that_is_none_is_refused(host: str, app: App) -> None:
     with pytest.raises(hasty.HastyError):
-        app.start(host="not an address")
+        app.start(host=host)
 
 
 def test_every_address_has_a_url_that_works() -> None:

@@ -183,6 +183,22 @@ def test_a_large_form_arrives_as_it_was_sent() -> None:
     assert answer.body.endswith(b"--\r\n")
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("with_middleware", [False, True])
+def test_a_form_that_the_library_has_taken_apart_is_told_of(
+    threads: int, with_middleware: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(threads, spool_bytes=1000)
+    if with_middleware:
+        app.use(lambda req: None)
+    mount(app, "/api", answering(b"received"), lifespan="off")
+    with app.test_client() as client:
+        assert client.post("/api", files={"file": ("name", b"x" * 5000)}).status_code == 500
+        assert "give the App as many spool_bytes as max_body_bytes" in caplog.text
+        assert client.post("/api", files={"file": ("name", b"x")}).text == "received"
+        assert client.post("/api").text == "received"
+
+
 def test_a_body_beyond_the_limit_is_refused() -> None:
     with as_app(echo, lifespan="off", max_body_bytes=10).test_client() as client:
         assert client.post("/", body=b"x" * 11).status_code == 413

@@ -218,6 +218,19 @@ def test_serve_async_tells_of_an_application_that_cannot_start() -> None:
         asyncio.run(serve_async(application, port=0))
 
 
+def test_serve_async_tells_its_server(capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        started: asyncio.Future[hasty.Server] = asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(serve_async(where, port=0, lifespan="off", started=started.set_result))
+        server = await started
+        assert (await asyncio.to_thread(ask, server, GET)).endswith(b" / /")
+        server.stop()
+        await serving
+
+    asyncio.run(main())
+    assert capsys.readouterr().out == ""
+
+
 def test_serve_async_ends_with_its_task(capfd: pytest.CaptureFixture[str]) -> None:
     ended: list[str] = []
 

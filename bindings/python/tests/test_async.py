@@ -18,6 +18,7 @@ import pytest
 from conftest import connect, read_until
 
 from hasty import App, Client, Event, HttpError, InvalidError, Request, Response, Server, StateError
+from hasty.asgi import mount
 
 
 def at_once(tasks: list[Callable[[], Any]]) -> list[Any]:
@@ -75,6 +76,19 @@ def test_a_coroutine_answers_like_any_handler(app: App, client: Client) -> None:
     assert (client.get("/nothing").status_code, client.get("/nothing").body) == (204, b"")
     assert client.get("/response").headers["content-type"] == "text/html; charset=utf-8"
     assert client.cookies == {"a": "b"}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_coroutine_that_writes_is_told_to_yield(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+    app = App(threads)
+
+    @app.get("/")
+    async def write(req: Request, res: Response) -> None:
+        res.write("piece")
+
+    with app.test_client() as client:
+        assert client.get("/").status_code == 500
+    assert "yield the pieces instead" in caplog.text
 
 
 def test_a_coroutine_that_never_waits_answers_too(app: App, client: Client) -> None:
@@ -828,6 +842,67 @@ def test_serve_ends_when_it_is_cancelled() -> None:
     assert text.startswith("503 "), "who waits for one is told"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+@pytest.mark.parametrize("is_mounted", [False, True])
+def test_a_cancelled_serve_waits_for_no_handler(is_mounted: bool) -> None:
+    """The program's loop would stand still meanwhile."""
+    app = App()
+    inside, goes_on, went_on = threading.Event(), threading.Event(), list[bool]()
+    threads: list[threading.Thread] = []
+
+    @app.get("/", blocking=True)
+    def waits(req: Request) -> None:
+        threads.append(threading.current_thread())
+        inside.set()
+        went_on.append(goes_on.wait(6))
+
+    async def application(scope: Any, receive: Any, send: Any) -> None: ...
+
+    if is_mounted:
+        mount(app, "/api", application)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        started: asyncio.Future[Server] = loop.create_future()
+        serving = asyncio.ensure_future(app.serve(port=0, started=started.set_result))
+        asking = asyncio.ensure_future(fetch(await started))
+        await asyncio.to_thread(inside.wait, 20)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        goes_on.set()
+        await asking
+
+    asyncio.run(main())
+    threads[0].join(20)
+    assert went_on == [True]
+
+
+@pytest.mark.parametrize("call", ["wait", "close"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_waiting_for_the_end_on_the_loop_that_serves_is_refused(is_async: bool, call: str) -> None:
+    app = App()
+
+    def end(req: Request | None) -> str:
+        assert app.server is not None
+        try:
+            app.server.wait(1) if call == "wait" else app.server.close()
+        except StateError as error:
+            return str(error)
+        return "it held up the loop"
+
+    async def end_later(req: Request) -> str:
+        return end(req)
+
+    async def both(server: Server) -> list[str]:
+        return [await fetch(server), end(None)]
+
+    app.get("/")(end_later if is_async else end)
+    words = inside(app, both)
+    assert all("stop() returns at once" in each for each in words), words
+    assert app.server is not None and app.server.wait(0), "once it has ended nobody waits"
+    app.server.close()
 
 
 def test_stop_ends_serve_from_a_handler_and_from_a_thread() -> None:

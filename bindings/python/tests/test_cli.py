@@ -20,7 +20,7 @@ from _programs import is_soon
 from commands import PATIENCE_S, Command, Serve, serve
 from conftest import IMPORT_PATH
 
-import hasty
+import hasty.port
 from hasty import Access
 from hasty.cli import main
 from hasty.loading import Refused
@@ -187,19 +187,19 @@ def test_two_without_a_port_serve_both(serve: Serve, site: Path) -> None:
     assert second.text("a.txt") == "hello" and port_of(first) != port_of(second)
 
 
-def test_8000_is_the_first_choice_8080_the_second_and_then_any() -> None:
-    with contextlib.ExitStack() as stack:
-        for usual in (8000, 8080):
-            try:
-                busy = stack.enter_context(socket.create_server(("127.0.0.1", usual)))
-            except OSError:
-                continue  # somebody else has it, which is as good
+def test_8000_is_the_first_choice_8080_the_second_and_then_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hasty.port.USUAL == (8000, 8080, 0)
+    # Others may have those, so two that nobody else gets stand for them.
+    with reserved("127.0.0.1", 0) as first, reserved("127.0.0.1", 0) as second:
+        usual = [each.getsockname()[1] for each in (first, second)]
+        monkeypatch.setattr(hasty.port, "USUAL", (*usual, 0))
+        chosen = []
+        for busy in (first, second, None):
             with reserved("127.0.0.1", None) as kept:
-                assert kept.getsockname()[1] != usual
-            if usual == 8000:
-                assert busy.getsockname()[1] == 8000
-        with reserved("127.0.0.1", None) as kept:
-            assert kept.getsockname()[1] not in (0, 8000, 8080)
+                chosen.append(kept.getsockname()[1])
+            if busy is not None:
+                busy.listen()
+    assert chosen[:2] == usual and chosen[2] not in (0, *usual)
 
 
 def test_a_reserved_port_is_refused_to_those_who_come_while_somebody_listens() -> None:

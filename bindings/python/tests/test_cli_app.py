@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -16,8 +17,10 @@ import pytest
 from _programs import is_soon
 from commands import Command, Serve, serve
 
-from hasty import App, loading
+from hasty import App, loading, reload
+from hasty.asgi import AsgiLoop
 from hasty.loading import Refused, Target
+from hasty.server import DRAIN_MS, HURRY_S
 
 pytestmark = pytest.mark.long
 
@@ -133,6 +136,57 @@ def test_a_function_that_makes_an_app(target: str, serve: Serve, write: Write) -
     indented = HELLO.replace("\n", "\n    ")
     write("shop.py", f"def create():{indented}\n    return app\nclass Maker:\n    make = staticmethod(create)\n")
     assert serve(target, "--port=0").text() == "hello"
+
+
+def test_a_program_that_serves_in_a_loop_at_its_end_is_served_at_our_port(serve: Serve, write: Write) -> None:
+    write("hello.py", f"{HELLO}\nimport asyncio\nasyncio.run(app.serve(1))\n")
+    command = serve("hello.py", "--port=0")
+    assert command.text() == "hello"
+    command.terminate()
+    says = ["hasty: hello.py, line 10: passed over, since python -m hasty listens by itself"]
+    assert command.end() == (0, [], says)
+
+
+def test_a_lifespan_that_fails_is_told_with_its_traceback(serve: Serve, write: Write) -> None:
+    write(
+        "broken.py",
+        """
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+    raise RuntimeError("no database")
+""",
+    )
+    code, _, lines = serve("broken", "--port=0", "--interface=asgi").end()
+    assert code == 1
+    assert lines[-1] == "hasty: the application failed to start: no database"
+    assert 'raise RuntimeError("no database")' in "\n".join(lines) and "lifespan.py" not in "\n".join(lines)
+
+
+def test_a_unix_socket(serve: Serve, write: Write, tmp_path: Path) -> None:
+    write("hello.py", HELLO)
+    command = serve("hello.py", f"--host=unix:{tmp_path}/app.sock")
+    assert command.line().startswith(f"unix:{tmp_path}/app.sock")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(f"{tmp_path}/app.sock")
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert connection.makefile("rb").read().endswith(b"hello")
+    command.terminate()
+    assert command.end()[0] == 0
+
+
+def test_a_unix_socket_has_no_port(serve: Serve, write: Write) -> None:
+    write("hello.py", HELLO)
+    assert serve("hello.py", "--host=unix:app.sock", "--port=1").end() == (
+        2,
+        [],
+        ["hasty: --port is not for unix:app.sock, which has none"],
+    )
+
+
+def test_a_watched_process_has_as_long_to_end_as_one_alone() -> None:
+    assert reload.GRACE_S > AsgiLoop.patience_s + HURRY_S + DRAIN_MS / 1000
 
 
 @pytest.mark.parametrize("end", ["app.listen(8080)", "app.run(port=1)", 'if __name__ == "__main__":\n    app.listen()'])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import http.client
+import io
 import socket
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,3 +219,34 @@ def test_a_client_asks_a_host_in_brackets(app: App) -> None:
     app.get("/")(lambda req: req.remote_address)
     with app.start(host="[::1]"), app.test_client() as client:
         assert client.get("/").text == "::1"
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "content"),
+    [
+        (b"bytes", "file", b"bytes"),
+        ("text é", "file", "text é".encode()),
+        (io.BytesIO(b"open"), "file", b"open"),
+        (("a.txt", "text"), "a.txt", b"text"),
+        (("a.txt", io.BytesIO(b"open")), "a.txt", b"open"),
+        (("a.txt", io.StringIO("text"), "text/csv"), "a.txt", b"text"),
+    ],
+)
+def test_a_file_is_given_in_any_usual_way(given: Any, name: str, content: bytes, app: App, client: Client) -> None:
+    found: list[Any] = []
+    app.post("/")(lambda req: found.extend((req.files["file"].filename, req.files["file"].read())))
+    assert client.post("/", files={"file": given}).status_code == 204
+    assert found == [name, content]
+
+
+def test_an_open_file_has_the_name_that_it_has_on_the_disk(app: App, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"cat")
+    app.post("/")(lambda req: req.files["photo"].filename)
+    with open(tmp_path / "cat.png", "rb") as file:
+        assert client.post("/", files={"photo": file}).text == "cat.png"
+
+
+@pytest.mark.parametrize("given", [5, None, ("a.txt",), ("a.txt", 5), (b"a.txt", b"")])
+def test_what_is_no_file_is_refused_in_words_that_help(given: Any, client: Client) -> None:
+    with pytest.raises(TypeError, match="files: 'file' is bytes, str or an open file, or"):
+        client.post("/", files={"file": given})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import logging
 import queue
 import re
 import socket
@@ -13,7 +13,19 @@ from typing import Any, Callable
 
 import pytest
 
-from hasty import App, Client, ClosedError, Event, Exchange, InvalidError, LimitError, Request, Response, StateError
+from hasty import (
+    App,
+    Client,
+    ClosedError,
+    Event,
+    Exchange,
+    HttpError,
+    InvalidError,
+    LimitError,
+    Request,
+    Response,
+    StateError,
+)
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -586,29 +598,70 @@ def test_an_answer_beside_a_deferred_one_is_told(app: App, client: Client, caplo
     assert "deferred its answer and gave one: return None then" in caplog.text
 
 
-def test_a_failure_after_defer_frees_what_nobody_has(
-    app: App, client: Client, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("options", [{}, {"blocking": True}])
+def test_a_failure_after_defer_is_answered_at_once(
+    threads: int, options: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # A record that is kept would keep the traceback, and with it the exchange.
-    caplog.set_level(logging.CRITICAL, "hasty")
+    app, kept = App(threads), []
+
+    @app.get("/raises", **options)
+    def raises(req: Request) -> None:
+        kept.append(req.defer())
+        raise RuntimeError("after defer")
+
+    @app.get("/returns", **options)
+    def returns(req: Request) -> str:
+        kept.append(req.defer())
+        return "returned"
+
+    @app.get("/refuses", **options)
+    def refuses(req: Request) -> None:
+        kept.append(req.defer())
+        raise HttpError(402, "pay first")
+
+    with app.test_client() as client:
+        assert client.get("/raises").status_code == 500
+        assert client.get("/returns").status_code == 500
+        assert (client.get("/refuses").status_code, client.get("/refuses").text) == (402, "pay first")
+    assert "GET /raises: " in caplog.text and "RuntimeError: after defer" in caplog.text
+    assert "GET /returns: " in caplog.text and "deferred its answer and gave one" in caplog.text
+    assert not any(exchange.alive for exchange in kept)
+
+
+def test_a_coroutine_that_fails_after_defer_is_answered_at_once(app: App, client: Client) -> None:
+    kept = []
 
     @app.get("/")
-    def handler(req: Request) -> None:
-        exchange = req.defer()
-        raise RuntimeError(f"{exchange!r}")
+    async def raises(req: Request) -> None:
+        kept.append(req.defer())
+        await asyncio.sleep(0)
+        raise RuntimeError("after defer")
 
-    assert client.get("/").status_code == 503
+    assert client.get("/").status_code == 500
 
 
-def test_a_failure_after_defer_is_logged_and_leaves_the_answer_to_who_has_it(
+def test_middleware_that_fails_after_defer_is_answered_at_once(app: App, client: Client) -> None:
+    kept = []
+
+    @app.use("/")
+    def gate(req: Request) -> None:
+        kept.append(req.defer())
+        raise RuntimeError("after defer")
+
+    assert client.get("/").status_code == 500
+
+
+def test_a_failure_after_a_deferred_answer_is_logged(
     app: App, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     @app.get("/")
     def handler(req: Request) -> None:
-        threading.Timer(0.05, req.defer().finish, ["answered"]).start()
+        req.defer().finish("answered")
         raise RuntimeError("after defer")
 
     assert client.get("/").text == "answered"
+    assert client.get("/none").status_code == 404, "the thread has come back from the handler"
     assert "RuntimeError: after defer" in caplog.text
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import copy
 import gc
+import runpy
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -50,6 +51,19 @@ def test_use_without_a_prefix_is_for_everything(app: App, client: Client) -> Non
     assert stamp.__name__ == "stamp", "the decorator gives the function back"
     assert client.get("/a/b").headers["x-stamp"] == "1"
     assert client.get("/nowhere").headers["x-stamp"] == "1"
+
+
+def test_a_form_that_is_not_received_has_no_fields(app: App, client: Client) -> None:
+    seen: list[tuple[str, int]] = []
+
+    @app.use
+    def look(req: Request) -> None:
+        seen.append((req.path, len(req.form)))
+
+    app.post("/here")(lambda req: req.form["a"])
+    assert client.post("/here", form={"a": "1"}).text == "1"
+    assert client.post("/nowhere", form={"a": "1"}).status_code == 404
+    assert seen == [("/here", 0), ("/nowhere", 0)]
 
 
 def test_middleware_runs_below_its_prefix_in_order_of_registration(app: App, client: Client) -> None:
@@ -602,3 +616,11 @@ def test_steps_go_with_their_server() -> None:
     del app, client
     gc.collect()
     assert gone() is None
+
+
+def test_the_example_answers_paths_that_no_middleware_has_seen() -> None:
+    example = Path(__file__).parents[3] / "examples-python" / "middleware.py"
+    with runpy.run_path(str(example))["app"].test_client() as client:
+        answer = client.get("/%zz")
+    assert (answer.status_code, answer.json()) == (400, {"error": 400})
+    assert "x-request-id" in answer.headers

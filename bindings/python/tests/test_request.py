@@ -10,7 +10,7 @@ from typing import Any, Callable
 import pytest
 from conftest import ask
 
-from hasty import App, BadRequest, Client, Headers, JsonError, Request, Response, StateError, Values
+from hasty import App, BadRequest, Client, Headers, JsonError, Request, Response, StateError, Values, _ffi
 
 
 def read(app: App, part: Callable[[Request], Any]) -> list[Any]:
@@ -464,3 +464,51 @@ def test_a_400_of_a_handler_is_of_the_same_type_as_one_of_the_library(
         assert mine_rest == librarys_rest
     else:
         assert mine.text == 'the "name" is missing'
+
+
+READERS = {
+    "query": ("hasty_request_query_at", lambda req: req.query),
+    "cookies": ("hasty_request_cookie_at", lambda req: req.cookies),
+    "query_string": ("hasty_request_query_string", lambda req: req.query_string),
+    "id": ("hasty_request_id", lambda req: req.id),
+    "files": ("hasty_request_file_at", lambda req: req.files),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_thread_that_reads_a_request_while_it_ends_is_told(
+    name: str, app: App, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has read by then is the next request's, perhaps; and nothing more is asked for."""
+    function, part = READERS[name]
+    begun, answered, told = threading.Event(), threading.Event(), list[BaseException]()
+    look, looks = getattr(_ffi, function), []
+
+    def slow(*arguments: Any) -> Any:
+        looks.append(function)
+        found = look(*arguments)
+        begun.set()
+        answered.wait(20)
+        return found
+
+    def read() -> None:
+        try:
+            part(threads[0][1])
+        except BaseException as error:
+            told.append(error)
+
+    threads: list[tuple[threading.Thread, Request]] = []
+
+    @app.post("/")
+    def leave(req: Request) -> str:
+        threads.append((threading.Thread(target=read), req))
+        threads[0][0].start()
+        begun.wait(20)
+        return "left"
+
+    monkeypatch.setattr(_ffi, function, slow)
+    files = {"f": ("a", b"1"), "g": ("b", b"2")}
+    assert client.post("/?a=1&b=2&c=3", files=files, headers={"Cookie": "a=1; b=2; c=3"}).text == "left"
+    answered.set()
+    threads[0][0].join(20)
+    assert [type(error) for error in told] == [StateError] and looks == [function]

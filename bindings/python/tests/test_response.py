@@ -266,6 +266,13 @@ def test_204_and_304_have_no_body(code: int, app: App) -> None:
         (lambda: Response().cookie("a", "b", domain="x\r\n"), "control"),
         (lambda: Response().cookie("a", "b", same_site="Loose"), "same_site 'Loose' is none of Lax, Strict, None"),
         (lambda: Response().cookie("a", "b", max_age=0), "delete_cookie"),
+        (lambda: Response().cookie("a", "b", path="p"), "path 'p' does not begin with '/'"),
+        (lambda: Response().cookie("a", "b", domain="http://x"), "domain 'http://x' is no name of a host"),
+        (lambda: Response().cookie("a", "b", same_site="none"), "same_site='None' without secure=True"),
+        (lambda: Response().cookie("__Secure-a", "b"), "__Secure- without secure=True"),
+        (lambda: Response().cookie("__Host-a", "b"), "__Host- without secure=True"),
+        (lambda: Response().cookie("__Host-a", "b", secure=True, path="/p"), "a path other than '/'"),
+        (lambda: Response().delete_cookie("a", path="p"), "path 'p' does not begin with '/'"),
         (lambda: Response().cookie("a", "b", max_age=(1 << 64) + 5), "max_age 18446744073709551621 .* is above"),
     ],
 )

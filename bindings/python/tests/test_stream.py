@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import socket
 import threading
 from collections.abc import Generator, Iterator
@@ -343,6 +344,27 @@ def test_an_exception_before_the_first_piece_is_500(app: App, client: Client, ca
     assert client.get("/fine").text == "works"
 
 
+def test_an_answer_beside_pieces_is_refused(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    @app.get("/")
+    def both(req: Request) -> Generator[str, None, Any]:
+        if "missing" in req.query:
+            return "there is no such thing", 404
+        yield "piece"
+
+    assert client.get("/?missing").status_code == 500
+    assert "both yields, and returned tuple" in caplog.text
+    assert client.get("/").text == "piece"
+
+
+def test_what_a_function_apart_from_the_handler_returns_harms_no_stream(app: App, client: Client) -> None:
+    def counted() -> Generator[str, None, int]:
+        yield "piece"
+        return 1
+
+    app.get("/")(lambda req: counted())
+    assert client.get("/").text == "piece"
+
+
 def test_an_exception_after_the_first_piece_cuts_the_answer_off(app: App, caplog: pytest.LogCaptureFixture) -> None:
     go_on = threading.Event()
 
@@ -396,6 +418,8 @@ def test_events_have_a_name_data_and_an_id(app: App, client: Client) -> None:
         yield Event("json", {"a": [1, "é"]})
         yield Event()
         yield Event("", "", "")
+        yield Event("unseen", id="8")
+        yield Event(data=7)
 
     answer = client.get("/")
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -404,6 +428,8 @@ def test_events_have_a_name_data_and_an_id(app: App, client: Client) -> None:
     assert blocks[1] == "data: two\ndata: lines"
     assert blocks[2] == 'event: json\ndata: {"a":[1,"é"]}'
     assert blocks[3] == ":"
+    assert sorted(blocks[5].splitlines()) == ["event: unseen", "id: 8"]
+    assert blocks[6] == "data: 7"
 
 
 @pytest.mark.parametrize("event", [Event("a\nb"), Event(id="a\rb"), Event("a\0b"), Event(data="a\0b")])
@@ -529,7 +555,7 @@ def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hasty.threads.IDLE_S", 0.01)
     streams = Threads("hasty-stream")
     ran = threading.Event()
-    streams.start(ran.set)
+    streams.start(ran.set, ran.clear)
     assert ran.wait(10)
     for thread in [thread for thread in threading.enumerate() if thread.name.startswith("hasty-stream")]:
         thread.join(10)
@@ -563,6 +589,24 @@ def test_nothing_of_a_stream_is_left_behind(app: App, client: Client) -> None:
 def test_an_event_is_a_value() -> None:
     assert Event("a") == ("a", None, None)
     assert Event(data="x").data == "x"
+    assert repr(Event("a", [1])) == "Event(event='a', data=[1], id=None)"
+    assert pickle.loads(pickle.dumps(Event("a", [1]))) == Event("a", [1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: Event("a", data=1, id=7), r"id 7 of an Event is not str: str\(\.\.\.\)"),
+        (lambda: Event({"a": 1}), "the name comes first"),
+        (lambda: Event(b"a"), "b'a' is not str"),
+    ],
+)
+def test_an_event_of_other_types_is_refused_where_it_is_made(wrong: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        wrong()
+
+
+def test_a_status_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidError):
         Response.stream([]).status(99)
 

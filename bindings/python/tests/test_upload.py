@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
+import shutil
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ask
 
-from hasty import App, BadRequest, Client, ClosedError, IoError, Request, Response, StateError, TimedOutError, Upload
+from hasty import (
+    App,
+    BadRequest,
+    Client,
+    ClosedError,
+    InvalidError,
+    IoError,
+    Request,
+    Response,
+    StateError,
+    TimedOutError,
+    Upload,
+    _ffi,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0binary\0--hasty"
 
@@ -235,8 +252,6 @@ def test_a_body_may_exceed_what_is_buffered(app: App) -> None:
 
 
 def test_a_client_that_leaves_in_the_middle_is_a_closed_error(app: App) -> None:
-    import threading
-
     errors: list[BaseException] = []
     done = threading.Event()
 
@@ -320,8 +335,6 @@ def test_a_body_ends_with_its_request(call: str, app: App, client: Client) -> No
 
 @pytest.mark.parametrize("size", [0, -1, "10", 1.5])
 def test_a_size_of_nothing_is_refused(size: Any, app: App, client: Client) -> None:
-    from hasty import InvalidError
-
     @app.post("/", body="stream")
     def read(req: Request) -> str:
         with pytest.raises((InvalidError, TypeError)):
@@ -329,3 +342,145 @@ def test_a_size_of_nothing_is_refused(size: Any, app: App, client: Client) -> No
         return "refused"
 
     assert client.post("/", body=b"abc").text == "refused"
+
+
+# --- files in other threads ---
+
+
+@pytest.mark.parametrize("spool_bytes", [10, 1 << 20])
+def test_a_file_is_saved_whole_while_its_request_ends(
+    spool_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = App(spool_bytes=spool_bytes)
+    data = os.urandom(300_000)
+    answered = threading.Event()
+    saving: list[asyncio.Future[None]] = []
+
+    @app.post("/")
+    async def save(req: Request) -> str:
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+        copy = shutil.copyfileobj
+
+        def late(*arguments: Any) -> None:
+            loop.call_soon_threadsafe(begun.set)
+            assert answered.wait(20)
+            copy(*arguments)
+
+        monkeypatch.setattr(shutil, "copyfileobj", late)
+        file = req.files["f"]
+        saving.append(asyncio.ensure_future(asyncio.to_thread(file.save, tmp_path / "kept.bin")))
+        await begun.wait()
+        return "answered"
+
+    @app.get("/saved")
+    async def saved(req: Request) -> str:
+        answered.set()
+        await saving[0]
+        return "saved"
+
+    with app.test_client() as client:
+        assert client.post("/", files={"f": ("a", data)}).text == "answered"
+        assert client.get("/saved").text == "saved"
+    assert (tmp_path / "kept.bin").read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.bin"]
+
+
+def test_a_file_whose_request_has_just_ended_is_a_state_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(spool_bytes=10)
+    kept: list[Upload] = []
+    app.post("/")(lambda req: kept.append(req.files["f"]))
+    with app.test_client() as client:
+        client.post("/", files={"f": ("a", b"x" * 100)})
+    live, asked = kept[0]._request._live, []
+
+    def once_more(request: Request) -> Any:
+        """It lived when it was looked at, and no more when its file was opened."""
+        asked.append(request)
+        return live() if len(asked) > 1 else None
+
+    monkeypatch.setattr(type(kept[0]._request), "_live", once_more)
+    with pytest.raises(StateError, match="ended when its handler returned"):
+        kept[0].open()
+
+
+@pytest.mark.parametrize("path", ["", ".", "folder", "folder/", "pipe"])
+def test_a_file_is_saved_as_a_file(path: str, tmp_path: Path, app: App, client: Client) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    errors: list[Exception] = []
+
+    @app.post("/")
+    def save(req: Request) -> str:
+        try:
+            req.files["f"].save(f"{tmp_path}/{path}")
+        except InvalidError as error:
+            errors.append(error)
+        return ""
+
+    client.post("/", files={"f": ("a", b"1")})
+    assert len(errors) == 1 and "file" in str(errors[0])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_a_saved_file_replaces_a_link_and_has_the_permissions_of_a_new_one(
+    tmp_path: Path, app: App, client: Client
+) -> None:
+    (tmp_path / "target").write_bytes(b"as it was")
+    (tmp_path / "link").symlink_to("target")
+    (tmp_path / "usual").touch()
+    app.post("/")(lambda req: req.files["f"].save(tmp_path / "link"))
+    client.post("/", files={"f": ("a", b"new")})
+    link = tmp_path / "link"
+    assert (link.is_symlink(), link.read_bytes(), (tmp_path / "target").read_bytes()) == (False, b"new", b"as it was")
+    assert link.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
+    tmp_path: Path, app: App, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    (tmp_path / "kept").write_bytes(b"old")
+    errors: list[IoError] = []
+
+    @app.post("/")
+    def save(req: Request) -> None:
+        try:
+            req.files["f"].save(tmp_path / "kept")
+        except IoError as error:
+            errors.append(error)
+
+    client.post("/", files={"f": ("a", b"new")})
+    assert [error.errno for error in errors] == [errno.ENOSPC]
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("kept", b"old")]
+
+
+def test_a_request_does_not_end_while_a_thread_reads_its_body(
+    app: App, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answered, was_answered = threading.Event(), threading.Event(), list[bool]()
+    read = _ffi.hasty_request_read
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        # Only where the request has ended does this not take its time.
+        was_answered.append(answered.wait(0.5))
+        return _ffi.ERR_CLOSED if was_answered[0] else read(*arguments)
+
+    monkeypatch.setattr(_ffi, "hasty_request_read", slow)
+    pieces: list[bytes] = []
+
+    @app.post("/", body="stream")
+    def leave(req: Request) -> str:
+        threads.append(threading.Thread(target=lambda: pieces.append(req.read())))
+        threads[0].start()
+        assert begun.wait(20)
+        return "left"
+
+    threads: list[threading.Thread] = []
+    assert client.post("/", body=b"abc").text == "left"
+    answered.set()
+    threads[0].join(20)
+    assert (was_answered, pieces) == ([False], [b"abc"])

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -287,3 +288,156 @@ def test_workers_of_an_app_that_runs_are_refused() -> None:
     app = App()
     with app.start(), pytest.raises(StateError, match="started"):
         app.listen(0, workers=2)
+
+
+# --- signals, and whose they are ---
+
+KILLED = """
+import logging, os, signal, subprocess, sys, time
+from hasty import App
+
+app, parent = App(), os.getpid()
+"""
+
+
+def test_a_signal_while_children_are_made_ends_all() -> None:
+    source = """
+fork = os.fork
+
+def interrupted():
+    os.fork = fork
+    child = fork()
+    if child:
+        os.kill(parent, signal.SIGTERM)
+    return child
+
+os.fork = interrupted
+app.listen(0, workers=3)
+print("after", flush=True)
+"""
+    with Program(KILLED + source) as program:
+        ended = program.end()
+        assert program.descendants() == []
+    assert (ended.code, ended.out, ended.err) == (0, "after\n", ""), "and no URL, for nobody serves"
+
+
+def test_a_signal_while_a_dead_worker_is_replaced_ends_all() -> None:
+    source = """
+class Late(logging.Handler):
+    def emit(self, record):
+        os.kill(parent, signal.SIGTERM)
+
+logging.getLogger("hasty").addHandler(Late())
+app.get("/exit")(lambda req: os._exit(3))
+app.listen(0, workers=2)
+print("after", flush=True)
+"""
+    with Program(KILLED + source) as program:
+        with pytest.raises(OSError):
+            urlopen(f"{program.line()}exit", timeout=20)
+        ended = program.end()
+        assert program.descendants() == []
+    assert (ended.code, ended.out) == (0, "after\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_that_start_slowly_are_ended_too(number: signal.Signals) -> None:
+    source = """
+def slow(*arguments):
+    os.write(1, b"starts\\n")
+    time.sleep(60)
+
+app.start = slow
+app.listen(0, workers=2)
+print("after", flush=True)
+"""
+    with Program(KILLED + source) as program:
+        assert [program.line(), program.line()] == ["starts", "starts"]
+        program.signal(number)
+        ended = program.end()
+        assert program.descendants() == []
+    assert (ended.code, ended.out, ended.err) == (0, "after\n", "")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_handlers_start_hears_signals(workers: int) -> None:
+    """Threads and programs have what the thread that serves has: it blocks none, and none is ignored for good."""
+    source = """
+@app.get("/")
+def masks(req):
+    seen = "import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])), signal.getsignal(2).__name__)"
+    heard = subprocess.run([sys.executable, "-c", seen], stdout=subprocess.PIPE, text=True).stdout
+    return {"thread": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "program": heard}
+
+app.listen(0, workers=int(sys.argv[1]))
+"""
+    with Program(KILLED + source, str(workers)) as program, urlopen(program.line(), timeout=20) as answer:
+        assert json.load(answer) == {"thread": [], "program": "[] default_int_handler\n"}
+
+
+def test_the_programs_other_children_are_its_own() -> None:
+    source = """
+other = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+app.get("/stop")(lambda req: app.stop())
+app.listen(0, workers=2)
+print(f"ended with {other.wait()}", flush=True)
+"""
+    with Program(KILLED + source) as program:
+        urlopen(f"{program.line()}stop", timeout=20).close()
+        ended = program.end()
+    assert (ended.code, ended.out) == (0, "ended with 7\n")
+
+
+# --- the URL ---
+
+
+def test_the_url_is_printed_though_a_worker_dies_at_its_start(tmp_path: Path) -> None:
+    source = """
+start = app.start
+
+def die_once(*arguments):
+    try:
+        os.close(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return start(*arguments)
+    os._exit(9)
+
+app.start = die_once
+app.get("/")(lambda req: {"pid": os.getpid()})
+app.listen(0, workers=2)
+print("after", flush=True)
+"""
+    with Program(KILLED + source, str(tmp_path / "died")) as program:
+        url = program.line()
+        assert everybody(url, 2) == set(program.descendants())
+        program.interrupt()
+        ended = program.end()
+    assert (ended.code, ended.out) == (0, "after\n") and "ended with 9" in ended.err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    "closed",
+    ["sys.stdout = None", "sys.stdout.close()", "ends = os.pipe(); os.close(ends[0]); os.dup2(ends[1], 1)"],
+)
+def test_a_server_whose_output_nobody_reads_serves(closed: str, workers: int) -> None:
+    source = f"""
+start, out = app.start, os.dup(1)
+
+def told(*arguments):
+    server = start(*arguments)
+    os.write(out, f"{{server.url}}/\\n".encode())
+    return server
+
+app.start = told
+app.get("/")(lambda req: {{"pid": os.getpid()}})
+{closed}
+app.listen(0, workers={workers})
+os.write(out, b"after\\n")
+"""
+    with Program(KILLED + source) as program:
+        url = program.line()
+        assert len(everybody(url, workers)) == workers
+        program.interrupt()
+        assert program.end().out.endswith("after\n")

@@ -50,12 +50,18 @@ impl Connection {
         false
     }
 
-    /// The request that was lent is back, with its answer.
-    pub(in crate::server) fn resume(&mut self, desk: &mut Desk, service: &Arc<Service>) {
+    /// The request that was lent is back, with its answer. `began`: when it was taken, where it is timed.
+    pub(in crate::server) fn resume(&mut self, desk: &mut Desk, service: &Arc<Service>, began: Option<Instant>) {
         let Phase::Lent { next } = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
         // Its handler has taken its time.
         desk.clock.tick();
-        if !self.conclude(desk, service, Then::next(next)) {
+        let route = desk.call.request.route_number();
+        let goes_on = self.conclude(desk, service, Then::next(next));
+        if let (Some(began), Some(route)) = (began, route) {
+            // With what runs after the handler: answers that are kept back wait for that, too.
+            service.habits.note_left_run(route, began.elapsed());
+        }
+        if !goes_on {
             return;
         }
         if desk.output_is_full() {

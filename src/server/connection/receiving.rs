@@ -42,11 +42,13 @@ impl Connection {
             }
             Err(Fault::Refusal(Refusal::BodyLength)) => {
                 let Call { request, response } = &mut *desk.call;
+                request.note_taken(body.received());
                 service.refuse_body(request, response);
                 self.finish_early(desk, service)
             }
             Err(Fault::Form(why)) => {
                 let Call { request, response } = &mut *desk.call;
+                request.note_taken(body.received());
                 service.refuse_form(why, request, response);
                 self.finish_early(desk, service)
             }

@@ -1,11 +1,10 @@
 //! A request is in the hands of an exchange, and its connection waits.
 
-use super::{Connection, Phase, Then, Wait};
+use super::{Connection, Phase, Step, Then, Wait};
 use crate::call::Call;
 use crate::error::{Error, Kind};
-use crate::http::method::Method;
 use crate::output::Output;
-use crate::request::{Caller, Request};
+use crate::request::{Caller, Peer, Request};
 use crate::response::Response;
 use crate::server::answer::{self, Clock};
 use crate::server::deferred::{Closing, Collected, Deferred, End};
@@ -100,46 +99,32 @@ impl Connection {
                 return self.collect(service, now);
             }
         }
+        let (peer, ticket) = (self.peer, self.ticket);
         let Phase::Waiting(wait) = &mut self.phase else { return };
-        // The request is in other hands, so all that is known of it is given.
-        let (method, minor, fields) = (wait.method, wait.minor_version, wait.fields.take());
-        let bytes = self.own_answer(code, words, method, minor, fields, service);
-        self.take_bytes(bytes, service, now);
+        // The request is in other hands. Where nobody asks for more, its method and version are all that its answer depends on.
+        let request = wait.exchange.take_copy().map_or_else(|| stand_in(wait, peer, ticket, service), |copy| *copy);
+        let mut call = Call { request, response: Response::new() };
+        service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
+        if let Some(fields) = wait.fields.take() {
+            call.response.add_headers_of(&fields);
+        }
+        service.record_whole(&call.request, &call.response);
+        self.take_bytes(last_bytes(call, service), service, now);
         self.end_wait(End { last: true, cut: false, reset: false }, now, service);
     }
 
     /// Answers a request that waits for a thread. It ends the connection.
     pub(in crate::server) fn answer_queued(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
-        let (Phase::Ready(_), Some(saved)) = (&self.phase, self.saved.take()) else { return };
-        let (method, minor) = (saved.request.known_method(), saved.request.minor_version());
-        let fields = service.policy_fields(&saved.request);
-        let bytes = self.own_answer(code, words, method, minor, fields, service);
-        self.take_bytes(bytes, service, now);
+        let (Phase::Ready(ready), Some(saved)) = (&self.phase, self.saved.take()) else { return };
+        let Call { mut request, mut response } = *saved;
+        if let Step::Answer { body, .. } = &ready.step {
+            request.set_body(body.clone());
+        }
+        service.fail(code, Error::fixed(Kind::Timeout, words), None, &request, &mut response);
+        service.conclude(&request, &mut response);
+        self.take_bytes(last_bytes(Call { request, response }, service), service, now);
         self.unfed = false;
         self.phase = Phase::Ending { linger: true };
-    }
-
-    /// The bytes of an answer of the library's own, for a request that is not at hand.
-    pub(super) fn own_answer(
-        &self,
-        code: u16,
-        words: &'static str,
-        method: Method,
-        minor_version: u8,
-        fields: Option<Box<Response>>,
-        service: &Arc<Service>,
-    ) -> Output {
-        let mut call = Call { request: Request::new(Arc::clone(&service.routes), None), response: Response::new() };
-        let caller = Caller { peer: self.peer, ticket: self.ticket, is_last: true, now: None };
-        call.request.blank(caller, method);
-        call.request.set_minor_version(minor_version);
-        service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
-        if let Some(fields) = &fields {
-            call.response.add_headers_of(fields);
-        }
-        let mut bytes = Output::default();
-        answer::write(service, &mut call, &mut bytes, &mut Clock::new(), true);
-        bytes
     }
 
     /// The client has ended its side. Its exchange hears of it; an answer is still tried.
@@ -171,4 +156,19 @@ impl Connection {
             wait.exchange.note_unsent(self.unsent.as_ref().map_or(0, |unsent| unsent.len()));
         }
     }
+}
+
+/// What stands for a request that is in other hands.
+fn stand_in(wait: &Wait, peer: Peer, ticket: u64, service: &Service) -> Request {
+    let mut request = Request::new(Arc::clone(&service.routes), None);
+    request.blank(Caller { peer, ticket, is_last: true, now: None }, wait.method);
+    request.set_minor_version(wait.minor_version);
+    request
+}
+
+/// The bytes of an answer that ends the connection.
+fn last_bytes(mut call: Call, service: &Service) -> Output {
+    let mut bytes = Output::default();
+    answer::write(service, &mut call, &mut bytes, &mut Clock::new(), true);
+    bytes
 }

@@ -32,6 +32,11 @@ unsafe impl<T: Send> Sync for Baton<T> {}
 pub(crate) struct Word(u64);
 
 impl Word {
+    /// Is it nobody's?
+    pub(crate) fn is_free(self) -> bool {
+        self.0 & STATE == FREE
+    }
+
     /// Does its holder serve?
     pub(crate) fn is_serving(self) -> bool {
         self.0 & STATE == SERVING

@@ -10,6 +10,8 @@ pub(crate) const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) 
 pub(crate) const READ_WRITE: u32 = READ | libc::EPOLLOUT as u32;
 /// Input, told to every waiting thread until it is taken: for what stops them all.
 pub(crate) const READ_LEVEL: u32 = libc::EPOLLIN as u32;
+/// Only what cannot be left out: that it is broken.
+pub(crate) const NOTHING: u32 = 0;
 /// In an event: the other side has ended its output.
 pub(crate) const FIN: u32 = libc::EPOLLRDHUP as u32;
 /// In an event: the connection is broken, or both sides have ended.

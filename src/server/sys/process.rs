@@ -83,3 +83,25 @@ impl Drop for Blocked {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
     }
 }
+
+/// A thread whose waits a signal ends.
+#[cfg(test)]
+pub(crate) struct Interruptible(libc::pthread_t);
+
+#[cfg(test)]
+impl Interruptible {
+    pub(crate) fn this_thread() -> Interruptible {
+        extern "C" fn only_interrupt(_: libc::c_int) {}
+        let handler = only_interrupt as extern "C" fn(libc::c_int);
+        // SAFETY: the handler does nothing, so it may run anywhere.
+        unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+        // SAFETY: takes no pointers.
+        Interruptible(unsafe { libc::pthread_self() })
+    }
+
+    /// The thread has not ended.
+    pub(crate) fn interrupt(&self) {
+        // SAFETY: the caller vouches for the thread, and the signal has a handler.
+        unsafe { libc::pthread_kill(self.0, libc::SIGUSR1) };
+    }
+}

@@ -19,7 +19,7 @@ from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Ste
 from .headers import checked
 from .names import Names
 from .report import report
-from .server import Crew, Native, Server
+from .server import Crew, Native, Server, announce
 
 if TYPE_CHECKING:
     from typing_extensions import Literal, Unpack
@@ -117,7 +117,7 @@ class App:
         for name, count in (("threads", threads), ("io_threads", io_threads)):
             if not isinstance(count, int) or count < 0:
                 raise InvalidError(f"{name} {count!r} is not a number from 0")
-        self._threads = threads or 1
+        self._threads = threads
         # Everything that runs for a request; user_data is the place in this list, where 0 would be no place.
         self._steps: list[Step] = [Step(print, shared := Shared())]
         self._shared = shared
@@ -126,6 +126,8 @@ class App:
         self._errors = shared.errors
         self._listeners: list[access.Listener] = []
         self._server: Server | None = None
+        # Does listen() wait for the end?
+        self._listens = False
         self._native = Native()
         # What was told to the library, for processes that tell it anew.
         self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
@@ -166,19 +168,23 @@ class App:
         self._tell(key, _ffi.hasty_app_set_option, _ffi.encode(key, "option"), _ffi.encode(value, key))
 
     def option(self, key: str) -> str | None:
-        """The value of an option as text; None where the library knows none of that name.
+        """The value of an option as text; None where there is none of that name.
 
         >>> App(max_headers=50).option("max_headers")
         '50'
         """
-        value = _ffi.octets(_ffi.hasty_app_option(self._native.pointer, _ffi.encode(key, "option")))
+        if key == "threads":
+            return str(self._threads)
+        if key == "io_threads":
+            # As the library calls them.
+            key = "threads"
+        with self._native.used() as pointer:
+            value = _ffi.octets(_ffi.hasty_app_option(pointer, _ffi.encode(key, "option")))
         return None if value is None else value.decode()
 
     # --- routes ---
 
-    def route(
-        self, method: str, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]
-    ) -> Callable[[H], H]:
+    def route(self, method: str, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Registers a handler for a method ("*" for any) and a pattern; `options` are those of `RouteOptions`.
 
         Segments of the pattern are literal, `:name`, or a final `*` or `*rest`; literals win over names, names over
@@ -196,6 +202,8 @@ class App:
         'a/b'
         """
         _refuse_misplaced(pattern, handler)
+        if "methods" in options:
+            raise TypeError('a route is for one method: use @app.get, @app.post and so on, or @app.any for all')
         if method.startswith("/"):
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
         if method.upper() in _METHODS and method not in _METHODS:
@@ -538,7 +546,8 @@ class App:
 
     def _tell(self, what: str, call: Callable[..., int], *arguments: Any) -> None:
         """Tells the library about something that is registered."""
-        status = call(self._native.pointer, *arguments)
+        with self._native.used() as pointer:
+            status = call(pointer, *arguments)
         if status == _ffi.ERR_STATE:
             self._refuse_late(what)
         _ffi.check(status)
@@ -577,15 +586,26 @@ class App:
         if route.blocking and (route.inline or route.is_async):
             raise InvalidError(f'{route!r}: blocking=True is neither for async handlers nor for body="stream"')
         method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
+        octets = [(_ffi.encode(key, "option"), _ffi.encode(_written(value), key)) for key, value in options.items()]
+        if octets:
+            self._refuse_late(repr(route))
+            self._try(method, pattern, octets)
         self._register(route, repr(route), _ffi.hasty_app_route, method, pattern, self._dispatch)
-        for key, value in options.items():
-            self._route_option(route, key, _written(value))
+        for option in octets:
+            self._tell(repr(route), _ffi.hasty_app_set_route_option, method, pattern, *option)
         if route.is_async and self._shared.loop is None:
             from .loop import Loop
 
             self._shared.loop = Loop()
         self._routes += 1
         self._names.add(name or name_of(route._function).rpartition(".")[2], route.pattern, name is not None)
+
+    def _try(self, method: bytes, pattern: bytes, options: list[tuple[bytes, bytes]]) -> None:
+        """Raises where the library refuses options of a route: it takes back no route, so another app is asked."""
+        with Native().used() as pointer:
+            _ffi.check(_ffi.hasty_app_route(pointer, method, pattern, self._dispatch, 0, _ffi.NO_DROP))
+            for key, value in options:
+                _ffi.check(_ffi.hasty_app_set_route_option(pointer, method, pattern, key, value))
 
     def _route_option(self, route: Route, key: str, value: str) -> None:
         octets = [_ffi.encode(text, key) for text in (route.method, route.pattern, key, value)]
@@ -655,9 +675,17 @@ class App:
             raise StateError(
                 "an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there"
             )
+        _refuse_misordered(host)
         if not isinstance(workers, int) or workers < 1:
             raise InvalidError(f"workers {workers!r} is not a number from 1")
         self._refuse_again()
+        self._listens = True
+        try:
+            self._serve_until_end(port, host, workers)
+        finally:
+            self._listens = False
+
+    def _serve_until_end(self, port: int, host: str, workers: int) -> None:
         if workers > 1:
             from . import workers as processes
 
@@ -669,7 +697,7 @@ class App:
             try:
                 with spared():
                     server = self.start(port, host)
-                    print(f"{server.url}/", flush=True)
+                    announce(server.url)
                     server._wait_for_end()
             except (KeyboardInterrupt, told):
                 pass
@@ -696,8 +724,12 @@ class App:
         ...     urlopen(server.url).read()
         b'Hello, World!'
         """
-        server = self._begin(port, host, self._threads)
-        server._crew.start()
+        server = self._begin(port, host, self._threads or 1)
+        try:
+            server._crew.start()
+        except BaseException:
+            server._give_up()
+            raise
         return server
 
     async def serve(
@@ -705,8 +737,10 @@ class App:
     ) -> None:
         """Serves inside the asyncio loop that runs, beside its other tasks, until `stop()` or until it is cancelled.
 
-        All handlers run on the loop, but for those with `blocking=True`. `started` is called with the Server once
-        there is one; `App.server` is it, too.
+        All handlers run on the loop, but for those with `blocking=True`. `stop()` lets them answer for half a second, a
+        cancellation for none; those with `blocking=True` that take longer still run when this returns.
+
+        `started` is called with the Server once there is one; `App.server` is it, too.
 
         >>> import asyncio
         >>> app = App()
@@ -724,21 +758,21 @@ class App:
 
         Errors: as `listen`.
         """
+        import asyncio
+
         from .loop import Loop
 
         self._refuse_again()
         loop = self._shared.loop = self._shared.loop or Loop()
         self._shared.context = copy_context()
         server = self._begin(port, host, 0)
-        crew = server._crew
+        server._drain_beside(asyncio.get_running_loop())
         try:
             if started is not None:
                 started(server)
-            await loop.serve(self._native, self._steps, crew.slots)
+            await loop.serve(self._native, self._steps, server._crew.slots)
         finally:
-            self._native.stop()
-            crew.leave()
-            crew.end(0.0)
+            server._end_beside()
 
     @property
     def server(self) -> Server | None:
@@ -753,21 +787,35 @@ class App:
     def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port; whoever is to serve comes then."""
         self._refuse_again()
-        pointer = self._native.pointer
-        _ffi.check(_listen(pointer, host, _checked_port(port)))
-        self._choose_slots()
-        # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
-        if not self._native.stopped:
-            _ffi.check(_ffi.hasty_app_start(pointer))
-        self._server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
-        return self._server
+        _refuse_misordered(host)
+        with self._native.used() as pointer:
+            _ffi.check(_listen(pointer, host, _checked_port(port)))
+            self._choose_slots()
+            # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
+            if not self._native.stopped:
+                _ffi.check(_ffi.hasty_app_start(pointer))
+        server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
+        if self._listens:
+            server._only_tell()
+        self._server = server
+        return server
 
     def stop(self) -> None:
-        """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers."""
-        self._native.stop()
+        """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers.
+
+        `listen()` and `serve()` end as by a signal: what is answered within half a second is still sent. What `start()`
+        began ends at once, and answers 503 to whoever waits; `Server.close()`, or its `with` block, lets handlers
+        finish.
+        """
+        if self._server is None:
+            self._native.stop()
+        else:
+            self._server.stop()
 
     def test_client(self) -> Client:
         """A client on a real socket; starts the app on a free port if it does not run yet, and then also ends it.
+
+        An app runs once: tests that each want a client each make an app, by a function.
 
         >>> app = App()
         >>> @app.post("/sum")
@@ -777,7 +825,7 @@ class App:
         ...     client.post("/sum", json=[1, 2, 39]).json()
         {'sum': 42}
         """
-        if self._server is not None:
+        if self._server is not None and not self._native.stopped:
             return Client(self._server.host, self._server.port)
         server = self.start()
         return Client(server.host, server.port, server.close)
@@ -801,6 +849,8 @@ def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
 
 def _refuse_foreign(pattern: str) -> None:
     """Names of parameters as Flask and FastAPI write them would be literals."""
+    if not isinstance(pattern, str):
+        raise InvalidError(f"pattern {pattern!r} is not str, as in @app.get(\"/path\")")
     if not pattern.startswith("/"):
         raise InvalidError(f"pattern {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
     for segment in pattern.split("/"):
@@ -821,12 +871,24 @@ def _checked_port(port: int) -> int:
     return port
 
 
+def _refuse_misordered(host: object) -> None:
+    """For those who give both by their places, or a function to call, as to Express."""
+    if callable(host):
+        raise InvalidError("listen() takes no function: what follows it runs once the server has ended")
+    if not isinstance(host, str):
+        raise InvalidError(
+            f"host {host!r} is not str: listen() and start() have the port first, run() and serve() of "
+            "hasty.wsgi and hasty.asgi the host; host= and port= leave no doubt"
+        )
+
+
 def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
     """At an address, a Unix socket ("unix:PATH"), or a socket that listens already ("fd:NUMBER")."""
     kind, _, rest = host.partition(":")
     if kind == "unix" and rest:
         return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(rest), "path"), 0))
-    if kind == "fd" and rest.isdigit():
+    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
+    if kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10:
         return int(_ffi.hasty_app_listen_fd(pointer, int(rest)))
     return int(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), port))
 

@@ -22,13 +22,15 @@ from . import _ffi
 from .address import UNIX, located
 from .app import App
 from .cycle import Cycle, Wire
-from .errors import InvalidError
+from .desk import InCall
+from .errors import InvalidError, StateError
 from .handler import Route, Shared, Step, is_async, titled
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
+from .request import Request
 from .server import Native, Server
 from .slot import NO_V4, USER_DATA, WHO, Slot
-from .turn import OVER, TURN, Turn
+from .turn import BODY_LEN, OVER, TURN, Turn
 
 if TYPE_CHECKING:
     from .lifespan import Mode
@@ -76,16 +78,19 @@ async def serve_async(
     *,
     root_path: str = "",
     url_scheme: str = "http",
+    started: Callable[[Server], object] | None = None,
     **options: Any,
 ) -> None:
-    """`serve()` in the running loop, asyncio's or uvloop's, until it is cancelled.
+    """`serve()` in the running loop, asyncio's or uvloop's, until it is cancelled or its Server is stopped.
+
+    `started` is called with the Server, which tells the port where 0 took a free one, in place of printing the URL.
 
     >>> async def application(scope, receive, send): ...
     >>> async def main():
     ...     await asyncio.wait_for(serve_async(application, port=8080), timeout=3600)
     """
     app = as_app(application, lifespan, root_path=root_path, url_scheme=url_scheme, **options)
-    await app.serve(port, host, started=lambda server: print(f"{server.url}/", flush=True))
+    await app.serve(port, host, started=started or (lambda server: print(f"{server.url}/", flush=True)))
 
 
 def as_app(
@@ -139,9 +144,9 @@ def mount(
     ...     client.get("/old/page").text
     '/old /old/page'
 
-    A multipart form beyond the app's `spool_bytes` is taken apart by the library, for its own routes, and would be
-    missing here: give the App as many `spool_bytes` as `max_body_bytes`. An application that cannot start ends the
-    server; `Server.wait()` raises the LifespanError.
+    A multipart form beyond the app's `spool_bytes` is taken apart by the library, for its own routes, and so cannot be
+    given here: it is answered 500, and the log tells why. Give the App as many `spool_bytes` as `max_body_bytes`. An
+    application that cannot start ends the server; `Server.wait()` raises the LifespanError.
 
     Errors: InvalidError for what cannot be called, and where a route has the place already; StateError after the start.
     """
@@ -168,9 +173,10 @@ class _AsgiApp(App):
         except BaseException:
             server._leave()
             raise
-        if loop.failure is not None:
+        failure = loop.failure or server._crew.failure
+        if failure is not None:
             server.close()
-            raise loop.failure
+            raise failure
         return server
 
 
@@ -200,6 +206,10 @@ class AsgiLoop(Loop):
         if not isinstance(loop, AsgiLoop):
             loop = app._shared.loop = cls()
         return loop
+
+    def leave(self) -> None:
+        super().leave()
+        self.started.set()
 
     def _begin(self) -> asyncio.AbstractEventLoop:
         # Once: an end may be asked for while the applications start.
@@ -375,6 +385,7 @@ class Gateway:
         # None where it is GET.
         method: str | None = None
         query = b""
+        words, body_len = slot.words, BODY_LEN
 
         def learn() -> None:
             nonlocal names, values, rest, asker, headers, last, method, query
@@ -406,6 +417,8 @@ class Gateway:
             scope["extensions"] = {"http.response.pathsend": {}}
             if method is not None:
                 scope["method"] = method
+                if not words[body_len]:
+                    _refuse_taken(slot.request)
             if query:
                 scope["query_string"] = query
             return scope
@@ -414,6 +427,8 @@ class Gateway:
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
         """What an application is told of any request."""
+        if not _ffi.hasty_request_body(request).len:
+            _refuse_taken(request)
         scope = self._common().copy()
         scope["asgi"] = _ASGI.copy()
         scope["state"] = self.lifespan.state.copy()
@@ -500,6 +515,12 @@ def _raw_path(request: _ffi.RequestPointer) -> bytes:
     return _octets(_ffi.hasty_request_raw_path(request))
 
 
+def _refuse_taken(request: _ffi.RequestPointer) -> None:
+    """Without its body an application would see an empty form, and answer as if the client had sent none."""
+    if _ffi.hasty_request_file_count(request) or _ffi.hasty_request_form_count(request):
+        raise StateError("the library has taken this form apart: give the App as many spool_bytes as max_body_bytes")
+
+
 def _octets(view: _ffi.hasty_str) -> bytes:
     return _ffi.octets(view) or b""
 
@@ -550,11 +571,21 @@ class Entrance(Route):
         self._hand_over(scope, body, exchange)
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
-        scope, body = self._gateway.scope_of(req), _octets(_ffi.hasty_request_body(req))
+        try:
+            scope = self._gateway.scope_of(req)
+        except StateError as error:
+            return self._fail_in_call(req, res, error)
+        body = _octets(_ffi.hasty_request_body(req))
         exchange = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(exchange)))
         self._hand_over(scope, body, exchange)
         return _ffi.OK
+
+    def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: StateError) -> int:
+        request, desk = Request(req), InCall(res)
+        self._fail(request, None, desk, error)
+        request._end()
+        return desk.status
 
     def _hand_over(self, scope: Scope, body: bytes, exchange: _ffi.ExchangePointer) -> None:
         """Leaves a request to the loop."""

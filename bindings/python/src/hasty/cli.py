@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -97,7 +98,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, help="0 takes a free one; without this: 8000, else 8080, else a free one")
     parser.add_argument(
-        "--host", type=_host, default="127.0.0.1", help="address to listen at: %(default)s; 0.0.0.0 is all of them"
+        "--host",
+        type=_host,
+        default="127.0.0.1",
+        help="address to listen at: %(default)s; 0.0.0.0 is all of them; unix:PATH, fd:NUMBER",
     )
     parser.add_argument(
         "--access-log",
@@ -162,8 +166,7 @@ def _serve(options: argparse.Namespace) -> int:
         return 0
     target = Target.read(options.target)
     _refuse(options, OF_FOLDERS, f"applications: {target} is no folder")
-    with reserved(options.host, options.port) as kept:
-        options.port = kept.getsockname()[1]
+    with _place(options):
         if options.reload:
             return supervise(lambda: _serve_application(options, target, FAILED))
         return _serve_application(options, target, 1)
@@ -184,8 +187,20 @@ def _serve_folder(options: argparse.Namespace) -> None:
         app.cors("/", Cors(None if "*" in options.cors else options.cors))
     _log(options)
     _log_requests(app, options.access_log or "short")
-    with reserved(options.host, options.port) as kept:
-        app.listen(kept.getsockname()[1], options.host)
+    with _place(options):
+        app.listen(options.port, options.host)
+
+
+def _place(options: argparse.Namespace) -> contextlib.AbstractContextManager[object]:
+    """What keeps the port, which is known then; "unix:PATH" and "fd:NUMBER" have none."""
+    if options.host.startswith(("unix:", "fd:")):
+        if options.port is not None:
+            raise Misnamed(f"--port is not for {options.host}, which has none")
+        options.port = 0
+        return contextlib.nullcontext()
+    kept = reserved(options.host, options.port)
+    options.port = kept.getsockname()[1]
+    return kept
 
 
 def _serve_application(options: argparse.Namespace, target: Target, failed: int) -> int:
@@ -200,6 +215,11 @@ def _serve_application(options: argparse.Namespace, target: Target, failed: int)
         sys.stderr.write(str(error))
         return failed
     except (Refused, HastyError) as error:
+        if error.__cause__ is not None:
+            # The application's own failure, such as one of its lifespan's start.
+            sys.stderr.write(loading.trimmed(error.__cause__))
+            _tell(error)
+            return failed
         _tell(error)
         return REFUSED
     except KeyboardInterrupt:

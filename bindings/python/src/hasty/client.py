@@ -7,18 +7,33 @@ import os
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from types import TracebackType
-from typing import Any, Callable, Union
+from typing import TYPE_CHECKING, Any, Callable, TypedDict, Union
 from urllib.parse import quote, urlencode
 
 from . import _json
 from .headers import Headers
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["Answer", "Client"]
 
 _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 _Query = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
-#: Files of a form: by the name of the field, (filename, bytes) or (filename, bytes, content type), or a list of them.
+#: Files of a form by the name of the field: what is in it as bytes, str or an open file, with a filename before it and
+#: a content type behind it or without; or a list of them.
 _Uploads = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
+
+
+class Parts(TypedDict, total=False):
+    """What a request may have, as keyword arguments of `Client.get()` and its like."""
+
+    query: _Query | None
+    headers: _Fields | None
+    body: str | bytes | None
+    json: Any
+    form: _Query | None
+    files: _Uploads | None
 
 
 class Answer:
@@ -66,7 +81,8 @@ class Client:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._connection = http.client.HTTPConnection(host, port, timeout=30)
         self._on_close = on_close
-        #: Names and values, sent with every request; also to be set by hand.
+        #: Names and values, sent with every request, whatever was said of Path, Domain and Secure; also to be set by
+        #: hand.
         self.cookies: dict[str, str] = {}
 
     def request(
@@ -84,7 +100,7 @@ class Client:
         """Sends a request and reads the whole answer. Give at most one of `body`, `json` and `form`.
 
         `files` makes it a multipart form: `{"photo": ("cat.png", b"...", "image/png")}`, the type last and if wanted,
-        or a list of such; `form` has the other fields then.
+        `{"photo": open("cat.png", "rb")}`, or a list of such; `form` has the other fields then.
         """
         if sum(given is not None for given in (body, json, form)) > 1 or (files and (body, json) != (None, None)):
             raise TypeError("give one of body, json and form (or files, which go with form)")
@@ -150,31 +166,31 @@ class Client:
                 else:
                     self.cookies[morsel.key] = morsel.coded_value
 
-    def get(self, path: str, **parts: Any) -> Answer:
+    def get(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """GET; the parts are those of `request`."""
         return self.request("GET", path, **parts)
 
-    def head(self, path: str, **parts: Any) -> Answer:
+    def head(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """HEAD; the parts are those of `request`."""
         return self.request("HEAD", path, **parts)
 
-    def post(self, path: str, **parts: Any) -> Answer:
+    def post(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """POST; the parts are those of `request`."""
         return self.request("POST", path, **parts)
 
-    def put(self, path: str, **parts: Any) -> Answer:
+    def put(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """PUT; the parts are those of `request`."""
         return self.request("PUT", path, **parts)
 
-    def patch(self, path: str, **parts: Any) -> Answer:
+    def patch(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """PATCH; the parts are those of `request`."""
         return self.request("PATCH", path, **parts)
 
-    def delete(self, path: str, **parts: Any) -> Answer:
+    def delete(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """DELETE; the parts are those of `request`."""
         return self.request("DELETE", path, **parts)
 
-    def options(self, path: str, **parts: Any) -> Answer:
+    def options(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """OPTIONS; the parts are those of `request`."""
         return self.request("OPTIONS", path, **parts)
 
@@ -208,18 +224,41 @@ def _listed(fields: _Query) -> list[tuple[str, Any]]:
 def _listed_files(files: _Uploads) -> list[tuple[str, Any]]:
     """Pairs, with one for each file of a list; a tuple is one file."""
     pairs: Any = files.items() if isinstance(files, Mapping) else files
-    return [(name, file) for name, given in pairs for file in (given if isinstance(given, list) else [given])]
+    return [
+        (name, _file(name, file)) for name, given in pairs for file in (given if isinstance(given, list) else [given])
+    ]
+
+
+def _file(field: str, given: Any) -> tuple[str, bytes, str]:
+    """Filename, bytes and type of a file. One without a filename is called as it is on the disk, else as its field."""
+    filename, data, kind = None, given, "application/octet-stream"
+    if isinstance(given, tuple) and len(given) in (2, 3):
+        filename, data, *kinds = given
+        kind = kinds[0] if kinds else kind
+    if filename is None:
+        name = getattr(data, "name", None)
+        filename = os.path.basename(name) if isinstance(name, str) else field
+    if hasattr(data, "read"):
+        data = data.read()
+    if isinstance(data, str):
+        data = data.encode()
+    if not isinstance(data, (bytes, bytearray, memoryview)) or not isinstance(filename, str):
+        raise TypeError(
+            f"files: {field!r} is bytes, str or an open file, or (filename, one of these) and perhaps a content type "
+            f"behind them, not {type(given).__name__}"
+        )
+    return filename, bytes(data), kind
 
 
 def _multipart(fields: list[tuple[str, Any]], files: list[tuple[str, Any]]) -> tuple[bytes, str]:
     """A multipart/form-data body as browsers make it (RFC 7578, HTML's form submission), and its type."""
     boundary = f"hasty-{os.urandom(16).hex()}"
     parts = [(f'name="{_quoted(name)}"', "", str(value).encode()) for name, value in fields]
-    for name, (filename, data, *kind) in files:
+    for name, (filename, data, kind) in files:
         disposition = f'name="{_quoted(name)}"; filename="{_quoted(filename)}"'
-        parts.append((disposition, f"\r\nContent-Type: {kind[0] if kind else 'application/octet-stream'}", data))
+        parts.append((disposition, f"\r\nContent-Type: {kind}", data))
     body = b"".join(
-        f"--{boundary}\r\nContent-Disposition: form-data; {disposition}{kind}\r\n\r\n".encode() + bytes(data) + b"\r\n"
+        f"--{boundary}\r\nContent-Disposition: form-data; {disposition}{kind}\r\n\r\n".encode() + data + b"\r\n"
         for disposition, kind, data in parts
     )
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"

@@ -10,12 +10,18 @@ from .errors import InvalidError
 __all__ = ["Chunk", "Event"]
 
 
-class Event(NamedTuple):
+class _Fields(NamedTuple):
+    event: str | None = None
+    data: Any = None
+    id: str | None = None
+
+
+class Event(_Fields):
     """A server-sent event, for handlers that yield; the answer's type becomes `text/event-stream`.
 
-    `event` is its name and `id` what the browser's EventSource sends back when it connects again; neither may hold a
-    line break. `data` is text of any number of lines; a dict or a list is sent as JSON. Without data it is a comment,
-    which keeps the connection alive and which pages do not see.
+    `event` is its name and `id` what the browser's EventSource sends back when it connects again; both are text, and
+    neither may hold a line break. `data` is text of any number of lines, which "" has as well; what else JSON has is
+    sent as JSON. Without data pages do not see it: it keeps the connection alive, and its `id` is remembered.
 
     >>> from hasty import App
     >>> app = App()
@@ -33,9 +39,15 @@ class Event(NamedTuple):
     <BLANKLINE>
     """
 
-    event: str | None = None
-    data: Any = None
-    id: str | None = None
+    __slots__ = ()
+
+    def __new__(cls, event: str | None = None, data: Any = None, id: str | None = None) -> Event:
+        # Here the mistake is on the line that the traceback shows; the library finds it in the middle of a stream.
+        if event is not None and not isinstance(event, str):
+            raise TypeError(f"event {event!r:.100} is not str: the name comes first, as in Event(\"name\", data=...)")
+        if id is not None and not isinstance(id, str):
+            raise TypeError(f"id {id!r:.100} of an Event is not str: str(...) makes it text")
+        return super().__new__(cls, event, data, id)
 
 
 #: A piece of a stream.

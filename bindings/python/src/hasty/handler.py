@@ -215,7 +215,7 @@ class Step:
                 loop.stream(self, request, response, exchange)
             else:
                 run = copy_context().run
-                self._shared.streams.start(lambda: run(self._stream, request, response, exchange))
+                self._shared.streams.start(lambda: run(self._stream, request, response, exchange), exchange.free)
         except Exception:
             request._unsendable = True
             raise
@@ -234,7 +234,7 @@ class Step:
         try:
             exchange._response = response
             try:
-                pump(request, response, exchange._put)
+                pump(self._function, request, response, exchange._put)
             except BaseException as error:
                 self._give_up(request, exchange, error)
             else:
@@ -259,7 +259,7 @@ class Step:
         keep(error)
         try:
             if request._deferred:
-                complain(request, name_of(self._function), error)
+                self._fail_deferred(request, error)
                 return
             if response is not None and response._begun:
                 self._cut(request, desk, error)
@@ -273,6 +273,21 @@ class Step:
             complain(request, name_of(self._function), second)
             if not desk.fail():
                 desk.send(Response("500 Internal Server Error", 500))
+
+    def _fail_deferred(self, request: Request, error: BaseException) -> None:
+        """A handler failed after `defer()`: who has the exchange may never hear of it, and its client would wait."""
+        exchange = None if request._handed is None else request._handed()
+        if exchange is None or exchange._pointer is None:
+            complain(request, name_of(self._function), error)
+            return
+        try:
+            exchange.request._unsendable = request._unsendable
+            self._give_up(exchange.request, exchange, error)
+        except BaseException as second:
+            # Not where another thread was the first to answer.
+            if exchange._pointer is not None:
+                complain(exchange.request, name_of(self._function), second)
+                exchange.free()
 
     def _cut(self, request: Request, desk: Desk, error: BaseException) -> None:
         """A handler failed after its first piece."""
@@ -407,7 +422,7 @@ class Route(Step):
         if self.blocking:
             # Its thread has those of many requests, one after the other.
             context = contexts.of(request, self._shared.context) if self._shared.gates else copy_context()
-            self._shared.blocking.start(lambda: context.run(self._serve_apart, request, exchange))
+            self._shared.blocking.start(lambda: context.run(self._serve_apart, request, exchange), exchange.free)
         else:
             assert self._shared.loop is not None
             self._shared.loop.start(self, request, exchange)
@@ -445,10 +460,7 @@ class Route(Step):
             answer = self._call(request, response)
             if inspect.isawaitable(answer):
                 answer = await answer
-            outcome = self._outcome(request, response, answer)
-            if outcome is None and response is not None and response._begun:
-                desk.end()
-            return outcome
+            return self._outcome(request, response, answer)
         except BaseException as error:
             # SystemExit too, which would end the loop.
             loop = self._shared.loop
@@ -498,7 +510,7 @@ class Route(Step):
             return _ffi.OK
 
         try:
-            pump(request, response, write)
+            pump(self._function, request, response, write)
             if not response._begun:
                 self._give(request, response, desk)
                 response._begun = True
@@ -614,12 +626,17 @@ class Refusals(Step):
             request._end()
 
 
-def pump(request: Request, response: Response, write: Callable[[event.Piece, event.Chunk], int]) -> None:
+def pump(
+    function: Callable[..., Any],
+    request: Request,
+    response: Response,
+    write: Callable[[event.Piece, event.Chunk], int],
+) -> None:
     """Writes what a stream yields, until its end or its client's. The stream is closed, whatever happens."""
     items: Any = response._stream
     response._stream = None
     try:
-        for chunk in items:
+        for chunk in _yielded(function, items):
             try:
                 for piece in event.pieces(chunk, PIECE):
                     status = write(piece, chunk)
@@ -641,6 +658,16 @@ def end_stream(response: Response, exchange: Exchange) -> None:
         exchange._response = copy.copy(response)
         response._begun = True
     exchange.finish()
+
+
+def _yielded(function: Callable[..., Any], items: Any) -> Iterator[event.Chunk]:
+    """What a stream yields; TypeError where a handler that yields gives an answer as well, which nobody would see."""
+    answer = yield from items
+    if answer is not None and inspect.isgeneratorfunction(_runs(function)):
+        raise TypeError(
+            f"{name_of(function)} yields, and returned {type_name(answer)}: "
+            "to answer in another way as well, return the generator of a function that yields"
+        )
 
 
 def changed(function: Callable[..., Any], request: Request, response: Response) -> None:

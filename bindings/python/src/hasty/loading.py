@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -223,7 +223,8 @@ def _loaded(name: str, file: Path) -> ModuleType:
 
 @contextmanager
 def _listening_left_to_us() -> Iterator[None]:
-    """Passes over `app.listen()` at the end of a module: it would serve inside the import, at a port of its own."""
+    """Passes over `app.listen()` at the end of a module, and its like: it would serve inside the import, at a port of
+    its own."""
 
     def passed_over(app: App, *arguments: object, **named: object) -> None:
         caller = sys._getframe(1)
@@ -232,14 +233,23 @@ def _listening_left_to_us() -> Iterator[None]:
         where = f"{os.path.relpath(caller.f_code.co_filename)}, line {caller.f_lineno}"
         print(f"hasty: {where}: passed over, since python -m hasty listens by itself", file=sys.stderr)
 
-    kept = {name: getattr(App, name) for name in ("listen", "run")}
-    for name in kept:
-        setattr(App, name, passed_over)
+    def passed_over_in_a_loop(app: App, *arguments: object, **named: object) -> Awaitable[None]:
+        passed_over(app)
+        return _nothing()
+
+    instead: dict[str, Any] = {"listen": passed_over, "run": passed_over, "serve": passed_over_in_a_loop}
+    kept = {name: getattr(App, name) for name in instead}
+    for name, function in instead.items():
+        setattr(App, name, function)
     try:
         yield
     finally:
         for name, function in kept.items():
             setattr(App, name, function)
+
+
+async def _nothing() -> None:
+    pass
 
 
 # --- names in them ---

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import _ffi, _json, contexts
 from .desk import InSlot, Moves
 from .eager import Starter
-from .errors import ClosedError
+from .errors import ClosedError, StateError
 from .event import Chunk, Piece, pieces
 from .exchange import PIECE, Exchange, serving
 from .handler import end_stream, is_coroutine
@@ -65,10 +65,11 @@ class InTask(Moves):
         InSlot(self._slot, self._request, self._gates).send(response)
 
     def write(self, response: Response, piece: Piece, data: Chunk) -> None:
-        exchange = self.exchange()
-        exchange._response = response
-        # Waiting here would hold the loop.
-        _ffi.check(exchange._write(piece, data))
+        # Where the client reads slowly it would have to hold the loop, or to give up in the middle.
+        raise StateError(
+            "write() cannot wait in an async handler: yield the pieces instead; "
+            "fields that res has before the first one are the head"
+        )
 
 
 def moved(request: Request, slot: Slot) -> Exchange:
@@ -138,6 +139,18 @@ class Loop:
                 self._loop.call_soon_threadsafe(self._stop)
             except RuntimeError:  # it is closed already
                 pass
+
+    @property
+    def has_begun(self) -> bool:
+        return self._over is not None
+
+    def runs_this_thread(self) -> bool:
+        """Is it the caller's loop, or was it?"""
+        return threading.get_ident() == self._thread
+
+    def leave(self) -> None:
+        """Its thread has left, perhaps before it had begun: nobody is to wait for that."""
+        self.begun.set()
 
     def rest(self, until: float) -> None:
         """Waits until no handler runs, at most until the monotonic time `until`; for other threads."""

@@ -26,8 +26,11 @@ STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 INTERVAL_S = 0.5
 #: Two looks so far apart that agree: whoever writes has finished.
 SETTLE_S = 0.1
-#: How long a process may take to end when it is asked to.
-GRACE_S = 2.0
+#: How long an editor may take to write all that it writes.
+EDIT_S = 2.0
+#: How long a process may take to end when it is asked to: as long as without a watch, where an application of ASGI
+#: has ten seconds for what it does at its end. A second Ctrl-C does not wait.
+GRACE_S = 12.0
 #: Ctrl-C in a terminal reaches both processes: the watched one is not asked again before that.
 OWN_END_S = 0.4
 
@@ -133,7 +136,7 @@ class _Files:
     def settled(self, bell: _Bell) -> list[str]:
         """The files that have changed, once nobody changes them any more: an editor may write several, or remove one
         before it writes it."""
-        until = time.monotonic() + GRACE_S
+        until = time.monotonic() + EDIT_S
         changed = self.changed()
         before = _stamps(changed)
         while time.monotonic() < until:

@@ -6,6 +6,8 @@ import codecs
 import encodings
 import functools
 import re
+import threading
+import weakref
 from collections.abc import Iterator
 from ctypes import POINTER, byref, c_size_t, create_string_buffer, string_at
 from encodings.aliases import aliases
@@ -62,6 +64,10 @@ class Request:
     _unsendable = False
     # Is the body still to be read? So in middleware, and where a handler reads it itself.
     _unread = False
+    # Held while the body is read, which may take as long as the client likes: so long it does not end.
+    _reading: threading.Lock | None = None
+    # What it was deferred to: an exchange that nobody holds is not to live on for that.
+    _handed: weakref.ref[Exchange] | None = None
     # Why it can be used no more; None while it can, and once it was answered.
     _over: str | None = None
     _method: str | None = None
@@ -82,6 +88,10 @@ class Request:
     def _end(self) -> None:
         """The handler has returned: the library may reuse what the pointer points to."""
         self._pointer = self._res = None
+        if self._reading is not None:
+            # Another thread may still read.
+            with self._reading:
+                pass
 
     def _leave(self) -> None:
         """The handler has returned; a request that was moved lives on."""
@@ -103,6 +113,19 @@ class Request:
             )
         return pointer
 
+    def _place(self) -> object:
+        """Where the library has it: another object once it has moved, None once it has ended."""
+        return self._pointer
+
+    def _told(self, view: Callable[[_ffi.RequestPointer], _ffi.hasty_str]) -> bytes:
+        """What the library tells of it, copied."""
+        while True:
+            place = self._place()
+            octets = _ffi.octets(view(self._live())) or b""
+            # Another thread may have ended it meanwhile, as that of its handler does: then they may be anybody's.
+            if self._place() is place:
+                return octets
+
     def _is_over(self) -> bool:
         """Can nothing of it be read any more?"""
         return self._pointer is None
@@ -116,38 +139,38 @@ class Request:
     @property
     def method(self) -> str:
         """The method as sent: "GET", "POST" and so on."""
-        pointer = self._live()
+        self._live()
         if self._method is None:
-            self._method = _ascii(_ffi.hasty_request_method(pointer))
+            self._method = latin(self._told(_ffi.hasty_request_method))
         return self._method
 
     @property
     def path(self) -> str:
         """The path, percent-decoded, for display. Decide by `params` or `raw_path`: here `%2F` is a slash too."""
-        pointer = self._live()
+        self._live()
         if self._path is None:
-            self._path = _text(_ffi.hasty_request_path(pointer))
+            self._path = lossy(self._told(_ffi.hasty_request_path))
         return self._path
 
     @property
     def raw_path(self) -> str:
         """The path as sent, still percent-encoded."""
-        return _ascii(_ffi.hasty_request_raw_path(self._live()))
+        return latin(self._told(_ffi.hasty_request_raw_path))
 
     @property
     def query_string(self) -> str:
         """What follows the question mark, as sent; empty where there is none."""
-        return _ascii(_ffi.hasty_request_query_string(self._live()))
+        return latin(self._told(_ffi.hasty_request_query_string))
 
     @property
     def target(self) -> str:
         """The whole request target as sent, path and query."""
-        return _ascii(_ffi.hasty_request_target(self._live()))
+        return latin(self._told(_ffi.hasty_request_target))
 
     @property
     def route(self) -> str:
         """The pattern that matched, such as "/users/:id"."""
-        return _text(_ffi.hasty_request_route(self._live()))
+        return lossy(self._told(_ffi.hasty_request_route))
 
     @property
     def minor_version(self) -> int:
@@ -159,36 +182,34 @@ class Request:
     @property
     def params(self) -> Params:
         """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
-        pointer = self._live()
+        self._live()
         if self._params is None:
-            self._params = Params(_pairs(pointer, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, lossy))
+            self._params = Params(_pairs(self, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, lossy))
         return self._params
 
     @property
     def query(self) -> Values:
         """The query's names and values, decoded; first values by name, all with `getall`."""
-        pointer = self._live()
+        self._live()
         if self._query is None:
-            self._query = Values(_pairs(pointer, _ffi.hasty_request_query_count, _ffi.hasty_request_query_at, lossy))
+            self._query = Values(_pairs(self, _ffi.hasty_request_query_count, _ffi.hasty_request_query_at, lossy))
         return self._query
 
     @property
     def headers(self) -> Headers:
         """The header fields. Their names are in lower case, and compare without case."""
-        pointer = self._live()
+        self._live()
         if self._headers is None:
-            pairs = _pairs(pointer, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, field)
+            pairs = _pairs(self, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, field)
             self._headers = Headers((name.lower(), value) for name, value in pairs)
         return self._headers
 
     @property
     def cookies(self) -> Values:
         """The cookies sent along."""
-        pointer = self._live()
+        self._live()
         if self._cookies is None:
-            self._cookies = Values(
-                _pairs(pointer, _ffi.hasty_request_cookie_count, _ffi.hasty_request_cookie_at, field)
-            )
+            self._cookies = Values(_pairs(self, _ffi.hasty_request_cookie_count, _ffi.hasty_request_cookie_at, field))
         return self._cookies
 
     @property
@@ -200,7 +221,7 @@ class Request:
         pointer = self._live()
         if self._form is None:
             _check_form(pointer)
-            self._form = Values(_pairs(pointer, _ffi.hasty_request_form_count, _ffi.hasty_request_form_at, lossy))
+            self._form = Values(_pairs(self, _ffi.hasty_request_form_count, _ffi.hasty_request_form_at, lossy))
         return self._form
 
     @property
@@ -209,7 +230,7 @@ class Request:
         pointer = self._live()
         if self._files is None:
             _check_form(pointer)
-            files = [Upload(self._live, index) for index in range(_ffi.hasty_request_file_count(pointer))]
+            files = [Upload(self, index) for index in range(_ffi.hasty_request_file_count(pointer))]
             self._files = Files((file.name, file) for file in files)
         return self._files
 
@@ -225,7 +246,7 @@ class Request:
         """
         pointer = self._live()
         if self._body is None:
-            body = _ffi.octets(_ffi.hasty_request_body(pointer)) or b""
+            body = self._told(_ffi.hasty_request_body)
             # The parts of a form tell that there was a body.
             if not body and (self._unread or _ffi.hasty_request_file_count(pointer) or self.form):
                 raise StateError(
@@ -248,12 +269,18 @@ class Request:
         # What comes at once is less; a buffer for all that may ever come would be filled with zeros for nothing.
         size = min(size, MOST_AT_ONCE)
         buffer, got = create_string_buffer(size), c_size_t()
-        status = _ffi.hasty_request_read(self._live(), buffer, size, byref(got))
+        # Of several threads that read first, all are to have the same lock.
+        with self.__dict__.setdefault("_reading", threading.Lock()):
+            status = _ffi.hasty_request_read(self._live(), buffer, size, byref(got))
         try:
             _ffi.check(status)
         except (ClosedError, InvalidError, LimitError, TimedOutError) as error:
             self._failure = error
             raise
+        except StateError:
+            raise StateError(
+                'read() and stream() are for routes with body="stream", until they defer; others have all of it in body'
+            ) from None
         return string_at(buffer, got.value)
 
     def stream(self, size: int = 65536) -> Iterator[bytes]:
@@ -279,9 +306,8 @@ class Request:
     @property
     def text(self) -> str:
         """The body as text, in the charset of its type, else UTF-8. BadRequest when it is not."""
-        pointer = self._live()
         body = self.body
-        charset = _charset(_text(_ffi.hasty_request_header(pointer, b"Content-Type")))
+        charset = _charset(lossy(self._told(lambda pointer: _ffi.hasty_request_header(pointer, b"Content-Type"))))
         try:
             return body.decode(charset)
         except UnicodeError as error:
@@ -313,12 +339,12 @@ class Request:
     @property
     def remote_address(self) -> str:
         """The client's address, without port."""
-        return _text(_ffi.hasty_request_remote_address(self._live()))
+        return lossy(self._told(_ffi.hasty_request_remote_address))
 
     @property
     def id(self) -> str:
         """X-Request-ID where the client sent a sane one, else one made now: for logs."""
-        return _text(_ffi.hasty_request_id(self._live()))
+        return lossy(self._told(_ffi.hasty_request_id))
 
     # --- beyond the handler ---
 
@@ -377,6 +403,7 @@ class Request:
 
     def _hand_over(self, exchange: Exchange) -> Exchange:
         self._exchange = None
+        self._handed = weakref.ref(exchange)
         self._end()
         self._over = "this request was deferred: use exchange.request, until the exchange is finished"
         return exchange
@@ -395,6 +422,9 @@ MOST_AT_ONCE = 1 << 20
 
 def _check_form(pointer: _ffi.RequestPointer) -> None:
     status = _ffi.hasty_request_form_status(pointer)
+    if status == _ffi.ERR_STATE:
+        # It is not received yet, and has no fields: middleware asks so, also on the way to a 404.
+        return
     if status == _ffi.ERR_INVALID:
         raise BadRequest(_ffi.last_error())
     if status == _ffi.ERR_LIMIT:
@@ -410,16 +440,12 @@ def lossy(octets: bytes) -> str:
     return octets.decode(errors="replace")
 
 
-def _text(view: _ffi.hasty_str) -> str:
-    return lossy(_ffi.octets(view) or b"")
-
-
-def _ascii(view: _ffi.hasty_str) -> str:
-    return (_ffi.octets(view) or b"").decode("latin-1")
+def latin(octets: bytes) -> str:
+    return octets.decode("latin-1")
 
 
 def _pairs(
-    pointer: _ffi.RequestPointer,
+    request: Request,
     count: Callable[..., Any],
     at: Callable[..., Any],
     decode: Callable[[bytes], str],
@@ -427,11 +453,17 @@ def _pairs(
     name, value = _ffi.hasty_str(), _ffi.hasty_str()
     name_out, value_out = byref(name), byref(value)
     octets = _ffi.octets
+    place_now, place = request._place, request._place()
+    pointer = request._live()
     pairs = []
     for index in range(count(pointer)):
+        # Its handler may return while another thread is here: then this is no request any more, or another one.
+        if place_now() is not place:
+            break
         _ffi.check(at(pointer, index, name_out, value_out))
         pairs.append((decode(octets(name) or b""), decode(octets(value) or b"")))
-    return pairs
+    # Once it has ended this raises StateError.
+    return pairs if place_now() is place else _pairs(request, count, at, decode)
 
 
 _CHARSET = re.compile(r""";\s*charset\s*=\s*"?([^\s";]+)""", re.IGNORECASE)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import dataclasses
 import os
 import stat
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+import string
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi, _json, event
@@ -385,7 +387,7 @@ class Response:
         """Sends a piece of the body now: str, bytes or Event. The first one sends the head, which is then as it is.
 
         For the `res` of a handler, until that returns; it waits where the client reads slowly, and keeps its thread
-        from serving others meanwhile. A handler that yields does not.
+        from serving others meanwhile. A handler that yields does not; an `async def` could not wait, and so yields.
 
         >>> from hasty import App
         >>> app = App()
@@ -396,7 +398,8 @@ class Response:
         ...     client.get("/").text
         'one, two'
 
-        Errors: ClosedError once the client has left; TimedOutError where it takes nothing for `write_timeout_ms`.
+        Errors: ClosedError once the client has left; TimedOutError where it takes nothing for `write_timeout_ms`;
+        StateError in a handler that is async.
         """
         desk = self._desk
         if desk is None:
@@ -498,8 +501,8 @@ class Response:
         elif isinstance(body, Coroutine):
             body.close()
             raise TypeError(
-                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so that "
-                "it is awaited"
+                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so "
+                "that it is awaited"
             )
         elif isinstance(body, event.Event):
             raise TypeError("an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`")
@@ -509,10 +512,7 @@ class Response:
                 f"not a {type_name(body)}; Response.json() takes any JSON value"
             )
         else:
-            raise TypeError(
-                f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; "
-                "Response.json() takes any JSON value"
-            )
+            raise TypeError(f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; {_way(body)}")
 
     def _send(self, res: _ffi.ResponsePointer) -> None:
         """Copies the answer into the library's."""
@@ -567,7 +567,9 @@ def as_response(value: Any) -> Response:
         if value and isinstance(value[0], Response):
             raise TypeError("a Response has its status itself, as in Response.json(value, status=201)")
         if not 2 <= len(value) <= 3 or isinstance(value[0], tuple) or not isinstance(value[1], int):
-            raise TypeError(f"a tuple is (body, status) or (body, status, headers), not {value!r}")
+            # Its body may be long, and is nobody's business in a log.
+            kinds = ", ".join(map(type_name, value))
+            raise TypeError(f"a tuple is (body, status) or (body, status, headers), not ({kinds})")
         return Response(*value)
     return Response(value)
 
@@ -575,10 +577,25 @@ def as_response(value: Any) -> Response:
 # RFC 6265 4.1.1: cookie-octet
 _COOKIE_OCTETS = frozenset(chr(c) for c in range(0x21, 0x7F)) - frozenset('",;\\')
 
+_HOST_LETTERS = frozenset(string.ascii_letters + string.digits + ".-")
+
 
 def type_name(value: object) -> str:
     """The name of its type; a function of its own because inside Response `type` is the method."""
     return type(value).__name__
+
+
+def _way(body: object) -> str:
+    """What to do with a value that is no body."""
+    if isinstance(body, BaseException):
+        return "raise it"
+    if isinstance(body, Awaitable):
+        return "await it, in an `async def`"
+    if dataclasses.is_dataclass(body):
+        return "dataclasses.asdict() makes a dict of it"
+    if hasattr(body, "model_dump"):
+        return 'its model_dump(mode="json") is a dict'
+    return "Response.json() takes any JSON value"
 
 
 def _octets(data: _Bytes) -> bytes:
@@ -621,6 +638,26 @@ class _File:
             _ffi.check(_ffi.hasty_response_send_file(res, self._path))
 
 
+def _refuse_rejected(name: str, path: str, domain: str | None, secure: bool, same_site: str) -> None:
+    """Refuses what browsers reject or ignore, in silence."""
+    why = ""
+    if not path.startswith("/"):
+        why = f"path {path!r} does not begin with '/'; browsers ignore it"
+    elif domain and not _HOST_LETTERS.issuperset(domain):
+        why = f"domain {domain!r} is no name of a host, of letters, digits, dots and hyphens"
+    elif same_site.title() == "None" and not secure:
+        why = "browsers reject same_site='None' without secure=True"
+    elif name.lower().startswith("__secure-") and not secure:
+        why = "browsers reject a name that begins with __Secure- without secure=True"
+    elif name.lower().startswith("__host-") and (not secure or domain or path != "/"):
+        why = (
+            "browsers reject a name that begins with __Host- without secure=True, with a domain, "
+            "or with a path other than '/'"
+        )
+    if why:
+        raise InvalidError(f"cookie {name}: {why}")
+
+
 class _Cookie:
     """One Set-Cookie to come; the library checks and writes it."""
 
@@ -650,6 +687,8 @@ class _Cookie:
                 raise InvalidError(f"cookie {name}: path or domain {text!r} holds a semicolon, a control or non-ASCII")
         if same_site.title() not in ("Lax", "Strict", "None"):
             raise InvalidError(f"cookie {name}: same_site {same_site!r} is none of Lax, Strict, None")
+        # The library forgets a cookie as its name promises.
+        _refuse_rejected(name, path, domain, secure or value is None, same_site)
         self._name = name.encode()
         self._value = None if value is None else value.encode()
         self._options = _ffi.hasty_cookie(

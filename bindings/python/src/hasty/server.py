@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
 import os
 import threading
 import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from ctypes import byref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
@@ -20,6 +23,8 @@ from .threads import IDLE_S
 from .watch import watch
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .handler import Shared, Step
 
 __all__ = ["Server"]
@@ -48,14 +53,18 @@ class Native:
     """Owns one `hasty_app *` and everything that C may call through it, until it is freed.
 
     Workers hold it while they run, so that it cannot be freed under them; a garbage collector that finds it alone
-    runs `__del__` while the callbacks are still whole.
+    runs `__del__` while the callbacks are still whole. Other threads that call the library about it are counted, and
+    the last of them frees what was to be freed meanwhile.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_forks", "_free", "_lock", "_pointer", "stopped")
+    __slots__ = ("__weakref__", "_callbacks", "_doomed", "_forks", "_free", "_lock", "_pointer", "_users", "stopped")
 
     def __init__(self) -> None:
         # Set first: __del__ runs even if what follows raises. The function is kept for the interpreter's last moments.
         self._pointer: _ffi.AppPointer | None = None
+        # What is to be freed once it has no users any more.
+        self._doomed: _ffi.AppPointer | None = None
+        self._users = 0
         self._free = _ffi.hasty_app_free
         # Reentrant: stop() may be called by a signal handler in the middle of another stop().
         self._lock = threading.RLock()
@@ -84,6 +93,19 @@ class Native:
             raise StateError("this app has ended: an app runs once, make a new App to serve again")
         return self._pointer
 
+    @contextmanager
+    def used(self) -> Iterator[_ffi.AppPointer]:
+        """The app, which nobody frees meanwhile; StateError as `pointer`."""
+        with self._lock:
+            pointer = self.pointer
+            self._users += 1
+        try:
+            yield pointer
+        finally:
+            with self._lock:
+                self._users -= 1
+            self._free_doomed()
+
     @property
     def is_forked(self) -> bool:
         """Is this another process than the one that made it?"""
@@ -96,9 +118,8 @@ class Native:
     def drain(self, timeout_ms: int) -> None:
         """Answers what has come, and stops; at the latest after so long."""
         self.stopped = True
-        pointer = self._pointer
-        if pointer is not None and not self.is_forked:
-            # What had to be cut off is no error here.
+        # What had to be cut off is no error here, nor is what has ended already.
+        with suppress(StateError), self.used() as pointer:
             _ffi.hasty_app_drain(pointer, timeout_ms)
 
     def stop(self) -> None:
@@ -108,8 +129,17 @@ class Native:
                 _ffi.hasty_app_stop(self._pointer)
 
     def free(self) -> None:
+        """Frees it, at once or as soon as the last of its users is done."""
         with self._lock:
-            pointer, self._pointer = self._pointer, None
+            if self._pointer is not None:
+                self._doomed, self._pointer = self._pointer, None
+        self._free_doomed()
+
+    def _free_doomed(self) -> None:
+        with self._lock:
+            if self._users:
+                return
+            pointer, self._doomed = self._doomed, None
         if pointer is not None:
             self._free(pointer)
             # They hold the handlers, which may hold the app that holds this.
@@ -130,7 +160,6 @@ class Crew:
         self.native = native
         self._shared = shared
         self._steps = steps
-        self._frees = True
         self._watch: threading.Thread | None = None
         #: Threads of tasks that did not end in time.
         self.busy: list[threading.Thread] = []
@@ -162,14 +191,32 @@ class Crew:
         ]
 
     def start(self) -> None:
+        """Begins to serve; raises where a thread cannot begin, and has those that have begun leave."""
         _at_work.add(self)
         loop = self._shared.loop
-        for thread in self.threads:
-            thread.start()
-            if loop is not None and not self._loop_takes:
-                loop.begun.wait()
+        for number, thread in enumerate(self.threads, 1):
+            try:
+                thread.start()
+                if loop is not None and not self._loop_takes:
+                    loop.begun.wait()
+                    # What fails later is told by wait().
+                    if self.failure is not None and not loop.has_begun:
+                        raise self.failure
+            except BaseException as error:
+                # Ctrl-C comes while one begins; it is to leave by itself.
+                has_begun = not isinstance(error, RuntimeError) or thread.ident is not None
+                self._do_without(self.threads[number - 1 + has_begun :])
+                raise
         if len(self.threads) == 1:
             self._watch = watch(self.gone, self.slots, self._steps, self._shared)
+
+    def _do_without(self, threads: list[threading.Thread]) -> None:
+        """Nobody serves: these threads did not begin."""
+        self.native.stop()
+        for thread in threads:
+            self.threads.remove(thread)
+            self._close_loop()
+            self._count_out()
 
     def _work(self, task: Callable[[], None]) -> None:
         try:
@@ -179,11 +226,16 @@ class Crew:
             self.failure = error if isinstance(error, HastyError) else HastyError(f"a worker ended early: {error!r}")
             self.native.stop()
         finally:
-            with self._lock:
-                self._left -= 1
-                last = self._left == 0
-            if last:
-                self.leave()
+            if self._shared.loop is not None:
+                self._shared.loop.leave()
+            self._count_out()
+
+    def _count_out(self) -> None:
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self.leave()
 
     def leave(self) -> None:
         """Nobody serves any more."""
@@ -246,7 +298,7 @@ class Crew:
     def relieve(self) -> bool:
         """Has another thread take requests, since this one is busy for long; then it is to raise Relieved.
 
-        False: all ends, or an asyncio loop takes them, whose place no thread can have.
+        False: all ends, or an asyncio loop takes them, whose place no thread can have, or there is no thread.
         """
         if self._loop_takes:
             return False
@@ -264,7 +316,14 @@ class Crew:
             name = f"hasty-{self._made}"
             thread = threading.Thread(target=self._work, args=[self._serve], name=name, daemon=True)
             self.threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                self.threads.remove(thread)
+                self._takers -= 1
+            self._count_out()
+            return False
         return True
 
     def _stand_by(self) -> bool:
@@ -293,33 +352,29 @@ class Crew:
             self._shared.loop.close()
 
     def _serve_loop(self) -> None:
-        import asyncio
-
         assert self._shared.loop is not None
-        asyncio.run(self._shared.loop.serve(self.native, self._steps, self.slots))
+        _run(self._shared.loop.serve(self.native, self._steps, self.slots))
 
     def _run_loop(self) -> None:
-        import asyncio
-
         assert self._shared.loop is not None
-        asyncio.run(self._shared.loop.run())
+        _run(self._shared.loop.run())
 
     def runs_this_thread(self) -> bool:
-        """Is the caller a handler?"""
+        """Is the caller a handler, or on the program's own loop while that serves?"""
         shared = self._shared
-        here = threading.current_thread() in self.threads
+        on_loop = shared.loop is not None and shared.loop.runs_this_thread() and not self.gone.is_set()
+        here = on_loop or threading.current_thread() in self.threads
         return here or shared.streams.runs_this_thread() or shared.blocking.runs_this_thread()
 
     def end(self, grace: float) -> bool:
         """Waits for the workers and frees the app; False where a handler still runs after `grace` seconds."""
-        if self._shared.loop is not None:
-            grace += self._shared.loop.patience_s
+        loop = self._shared.loop
         until = time.monotonic() + grace
         # Given up unless the wait ends well: it may also end with a second Ctrl-C.
         self.given_up = True
-        gone = self.gone.wait(grace)
-        if self._shared.loop is not None and not gone:
-            self._shared.loop.close()
+        gone = self.gone.wait(grace if loop is None else grace + loop.patience_s)
+        if loop is not None and not gone:
+            loop.close()
         self.busy = self._shared.blocking.end(until) + self._shared.streams.end(until)
         if not gone:
             return False
@@ -329,13 +384,8 @@ class Crew:
             thread.join()
         if self._watch is not None:
             self._watch.join()
-        if self._frees:
-            self.native.free()
+        self.native.free()
         return True
-
-    def leave_native(self) -> None:
-        """Another thread is still in the library, which ends with the program."""
-        self._frees = False
 
     def rest(self, seconds: float) -> None:
         """Lets handlers that run apart come to their end, which a stop would answer for."""
@@ -354,6 +404,17 @@ class Crew:
         until = time.monotonic() + HURRY_S
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine on a loop of this thread's."""
+    import asyncio
+
+    try:
+        asyncio.run(coroutine)
+    finally:
+        # Where there could be no loop, Python would warn that nobody has awaited it.
+        coroutine.close()
 
 
 #: Crews whose threads run, whether or not anybody still holds their server.
@@ -397,6 +458,12 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def announce(url: str) -> None:
+    """Prints a URL. That nobody reads standard output, or that it is closed, is no reason not to serve."""
+    with suppress(OSError, ValueError):
+        print(f"{url}/", flush=True)
+
+
 class Server:
     """An app that serves in the background; made by `App.start()`.
 
@@ -413,6 +480,9 @@ class Server:
         #: The port that was taken; of use where 0 was asked for.
         self.port = int(_ffi.hasty_app_port(native.pointer))
         self._crew = crew
+        # What stop() does where somebody sees to an end that lets handlers finish; without one it is the end.
+        self._ask: Callable[[], None] | None = None
+        self._drain: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -420,8 +490,11 @@ class Server:
         return url_of(self.host, self.port)
 
     def stop(self) -> None:
-        """Asks the server to stop, and returns at once; for any thread, handlers and signal handlers."""
-        self._native.stop()
+        """Asks the server to stop, and returns at once; for any thread, handlers and signal handlers.
+
+        As `App.stop()`.
+        """
+        (self._ask or self._native.stop)()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the server has stopped, at most `timeout` seconds; says whether it has.
@@ -450,7 +523,7 @@ class Server:
             return
         self._refuse_inside("close")
         self._crew.rest(DRAIN_MS / 1000)
-        self.stop()
+        self._native.stop()
         gone = self._crew.end(grace)
         names = [thread.name for thread in self._crew.threads if thread.is_alive()]
         names += sorted(thread.name for thread in self._crew.busy)
@@ -468,20 +541,60 @@ class Server:
         if self._crew.gone.is_set() and self._crew.failure is not None:
             raise self._crew.failure
 
+    def _only_tell(self) -> None:
+        """Has stop() tell `_wait_for_end()`, after which all is to end as by a signal."""
+        self._ask = functools.partial(setattr, self._native, "stopped", True)
+
+    def _drain_beside(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Has stop() answer what has come, which the loop goes on with meanwhile."""
+
+        def drain() -> None:
+            if self._drain is None:
+                self._drain = threading.Thread(
+                    target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True
+                )
+                self._drain.start()
+
+        def ask() -> None:
+            self._native.stopped = True
+            try:
+                loop.call_soon_threadsafe(drain)
+            except RuntimeError:  # it is closed already
+                self._native.stop()
+
+        self._ask = ask
+
+    def _end_beside(self) -> None:
+        """The loop serves no more."""
+        self._ask = None
+        self._native.stop()
+        if self._drain is not None:
+            self._drain.join()
+        self._crew.leave()
+        self._crew.end(0.0)
+
     def _leave(self) -> None:
         """The program is to end: answers what has come, and waits for no handler that takes long."""
         # Callbacks that do not return keep it longer than it was told.
         drain = threading.Thread(target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True)
-        drain.start()
-        drain.join(DRAIN_MS / 1000 + _LOOK_S)
-        if drain.is_alive():
-            self._crew.leave_native()
+        # Where there is no thread for it, a stop has to do.
+        with suppress(RuntimeError):
+            drain.start()
+            drain.join(DRAIN_MS / 1000 + _LOOK_S)
         self._close(HURRY_S)
         self._crew.interrupt()
 
+    def _give_up(self) -> None:
+        """It could not begin."""
+        self.stop()
+        self._close(HURRY_S)
+
     def _refuse_inside(self, name: str) -> None:
         if self._crew.runs_this_thread():
-            raise StateError(f"{name}() inside a handler would wait for that handler; stop() returns at once")
+            raise StateError(
+                f"{name}() inside a handler would wait for that handler, and beside serve() for its loop; "
+                "stop() returns at once"
+            )
 
     def __enter__(self) -> Server:
         return self

@@ -125,6 +125,9 @@ class SlotRequest(Request):
         slot = self._slot
         return super()._live() if slot is None else slot.request
 
+    def _place(self) -> object:
+        return self._slot or self._pointer
+
     def _is_over(self) -> bool:
         return self._slot is None and self._pointer is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -10,6 +11,8 @@ from typing import Callable
 from ._interpreter import Ended
 
 __all__ = ["Threads"]
+
+log = logging.getLogger("hasty")
 
 #: A thread without work waits so long for the next task.
 IDLE_S = 10.0
@@ -36,8 +39,11 @@ class Threads:
         self._ended = False
         self._threads: set[threading.Thread] = set()
 
-    def start(self, task: Callable[[], None]) -> None:
-        """Runs a task, which raises nothing, on a thread that does nothing else meanwhile."""
+    def start(self, task: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """Runs a task, which raises nothing, on a thread that does nothing else meanwhile.
+
+        Where the system has no thread for it, `otherwise` is called.
+        """
         with self._some:
             self._waiting.append(task)
             if self._idle >= len(self._waiting):
@@ -49,7 +55,23 @@ class Threads:
             # A daemon, as the workers are: a task that never ends must not hold the program.
             thread = threading.Thread(target=self._work, name=f"{self._name}-{self._made}", daemon=True)
             self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._do_without(thread, task, otherwise, error)
+
+    def _do_without(
+        self, thread: threading.Thread, task: Callable[[], None], otherwise: Callable[[], None], error: RuntimeError
+    ) -> None:
+        with self._some:
+            self._threads.discard(thread)
+            self._left.notify_all()
+            if task not in self._waiting:
+                # A thread that had become idle has it.
+                return
+            self._waiting.remove(task)
+        log.error("a request is answered 503, since there is no thread for it: %s", error)
+        otherwise()
 
     def _work(self) -> None:
         try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     #: What makes the scope of the request in a slot, told whether it is like the one before; and its application.
     Line = tuple[Callable[[bool], Scope], Application]
 
-__all__ = ["OVER", "TURN", "Turn"]
+__all__ = ["BODY_LEN", "OVER", "TURN", "Turn"]
 
 #: So many requests are answered before other tasks of the loop have their turn. Then there is a status of its own.
 TURN = 64
@@ -30,7 +30,7 @@ OVER = 1
 _HEAD = 2
 #: The scope of no request.
 _NOWHERE: dict[str, Any] = {"method": "", "path": ""}
-_BODY, _BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len"))
+_BODY, BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len"))
 
 
 class Turn:
@@ -133,7 +133,7 @@ class Turn:
         """Answers until something is to be done that this cannot do."""
         lines, context, differs, left = self._lines, self._context, self._differs, self.left
         taker, words, head, count = self._taker, self._words, self._head, sys.getrefcount
-        alike, body_len, nowhere = ALIKE, _BODY_LEN, _NOWHERE
+        alike, body_len, nowhere = ALIKE, BODY_LEN, _NOWHERE
         # Who has got hold of the task may cancel it later, as a time-out does, keep something for it, or await its end.
         task: Any
         task, is_cancelled = self._starter.running()

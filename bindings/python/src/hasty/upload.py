@@ -5,13 +5,24 @@ from __future__ import annotations
 import ctypes
 import io
 import os
+import secrets
+import shutil
+import stat
+from contextlib import suppress
 from ctypes import byref
-from typing import BinaryIO, Callable
+from typing import TYPE_CHECKING, BinaryIO
 
 from . import _ffi
+from .errors import InvalidError, IoError, StateError
 from .headers import Multi
 
+if TYPE_CHECKING:
+    from .request import Request
+
 __all__ = ["Files", "Upload"]
+
+#: Octets that are copied at a time.
+_PIECE = 1 << 20
 
 
 class Upload:
@@ -28,12 +39,13 @@ class Upload:
     'cat.png: 3 bytes of image/png'
     """
 
-    __slots__ = ("_index", "_live", "_path", "content_type", "filename", "name", "size")
+    __slots__ = ("_data", "_path", "_request", "content_type", "filename", "name", "size")
 
-    def __init__(self, live: Callable[[], _ffi.RequestPointer], index: int) -> None:
-        self._live = live
-        self._index = index
-        found = self._find()
+    def __init__(self, request: Request, index: int) -> None:
+        place = request._place()
+        found = _ffi.hasty_file(ctypes.sizeof(_ffi.hasty_file))
+        _ffi.check(_ffi.hasty_request_file_at(request._live(), index, byref(found)))
+        self._request = request
         #: The form field's name.
         self.name = _text(found.name)
         #: The file's name, as the client gives it: for display, never as a path.
@@ -43,40 +55,50 @@ class Upload:
         #: How many bytes it has.
         self.size = int(found.length)
         self._path = None if found.path is None else os.fsdecode(found.path)
-
-    def _find(self) -> _ffi.hasty_file:
-        found = _ffi.hasty_file(ctypes.sizeof(_ffi.hasty_file))
-        _ffi.check(_ffi.hasty_request_file_at(self._live(), self._index, byref(found)))
-        return found
+        # Copied at once, where it is in memory: a thread that reads it later needs nothing that may be gone meanwhile.
+        self._data = b"" if found.path is not None else _ffi.octets(found.data) or b""
+        if request._place() is not place:
+            raise StateError("this request ended while its files were read")
 
     @property
     def path(self) -> str | None:
         """Where it lies, if it was too large for memory (App's `spool_bytes`): a file that goes with the request."""
-        self._live()
+        self._request._live()
         return self._path
 
     def read(self) -> bytes:
         """All of its bytes."""
-        if self._path is None:
-            return _ffi.octets(self._find().data) or b""
-        self._live()
-        with open(self._path, "rb") as file:
+        with self.open() as file:
             return file.read()
 
     def open(self) -> BinaryIO:
         """A file object at its beginning, to be read piece by piece, wherever the bytes are."""
+        self._request._live()
         if self._path is None:
-            return io.BytesIO(self.read())
-        self._live()
-        return open(self._path, "rb")
+            return io.BytesIO(self._data)
+        try:
+            return open(self._path, "rb")
+        except FileNotFoundError:
+            # Another thread may just have ended the request.
+            self._request._live()
+            raise
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Puts it where it stays. `path` is the program's own choice: never one made of `filename`.
 
+        A thread that has begun saves all of it, even if the request ends meanwhile.
+
         Errors: IoError, an OSError, where it cannot be written.
         """
-        octets = _ffi.encode(os.fsencode(path), "path")
-        _ffi.check(_ffi.hasty_request_save_file(self._live(), self._index, octets))
+        place = _ffi.encode(os.fsencode(path), "path")
+        with self.open() as content:
+            try:
+                _save(content, place)
+            except OSError as error:
+                shown = place.decode(errors="replace")
+                raise IoError(
+                    f'save an uploaded file as "{shown}": {error.strerror} (os error {error.errno})'
+                ) from None
 
     def __repr__(self) -> str:
         return f"<Upload {self.name}: {self.filename!r}, {self.size} bytes>"
@@ -90,3 +112,33 @@ class Files(Multi[Upload]):
 
 def _text(view: _ffi.hasty_str) -> str:
     return (_ffi.octets(view) or b"").decode(errors="replace")
+
+
+def _save(content: BinaryIO, path: bytes) -> None:
+    """Writes a new file in the same folder, then gives it the name: nobody sees half a file.
+
+    The library does the same for C; but a call of its own would need the request until it is done.
+    """
+    folder, name = os.path.split(path)
+    if name in (b"", b".", b".."):
+        raise InvalidError(f'"{path.decode(errors="replace")}" is not the path of a file')
+    if _is_special(path):
+        raise InvalidError(f'"{path.decode(errors="replace")}" is there, and is not a file')
+    copy = os.path.join(folder, f".hasty-{secrets.token_hex(8)}".encode())
+    try:
+        with open(copy, "xb") as file:
+            shutil.copyfileobj(content, file, _PIECE)
+        os.replace(copy, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(copy)
+        raise
+
+
+def _is_special(path: bytes) -> bool:
+    """Would a folder, a device or a socket be replaced like a file?"""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISLNK(mode)

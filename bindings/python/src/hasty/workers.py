@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .address import bound, resolved
 from .errors import HastyError, InvalidError, IoError, StateError
-from .server import url_of
+from .server import announce, url_of
 
 if TYPE_CHECKING:
     from .app import App
@@ -30,6 +31,14 @@ _PATIENCE_S = 3.0
 #: A process that dies sooner than this has not worked; so many in a row, and there is no point in making another.
 _YOUNG_S = 1.0
 _STILLBORN = 5
+
+#: How often the parent looks after its children, and how often when all is to end.
+_LOOK_S = 0.1
+_LOOK_AGAIN_S = 0.01
+
+#: Octets of a process's id in the pipe, and the code of a process that somebody else has waited for.
+_ID = 8
+_UNKNOWN = 255
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1
@@ -51,7 +60,7 @@ def _reserve(host: str, port: int) -> socket.socket:
     try:
         return bound(*resolved(host), port, shared=True)
     except OSError as error:
-        raise IoError(f"listen on {host} port {port}: {error.strerror} (os error {error.errno})") from None
+        raise IoError(f'listen on "{host}" port {port}: {error.strerror} (os error {error.errno})') from None
 
 
 class _Family:
@@ -65,124 +74,159 @@ class _Family:
         self._children: dict[int, float] = {}
         self._stillborn = 0
         self._ending = False
-        # Each child writes a byte once it listens; the pipe ends when all that could have are gone.
-        self._listening, self._listens = os.pipe()
+        # Each child writes its id once it listens, until all do.
+        self._pipe: tuple[int, int] | None = os.pipe()
+        self._listening: set[int] = set()
 
     def run(self) -> None:
         before = {number: signal.signal(number, self._end) for number in _ENDS}
         try:
             for _ in range(self._count):
                 self._bear()
-            if self._all_listen():
-                print(f"{url_of(self._host, self._port)}/", flush=True)
             self._watch()
         finally:
             self._bury()
+            self._close_pipe()
             for number, handler in before.items():
                 signal.signal(number, handler)
         if self._stillborn >= _STILLBORN:
             raise HastyError(f"{_STILLBORN} processes in a row ended as soon as they had begun")
 
-    def _all_listen(self) -> bool:
-        """Waits until every child does; False where one of them cannot, or all is to end."""
-        os.close(self._listens)
-        self._listens = -1
-        heard = 0
-        while heard < self._count:
-            octets = os.read(self._listening, self._count)
-            if not octets:
-                break
-            heard += len(octets)
-        os.close(self._listening)
-        return heard == self._count and not self._ending
-
     def _end(self, number: int, frame: FrameType | None) -> None:
         self._ending = True
-        for child in self._children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGTERM)
+        for child in list(self._children):
+            _tell_to_end(child)
 
     def _bear(self) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # A signal that comes in between would be nobody's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        if self._ending:
+            return
+        _flush()
         parent = os.getpid()
-        child = os.fork()
-        if child == 0:
-            self._live(parent)
-        self._children[child] = time.monotonic()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        # The child would do as its parent does, until it has learned what is its own.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        try:
+            child = os.fork()
+            if child == 0:
+                self._live(parent)
+            self._children[child] = time.monotonic()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        if self._ending:
+            # The signal came before the child was known; to hear of it twice does no harm.
+            _tell_to_end(child)
 
     def _live(self, parent: int) -> NoReturn:
         """A child: it serves, and never comes back to the program that called."""
         code = 1
         try:
-            # The terminal's Ctrl-C comes to all; the parent tells its children by itself.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # The terminal's Ctrl-C comes to all; the parent tells its children by itself. To ignore it would be
+            # handed down to programs that handlers start.
+            signal.signal(signal.SIGINT, lambda number, frame: None)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             code = 0 if os.getppid() != parent else self._serve()
         except BaseException:
             log.error("a process ended early", exc_info=True)
         finally:
+            _flush()
             with contextlib.suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
                 logging.shutdown()
             os._exit(code)
 
     def _serve(self) -> int:
         from .signals import termination
 
-        self._app._again()
         with termination() as told:
-            server = self._app.start(self._port, self._host)
             try:
-                if self._listens >= 0:
-                    os.write(self._listens, b".")
-                    os.close(self._listens)
+                # Before there are threads, which have what they inherit.
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+                self._app._again()
+                server = self._app.start(self._port, self._host)
+                if self._pipe is not None:
+                    os.write(self._pipe[1], os.getpid().to_bytes(_ID, sys.byteorder))
+                    self._close_pipe()
                 server._wait_for_end()
             except told:
                 pass
             finally:
-                server._leave()
+                if self._app.server is not None:
+                    self._app.server._leave()
         return 0
 
     def _watch(self) -> None:
         """Waits for the end, and replaces whoever dies before."""
         while self._children:
-            try:
-                child, status = os.wait()
-            except ChildProcessError:
-                return
-            born = self._children.pop(child, None)
-            if born is None or self._ending:
-                continue
-            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-            if code == 0:
-                # The app was stopped, there: so it is here.
-                self._end(signal.SIGTERM, None)
-                continue
-            log.error("process %d ended with %d; another takes its place", child, code)
-            self._stillborn = self._stillborn + 1 if time.monotonic() - born < _YOUNG_S else 0
-            if self._stillborn >= _STILLBORN:
-                return
-            self._bear()
+            self._rest()
+            for child in list(self._children):
+                code = _code_of(child)
+                if code is not None:
+                    self._part_from(child, code)
+
+    def _rest(self) -> None:
+        """Waits for a moment; in the beginning for children that tell that they listen."""
+        if self._pipe is None or self._ending:
+            time.sleep(_LOOK_AGAIN_S if self._ending else _LOOK_S)
+            return
+        news = select.poll()
+        news.register(self._pipe[0], select.POLLIN)
+        if news.poll(_LOOK_S * 1000):
+            self._listening.add(int.from_bytes(os.read(self._pipe[0], _ID), sys.byteorder))
+            if len(self._listening.intersection(self._children)) == self._count:
+                self._close_pipe()
+                announce(url_of(self._host, self._port))
+
+    def _close_pipe(self) -> None:
+        ends, self._pipe = self._pipe, None
+        for end in ends or ():
+            os.close(end)
+
+    def _part_from(self, child: int, code: int) -> None:
+        born = self._children.pop(child)
+        if self._ending:
+            return
+        if code == 0:
+            # The app was stopped, there: so it is here.
+            self._end(signal.SIGTERM, None)
+            return
+        self._stillborn = self._stillborn + 1 if time.monotonic() - born < _YOUNG_S else 0
+        if self._stillborn >= _STILLBORN:
+            self._end(signal.SIGTERM, None)
+            return
+        log.error("process %d ended with %d; another takes its place", child, code)
+        self._bear()
 
     def _bury(self) -> None:
         """Nobody is left behind."""
         self._end(signal.SIGTERM, None)
         until = time.monotonic() + _PATIENCE_S
         while self._children and time.monotonic() < until:
-            with contextlib.suppress(ChildProcessError):
-                child, _ = os.waitpid(-1, os.WNOHANG)
-                self._children.pop(child, None)
-                if child:
-                    continue
-            time.sleep(0.01)
+            for child in list(self._children):
+                if _code_of(child) is not None:
+                    del self._children[child]
+            time.sleep(_LOOK_AGAIN_S)
         for child in self._children:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
+
+
+def _tell_to_end(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGTERM)
+
+
+def _code_of(child: int) -> int | None:
+    """How a child has ended; None as long as it has not. The program's other children are left to the program."""
+    try:
+        pid, status = os.waitpid(child, os.WNOHANG)
+    except ChildProcessError:
+        # The program waits for any child, or ignores their ends.
+        return _UNKNOWN
+    return os.waitstatus_to_exitcode(status) if pid else None
+
+
+def _flush() -> None:
+    """What is not written yet would be written twice after a fork; closed streams harm nobody."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()

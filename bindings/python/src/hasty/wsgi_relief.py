@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .exchange import serving
@@ -55,8 +56,10 @@ class Relief:
         with self._lock:
             self._stays.add(stay)
             if not self._looks:
-                self._looks = True
-                threading.Thread(target=self._look, name="hasty-relief", daemon=True).start()
+                # Where there is no thread to look, nobody is relieved: the next answer tries again.
+                with suppress(RuntimeError):
+                    threading.Thread(target=self._look, name="hasty-relief", daemon=True).start()
+                    self._looks = True
         return stay
 
     def end(self, stay: Stay) -> bool:
