@@ -45,7 +45,7 @@ async def listen(req: Request) -> AsyncIterator[Event]:
 
 
 @app.post("/room")
-async def say(req: Request) -> dict:
+async def say(req: Request) -> dict[str, int]:
     for each in listeners:
         each.put_nowait(req.text)
     return {"heard by": len(listeners)}
@@ -57,7 +57,7 @@ async def weather(city: str) -> str:
 
 
 @app.get("/weather/:here/:there")
-async def compare(req: Request) -> list:
+async def compare(req: Request) -> list[str]:
     return list(await asyncio.gather(weather(req.params["here"]), weather(req.params["there"])))
 
 

@@ -16,7 +16,7 @@ app.cors("/account", Cors(origins=trusted, methods=["GET", "PUT"], headers=["X-R
 
 @app.get("/public/greeting")
 @app.get("/private")  # below no policy: other origins cannot read it
-def greeting(req: Request) -> dict:
+def greeting(req: Request) -> dict[str, str]:
     return {"hello": "whoever you are"}
 
 

@@ -6,6 +6,7 @@ python3 upload.py 8080 uploads        (or PORT=8080 python3 upload.py; 0 takes a
 import itertools
 import os
 import sys
+from typing import Any
 
 from hasty import App, Request, Response
 
@@ -32,7 +33,7 @@ def form(req: Request) -> Response:
 
 
 @app.post("/upload", max_body_bytes=100 << 20)
-def upload(req: Request) -> dict:
+def upload(req: Request) -> dict[str, Any]:
     files = []
     for _, file in req.files.pairs():
         # A file name is the client's word: fit to be shown, never to be a path.

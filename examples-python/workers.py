@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
+from typing import Optional
 
 from hasty import App, Request
 
@@ -22,11 +23,12 @@ def database() -> sqlite3.Connection:
     if not hasattr(local, "connection"):
         local.connection = sqlite3.connect(f"{folder.name}/visits.db", isolation_level=None)
         local.connection.execute("create table if not exists visits (number integer primary key)")
-    return local.connection
+    connection: sqlite3.Connection = local.connection
+    return connection
 
 
 @app.get("/")
-def visit(req: Request) -> dict:
+def visit(req: Request) -> dict[str, Optional[int]]:
     number = database().execute("insert into visits default values").lastrowid
     return {"visit": number, "process": os.getpid()}
 
@@ -38,7 +40,7 @@ def ways(steps: int) -> int:
 
 
 @app.get("/ways/:steps")
-def climb(req: Request) -> dict:
+def climb(req: Request) -> dict[str, int]:
     return {"ways": ways(min(int(req.params["steps"]), 300))}
 
 

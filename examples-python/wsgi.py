@@ -1,4 +1,4 @@
-"""An application that knows only WSGI, as Flask's and Django's do, with a new route and a folder of files in front of it.
+"""An application that knows only WSGI, as Flask's and Django's do; in front of it a new route and a folder of files.
 
 python3 wsgi.py 8080        (or PORT=8080 python3 wsgi.py; 0 takes a free port)
 """
@@ -6,12 +6,13 @@ python3 wsgi.py 8080        (or PORT=8080 python3 wsgi.py; 0 takes a free port)
 import os
 import sys
 from html import escape
+from typing import Any
 
 import hasty.wsgi
 from hasty import Request
 
 
-def old(environ, start_response):
+def old(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Stands for an application that has been there for long."""
     start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
     return [f"<h1>The old shop: {escape(environ['PATH_INFO'])}</h1>\n".encode("latin-1")]
@@ -22,7 +23,7 @@ app.static("/assets", os.path.join(os.path.dirname(__file__), "../examples-c/pub
 
 
 @app.get("/stock/:item")  # what is more specific comes first: so it moves, route by route
-def stock(req: Request) -> dict:
+def stock(req: Request) -> dict[str, Any]:
     return {"item": req.params["item"], "left": 7}
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -441,3 +443,23 @@ os.write(out, b"after\\n")
         assert len(everybody(url, workers)) == workers
         program.interrupt()
         assert program.end().out.endswith("after\n")
+
+
+# --- failures ---
+
+UNABLE = """
+import hasty.asgi
+
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+hasty.asgi.serve(app, port=0, workers=2)
+"""
+
+
+def test_processes_that_fail_one_after_the_other_show_one_traceback_for_each_place() -> None:
+    done = subprocess.run([sys.executable, "-c", UNABLE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("ended early: LifespanError('the application failed to start: no database')") >= 5
+    assert done.stderr.count("Traceback") == 2 + 1, "the two first, and the parent"

@@ -125,8 +125,9 @@ class _Family:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             code = 0 if os.getppid() != parent else self._serve()
-        except BaseException:
-            log.error("a process ended early", exc_info=True)
+        except BaseException as error:
+            # Those that take the places of the first fail as they did.
+            log.error("a process ended early: %r", error, exc_info=not self._stillborn)
         finally:
             _flush()
             with contextlib.suppress(Exception):
