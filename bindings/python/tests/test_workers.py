@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -459,7 +457,8 @@ hasty.asgi.serve(app, port=0, workers=2)
 
 
 def test_processes_that_fail_one_after_the_other_show_one_traceback_for_each_place() -> None:
-    done = subprocess.run([sys.executable, "-c", UNABLE], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stderr.count("ended early: LifespanError('the application failed to start: no database')") >= 5
-    assert done.stderr.count("Traceback") == 2 + 1, "the two first, and the parent"
+    with Program(UNABLE) as program:
+        ended = program.end()
+    assert ended.code == 1
+    assert ended.err.count("ended early: LifespanError('the application failed to start: no database')") >= 5
+    assert ended.err.count("Traceback") == 2 + 1, "the two first, and the parent"

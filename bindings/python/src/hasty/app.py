@@ -203,7 +203,7 @@ class App:
         """
         _refuse_misplaced(pattern, handler)
         if "methods" in options:
-            raise TypeError('a route is for one method: use @app.get, @app.post and so on, or @app.any for all')
+            raise TypeError("a route is for one method: use @app.get, @app.post and so on, or @app.any for all")
         if method.startswith("/"):
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
         if method.upper() in _METHODS and method not in _METHODS:
@@ -850,7 +850,7 @@ def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
 def _refuse_foreign(pattern: str) -> None:
     """Names of parameters as Flask and FastAPI write them would be literals."""
     if not isinstance(pattern, str):
-        raise InvalidError(f"pattern {pattern!r} is not str, as in @app.get(\"/path\")")
+        raise InvalidError(f'pattern {pattern!r} is not str, as in @app.get("/path")')
     if not pattern.startswith("/"):
         raise InvalidError(f"pattern {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
     for segment in pattern.split("/"):

@@ -44,7 +44,7 @@ class Event(_Fields):
     def __new__(cls, event: str | None = None, data: Any = None, id: str | None = None) -> Event:
         # Here the mistake is on the line that the traceback shows; the library finds it in the middle of a stream.
         if event is not None and not isinstance(event, str):
-            raise TypeError(f"event {event!r:.100} is not str: the name comes first, as in Event(\"name\", data=...)")
+            raise TypeError(f'event {event!r:.100} is not str: the name comes first, as in Event("name", data=...)')
         if id is not None and not isinstance(id, str):
             raise TypeError(f"id {id!r:.100} of an Event is not str: str(...) makes it text")
         return super().__new__(cls, event, data, id)
