@@ -1123,7 +1123,7 @@ def resident() -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
 
 
-def test_ten_thousand_requests_need_no_more_memory_than_the_first_thousand(app: App) -> None:
+def test_ten_thousand_more_requests_need_no_more_memory(app: App) -> None:
     @app.post("/echo/:name")
     def echo(req: Request, res: Response) -> None:
         res.header("X-Name", req.params["name"]).cookie("seen", "1")
@@ -1148,12 +1148,16 @@ def test_ten_thousand_requests_need_no_more_memory_than_the_first_thousand(app: 
                         answers += part
 
             thousand()
-            gc.collect()
-            before, objects = resident(), len(gc.get_objects())
-            for _ in range(10):
-                thousand()
-            gc.collect()
-            assert len(gc.get_objects()) - objects < 100
-            assert resident() - before < 2048, "KiB"
+            grown = []
+            for _ in range(3):
+                gc.collect()
+                before, objects = resident(), len(gc.get_objects())
+                for _ in range(10):
+                    thousand()
+                gc.collect()
+                grown.append((resident() - before, len(gc.get_objects()) - objects))
+            # What leaks does so each time; other tests of this process may still have left something to one of them.
+            assert min(kib for kib, _ in grown) < 512, grown
+            assert min(objects for _, objects in grown) < 100, grown
     finally:
         logging.getLogger("hasty").disabled = False
