@@ -39,6 +39,17 @@ impl Block {
     fn letters(self) -> Kind {
         Block(self.0 | i8x16::splat(0x20)).between(b'a', b'z')
     }
+
+    #[inline(always)]
+    fn digits(self) -> Kind {
+        self.between(b'0', b'9')
+    }
+
+    /// What the common host names and addresses are made of: letters, digits, dots and hyphens.
+    #[inline(always)]
+    fn common_in_hosts(self) -> Kind {
+        self.letters() | self.between(b'-', b'.') | self.digits()
+    }
 }
 
 /// Where the first byte from `at` on is that `stop` names; the end, if none is.
@@ -113,10 +124,10 @@ pub(super) fn token_end(text: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// Where the first byte from `at` on is neither letter, digit, dot nor hyphen, of which the common host names and addresses are made.
+/// Where the first byte from `at` on is that no common host name or address has.
 #[inline(always)]
 pub(super) fn host_end(text: &[u8], at: usize) -> usize {
-    run(text, at, |block| others(block.letters() | block.between(b'-', b'.') | block.between(b'0', b'9')))
+    run(text, at, |block| others(block.common_in_hosts()))
 }
 
 /// What the sixteen bytes from `at` on are, as far as hosts and ports are made of them: a bit for each, the first one's lowest.
@@ -134,12 +145,7 @@ impl HostBytes {
     #[inline(always)]
     pub(super) fn at(text: &[u8], at: usize) -> Option<HostBytes> {
         let block = Block::first_of(text.get(at..)?)?;
-        let digits = block.between(b'0', b'9');
-        Some(HostBytes {
-            digits: bits(digits),
-            colons: bits(block.equal(b':')),
-            common: bits(block.letters() | block.between(b'-', b'.') | digits),
-        })
+        Some(HostBytes { digits: bits(block.digits()), colons: bits(block.equal(b':')), common: bits(block.common_in_hosts()) })
     }
 }
 

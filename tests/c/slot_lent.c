@@ -96,10 +96,7 @@ TEST(answers_are_not_kept_while_an_error_is_shaped)
     hasty_slot slot = slot_of(app);
     client c = client_open(port), d = client_open(port);
     waits = NULL;
-    make_it_quick(&slot, &c);
-    client_send(&c, TAKEN);
-    REQUIRE(slot_next(&slot));
-    slot_reply(&slot, "fine");
+    REQUIRE(slot_has_quick_answer(&slot, &c));
     waits = &c;
     client_send(&d, request_text("GET", "/nowhere", NULL, NULL));
     CHECK_STATUS(hasty_slot_take(&slot), HASTY_ERR_TIMEOUT);
@@ -125,10 +122,7 @@ TEST(answers_are_not_kept_for_a_route_whose_answers_take_long)
     int port = check_serve(app);
     hasty_slot slot = slot_of(app);
     client c = client_open(port), d = client_open(port);
-    make_it_quick(&slot, &c);
-    client_send(&c, TAKEN);
-    REQUIRE(slot_next(&slot));
-    slot_reply(&slot, "fine");
+    REQUIRE(slot_has_quick_answer(&slot, &c));
     client_send(&d, TAKEN);
     REQUIRE_OK(hasty_slot_take(&slot));
     CHECK_REPLY(client_read(&c), 200, "fine"); /* while the other is in the slot */

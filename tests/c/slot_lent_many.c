@@ -169,10 +169,7 @@ TEST(an_answer_that_is_kept_back_waits_for_few_requests_of_others)
     hasty_app *app = lent_app(ALONE, &port);
     hasty_slot slot = slot_of(app);
     client c = client_open(port), d = client_open(port);
-    make_it_quick(&slot, &c);
-    client_send(&c, TAKEN);
-    REQUIRE(slot_next(&slot));
-    slot_reply(&slot, "fine");
+    REQUIRE(slot_has_quick_answer(&slot, &c));
     client_send(&d, check_repeat(TAKEN, MANY));
     REQUIRE(slot_next(&slot));
     while (!client_wait(&c, POLLIN, check_now_ms()) && after < MANY - 1) {

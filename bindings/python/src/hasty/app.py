@@ -19,7 +19,8 @@ from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Ste
 from .headers import checked
 from .names import Names
 from .report import report
-from .server import Crew, Native, Server, announce
+from .server import Crew, Native, Server
+from .standard import announce
 
 if TYPE_CHECKING:
     from typing_extensions import Literal, Unpack

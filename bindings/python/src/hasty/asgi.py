@@ -30,6 +30,7 @@ from .loop import Loop
 from .request import Request
 from .server import Native, Server
 from .slot import NO_V4, USER_DATA, WHO, Slot
+from .standard import announce
 from .turn import BODY_LEN, OVER, TURN, Turn
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ async def serve_async(
     ...     await asyncio.wait_for(serve_async(application, port=8080), timeout=3600)
     """
     app = as_app(application, lifespan, root_path=root_path, url_scheme=url_scheme, **options)
-    await app.serve(port, host, started=started or (lambda server: print(f"{server.url}/", flush=True)))
+    await app.serve(port, host, started=started or (lambda server: announce(server.url)))
 
 
 def as_app(

@@ -146,6 +146,10 @@ class Shared:
         #: What context variables are before a request's middleware sets some.
         self.context = Context()
 
+    def context_of(self, request: Request) -> Context | None:
+        """The context of a request, which its middleware may have filled; None where there is no middleware."""
+        return contexts.of(request, self.context) if self.gates else None
+
 
 class Step:
     """A function that runs for a request. Whatever happens inside stays on this side of C."""
@@ -183,15 +187,13 @@ class Step:
 
     def _run(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
         """Calls a function in the context of a request, where there is middleware that may have set something in it."""
-        if not self._shared.gates:
-            return function(*arguments)
-        return contexts.of(request, self._shared.context).run(function, *arguments)
+        context = self._shared.context_of(request)
+        return function(*arguments) if context is None else context.run(function, *arguments)
 
     def _after(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
         """The same where the answer passes: perhaps in the middle of the handler, whose context cannot begin twice."""
-        if not self._shared.gates:
-            return function(*arguments)
-        return contexts.of(request, self._shared.context).copy().run(function, *arguments)
+        context = self._shared.context_of(request)
+        return function(*arguments) if context is None else context.copy().run(function, *arguments)
 
     def _call(self, request: Request, response: Response | None) -> Any:
         return self._function(request) if response is None else self._function(request, response)
@@ -421,8 +423,9 @@ class Route(Step):
         request._exchange = exchange
         if self.blocking:
             # Its thread has those of many requests, one after the other.
-            context = contexts.of(request, self._shared.context) if self._shared.gates else copy_context()
-            self._shared.blocking.start(lambda: context.run(self._serve_apart, request, exchange), exchange.free)
+            context = self._shared.context_of(request)
+            run = (copy_context() if context is None else context).run
+            self._shared.blocking.start(lambda: run(self._serve_apart, request, exchange), exchange.free)
         else:
             assert self._shared.loop is not None
             self._shared.loop.start(self, request, exchange)

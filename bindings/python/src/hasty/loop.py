@@ -288,9 +288,7 @@ class Loop:
             desk.move()
 
     def _begin_task(self, route: Route, request: Request, desk: InTask) -> asyncio.Task[None] | None:
-        shared = route._shared
-        context = contexts.of(request, shared.context) if shared.gates else None
-        return self._starter.start(self._serve(route, request, desk), context)
+        return self._starter.start(self._serve(route, request, desk), route._shared.context_of(request))
 
     async def _serve(self, route: Route, request: Request, desk: InTask) -> None:
         """Runs a coroutine of any kind, and gives its answer."""

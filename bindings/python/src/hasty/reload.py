@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from typing import Any, Callable, NamedTuple, Optional
 
+from .standard import flush
+
 __all__ = ["FAILED", "REFUSED", "Terminated", "supervise"]
 
 #: Ends of the watched process: it cannot serve what it was asked for; the user's code failed.
@@ -208,9 +210,7 @@ class _Child:
 
     def start(self) -> bool:
         """Makes the process. Says whether this is it: then it tells what it imports, and ends with its parent."""
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        flush()
         reader, writer = os.pipe()
         parent = os.getpid()
         # Until its number is known, an interrupt would leave it behind.

@@ -248,7 +248,8 @@ class Response:
         `same_site="None"`.
         """
         if secure is None:
-            secure = name.lower().startswith(("__host-", "__secure-")) or same_site.title() == "None"
+            # Of what a name asks for the library knows.
+            secure = same_site.title() == "None"
         self._add(_Cookie(name, None, None, path, domain, secure, True, same_site))
         return self
 

@@ -458,12 +458,6 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def announce(url: str) -> None:
-    """Prints a URL. That nobody reads standard output, or that it is closed, is no reason not to serve."""
-    with suppress(OSError, ValueError):
-        print(f"{url}/", flush=True)
-
-
 class Server:
     """An app that serves in the background; made by `App.start()`.
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .address import bound, resolved
 from .errors import HastyError, InvalidError, IoError, StateError
-from .server import announce, url_of
+from .server import url_of
+from .standard import announce, flush
 
 if TYPE_CHECKING:
     from .app import App
@@ -100,7 +101,7 @@ class _Family:
     def _bear(self) -> None:
         if self._ending:
             return
-        _flush()
+        flush()
         parent = os.getpid()
         # The child would do as its parent does, until it has learned what is its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
@@ -129,7 +130,7 @@ class _Family:
             # Those that take the places of the first fail as they did.
             log.error("a process ended early: %r", error, exc_info=not self._stillborn)
         finally:
-            _flush()
+            flush()
             with contextlib.suppress(Exception):
                 logging.shutdown()
             os._exit(code)
@@ -224,10 +225,3 @@ def _code_of(child: int) -> int | None:
         # The program waits for any child, or ignores their ends.
         return _UNKNOWN
     return os.waitstatus_to_exitcode(status) if pid else None
-
-
-def _flush() -> None:
-    """What is not written yet would be written twice after a fork; closed streams harm nobody."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()
