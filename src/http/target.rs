@@ -88,10 +88,12 @@ fn is_short_and_common(head: &[u8], authority: Span) -> bool {
         return false;
     };
     let within = (1 << authority.len()) - 1;
-    let colon = look.colons & within & (look.colons & within).wrapping_neg();
+    let colons = look.colons & within;
+    let colon = colons & colons.wrapping_neg();
     // What lies above the first colon; nothing where there is none.
     let port = within & !colon.wrapping_sub(1) ^ colon;
-    let is_port = match port.count_ones() {
+    let port_len = authority.len().saturating_sub(colon.trailing_zeros() as usize + 1);
+    let is_port = match port_len {
         0..=4 => true,
         5 => head[authority.end() - 5] < b'6',
         _ => false,
