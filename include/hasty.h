@@ -1133,7 +1133,7 @@ hasty_status hasty_app_rate_limit(struct hasty_app *app,
                                   hasty_drop drop);
 
 /**
- * Adds a header to every answer that has none of that name; both strings are copied. May be repeated.
+ * Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied. May be repeated.
  *
  * Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds a control character, or if the server itself sets
  * that header; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.

@@ -5,7 +5,7 @@ use crate::cors::{Asked, Cors};
 use crate::error::{Error, Kind, Result, Shown};
 use crate::handler::{Allow, ErrorHandler, Flow, Handler, Log, Middleware, Notify};
 use crate::http::encoder;
-use crate::http::headers::{is_token, is_value, trim};
+use crate::http::headers::{is, is_token, is_value, trim};
 use crate::prefix::Prefix;
 use crate::rate_limit::{RateLimit, Verdict};
 use crate::request::{Peer, Request};
@@ -208,7 +208,8 @@ impl Hooks {
     /// Appends the fields of every answer, but for those that this one has its own of.
     pub(crate) fn write_fields(&self, response: &Response, out: &mut Vec<u8>) {
         for field in &self.fields {
-            if !response.has_header(&field.name) {
+            // RFC 9110 12.5.5: Vary lists what an answer depends on. What this one, or the library, adds to that takes nothing away.
+            if is(&field.name, b"vary") || !response.has_header(&field.name) {
                 out.extend_from_slice(&field.line);
             }
         }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use hasty::{AccessFormat, AccessRecord, App, Error, Exchange, Flow, Kind, Notify, Request, Response, Text};
+use hasty::{AccessFormat, AccessRecord, App, CorsOptions, Error, Exchange, Flow, Kind, Notify, Request, Response, Text};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -450,6 +450,26 @@ fn a_default_header_stands_on_every_answer_that_has_none_of_its_name() {
     let answer = ask(&server, get("/own"));
     assert_eq!((answer.all("Cache-Control"), answer.all("X-Frame-Options")), (vec!["max-age=5"], vec!["DENY"]));
     assert_eq!(answer.all("X-Default"), ["d"]);
+}
+
+#[test]
+fn what_every_answer_varies_with_is_said_whatever_else_one_varies_with() {
+    let server = Server::start(&[], |app| {
+        app.add_header(b"Vary", b"Accept-Language").expect("a header");
+        app.cors("/", &CorsOptions { origins: vec!["https://a.example".to_owned()], ..CorsOptions::default() }).expect("a policy");
+        app.get("/long", |_: &Request, response: &mut Response| response.send_text(&[b'x'; 2000])).expect("new");
+        app.get("/own", |_: &Request, response: &mut Response| {
+            response.set_header(b"Vary", b"Cookie")?;
+            response.send_text(b"own")
+        })
+        .expect("new");
+    });
+    for (target, members) in [("/", &["Origin"][..]), ("/long", &["Origin", "Accept-Encoding"]), ("/own", &["Cookie", "Origin"])] {
+        let answer = ask(&server, get(target));
+        for member in members.iter().chain(&["Accept-Language"]) {
+            assert!(answer.lists("Vary", member), "{target} varies with {member}: {answer:?}");
+        }
+    }
 }
 
 #[test]

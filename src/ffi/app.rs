@@ -634,7 +634,7 @@ pub unsafe extern "C" fn hasty_app_rate_limit(
     })
 }
 
-/// Adds a header to every answer that has none of that name; both strings are copied. May be repeated.
+/// Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied. May be repeated.
 ///
 /// Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds a control character, or if the server itself sets
 /// that header; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
