@@ -786,8 +786,9 @@ impl Response {
 /// Is this header about one content, so that it is wrong on another? An error must not be kept for as long as an answer.
 fn describes_content(name: &[u8]) -> bool {
     const CONTENT: [&[u8]; 4] = [b"cache-control", b"expires", b"etag", b"last-modified"];
-    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
-        || CONTENT.iter().any(|known| known.eq_ignore_ascii_case(name))
+    let begins = |start: &[u8]| name.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
+    // A policy, and its `-Report-Only`, is for whatever is sent.
+    (begins(b"content-") && !begins(b"content-security-policy")) || CONTENT.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// RFC 3986 2.4: what cannot stand in a URL is percent-encoded; what is encoded already stays.

@@ -352,6 +352,21 @@ fn headers_that_middleware_sets_stay_on_errors_of_the_librarys_own_and_what_hand
 }
 
 #[test]
+fn a_policy_of_content_is_none_of_the_headers_that_describe_one() {
+    let server = Server::start(&[], |app| {
+        using(app, "/", |_: &Request, response: &mut Response| {
+            response.set_header(b"Content-Security-Policy", b"default-src 'self'")?;
+            response.set_header(b"content-security-policy-report-only", b"img-src 'none'")?;
+            response.set_header(b"Content-Language", b"fi")?;
+            Ok(Flow::Next)
+        });
+    });
+    let answer = ask(&server, get("/nowhere"));
+    let said = ["Content-Security-Policy", "Content-Security-Policy-Report-Only", "Content-Language"].map(|name| answer.field(name));
+    assert_eq!((answer.status, said), (404, [Some("default-src 'self'"), Some("img-src 'none'"), None]), "{answer:?}");
+}
+
+#[test]
 fn after_runs_for_every_answer_to_a_request() {
     let server = Server::start(&[("max_body_bytes", "10")], |app| {
         using(app, "/refused", |_: &Request, response: &mut Response| {
