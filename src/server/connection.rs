@@ -830,6 +830,19 @@ mod tests {
     }
 
     #[test]
+    fn empty_lines_that_come_in_halves_buy_no_time() {
+        let mut talk = talk();
+        for (now, half) in [(1000, &b"\r"[..]), (9000, b"\n\r"), (10_500, b"\n\r")] {
+            talk.desk.clock.now = now;
+            talk.say(half);
+            assert_eq!(talk.connection.deadline(&PACE), 11_000, "a head counts from its first byte, at {now}");
+        }
+        talk.desk.clock.now = 10_900;
+        talk.say(b"\nGET");
+        assert_eq!(talk.connection.deadline(&PACE), 20_900, "here one begins");
+    }
+
+    #[test]
     fn a_malformed_head_request_is_answered_without_a_body() {
         let answer = talk().say(b"HEAD / HTTP/1.1\r\nHost : a\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 400") && answer.ends_with("\r\n\r\n"), "{answer}");
