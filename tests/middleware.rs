@@ -367,6 +367,43 @@ fn a_policy_of_content_is_none_of_the_headers_that_describe_one() {
 }
 
 #[test]
+fn headers_that_middleware_sets_stay_on_answers_in_the_place_of_an_exchange() {
+    let open = Arc::new(Mutex::new(Vec::new()));
+    let server = Server::start(&[("exchange_timeout_ms", "60000")], |app| {
+        using(app, "/", |request: &Request, response: &mut Response| {
+            response.set_header(b"X-Request-ID", request.id().bytes())?;
+            Ok(Flow::Next)
+        });
+        let shape = |_: &Error, _: &Request, response: &mut Response| {
+            let id = response.header(b"X-Request-ID").map(|id| id.to_vec()).unwrap_or_default();
+            response.set_header(b"X-Shaped", &id)
+        };
+        app.on_error(Box::new(shape)).expect("before start");
+        for pattern in ["/never", "/until-stop"] {
+            let open = Arc::clone(&open);
+            app.get(pattern, move |request: &Request, response: &mut Response| {
+                open.lock().push(response.defer(request)?);
+                Ok(())
+            })
+            .expect("new");
+        }
+        app.set_route_option("GET", "/never", "exchange_timeout_ms", "100").expect("the route is there");
+    });
+    let asked = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-Request-ID: id-7\r\n\r\n");
+    let expect = |answer: Answer| {
+        assert_eq!(["X-Request-ID", "X-Shaped"].map(|name| answer.all(name)), [["id-7"], ["id-7"]], "{answer:?}");
+    };
+    let mut client = server.connect();
+    client.send(asked("/never"));
+    expect(client.expect(504));
+    let mut client = server.connect();
+    client.send(asked("/until-stop"));
+    await_that("the deferral", || open.lock().len() == 2);
+    server.stop();
+    expect(client.expect(503));
+}
+
+#[test]
 fn after_runs_for_every_answer_to_a_request() {
     let server = Server::start(&[("max_body_bytes", "10")], |app| {
         using(app, "/refused", |_: &Request, response: &mut Response| {
