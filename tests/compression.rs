@@ -250,6 +250,17 @@ fn head_says_what_get_says() {
 }
 
 #[test]
+fn what_has_a_digest_is_left_as_it_is() {
+    for name in ["Content-Digest", "repr-digest", "Digest", "Content-MD5"] {
+        let server = Server::start(&[], |app| {
+            giving(app, "/signed", "text/plain", text().into_bytes(), |response| response.set_header(name.as_bytes(), b"sha-256=:AA==:"));
+        });
+        let answer = ask(&server, "/signed", "gzip");
+        assert_eq!((answer.field("Content-Encoding"), answer.body == text().as_bytes()), (None, true), "{name}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_set_length_is_that_of_the_body_before() {
     let server = Server::start(&[], |app| {
         giving(app, "/length", "text/plain", text().into_bytes(), |response| {
