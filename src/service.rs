@@ -531,6 +531,10 @@ impl Service {
             if code == 503 {
                 response.set_header(b"Retry-After", b"1")?;
             }
+            if request.is_parsed() {
+                // RFC 9110 12.5.5: who keeps it for others is told what its form depends on.
+                response.add_vary(b"Accept");
+            }
             if prefers_json(request) {
                 response.send_json(error_json(code, why)?.as_bytes())
             } else {
