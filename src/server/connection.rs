@@ -800,6 +800,19 @@ mod tests {
     }
 
     #[test]
+    fn a_body_has_its_time_from_when_middleware_has_let_it_in() {
+        let mut hooks = Hooks::default();
+        hooks.middleware.push((Prefix::new("/").unwrap(), Box::new(|_: &Request, _: &mut Response| Ok(Flow::Next))));
+        let mut talk = Talk::new(service_with(|_| {}, hooks));
+        // As if the middleware had taken a minute.
+        let now = talk.desk.now();
+        let before = now.wrapping_sub(60_000);
+        talk.desk.clock.now = before;
+        talk.say(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+        assert!(!talk.connection.is_late(&PACE, now), "late since {}", talk.connection.deadline(&PACE));
+    }
+
+    #[test]
     fn a_response_never_outlives_its_request() {
         let service = service(|_| {});
         let mut desk = Desk::new(&service, None, Arc::new(Shift::none()));

@@ -180,6 +180,10 @@ impl Connection {
 #[inline(never)]
 fn admit_with_hooks(desk: &mut Desk, service: &Service) -> bool {
     let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
+    if !service.hooks.middleware.is_empty() {
+        // It takes its time, as handlers do; a body's deadlines count from now.
+        desk.clock.tick();
+    }
     let request = &desk.call.request;
     let route = request.route_number().filter(|_| !request.is_for_caller());
     if let (Some(long), Some(route)) = (desk.shift.overran(), route) {
