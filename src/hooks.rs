@@ -1,6 +1,7 @@
 //! What surrounds the handlers: middleware, policies by prefix, fields of every answer, and who is told of what happens.
 
 use crate::access::AccessLog;
+use crate::compression::is_forbidden;
 use crate::cors::{Asked, Cors};
 use crate::error::{Error, Kind, Result, Shown};
 use crate::handler::{Allow, ErrorHandler, Flow, Handler, Log, Middleware, Notify};
@@ -213,6 +214,12 @@ impl Hooks {
                 out.extend_from_slice(&field.line);
             }
         }
+    }
+
+    /// Do the fields of every answer forbid to compress it?
+    pub(crate) fn forbid_coding(&self) -> bool {
+        // A line is `name: value\r\n`.
+        self.fields.iter().any(|Field { name, line }| is(name, b"cache-control") && is_forbidden(&line[name.len() + 2..line.len() - 2]))
     }
 
     /// Does anything happen before a handler?

@@ -367,7 +367,7 @@ impl Service {
         if self.hooks.follow() {
             self.dress(request, response);
         }
-        if self.compresses && response.body_len() >= compression::LEAST && request.is_parsed() {
+        if response.body_len() >= compression::LEAST && request.is_parsed() && self.may_compress(response) {
             response.compress(request);
         }
         self.record_whole(request, response);
@@ -432,7 +432,12 @@ impl Service {
                 return Err(Error::invalid(words));
             }
         }
-        Ok(if self.compresses { response.encoder(request) } else { None })
+        Ok(if self.may_compress(response) { response.encoder(request) } else { None })
+    }
+
+    /// Is that on, and not forbidden by a header of every answer? One that the answer has itself takes its place.
+    fn may_compress(&self, response: &Response) -> bool {
+        self.compresses && (!self.hooks.forbid_coding() || response.has_header(b"cache-control"))
     }
 
     /// Writes the end of an answer that was written piece by piece, and records it.
