@@ -245,7 +245,8 @@ typedef struct hasty_options {
      */
     uint32_t max_connections;
     /**
-     * Connections at a time from one address; 0 and `HASTY_NONE` mean no limit. More are answered 503 and closed.
+     * Connections at a time from one address, or one /64 network of IPv6; 0 and `HASTY_NONE` mean no limit. More are answered 503 and
+     * closed.
      */
     uint32_t max_connections_per_ip;
     /**
