@@ -261,7 +261,7 @@ impl App {
         })
     }
 
-    /// Adds a header to every answer that has none of that name.
+    /// Adds a header to every answer that has none of that name; `Vary` to all.
     pub fn add_header(&self, name: &[u8], value: &[u8]) -> Result<()> {
         self.with_setup(|setup| setup.hooks.add_field(name, value))
     }

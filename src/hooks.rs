@@ -1,11 +1,12 @@
 //! What surrounds the handlers: middleware, policies by prefix, fields of every answer, and who is told of what happens.
 
 use crate::access::AccessLog;
+use crate::compression::is_forbidden;
 use crate::cors::{Asked, Cors};
 use crate::error::{Error, Kind, Result, Shown};
 use crate::handler::{Allow, ErrorHandler, Flow, Handler, Log, Middleware, Notify};
 use crate::http::encoder;
-use crate::http::headers::{is_token, is_value, trim};
+use crate::http::headers::{is, is_token, is_value, trim};
 use crate::prefix::Prefix;
 use crate::rate_limit::{RateLimit, Verdict};
 use crate::request::{Peer, Request};
@@ -208,10 +209,17 @@ impl Hooks {
     /// Appends the fields of every answer, but for those that this one has its own of.
     pub(crate) fn write_fields(&self, response: &Response, out: &mut Vec<u8>) {
         for field in &self.fields {
-            if !response.has_header(&field.name) {
+            // RFC 9110 12.5.5: Vary lists what an answer depends on. What this one, or the library, adds to that takes nothing away.
+            if is(&field.name, b"vary") || !response.has_header(&field.name) {
                 out.extend_from_slice(&field.line);
             }
         }
+    }
+
+    /// Do the fields of every answer forbid to compress it?
+    pub(crate) fn forbid_coding(&self) -> bool {
+        // A line is `name: value\r\n`.
+        self.fields.iter().any(|Field { name, line }| is(name, b"cache-control") && is_forbidden(&line[name.len() + 2..line.len() - 2]))
     }
 
     /// Does anything happen before a handler?

@@ -58,9 +58,9 @@ pub(crate) struct Verdict {
     pub(crate) retry_after_s: u64,
 }
 
-/// Who shares a bucket.
+/// Who shares a bucket, or a limit of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Client {
+pub(crate) enum Client {
     V4([u8; 4]),
     /// RFC 4291 2.5.4: the interface has the last 64 bits to itself. So one client has 2^64 addresses and, by RFC 8981,
     /// changes them daily as it is: what is limited is the network in front of them.
@@ -152,7 +152,7 @@ impl RateLimit {
 }
 
 impl Client {
-    fn of(peer: Option<IpAddr>) -> Client {
+    pub(crate) fn of(peer: Option<IpAddr>) -> Client {
         // A socket for both families shows clients of IPv4 as ::ffff:1.2.3.4, all of them in one network of IPv6.
         match peer.map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => Client::V4(address.octets()),

@@ -1,6 +1,6 @@
 //! One request: its bytes, and views of them made when somebody looks.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Shown};
 use crate::form::{FilePart, Form, FormReader};
 use crate::http::headers::Span;
 use crate::http::method::Method;
@@ -917,6 +917,7 @@ impl Request {
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.method(), self.target())
+        // Clients choose what a target says, and logs are read in terminals.
+        write!(f, "{} {}", self.method(), Shown(self.target().bytes()))
     }
 }

@@ -80,6 +80,10 @@ struct Header {
     value: (usize, usize),
 }
 
+/// Headers with their text, for another answer to the same request.
+#[derive(Clone, Default)]
+pub(crate) struct KeptHeaders(Vec<Header>, Vec<u8>);
+
 /// The answer being prepared: nothing leaves before the handler returns.
 ///
 /// Setters copy what they are given, and remember their first failure: unless `reset` is called the answer
@@ -109,8 +113,8 @@ pub struct Response {
     close: bool,
     failure: Option<String>,
     stage: Stage,
-    /// The headers that middleware has set, with their text: they stay also on the library's own answers.
-    base: (Vec<Header>, Vec<u8>),
+    /// The headers that middleware has set: they stay also on the library's own answers.
+    base: KeptHeaders,
     /// What leaves by a stream. While a handler runs it is the thread's, with the answers before this one.
     pub(crate) out: Box<Output>,
 }
@@ -141,7 +145,7 @@ impl Response {
     pub(crate) fn new() -> Response {
         Response {
             stage: Stage::Composing,
-            base: Default::default(),
+            base: KeptHeaders::default(),
             out: Box::default(),
             instead: None,
             status: 200,
@@ -586,6 +590,16 @@ impl Response {
         self.base.1.extend_from_slice(&self.text);
     }
 
+    /// What stays whoever answers, for an answer in the place of this one.
+    pub(crate) fn kept_headers(&self) -> KeptHeaders {
+        self.base.clone()
+    }
+
+    /// An answer in the place of the one that these were kept of.
+    pub(crate) fn in_place_of(base: KeptHeaders) -> Response {
+        Response { base, ..Response::new() }
+    }
+
     /// For an answer of the library's own: nothing of the handler's is left.
     pub(crate) fn clear_for_error(&mut self) {
         let base = std::mem::take(&mut self.base);
@@ -727,10 +741,16 @@ impl Response {
         }
     }
 
-    /// Adds the headers of another one.
-    pub(crate) fn add_headers_of(&mut self, other: &Response) {
-        for header in &other.headers {
-            self.push_header(&other.text[header.name.0..header.name.1], &other.text[header.value.0..header.value.1]);
+    /// Adds the headers of policies, but for those that somebody has set: as `Hooks::add_cors_fields` does.
+    pub(crate) fn add_policy_headers(&mut self, policies: &Response) {
+        let own = self.header(b"access-control-allow-origin").is_some();
+        for header in &policies.headers {
+            let (name, value) = (&policies.text[header.name.0..header.name.1], &policies.text[header.value.0..header.value.1]);
+            if name == b"Vary" {
+                self.add_vary(value);
+            } else if !(own && name.starts_with(b"Access-Control-")) {
+                self.set_absent(name, value);
+            }
         }
     }
 
@@ -786,8 +806,9 @@ impl Response {
 /// Is this header about one content, so that it is wrong on another? An error must not be kept for as long as an answer.
 fn describes_content(name: &[u8]) -> bool {
     const CONTENT: [&[u8]; 4] = [b"cache-control", b"expires", b"etag", b"last-modified"];
-    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
-        || CONTENT.iter().any(|known| known.eq_ignore_ascii_case(name))
+    let begins = |start: &[u8]| name.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
+    // A policy, and its `-Report-Only`, is for whatever is sent.
+    (begins(b"content-") && !begins(b"content-security-policy")) || CONTENT.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// RFC 3986 2.4: what cannot stand in a URL is percent-encoded; what is encoded already stays.

@@ -367,7 +367,7 @@ impl Service {
         if self.hooks.follow() {
             self.dress(request, response);
         }
-        if self.compresses && response.body_len() >= compression::LEAST && request.is_parsed() {
+        if response.body_len() >= compression::LEAST && request.is_parsed() && self.may_compress(response) {
             response.compress(request);
         }
         self.record_whole(request, response);
@@ -432,7 +432,12 @@ impl Service {
                 return Err(Error::invalid(words));
             }
         }
-        Ok(if self.compresses { response.encoder(request) } else { None })
+        Ok(if self.may_compress(response) { response.encoder(request) } else { None })
+    }
+
+    /// Is that on, and not forbidden by a header of every answer? One that the answer has itself takes its place.
+    fn may_compress(&self, response: &Response) -> bool {
+        self.compresses && (!self.hooks.forbid_coding() || response.has_header(b"cache-control"))
     }
 
     /// Writes the end of an answer that was written piece by piece, and records it.
@@ -530,6 +535,10 @@ impl Service {
             }
             if code == 503 {
                 response.set_header(b"Retry-After", b"1")?;
+            }
+            if request.is_parsed() {
+                // RFC 9110 12.5.5: who keeps it for others is told what its form depends on.
+                response.add_vary(b"Accept");
             }
             if prefers_json(request) {
                 response.send_json(error_json(code, why)?.as_bytes())

@@ -192,10 +192,11 @@ impl Upload {
         error
     }
 
-    /// The answer begins. Is its client left in doubt whether to send the body? Only the connection's end tells then.
+    /// The answer begins. Is its client left in doubt whether to send the body, or has the body no end? Only the connection's end tells
+    /// then.
     pub(crate) fn note_answered(&mut self) -> bool {
         self.is_answered = true;
-        self.awaits_continue
+        self.awaits_continue || self.failure.is_some()
     }
 
     /// How much was read.
@@ -209,7 +210,7 @@ impl Upload {
             Framing::Length(left) => left.saturating_sub((self.len - self.raw) as u64),
             Framing::Chunked(_) => 0,
         };
-        self.awaits_continue || left > most
+        self.awaits_continue || self.failure.is_some() || left > most
     }
 
     /// Why it cannot be read to its end, if that is so.

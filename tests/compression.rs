@@ -250,6 +250,44 @@ fn head_says_what_get_says() {
 }
 
 #[test]
+fn no_transform_counts_in_whichever_line_it_stands() {
+    let server = Server::start(&[], |app| {
+        giving(app, "/secret", "text/plain", text().into_bytes(), |response| {
+            response.add_header(b"Cache-Control", b"private")?;
+            response.add_header(b"Cache-Control", b"no-transform")
+        });
+    });
+    assert_eq!(ask(&server, "/secret", "gzip").field("Content-Encoding"), None);
+    // Also where it stands on every answer, but for those that have a word of their own.
+    let server = Server::start(&[], |app| {
+        app.add_header(b"Cache-Control", b"no-store, no-transform").expect("a header");
+        plain(app);
+        giving(app, "/own", "text/plain", text().into_bytes(), |response| response.set_header(b"Cache-Control", b"max-age=60"));
+        app.get("/stream", |request: &Request, response: &mut Response| {
+            response.set_type(b"text/plain")?;
+            response.write(request, text().as_bytes())
+        })
+        .expect("new");
+    });
+    for (target, coding) in [("/text", None), ("/stream", None), ("/own", Some("gzip"))] {
+        let mut client = server.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"));
+        assert_eq!(client.expect_streamed(200).answer.field("Content-Encoding"), coding, "{target}");
+    }
+}
+
+#[test]
+fn what_has_a_digest_is_left_as_it_is() {
+    for name in ["Content-Digest", "repr-digest", "Digest", "Content-MD5"] {
+        let server = Server::start(&[], |app| {
+            giving(app, "/signed", "text/plain", text().into_bytes(), |response| response.set_header(name.as_bytes(), b"sha-256=:AA==:"));
+        });
+        let answer = ask(&server, "/signed", "gzip");
+        assert_eq!((answer.field("Content-Encoding"), answer.body == text().as_bytes()), (None, true), "{name}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_set_length_is_that_of_the_body_before() {
     let server = Server::start(&[], |app| {
         giving(app, "/length", "text/plain", text().into_bytes(), |response| {

@@ -355,7 +355,13 @@ fn answers_in_place_of_an_exchange_can_be_read_too() {
     let kept = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let server = Server::start(&[], |app| {
         app.cors("/", &CorsOptions { credentials: true, ..listed(SITE) }).expect("a policy");
-        for pattern in ["/never", "/until-stop"] {
+        let own = |_: &Request, response: &mut Response| {
+            response.set_header(b"Access-Control-Allow-Origin", b"*")?;
+            response.set_header(b"Vary", b"Origin, Cookie")?;
+            Ok(Flow::Next)
+        };
+        app.middleware("/never/own", Box::new(own)).expect("a prefix");
+        for pattern in ["/never", "/never/own", "/until-stop"] {
             let kept = std::sync::Arc::clone(&kept);
             app.get(pattern, move |request: &Request, response: &mut Response| {
                 kept.lock().expect("no panic").push(response.defer(request)?);
@@ -363,15 +369,22 @@ fn answers_in_place_of_an_exchange_can_be_read_too() {
             })
             .expect("new");
         }
-        app.set_route_option("GET", "/never", "exchange_timeout_ms", "100").expect("the route is there");
+        for pattern in ["/never", "/never/own"] {
+            app.set_route_option("GET", pattern, "exchange_timeout_ms", "100").expect("the route is there");
+        }
     });
+    let mut client = server.connect();
+    client.send(from(SITE, "GET /never/own", ""));
+    let answer = client.expect(504);
+    let told = (allowed(&answer), answer.field("Access-Control-Allow-Credentials"), answer.all("Vary"));
+    assert_eq!(told, (vec!["*"], None, vec!["Origin, Cookie"]), "who sets one of them has decided: {answer:?}");
     let mut client = server.connect();
     client.send(from(SITE, "GET /never", ""));
     let answer = client.expect(504);
     assert_eq!((allowed(&answer), answer.lists("Vary", "Origin")), (vec![SITE], true), "{answer:?}");
     let mut client = server.connect();
     client.send(from(SITE, "GET /until-stop", ""));
-    support::await_that("the deferral", || kept.lock().expect("no panic").len() == 2);
+    support::await_that("the deferral", || kept.lock().expect("no panic").len() == 3);
     server.stop();
     assert_eq!(allowed(&client.expect(503)), [SITE]);
 }

@@ -3,7 +3,8 @@
 mod support;
 
 use hasty::{App, Error, Kind, Request, Response, json};
-use support::{Answer, Server};
+use parking_lot::Mutex;
+use support::{Answer, Logs, Server};
 
 fn routes(app: &App) {
     app.get("/got", |_: &Request, response: &mut Response| response.send_text(b"got")).expect("new");
@@ -80,6 +81,16 @@ fn an_error_is_json_when_json_is_asked_for() {
     ] {
         assert_json(&with_accept(&server, accept), accept);
     }
+}
+
+#[test]
+fn an_error_says_that_it_depends_on_accept() {
+    let server = Server::start(&[], routes);
+    for accept in ["text/plain", "application/json"] {
+        assert!(with_accept(&server, accept).lists("Vary", "Accept"), "caches must not give this to others: {accept}");
+    }
+    let answer = answer(&server, "GET / HTTP/1.1\r\n\r\n");
+    assert_eq!((answer.status, answer.field("Vary")), (400, None), "nobody has looked at Accept: {answer:?}");
 }
 
 #[test]
@@ -244,4 +255,18 @@ fn an_on_error_that_fails_leaves_the_answer_of_the_library() {
         assert_eq!(answer.field("X-Half"), None, "{answer:?}");
         assert_text(&answer, "a failed on_error");
     }
+}
+
+#[test]
+fn a_target_in_the_log_is_shown_without_what_a_terminal_obeys() {
+    let logs = Mutex::new(None);
+    let server = Server::start(&[], |app| {
+        *logs.lock() = Some(Logs::of(app));
+        routes(app);
+    });
+    // CSI as one character of UTF-8, which no parser of heads refuses.
+    assert_eq!(answer(&server, "GET /fails?\u{9b}31m HTTP/1.1\r\nHost: a\r\n\r\n").status, 500);
+    let errors = logs.lock().as_ref().map(Logs::errors).unwrap_or_default();
+    let shown = |error: &String| error.contains("GET /fails?") && !error.contains('\u{9b}');
+    assert!(errors.len() == 1 && errors.iter().all(shown), "{errors:?}");
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use hasty::{AccessFormat, AccessRecord, App, Error, Exchange, Flow, Kind, Notify, Request, Response, Text};
+use hasty::{AccessFormat, AccessRecord, App, CorsOptions, Error, Exchange, Flow, Kind, Notify, Request, Response, Text};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -352,6 +352,58 @@ fn headers_that_middleware_sets_stay_on_errors_of_the_librarys_own_and_what_hand
 }
 
 #[test]
+fn a_policy_of_content_is_none_of_the_headers_that_describe_one() {
+    let server = Server::start(&[], |app| {
+        using(app, "/", |_: &Request, response: &mut Response| {
+            response.set_header(b"Content-Security-Policy", b"default-src 'self'")?;
+            response.set_header(b"content-security-policy-report-only", b"img-src 'none'")?;
+            response.set_header(b"Content-Language", b"fi")?;
+            Ok(Flow::Next)
+        });
+    });
+    let answer = ask(&server, get("/nowhere"));
+    let said = ["Content-Security-Policy", "Content-Security-Policy-Report-Only", "Content-Language"].map(|name| answer.field(name));
+    assert_eq!((answer.status, said), (404, [Some("default-src 'self'"), Some("img-src 'none'"), None]), "{answer:?}");
+}
+
+#[test]
+fn headers_that_middleware_sets_stay_on_answers_in_the_place_of_an_exchange() {
+    let open = Arc::new(Mutex::new(Vec::new()));
+    let server = Server::start(&[("exchange_timeout_ms", "60000")], |app| {
+        using(app, "/", |request: &Request, response: &mut Response| {
+            response.set_header(b"X-Request-ID", request.id().bytes())?;
+            Ok(Flow::Next)
+        });
+        let shape = |_: &Error, _: &Request, response: &mut Response| {
+            let id = response.header(b"X-Request-ID").map(|id| id.to_vec()).unwrap_or_default();
+            response.set_header(b"X-Shaped", &id)
+        };
+        app.on_error(Box::new(shape)).expect("before start");
+        for pattern in ["/never", "/until-stop"] {
+            let open = Arc::clone(&open);
+            app.get(pattern, move |request: &Request, response: &mut Response| {
+                open.lock().push(response.defer(request)?);
+                Ok(())
+            })
+            .expect("new");
+        }
+        app.set_route_option("GET", "/never", "exchange_timeout_ms", "100").expect("the route is there");
+    });
+    let asked = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-Request-ID: id-7\r\n\r\n");
+    let expect = |answer: Answer| {
+        assert_eq!(["X-Request-ID", "X-Shaped"].map(|name| answer.all(name)), [["id-7"], ["id-7"]], "{answer:?}");
+    };
+    let mut client = server.connect();
+    client.send(asked("/never"));
+    expect(client.expect(504));
+    let mut client = server.connect();
+    client.send(asked("/until-stop"));
+    await_that("the deferral", || open.lock().len() == 2);
+    server.stop();
+    expect(client.expect(503));
+}
+
+#[test]
 fn after_runs_for_every_answer_to_a_request() {
     let server = Server::start(&[("max_body_bytes", "10")], |app| {
         using(app, "/refused", |_: &Request, response: &mut Response| {
@@ -450,6 +502,26 @@ fn a_default_header_stands_on_every_answer_that_has_none_of_its_name() {
     let answer = ask(&server, get("/own"));
     assert_eq!((answer.all("Cache-Control"), answer.all("X-Frame-Options")), (vec!["max-age=5"], vec!["DENY"]));
     assert_eq!(answer.all("X-Default"), ["d"]);
+}
+
+#[test]
+fn what_every_answer_varies_with_is_said_whatever_else_one_varies_with() {
+    let server = Server::start(&[], |app| {
+        app.add_header(b"Vary", b"Accept-Language").expect("a header");
+        app.cors("/", &CorsOptions { origins: vec!["https://a.example".to_owned()], ..CorsOptions::default() }).expect("a policy");
+        app.get("/long", |_: &Request, response: &mut Response| response.send_text(&[b'x'; 2000])).expect("new");
+        app.get("/own", |_: &Request, response: &mut Response| {
+            response.set_header(b"Vary", b"Cookie")?;
+            response.send_text(b"own")
+        })
+        .expect("new");
+    });
+    for (target, members) in [("/", &["Origin"][..]), ("/long", &["Origin", "Accept-Encoding"]), ("/own", &["Cookie", "Origin"])] {
+        let answer = ask(&server, get(target));
+        for member in members.iter().chain(&["Accept-Language"]) {
+            assert!(answer.lists("Vary", member), "{target} varies with {member}: {answer:?}");
+        }
+    }
 }
 
 #[test]

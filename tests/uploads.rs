@@ -896,6 +896,29 @@ fn a_reader_may_defer_before_the_end() {
 }
 
 #[test]
+fn an_answer_after_a_malformed_body_says_that_it_is_the_last() {
+    let server = Server::start(&[], |app| {
+        reading(app, "/later", |request: &Request, response: &mut Response| {
+            read_all(request, 100).expect_err("it is malformed");
+            let mut exchange = response.defer(request)?;
+            exchange.response_mut().send_text(b"later")?;
+            exchange.finish()
+        });
+        reading(app, "/stream", |request: &Request, response: &mut Response| {
+            read_all(request, 100).expect_err("it is malformed");
+            response.write(request, b"piece")
+        });
+    });
+    for target in ["/later", "/stream"] {
+        let mut client = server.connect();
+        client.send([&head(target, "Transfer-Encoding: chunked\r\n")[..], b"3\r\nabc\r\nx\r\n"].concat());
+        let answer = client.expect_streamed(200).answer;
+        assert!(answer.says_close(), "{target}: {answer:?}");
+        client.expect_end();
+    }
+}
+
+#[test]
 fn readers_that_wait_leave_a_thread_to_others() {
     let server = Server::start(&[("threads", "3")], |app| reading(app, "/read", read_and_mirror));
     let mut waiting: Vec<Client> = (0..2)

@@ -462,8 +462,8 @@ unsafe fn apply_static(given: &hasty_static, settings: &mut StaticOptions) -> Re
 /// Runs `handler` before those of the routes, for every request at `prefix` and below, in the order of registration.
 ///
 /// It returns `HASTY_NEXT` to go on to the next one, and then to the route; or `HASTY_OK` when it has answered, or deferred.
-/// The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*`, `Cache-Control`,
-/// `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
+/// The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*` without a
+/// `Content-Security-Policy`, `Cache-Control`, `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
 /// the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.
 /// `prefix` counts by whole decoded segments, a slash at its end is ignored, "/" is everything.
 ///
@@ -634,7 +634,7 @@ pub unsafe extern "C" fn hasty_app_rate_limit(
     })
 }
 
-/// Adds a header to every answer that has none of that name; both strings are copied. May be repeated.
+/// Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied. May be repeated.
 ///
 /// Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds a control character, or if the server itself sets
 /// that header; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.

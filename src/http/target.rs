@@ -4,6 +4,7 @@ use super::headers::Span;
 use super::method::Method;
 use super::refusal::Refusal;
 use super::scan::{HostBytes, host_end};
+use std::net::Ipv6Addr;
 
 /// Where the parts of a target lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,7 +129,8 @@ fn unusual_is_valid(text: &[u8]) -> bool {
 /// RFC 3986 3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`; of the second kind there is none.
 fn bracketed_is_valid(text: &[u8]) -> bool {
     let Some(end) = text.iter().position(|&b| b == b']') else { return false };
-    end > 1 && text[1..end].iter().all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.')) && port_is_valid(&text[end + 1..])
+    let address = std::str::from_utf8(&text[1..end]).unwrap_or_default();
+    address.parse::<Ipv6Addr>().is_ok() && port_is_valid(&text[end + 1..])
 }
 
 /// RFC 3986 3.2.3: `port = *DIGIT`, so it may even be empty.
@@ -226,6 +228,7 @@ mod tests {
             "127.0.0.1:8080",
             "[::1]",
             "[fe80::1]:80",
+            "[::ffff:1.2.3.4]",
             "ex-ample_1.org",
             "a%20b",
             "a:65535",
@@ -243,6 +246,10 @@ mod tests {
             "[::1",
             "[]",
             "[::1]x",
+            "[:::::]",
+            "[1.2.3.4]",
+            "[1::2::3]",
+            "[12345::]",
             "a:80:80",
             "a:65536",
             "a:0000000065536",

@@ -49,11 +49,14 @@ impl Response {
             Type::Set => compression::is_compressible(&self.kind_text[..self.kind_text.len() - 1]),
         };
         let is_part = || self.status == 206 || self.header(b"content-range").is_some() || self.header(b"accept-ranges").is_some();
-        let forbidden = || self.header(b"cache-control").is_some_and(|value| compression::is_forbidden(&value));
+        // RFC 9530: each tells of the bytes as they are sent, so whoever has set one has meant these.
+        let has_digest = || [&b"content-digest"[..], b"repr-digest", b"digest", b"content-md5"].iter().any(|name| self.has_header(name));
+        let forbidden = || self.values_of(b"cache-control").any(compression::is_forbidden);
         is_text
             && status::body_rule(self.status) == status::BodyRule::Sent
             && self.header(b"content-encoding").is_none()
             && !is_part()
+            && !has_digest()
             && !forbidden()
     }
 

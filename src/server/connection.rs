@@ -800,6 +800,19 @@ mod tests {
     }
 
     #[test]
+    fn a_body_has_its_time_from_when_middleware_has_let_it_in() {
+        let mut hooks = Hooks::default();
+        hooks.middleware.push((Prefix::new("/").unwrap(), Box::new(|_: &Request, _: &mut Response| Ok(Flow::Next))));
+        let mut talk = Talk::new(service_with(|_| {}, hooks));
+        // As if the middleware had taken a minute.
+        let now = talk.desk.now();
+        let before = now.wrapping_sub(60_000);
+        talk.desk.clock.now = before;
+        talk.say(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+        assert!(!talk.connection.is_late(&PACE, now), "late since {}", talk.connection.deadline(&PACE));
+    }
+
+    #[test]
     fn a_response_never_outlives_its_request() {
         let service = service(|_| {});
         let mut desk = Desk::new(&service, None, Arc::new(Shift::none()));
@@ -827,6 +840,19 @@ mod tests {
         talk.say(b"\n\r\n");
         assert!(talk.connection.is_idle());
         assert_eq!(talk.end(), "");
+    }
+
+    #[test]
+    fn empty_lines_that_come_in_halves_buy_no_time() {
+        let mut talk = talk();
+        for (now, half) in [(1000, &b"\r"[..]), (9000, b"\n\r"), (10_500, b"\n\r")] {
+            talk.desk.clock.now = now;
+            talk.say(half);
+            assert_eq!(talk.connection.deadline(&PACE), 11_000, "a head counts from its first byte, at {now}");
+        }
+        talk.desk.clock.now = 10_900;
+        talk.say(b"\nGET");
+        assert_eq!(talk.connection.deadline(&PACE), 20_900, "here one begins");
     }
 
     #[test]

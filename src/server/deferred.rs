@@ -20,7 +20,7 @@ use crate::handler::Level;
 use crate::line::{Line, Wire};
 use crate::output::Output;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{KeptHeaders, Response};
 use crate::service::{Service, panic_words};
 use std::any::Any;
 use std::os::fd::AsFd;
@@ -73,6 +73,8 @@ struct Draft {
     ends_by_close: bool,
     /// A copy of the request where somebody will ask for it, should the connection decide: the request itself is in other hands.
     copy: Option<Box<Request>>,
+    /// What middleware had set before, for the same answer.
+    kept: KeptHeaders,
 }
 
 impl Room for Draft {
@@ -174,6 +176,7 @@ impl Deferred {
                 written: 0,
                 ends_by_close: false,
                 copy: engine.service.asks_for(request).then(|| Box::new(request.copy_of_head())),
+                kept: response.kept_headers(),
             }),
         });
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
@@ -354,6 +357,11 @@ impl Deferred {
         Collected { bytes, end: draft.end.take() }
     }
 
+    /// What the same answer keeps of the exchange's.
+    pub(super) fn take_kept(&self) -> KeptHeaders {
+        std::mem::take(&mut self.verdict.lock().draft.kept)
+    }
+
     /// So much of what was collected is not sent.
     pub(super) fn note_unsent(&self, bytes: usize) {
         self.verdict.lock().draft.unsent = bytes;
@@ -514,6 +522,8 @@ impl Line for Deferred {
         if !self.verdict.lock().keep() {
             return Err(Error::state("this answer is deferred already"));
         }
+        // Middleware may have run in the host's thread meanwhile.
+        self.verdict.lock().draft.kept = response.kept_headers();
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
         // Nobody asks what it is known as: its connection waits for it already.
         let call = Call { request: request.detach(line), response: response.hand_over(Box::new(())) };

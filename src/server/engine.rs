@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::control::Control;
 use super::crew::Crew;
 use super::desk::Desk;
+use super::guests::Guests;
 use super::held_back::HeldBack;
 use super::host::Glance;
 use super::lanes::Lanes;
@@ -23,9 +24,7 @@ use crate::options::{Key, Options};
 use crate::request::Peer;
 use crate::service::Service;
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::ops::RangeToInclusive;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -64,9 +63,7 @@ pub(crate) struct Engine {
     max_connections: usize,
     /// How many of the connections are only told to come again later.
     turned_away: AtomicUsize,
-    /// Zero is off.
-    max_per_ip: usize,
-    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    guests: Guests,
     pub(super) crew: Arc<Crew>,
     pub(super) lanes: Arc<Lanes>,
     /// Has a thread begun to close what is nobody's?
@@ -140,8 +137,7 @@ impl Engine {
             accept_short: AtomicBool::new(false),
             turned_away: AtomicUsize::new(0),
             max_connections,
-            max_per_ip: size(Key::MaxConnectionsPerIp),
-            per_ip: Mutex::default(),
+            guests: Guests::new(size(Key::MaxConnectionsPerIp)),
             is_closing: AtomicBool::new(false),
             lanes: Arc::new(Lanes::new(
                 &crew,
@@ -258,30 +254,13 @@ impl Engine {
         if served > self.max_connections {
             return Err("the server has as many connections as max_connections allows");
         }
-        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return Ok(()) };
-        let mut per_ip = self.per_ip.lock();
-        let count = per_ip.entry(ip).or_insert(0);
-        if *count >= self.max_per_ip {
-            return Err("this address has as many connections as max_connections_per_ip allows");
-        }
-        *count += 1;
-        Ok(())
+        let refused = "this address has as many connections as max_connections_per_ip allows";
+        if self.guests.admit(peer) { Ok(()) } else { Err(refused) }
     }
 
     /// A connection is there only to be told to come again later.
     pub(super) fn count_turned_away(&self) {
         self.turned_away.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn uncount_ip(&self, peer: Peer) {
-        let (true, Peer::Ip(ip)) = (self.max_per_ip > 0, peer) else { return };
-        let mut per_ip = self.per_ip.lock();
-        if let Some(count) = per_ip.get_mut(&ip) {
-            *count -= 1;
-            if *count == 0 {
-                per_ip.remove(&ip);
-            }
-        }
     }
 
     /// Brings the count of buffered bytes up to date.
@@ -355,7 +334,7 @@ impl Engine {
         if guard.turned_away {
             self.turned_away.fetch_sub(1, Ordering::SeqCst);
         } else {
-            self.uncount_ip(guard.connection.peer());
+            self.guests.leave(guard.connection.peer());
         }
         self.slab.remove(id, guard);
         self.resume_accepting();

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sys/` | the operating system; the only room here with `unsafe` |
 //! | `listener.rs` | where connections come from |
+//! | `guests.rs` | how many connections each client has |
 //! | `slab.rs` | the places connections live in, and their deadlines |
 //! | `connection.rs` | the protocol of one connection: bytes in, bytes out, no socket |
 //! | `incoming.rs` | a body on its way in |
@@ -38,6 +39,7 @@ mod deferred;
 mod desk;
 mod driver_epoll;
 mod engine;
+mod guests;
 mod habits;
 mod held_back;
 mod host;

@@ -37,7 +37,8 @@ impl Connection {
         let (input, head) = desk.call.request.parts_from(desk.used);
         match parser::parse(input, &service.limits, head) {
             Outcome::Partial => {
-                if self.scanned == 0 {
+                // Half of one more empty line begins nothing either, or each would buy as much time as a head has.
+                if self.scanned == 0 && (self.empty == 0 || input != b"\r") {
                     self.since = desk.clock.now;
                 }
                 self.scanned = head_end(input, 0).1;
@@ -179,6 +180,10 @@ impl Connection {
 #[inline(never)]
 fn admit_with_hooks(desk: &mut Desk, service: &Service) -> bool {
     let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
+    if !service.hooks.middleware.is_empty() {
+        // It takes its time, as handlers do; a body's deadlines count from now.
+        desk.clock.tick();
+    }
     let request = &desk.call.request;
     let route = request.route_number().filter(|_| !request.is_for_caller());
     if let (Some(long), Some(route)) = (desk.shift.overran(), route) {

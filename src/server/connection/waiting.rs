@@ -103,10 +103,10 @@ impl Connection {
         let Phase::Waiting(wait) = &mut self.phase else { return };
         // The request is in other hands. Where nobody asks for more, its method and version are all that its answer depends on.
         let request = wait.exchange.take_copy().map_or_else(|| stand_in(wait, peer, ticket, service), |copy| *copy);
-        let mut call = Call { request, response: Response::new() };
+        let mut call = Call { request, response: Response::in_place_of(wait.exchange.take_kept()) };
         service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
         if let Some(fields) = wait.fields.take() {
-            call.response.add_headers_of(&fields);
+            call.response.add_policy_headers(&fields);
         }
         service.record_whole(&call.request, &call.response);
         self.take_bytes(last_bytes(call, service), service, now);
