@@ -1,10 +1,10 @@
 //! Carries bytes between sockets and connections: one thread's part of one edge-triggered epoll.
 
-use super::caller::Leftover;
 use super::connection::Connection;
 use super::desk::Desk;
 use super::engine::{Accepted, CONNECTIONS, Engine, LISTENER, STOP, TIMER};
 use super::lanes::{BATCH, BATCH_ALONE, Batch, Duty, Look, Parker, Seen, Shift, Task};
+use super::leftover::{Leaves, Leftover};
 use super::sending::{Sent, send_output};
 use super::slab::{Id, Tenant};
 use super::sys::baton::Held;
@@ -240,7 +240,7 @@ impl<'e> Worker<'e> {
         // Said before, too.
         engine.note_leftover(leftover);
         engine.lanes.lay_down(held);
-        engine.confirm_leftover(leftover);
+        engine.confirm(leftover);
     }
 
     /// Waits for events. None: the lane was laid down.

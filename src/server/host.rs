@@ -1,7 +1,7 @@
 //! What threads of the host's do for the app: they run the handlers that are left to them, and without threads of the app's
 //! own they do all its work.
 
-use super::caller::{Leftover, Mode};
+use super::caller::Mode;
 use super::charge::Rested;
 use super::deferred::Visit;
 use super::desk::Desk;
@@ -9,6 +9,7 @@ use super::driver_epoll::Worker;
 use super::engine::Engine;
 use super::held_back::{Answer, Took};
 use super::lanes::{Seen, Shift};
+use super::leftover::{Leaves, Leftover};
 use super::lent::{Lending, Lent, Next};
 use super::pool::Serving;
 use super::sys::clock;
@@ -418,20 +419,8 @@ impl Engine {
 
     /// What is left of a batch has changed: it is told to threads of the host's, where nobody else goes on with it.
     pub(super) fn note_leftover(&self, leftover: Leftover) {
-        if self.has_threads || !self.service.callers.note_leftover(leftover) {
-            return;
-        }
-        if leftover == Leftover::None && self.lanes.are_left() {
-            // Of another lane, or of this one in the very moment in which it was looked at.
-            self.service.callers.note_leftover(Leftover::Left);
-        }
-    }
-
-    /// A lane was laid down with that left in it.
-    pub(super) fn confirm_leftover(&self, leftover: Leftover) {
-        // Who has looked just before that may have said since that nothing is left.
-        if leftover != Leftover::None && self.service.callers.leftover() == Leftover::None && self.lanes.are_left() {
-            self.note_leftover(leftover);
+        if !self.has_threads {
+            self.note(leftover);
         }
     }
 
@@ -463,6 +452,20 @@ impl Engine {
             let _ = debt.finish(call, Ok(()));
         }
         None
+    }
+}
+
+impl Leaves for Engine {
+    fn said(&self) -> Leftover {
+        self.service.callers.leftover()
+    }
+
+    fn say(&self, leftover: Leftover) {
+        self.service.callers.say_leftover(leftover);
+    }
+
+    fn are_left(&self) -> bool {
+        self.lanes.are_left()
     }
 }
 

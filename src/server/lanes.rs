@@ -11,6 +11,7 @@
 //! 3. A thread gives its lane up only to one that is idle. So there is always one that is in no handler known to block.
 
 use super::crew::Crew;
+use super::leftover::is_left;
 use super::rest::{Moves, Rest};
 use super::slab::Id;
 use super::sys::baton::{Baton, Held, Service, Word};
@@ -444,7 +445,7 @@ impl Lanes {
 
     /// Is a lane nobody's whose batch was not served to its end?
     pub(super) fn are_left(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.baton.look().is_free() && lane.batches.is_on())
+        self.lanes.iter().any(|lane| is_left(&lane.baton, &lane.batches))
     }
 
     /// The route whose handler ran when this lane was taken over.
