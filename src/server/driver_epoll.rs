@@ -108,6 +108,8 @@ impl<'e> Worker<'e> {
         let engine = self.engine;
         let parker = Arc::<Parker>::default();
         while let Some(duty) = engine.lanes.next_duty(&parker, || engine.service.control.is_stopping()) {
+            // It may have been idle for long, and there may be events that others have taken.
+            self.desk.clock.tick();
             match duty {
                 Duty::Lead(lane, held) => self.lead(lane, held, Term::Long),
                 Duty::Overran(lane, held) => {
@@ -342,7 +344,6 @@ impl<'e> Worker<'e> {
     /// Runs the handler of a request that has waited for this thread.
     fn answer_queued(&mut self, id: Id) {
         let engine = self.engine;
-        self.desk.clock.tick();
         match engine.slab.claim(id, 0) {
             Claim::Mine(mut guard) => {
                 guard.connection.call_up();

@@ -299,6 +299,8 @@ impl Engine {
         let kept = self.desks.lock().pop();
         let mut desk = kept.unwrap_or_else(|| self.new_desk(&Arc::new(Shift::new(&self.lanes))));
         desk.lends = lends;
+        // It may have lain there for long, and there may be events that others have taken.
+        desk.clock.tick();
         let (leads, lending) = self.employ(desk, |worker| worker.run_once(seen));
         (leads, lending.map(|lending| Lent::new(self, lending)))
     }
@@ -474,6 +476,7 @@ mod tests {
     use super::*;
     use crate::app::App;
     use crate::options::Options;
+    use crate::server::lanes::BATCH;
     use crate::server::sys::process::Interruptible;
     use once_cell::sync::OnceCell;
     use std::io::{Read, Write};
@@ -652,6 +655,52 @@ mod tests {
             assert!(visit.take(answer(&visit, second)).is_err());
             app.stop();
             assert!(waiting.join().unwrap().is_err());
+        });
+    }
+
+    /// An app in whose lane a connection has been left, and a desk that nobody has used for an hour.
+    fn left_for_an_idle_desk() -> (App, Arc<Engine>, Box<Desk>, TcpStream) {
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+        client.write_all(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let engine = Arc::clone(app.visit_with_slot().unwrap().0.engine().unwrap());
+        let (_, mut held) = engine.lanes.take_free().unwrap();
+        let count = engine.epoll.wait(&mut held.events[..1], -1).unwrap();
+        held.fill(count, BATCH);
+        engine.lanes.lay_down(held);
+        let mut desk = engine.new_desk(&Arc::new(Shift::new(&engine.lanes)));
+        desk.clock.now = desk.clock.now.wrapping_sub(3_600_000);
+        (app, engine, desk, client)
+    }
+
+    /// Waits until the only connection has been served, and looks whether its client still has time.
+    fn has_time(engine: &Engine, client: &mut TcpStream) -> bool {
+        assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+        let now = clock::milliseconds();
+        while !engine.slab.is_due(0, now.wrapping_add(1 << 30)) {
+            std::thread::yield_now();
+        }
+        !engine.slab.is_due(0, now)
+    }
+
+    #[test]
+    fn who_comes_by_after_an_hour_knows_what_time_it_is_for_what_others_have_left() {
+        let (_app, engine, desk, mut client) = left_for_an_idle_desk();
+        engine.desks.lock().push(desk);
+        assert!(engine.work(&mut Seen::new(), false).0);
+        assert!(has_time(&engine, &mut client));
+    }
+
+    #[test]
+    fn who_leads_after_an_idle_hour_knows_what_time_it_is_for_what_others_have_left() {
+        let (app, engine, desk, mut client) = left_for_an_idle_desk();
+        std::thread::scope(|scope| {
+            let _stops = Stops(&app);
+            scope.spawn(|| Worker::new(&engine, desk).run());
+            assert!(has_time(&engine, &mut client));
         });
     }
 
