@@ -281,11 +281,9 @@ impl Engine {
     fn close_all(&self) {
         self.answer_what_waits();
         self.listeners.write().clear();
-        self.slab.for_each_free(|id, mut guard| {
-            if guard.connection.is_being_answered() {
-                // Whoever brings the answer closes it.
-                return guard.abandon();
-            }
+        self.slab.for_each_free(|id, guard| {
+            // Whoever brings the answer closes it.
+            let Some(mut guard) = guard.leave_to(|tenant| tenant.connection.is_being_answered()) else { return };
             self.dismiss(&mut guard);
             self.close(id, guard);
         });
