@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 use support::{Client, Gate, Opened, PATIENCE, Random, Server, await_that, get, last_get, pattern, post};
@@ -408,6 +409,32 @@ fn a_stop_answers_who_waits_and_ends_every_poll() {
         client.expect(503);
     }
     assert_eq!(kind_of(server.poll(9, FOR_EVER)), Some(Kind::Closed));
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline_although_a_handler_runs_on_whose_client_has_left() {
+    let gate = Gate::new();
+    let holds = gate.clone();
+    let server = with_mine(&[], |app| {
+        let hold = move |_: &Request, _: &mut Response| {
+            holds.pass();
+            Ok(())
+        };
+        app.get("/holds", hold).expect("new");
+        app.set_route_option("GET", "/holds", "dispatch", "caller").expect("an option");
+    });
+    let _host = Host::of(&server);
+    let opened = Opened(gate.clone());
+    let client = asked(&server, get("/holds"));
+    gate.await_arrivals(1);
+    reset(client);
+    let (tell, told) = channel();
+    let draining = server.share();
+    let drains = thread::spawn(move || tell.send(draining.drain(Some(Duration::from_secs(1)))).expect("somebody listens"));
+    let drained = told.recv_timeout(PATIENCE).expect("the deadline is the end in any case");
+    assert_eq!(kind_of(drained), Some(Kind::Timeout), "the handler was not waited for");
+    drop(opened);
+    drains.join().expect("it has ended");
 }
 
 #[test]

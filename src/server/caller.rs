@@ -1,6 +1,7 @@
 //! The requests that wait for a thread of the host's own, and what tells that thread of them.
 
 use super::control::Control;
+use super::leftover::{Leftover, Said};
 use super::lent::Lent;
 use super::sys::clock;
 use super::sys::epoll::{self, Epoll};
@@ -47,7 +48,7 @@ pub(crate) struct CallerQueue {
     /// How many requests wait there, for those who only look.
     count: AtomicUsize,
     /// Changed under the lock of `line`.
-    leftover: AtomicU8,
+    leftover: Said,
     /// Made when somebody first wants to wait.
     bells: OnceCell<Bells>,
     /// How many calls wait, or are about to, above; how many of them, or of those to come, are to return instead, below.
@@ -69,16 +70,6 @@ struct Waiting {
     /// Has the host the descriptor? Then it may be watching at any time.
     is_watched: bool,
     is_ringing: bool,
-}
-
-/// Is there work for the engine that was begun, and is nobody's?
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Leftover {
-    None = 0,
-    /// Yes, and whoever has begun it comes back for it soon.
-    Soon,
-    Left,
 }
 
 /// What threads of the host's wait for.
@@ -205,9 +196,9 @@ impl CallerQueue {
 
     /// Lets the bell ring exactly while somebody waits who may be watched for.
     fn ring(&self, line: &mut Waiting, bells: &Bells) {
-        let leftover = self.leftover.load(Ordering::Relaxed);
-        let has_work = !line.exchanges.is_empty() || !line.lent.is_empty() || leftover == Leftover::Left as u8;
-        let rings = (line.is_watched && (has_work || leftover == Leftover::Soon as u8)) || (line.watchers > 0 && has_work);
+        let leftover = self.leftover.get();
+        let has_work = !line.exchanges.is_empty() || !line.lent.is_empty() || leftover == Leftover::Left;
+        let rings = (line.is_watched && (has_work || leftover == Leftover::Soon)) || (line.watchers > 0 && has_work);
         if rings == line.is_ringing {
             return;
         }
@@ -312,24 +303,15 @@ impl CallerQueue {
 
     /// What was said last.
     pub(super) fn leftover(&self) -> Leftover {
-        match self.leftover.load(Ordering::SeqCst) {
-            0 => Leftover::None,
-            1 => Leftover::Soon,
-            _ => Leftover::Left,
-        }
+        self.leftover.get()
     }
 
     /// What is left of the engine's work. Threads that wait are told of what nobody comes back for soon; the host's own loop is told
-    /// of all. True: it has changed.
-    pub(super) fn note_leftover(&self, leftover: Leftover) -> bool {
-        // From one request to the next it mostly has not.
-        if self.leftover.load(Ordering::SeqCst) == leftover as u8 {
-            return false;
-        }
+    /// of all.
+    pub(super) fn say_leftover(&self, leftover: Leftover) {
         let mut line = self.line.lock();
-        self.leftover.store(leftover as u8, Ordering::SeqCst);
+        self.leftover.set(leftover);
         self.tell(&mut line);
-        true
     }
 
     /// Lets one of those who wait have a look.

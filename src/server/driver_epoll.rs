@@ -1,10 +1,10 @@
 //! Carries bytes between sockets and connections: one thread's part of one edge-triggered epoll.
 
-use super::caller::Leftover;
 use super::connection::Connection;
 use super::desk::Desk;
 use super::engine::{Accepted, CONNECTIONS, Engine, LISTENER, STOP, TIMER};
 use super::lanes::{BATCH, BATCH_ALONE, Batch, Duty, Look, Parker, Seen, Shift, Task};
+use super::leftover::{Leaves, Leftover};
 use super::sending::{Sent, send_output};
 use super::slab::{Id, Tenant};
 use super::sys::baton::Held;
@@ -108,6 +108,8 @@ impl<'e> Worker<'e> {
         let engine = self.engine;
         let parker = Arc::<Parker>::default();
         while let Some(duty) = engine.lanes.next_duty(&parker, || engine.service.control.is_stopping()) {
+            // It may have been idle for long, and there may be events that others have taken.
+            self.desk.clock.tick();
             match duty {
                 Duty::Lead(lane, held) => self.lead(lane, held, Term::Long),
                 Duty::Overran(lane, held) => {
@@ -240,7 +242,7 @@ impl<'e> Worker<'e> {
         // Said before, too.
         engine.note_leftover(leftover);
         engine.lanes.lay_down(held);
-        engine.confirm_leftover(leftover);
+        engine.confirm(leftover);
     }
 
     /// Waits for events. None: the lane was laid down.
@@ -342,7 +344,6 @@ impl<'e> Worker<'e> {
     /// Runs the handler of a request that has waited for this thread.
     fn answer_queued(&mut self, id: Id) {
         let engine = self.engine;
-        self.desk.clock.tick();
         match engine.slab.claim(id, 0) {
             Claim::Mine(mut guard) => {
                 guard.connection.call_up();

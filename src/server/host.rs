@@ -1,7 +1,7 @@
 //! What threads of the host's do for the app: they run the handlers that are left to them, and without threads of the app's
 //! own they do all its work.
 
-use super::caller::{Leftover, Mode};
+use super::caller::Mode;
 use super::charge::Rested;
 use super::deferred::Visit;
 use super::desk::Desk;
@@ -9,6 +9,7 @@ use super::driver_epoll::Worker;
 use super::engine::Engine;
 use super::held_back::{Answer, Took};
 use super::lanes::{Seen, Shift};
+use super::leftover::{Leaves, Leftover};
 use super::lent::{Lending, Lent, Next};
 use super::pool::Serving;
 use super::sys::clock;
@@ -298,6 +299,8 @@ impl Engine {
         let kept = self.desks.lock().pop();
         let mut desk = kept.unwrap_or_else(|| self.new_desk(&Arc::new(Shift::new(&self.lanes))));
         desk.lends = lends;
+        // It may have lain there for long, and there may be events that others have taken.
+        desk.clock.tick();
         let (leads, lending) = self.employ(desk, |worker| worker.run_once(seen));
         (leads, lending.map(|lending| Lent::new(self, lending)))
     }
@@ -418,20 +421,8 @@ impl Engine {
 
     /// What is left of a batch has changed: it is told to threads of the host's, where nobody else goes on with it.
     pub(super) fn note_leftover(&self, leftover: Leftover) {
-        if self.has_threads || !self.service.callers.note_leftover(leftover) {
-            return;
-        }
-        if leftover == Leftover::None && self.lanes.are_left() {
-            // Of another lane, or of this one in the very moment in which it was looked at.
-            self.service.callers.note_leftover(Leftover::Left);
-        }
-    }
-
-    /// A lane was laid down with that left in it.
-    pub(super) fn confirm_leftover(&self, leftover: Leftover) {
-        // Who has looked just before that may have said since that nothing is left.
-        if leftover != Leftover::None && self.service.callers.leftover() == Leftover::None && self.lanes.are_left() {
-            self.note_leftover(leftover);
+        if !self.has_threads {
+            self.note(leftover);
         }
     }
 
@@ -466,11 +457,26 @@ impl Engine {
     }
 }
 
+impl Leaves for Engine {
+    fn said(&self) -> Leftover {
+        self.service.callers.leftover()
+    }
+
+    fn say(&self, leftover: Leftover) {
+        self.service.callers.say_leftover(leftover);
+    }
+
+    fn are_left(&self) -> bool {
+        self.lanes.are_left()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::App;
     use crate::options::Options;
+    use crate::server::lanes::BATCH;
     use crate::server::sys::process::Interruptible;
     use once_cell::sync::OnceCell;
     use std::io::{Read, Write};
@@ -649,6 +655,52 @@ mod tests {
             assert!(visit.take(answer(&visit, second)).is_err());
             app.stop();
             assert!(waiting.join().unwrap().is_err());
+        });
+    }
+
+    /// An app in whose lane a connection has been left, and a desk that nobody has used for an hour.
+    fn left_for_an_idle_desk() -> (App, Arc<Engine>, Box<Desk>, TcpStream) {
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+        client.write_all(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let engine = Arc::clone(app.visit_with_slot().unwrap().0.engine().unwrap());
+        let (_, mut held) = engine.lanes.take_free().unwrap();
+        let count = engine.epoll.wait(&mut held.events[..1], -1).unwrap();
+        held.fill(count, BATCH);
+        engine.lanes.lay_down(held);
+        let mut desk = engine.new_desk(&Arc::new(Shift::new(&engine.lanes)));
+        desk.clock.now = desk.clock.now.wrapping_sub(3_600_000);
+        (app, engine, desk, client)
+    }
+
+    /// Waits until the only connection has been served, and looks whether its client still has time.
+    fn has_time(engine: &Engine, client: &mut TcpStream) -> bool {
+        assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+        let now = clock::milliseconds();
+        while !engine.slab.is_due(0, now.wrapping_add(1 << 30)) {
+            std::thread::yield_now();
+        }
+        !engine.slab.is_due(0, now)
+    }
+
+    #[test]
+    fn who_comes_by_after_an_hour_knows_what_time_it_is_for_what_others_have_left() {
+        let (_app, engine, desk, mut client) = left_for_an_idle_desk();
+        engine.desks.lock().push(desk);
+        assert!(engine.work(&mut Seen::new(), false).0);
+        assert!(has_time(&engine, &mut client));
+    }
+
+    #[test]
+    fn who_leads_after_an_idle_hour_knows_what_time_it_is_for_what_others_have_left() {
+        let (app, engine, desk, mut client) = left_for_an_idle_desk();
+        std::thread::scope(|scope| {
+            let _stops = Stops(&app);
+            scope.spawn(|| Worker::new(&engine, desk).run());
+            assert!(has_time(&engine, &mut client));
         });
     }
 

@@ -11,6 +11,7 @@
 //! 3. A thread gives its lane up only to one that is idle. So there is always one that is in no handler known to block.
 
 use super::crew::Crew;
+use super::leftover::is_left;
 use super::rest::{Moves, Rest};
 use super::slab::Id;
 use super::sys::baton::{Baton, Held, Service, Word};
@@ -444,7 +445,7 @@ impl Lanes {
 
     /// Is a lane nobody's whose batch was not served to its end?
     pub(super) fn are_left(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.baton.look().is_free() && lane.batches.is_on())
+        self.lanes.iter().any(|lane| is_left(&lane.baton, &lane.batches))
     }
 
     /// The route whose handler ran when this lane was taken over.
@@ -489,7 +490,8 @@ impl Lanes {
                 drop(rota);
                 if self.make_spare() {
                     let mut rota = self.rota.lock();
-                    rota.active += 1;
+                    // The leader of another lane may have had the same wish meanwhile.
+                    rota.active = self.lanes.len().min(rota.active + 1);
                     // As in `give_away`.
                     if let Some(parker) = rota.parked.pop() {
                         parker.call();
@@ -626,5 +628,31 @@ impl Rota {
         for parker in self.parked.drain(..).chain(self.lookout.take()) {
             parker.call();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_lanes_are_led_than_there_are() {
+        let lanes = Arc::new(Lanes::new(&Arc::default(), 3, 2000, 1024, true));
+        {
+            let mut rota = lanes.rota.lock();
+            rota.active = 2;
+            rota.lookout = Some(Arc::default());
+        }
+        // While one leader makes the thread that stands by, that one is idle already, and the leader of the other lane calls it.
+        let known = Arc::downgrade(&lanes);
+        lanes.reinforce_by(move || {
+            let lanes = known.upgrade().unwrap();
+            lanes.rota.lock().parked.push(Arc::default());
+            lanes.widen();
+            true
+        });
+        lanes.widen();
+        let held: Vec<_> = std::iter::from_fn(|| lanes.take_free()).collect();
+        assert_eq!(held.len(), 3);
     }
 }

@@ -20,6 +20,7 @@
 //! | `lent.rs` | a request in the hands of a thread of the host's |
 //! | `lanes.rs` | the right to poll, and who has it |
 //! | `rest.rs` | how the lookout rests, and is woken |
+//! | `leftover.rs` | what is left in a lane, and who is told of it |
 //! | `habits.rs` | which routes block |
 //! | `caller.rs` | the requests that wait for a thread of the host's own |
 //! | `charge.rs` | which of those threads watches, while the others rest |
@@ -45,6 +46,7 @@ mod held_back;
 mod host;
 mod incoming;
 mod lanes;
+mod leftover;
 mod lent;
 mod listener;
 mod pace;

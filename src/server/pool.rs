@@ -201,9 +201,10 @@ impl Engine {
         let owed = !self.service.control.is_stopping() && self.owes_answers();
         self.service.control.stop();
         // Where somebody else has stopped the app, what runs still has its time. Those who only wait are told that it ends before
-        // anybody is cut off.
-        let end = end.map(|end| end.max(Instant::now() + TELLING));
-        if self.wait(if done { None } else { end }).is_ok() && !owed {
+        // anybody is cut off. Where nobody is, threads have longer to leave; but a handler may go on whose client has left.
+        let grace = if done { CUT_GRACE } else { TELLING };
+        let end = end.map(|end| end.max(Instant::now() + grace));
+        if self.wait(end).is_ok() && !owed {
             return Ok(());
         }
         self.answer_what_waits();
@@ -280,11 +281,9 @@ impl Engine {
     fn close_all(&self) {
         self.answer_what_waits();
         self.listeners.write().clear();
-        self.slab.for_each_free(|id, mut guard| {
-            if guard.connection.is_being_answered() {
-                // Whoever brings the answer closes it.
-                return guard.abandon();
-            }
+        self.slab.for_each_free(|id, guard| {
+            // Whoever brings the answer closes it.
+            let Some(mut guard) = guard.leave_to(|tenant| tenant.connection.is_being_answered()) else { return };
             self.dismiss(&mut guard);
             self.close(id, guard);
         });

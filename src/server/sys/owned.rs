@@ -119,6 +119,15 @@ impl<'a, T> Guard<'a, T> {
         self.owned.word.fetch_and(!(OWNED | PENDING), Ordering::Release);
     }
 
+    /// Gives it up to whoever `others` says it is for. It is still ours where they came, and found it owned, while that was asked, and it
+    /// is not for them any more.
+    pub(crate) fn leave_to(mut self, others: impl Fn(&T) -> bool) -> Option<Guard<'a, T>> {
+        while others(&self) {
+            self = self.release()?;
+        }
+        Some(self)
+    }
+
     /// Keeps it owned until `Owned::resume`.
     pub(crate) fn keep(self) -> Kept {
         Kept(std::ptr::from_ref(self.owned).addr())
@@ -166,6 +175,7 @@ impl<T> DerefMut for Guard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     fn mine<T>(claim: Claim<'_, T>) -> Guard<'_, T> {
         match claim {
@@ -212,6 +222,19 @@ mod tests {
         assert!(matches!(owned.claim(0, 0), Claim::Busy));
         guard.abandon();
         assert!(mine(owned.claim(0, 0)).release().is_none());
+    }
+
+    #[test]
+    fn what_is_left_to_others_who_have_just_come_is_nobodys_else() {
+        let owned = Owned::new(Cell::new(true));
+        let others = |awaited: &Cell<bool>| {
+            // They bring what was waited for, and find it owned.
+            awaited.get() && matches!(owned.claim(0, 0), Claim::Busy) && awaited.replace(false)
+        };
+        assert!(mine(owned.claim(0, 0)).leave_to(others).is_some(), "nobody would look again");
+        let (theirs, ours) = (Owned::new(()), Owned::new(()));
+        assert!(mine(theirs.claim(0, 0)).leave_to(|()| true).is_none() && !theirs.is_owned());
+        assert!(mine(ours.claim(0, 0)).leave_to(|()| false).is_some() && ours.is_owned());
     }
 
     #[test]

@@ -100,10 +100,7 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Peer)> {
 /// Is this error of `accept` about one connection only, or about nothing?
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
-        || matches!(
-            error.raw_os_error(),
-            Some(libc::EPERM | libc::EPROTO | libc::ENETDOWN | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENETUNREACH)
-        )
+        || matches!(error.raw_os_error(), Some(libc::EPROTO | libc::ENETDOWN | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENETUNREACH))
 }
 
 fn peer(address: &SockAddr) -> Peer {
@@ -111,5 +108,22 @@ fn peer(address: &SockAddr) -> Peer {
         // A dual-stack listener shows IPv4 clients as ::ffff:a.b.c.d; they are known by their IPv4 address.
         Some(address) => Peer::Ip(address.ip().to_canonical()),
         None => Peer::Unix,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_accept_says_again_and_again_is_not_passing() {
+        let passes = |number| is_passing(&io::Error::from_raw_os_error(number));
+        for one_connection in [libc::ECONNABORTED, libc::EPROTO, libc::ENETDOWN, libc::EHOSTUNREACH, libc::EINTR] {
+            assert!(passes(one_connection), "{one_connection}");
+        }
+        // A sandbox says it before the connection is taken out of the queue.
+        for all in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL, libc::EACCES, libc::EPERM] {
+            assert!(!passes(all), "{all}");
+        }
     }
 }

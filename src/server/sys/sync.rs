@@ -1,11 +1,11 @@
 //! What threads meet at.
 //!
-//! The words of this server (`baton.rs`, `owned.rs`, `../rest.rs`, `../verdict.rs`) have it from here, so that `tests/loom` can put
-//! other types in the place of these, which go through all the orders that threads may get at them in.
+//! The words of this server (`baton.rs`, `owned.rs`, `../rest.rs`, `../leftover.rs`, `../verdict.rs`) have it from here, so that
+//! `tests/loom` can put other types in the place of these, which go through all the orders that threads may get at them in.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// A lock that threads wait for each other with, for long. It is the standard library's, without poison: parking_lot keeps all threads

@@ -11,6 +11,8 @@
 mod models;
 mod sys;
 
+#[path = "../../../src/server/leftover.rs"]
+mod leftover;
 #[path = "../../../src/server/rest.rs"]
 mod rest;
 #[path = "../../../src/server/verdict.rs"]

@@ -2,6 +2,7 @@
 
 mod baton;
 mod exchange;
+mod leftover;
 mod owned;
 mod rest;
 
@@ -21,7 +22,7 @@ pub(crate) struct Model {
 }
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Model> {
-    [baton::MODELS, owned::MODELS, rest::MODELS, exchange::MODELS].into_iter().flatten()
+    [baton::MODELS, owned::MODELS, rest::MODELS, leftover::MODELS, exchange::MODELS].into_iter().flatten()
 }
 
 /// What was reached since it was cleared.

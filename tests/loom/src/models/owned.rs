@@ -2,7 +2,7 @@
 
 use super::{Model, Tally, reached};
 use crate::sys::owned::{Claim, FIN, GONE, Guard, Owned};
-use crate::sys::sync::{AtomicUsize, Ordering};
+use crate::sys::sync::{AtomicUsize, Mutex, Ordering};
 use loom::thread;
 use std::sync::Arc;
 
@@ -33,6 +33,12 @@ pub(super) static MODELS: &[Model] = &[
         name: "owned: a sweep owns it only where nobody does",
         run: a_sweep_owns_it_only_where_nobody_does,
         reaches: &["the sweep owns it", "the sweep passes it by", BUSY],
+        interruptions: None,
+    },
+    Model {
+        name: "owned: at the end of the app it is closed by the last thread, or by whoever brings its answer",
+        run: somebody_closes_it,
+        reaches: &["it is left to whoever brings the answer", "the last thread closes it", BUSY],
         interruptions: None,
     },
 ];
@@ -213,4 +219,41 @@ fn a_sweep_owns_it_only_where_nobody_does() {
     }
     rounds += event.join().unwrap();
     assert_eq!(*mine(owned.claim(0, 0)).expect("nobody has it"), rounds);
+}
+
+fn somebody_closes_it() {
+    let connection = Arc::new((Owned::new(true), Mutex::new(false)));
+    // What `Engine::close_all` does, and `Engine::close_if_last`.
+    let close = |mut guard: Guard<'_, bool>| {
+        *guard = false;
+        guard.retire();
+    };
+    let brings = thread::spawn({
+        let connection = Arc::clone(&connection);
+        move || {
+            let (owned, is_answered) = &*connection;
+            *is_answered.lock() = true;
+            match owned.claim(0, 0) {
+                Claim::Mine(guard) => drop(guard.release().map(Guard::abandon)),
+                Claim::Busy => reached(BUSY),
+                Claim::Stale => {}
+            }
+            if let Claim::Mine(guard) = owned.claim(0, 0) {
+                close(guard);
+            }
+        }
+    });
+    let (owned, is_answered) = &*connection;
+    if let Some(guard) = owned.claim_any() {
+        match guard.leave_to(|lives| *lives && !*is_answered.lock()) {
+            Some(guard) if !*guard => guard.abandon(),
+            Some(guard) => {
+                reached("the last thread closes it");
+                close(guard);
+            }
+            None => reached("it is left to whoever brings the answer"),
+        }
+    }
+    brings.join().unwrap();
+    assert_eq!(owned.generation(), 1, "it is closed, and once");
 }

@@ -2,7 +2,7 @@
 
 pub(crate) use loom::cell::UnsafeCell;
 use loom::sync::atomic;
-pub(crate) use loom::sync::atomic::Ordering;
+pub(crate) use loom::sync::atomic::{Ordering, fence};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
