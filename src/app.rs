@@ -149,7 +149,7 @@ impl App {
     pub fn static_files(&self, prefix: &str, directory: impl AsRef<Path>, options: &StaticOptions) -> Result<()> {
         self.with_setup(|setup| {
             if !prefix.starts_with('/') {
-                return Err(Error::invalid(format!("prefix \"{}\": it does not begin with '/'", Shown(prefix.as_bytes()))));
+                return Err(Error::invalid(format!("prefix \"{}\": it must begin with '/'", Shown(prefix.as_bytes()))));
             }
             let prefix = prefix.trim_end_matches('/');
             let rest = format!("{prefix}/*");
@@ -423,7 +423,7 @@ impl App {
     /// many. None is without end. `Timeout`: none has come, or somebody called `wake`. `Closed`: the app has stopped.
     pub fn poll(&self, most: usize, timeout: Option<Duration>) -> Result<usize> {
         if most == 0 {
-            return Err(Error::fixed(Kind::Invalid, "poll of at most 0 requests: it must be at least 1"));
+            return Err(Error::fixed(Kind::Invalid, "max_requests = 0: it must be at least 1"));
         }
         self.engine_to_work_for()?.poll(most, end_of(timeout))
     }
@@ -491,7 +491,7 @@ impl App {
         self.refuse_fork()?;
         match &mut *self.setup.lock() {
             Some(setup) => change(setup),
-            None => Err(Error::state("the app was started; routes, options and listeners come before")),
+            None => Err(Error::state("the app was started already; set routes, options and listeners before that")),
         }
     }
 }

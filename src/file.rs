@@ -262,7 +262,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
     match conditions.judge(Validators { etag: Some(etag), modified, settled: file.settled }) {
         Verdict::NotModified => Share::Nothing,
         Verdict::Failed => {
-            let words = "the file is not in the state that If-Match or If-Unmodified-Since ask for";
+            let words = "the file does not meet the condition of If-Match or If-Unmodified-Since";
             Share::Instead(Instead { code: 412, why: Error::fixed(Kind::Invalid, words), field: None })
         }
         // RFC 9110 14.2: a server "MUST ignore a Range header field" with methods other than GET.
@@ -270,7 +270,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
             Ranges::Whole => Share::Whole,
             Ranges::Parts(parts) => Share::Ranges(parts),
             Ranges::Unsatisfiable => {
-                let words = "none of the ranges lies within the file; Content-Range tells its length";
+                let words = "none of the ranges lies within the file; Content-Range has its length";
                 // RFC 9110 15.5.17: it "SHOULD generate a Content-Range header field" with the current length.
                 let field = Some((&b"Content-Range"[..], format!("bytes */{}", file.len)));
                 Share::Instead(Instead { code: 416, why: Error::fixed(Kind::Invalid, words), field })

@@ -250,4 +250,4 @@ impl Limit {
 
 /// The answer to whoever has asked too often.
 pub(crate) const TOO_MANY: Error =
-    Error::fixed(Kind::Limit, "this address asks more often than the rate limit allows; Retry-After tells when to come again");
+    Error::fixed(Kind::Limit, "this address sends more requests than the rate limit allows; Retry-After says when to try again");

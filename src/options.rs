@@ -127,7 +127,7 @@ impl Options {
     pub(crate) fn checked(key: Key, value: u64) -> Result<u64> {
         let rule = &RULES[key as usize];
         if key == Key::Lanes && value == 0 {
-            return Err(Error::fixed(Kind::Invalid, "option lanes = 0: there is at least 1"));
+            return Err(Error::fixed(Kind::Invalid, "option lanes = 0: it must be at least 1"));
         }
         if value > rule.most {
             return Err(Error::invalid(format!("option {} = {value} is more than {}", rule.name, rule.most)));

@@ -101,7 +101,7 @@ const KEPT_BYTES: usize = 16 * 1024;
 /// Not an empty body, nor a malformed one.
 const NO_BODY_YET: Error = Error::fixed(
     Kind::State,
-    "the body is not here yet: middleware runs before it is received, and on a route with body = stream the handler reads it itself",
+    "the body has not been received yet: middleware runs before it is received, and on a route with body = stream the handler reads it itself",
 );
 
 /// What is kept for the request: its key and its value.

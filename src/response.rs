@@ -47,10 +47,8 @@ enum Type {
 const NOT_HERE: Error = Error::fixed(Kind::State, "this answer is given whole; only handlers of routes and middleware stream or defer");
 
 /// What was given would be thrown away in silence.
-const GIVEN: Error = Error::fixed(
-    Kind::State,
-    "a body was given already: send gives all of it at once, write gives it in pieces; reset first to change over",
-);
+const GIVEN: Error =
+    Error::fixed(Kind::State, "a body was set already: send sets all of it at once, write sends it in pieces; call reset first to switch");
 
 /// Memory that a thread keeps from answer to answer.
 const KEPT_BYTES: usize = 64 * 1024;

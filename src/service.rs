@@ -238,8 +238,8 @@ impl Service {
             Kind::Invalid => 400,
             Kind::Limit => 413,
             _ => {
-                self.log_failure(request, &why, "an upload could not be put aside");
-                return self.fail(500, Error::fixed(Kind::Io, "the server could not put the upload aside"), None, request, response);
+                self.log_failure(request, &why, "an upload could not be stored");
+                return self.fail(500, Error::fixed(Kind::Io, "the server could not store the upload"), None, request, response);
             }
         };
         self.fail(code, why, None, request, response);
@@ -253,7 +253,7 @@ impl Service {
             return set.unwrap_or_default();
         }
         // RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-        let why = Error::fixed(Kind::Invalid, "this path has no such method; Allow names those it has");
+        let why = Error::fixed(Kind::Invalid, "this path does not support this method; Allow lists those it does");
         self.fail(405, why, Some(allow), request, response);
     }
 
@@ -384,8 +384,8 @@ impl Service {
             .and_then(|()| response.settle(request, true))
             .and_then(|_| self.check(request, response));
         if let Err(error) = outcome {
-            self.log_failure(request, &error, "what runs after the handler failed");
-            self.fail(500, Error::fixed(Kind::Invalid, "what runs after the handler failed"), None, request, response);
+            self.log_failure(request, &error, "an after function failed");
+            self.fail(500, Error::fixed(Kind::Invalid, "an after function failed"), None, request, response);
             self.add_policy_fields(request, response);
         }
     }

@@ -82,7 +82,7 @@ impl Claimed {
     /// Takes the request that the ticket is for.
     fn redeem(&mut self, ticket: u64) -> Result<(Taken, Instant)> {
         let known = if ticket == self.ticket { self.request.take() } else { None };
-        known.ok_or_else(|| Error::invalid(format!("slot ticket {ticket}: no answer is owed for it; it is hasty_slot_take's to set")))
+        known.ok_or_else(|| Error::invalid(format!("slot ticket {ticket}: no answer is owed for it; only hasty_slot_take sets it")))
     }
 }
 
@@ -412,7 +412,7 @@ unsafe fn fill(slot: &hasty_slot, (reply, length): (*const u8, u64), response: &
         HASTY_KIND_BYTES => response.send(reply),
         HASTY_KIND_FILE => response.send_file(OsStr::from_bytes(reply)),
         HASTY_KIND_NONE => Ok(()),
-        kind => Err(Error::invalid(format!("slot kind {kind} is none of HASTY_KIND_TEXT and its like"))),
+        kind => Err(Error::invalid(format!("slot kind {kind} is none of HASTY_KIND_*"))),
     }?;
     if !slot.content_type.is_null() {
         // SAFETY: the caller vouches for a NUL-terminated `content_type`.
