@@ -7,11 +7,11 @@ use crate::exchange::Exchange;
 use crate::handler::{Allow, ErrorHandler, Handler, Log, Middleware, Notify};
 use crate::health::Health;
 use crate::hooks::Hooks;
-use crate::options::{Key, Options, parse_number};
+use crate::options::{Key, Options};
 use crate::prefix::Prefix;
 use crate::request::Request;
 use crate::response::Response;
-use crate::route::{Blocking, Route};
+use crate::route::Route;
 use crate::router::Router;
 use crate::server::{CallerQueue, Control, Engine, Listener, SlotVisit, Watch};
 use crate::service::Service;
@@ -168,52 +168,19 @@ impl App {
         })
     }
 
-    /// Sets an option of one route, named by the words it was registered with: `body` (`buffer`, or `stream`: the handler reads
-    /// it itself), `blocking` (`auto`, `yes` or `no`: whether its handler takes long), `dispatch` (`pool`, or `caller`: requests wait for `poll` or `next`), `max_body_bytes`, `exchange_timeout_ms`.
+    /// Sets an option of one route, identified by the method and pattern it was registered with.
+    ///
+    /// `body` is `buffer`, or `stream`: the handler reads it itself. `blocking` is `auto`, `yes` or `no`: whether the handler is known
+    /// to block. `dispatch` is `pool`, or `caller`: requests wait for `poll` or `next`. `max_body_bytes` and `exchange_timeout_ms`
+    /// replace the app's.
     pub fn set_route_option(&self, method: &str, pattern: &str, name: &str, value: &str) -> Result<()> {
         self.with_setup(|setup| {
             let Some(index) = setup.router.lookup(method, pattern) else {
                 let words = format!("there is no route {} \"{}\"", Shown(method.as_bytes()), Shown(pattern.as_bytes()));
                 return Err(Error::new(Kind::NotFound, words));
             };
-            let route = &mut setup.routes[index];
-            match name {
-                "body" => {
-                    let streams = parse_word(name, value, ["buffer", "stream"])? == 1;
-                    refuse_stream_for_caller(streams, route.is_for_caller)?;
-                    route.streams_body = streams;
-                }
-                "blocking" => {
-                    const MEANINGS: [Blocking; 3] = [Blocking::Auto, Blocking::Yes, Blocking::No];
-                    route.blocking = MEANINGS[parse_word(name, value, ["auto", "yes", "no"])?];
-                }
-                "dispatch" => {
-                    let for_caller = parse_word(name, value, ["pool", "caller"])? == 1;
-                    refuse_stream_for_caller(route.streams_body, for_caller)?;
-                    if !for_caller && setup.handlers[index].is_for_caller() {
-                        return Err(Error::fixed(
-                            Kind::Invalid,
-                            "route option dispatch = \"pool\": this route has no handler for the pool to run",
-                        ));
-                    }
-                    route.is_for_caller = for_caller;
-                }
-                "max_body_bytes" => {
-                    route.max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(Key::MaxBodyBytes, value)?)?)
-                }
-                "exchange_timeout_ms" => {
-                    let ms = Options::checked(Key::ExchangeTimeoutMs, parse_number(Key::ExchangeTimeoutMs, value)?)?;
-                    route.exchange_timeout_ms = Some(u32::try_from(ms).unwrap_or(u32::MAX));
-                }
-                _ => {
-                    let words = format!(
-                        "there is no route option \"{}\"; there are blocking, dispatch, body, max_body_bytes, exchange_timeout_ms",
-                        Shown(name.as_bytes())
-                    );
-                    return Err(Error::new(Kind::NotFound, words));
-                }
-            }
-            Ok(())
+            let has_handler = !setup.handlers[index].is_for_caller();
+            setup.routes[index].set_option(name, value, has_handler)
         })
     }
 
@@ -523,22 +490,6 @@ impl Drop for App {
 fn refuse_fork(control: &Control) -> Result<()> {
     match control.is_forked() {
         true => Err(Error::state("this process is a fork of the one that made the app; make a new one here")),
-        false => Ok(()),
-    }
-}
-
-/// Which of the words an option may be it is.
-fn parse_word<const N: usize>(name: &str, value: &str, words: [&str; N]) -> Result<usize> {
-    words.iter().position(|&word| word == value).ok_or_else(|| {
-        let words = words.join(", ");
-        Error::invalid(format!("route option {name} = \"{}\" is none of {words}", Shown(value.as_bytes())))
-    })
-}
-
-/// A request that waits for a thread of the host's does so un-owned, with its whole body.
-fn refuse_stream_for_caller(streams_body: bool, is_for_caller: bool) -> Result<()> {
-    match streams_body && is_for_caller {
-        true => Err(Error::fixed(Kind::Invalid, "a route cannot have both body = stream and dispatch = caller")),
         false => Ok(()),
     }
 }
