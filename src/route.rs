@@ -1,4 +1,4 @@
-//! The registered routes, but for their handlers: what a request may know of them, also after the app has gone.
+//! The registered routes, without their handlers: requests refer to them, even after the app was freed.
 
 use crate::error::{Error, Kind, Result, Shown};
 use crate::form::FormRules;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// All routes, under the numbers that the router knows them by.
 pub(crate) struct Routes {
     list: Vec<Route>,
-    /// How the forms that they are sent are read.
+    /// The limits for forms.
     pub(crate) forms: FormRules,
 }
 
@@ -28,13 +28,13 @@ impl Routes {
     }
 }
 
-/// What stands in `Service::handlers` under the same number is its handler.
+/// One route; its handler has the same number in `Service::handlers`.
 pub(crate) struct Route {
     /// Ends with a NUL, for C.
     pattern: Vec<u8>,
     /// The names of its params, in the order of the pattern.
     pub(crate) param_names: Vec<String>,
-    /// What a C program registered it with; NULL for Rust's. Never written again, atomic only to be shared.
+    /// The `user_data` of a C program; NULL for Rust handlers. Atomic only to be Sync: it never changes.
     user_data: AtomicPtr<c_void>,
     /// In place of the app's.
     pub(crate) max_body_bytes: Option<u64>,
@@ -48,10 +48,10 @@ pub(crate) struct Route {
     pub(crate) blocking: Blocking,
 }
 
-/// What a program says of a route.
+/// Whether a program declares that a route's handler blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Blocking {
-    /// It is learned.
+    /// Not declared: it is learned.
     #[default]
     Auto,
     Yes,
