@@ -245,7 +245,7 @@ typedef struct hasty_options {
      */
     uint32_t max_connections;
     /**
-     * Concurrent connections from one address; 0 and `HASTY_NONE` mean no limit. More are answered 503 and closed.
+     * Connections at a time from one address; 0 and `HASTY_NONE` mean no limit. More are answered 503 and closed.
      */
     uint32_t max_connections_per_ip;
     /**
@@ -1045,7 +1045,7 @@ hasty_status hasty_app_static(struct hasty_app *app,
 /**
  * Runs `handler` before those of the routes, for every request at `prefix` and below, in the order of registration.
  *
- * It returns `HASTY_NEXT` to go on to the next middleware, and then to the route; or `HASTY_OK` when it has answered, or deferred.
+ * It returns `HASTY_NEXT` to go on to the next one, and then to the route; or `HASTY_OK` when it has answered, or deferred.
  * The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*`, `Cache-Control`,
  * `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
  * the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.

@@ -34,7 +34,7 @@ options! {
     Threads "threads" = 0, at most 4096;
     /// Concurrent connections; more are answered 503. From RLIMIT_NOFILE.
     MaxConnections "max_connections" = 0, at most 1 << 20;
-    /// Concurrent connections from one address; more are answered 503. Off.
+    /// Connections at a time from one address; more are answered 503. Off.
     MaxConnectionsPerIp "max_connections_per_ip" = 0, at most MOST_U32;
     /// Bytes of a head, with its request line and blank line; more is 431. 16 KiB.
     MaxHeaderBytes "max_header_bytes" = 16_384, at most MOST_HEAD;

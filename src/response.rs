@@ -78,7 +78,7 @@ struct Header {
     value: (usize, usize),
 }
 
-/// The answer being prepared. Unless it is streamed, nothing is sent before the handler returns.
+/// The answer being prepared: nothing leaves before the handler returns.
 ///
 /// Setters copy their arguments. The first failure of a setter is remembered, and unless `reset` is called the answer
 /// becomes a 500; so a handler may return the result of its last call.
@@ -107,9 +107,9 @@ pub struct Response {
     close: bool,
     failure: Option<String>,
     stage: Stage,
-    /// The headers that middleware has set, with their text: they are kept on the library's own answers, too.
+    /// The headers that middleware has set, with their text: they stay also on the library's own answers.
     base: (Vec<Header>, Vec<u8>),
-    /// The output of a stream. While a handler runs it is the thread's, with the answers before this one.
+    /// What leaves by a stream. While a handler runs it is the thread's, with the answers before this one.
     pub(crate) out: Box<Output>,
 }
 
@@ -584,7 +584,7 @@ impl Response {
         self.base.1.extend_from_slice(&self.text);
     }
 
-    /// Prepares an answer of the library's own: clears everything but the headers of middleware.
+    /// For an answer of the library's own: nothing of the handler's is left.
     pub(crate) fn clear_for_error(&mut self) {
         let base = std::mem::take(&mut self.base);
         self.clear();

@@ -192,7 +192,7 @@ impl Upload {
         error
     }
 
-    /// The answer begins. Is a client still waiting for a 100 Continue? Then the connection must end, since it may or may not send the body.
+    /// The answer begins. Is its client left in doubt whether to send the body? Only the connection's end tells then.
     pub(crate) fn note_answered(&mut self) -> bool {
         self.is_answered = true;
         self.awaits_continue

@@ -462,7 +462,7 @@ unsafe fn apply_static(given: &hasty_static, settings: &mut StaticOptions) -> Re
 
 /// Runs `handler` before those of the routes, for every request at `prefix` and below, in the order of registration.
 ///
-/// It returns `HASTY_NEXT` to go on to the next middleware, and then to the route; or `HASTY_OK` when it has answered, or deferred.
+/// It returns `HASTY_NEXT` to go on to the next one, and then to the route; or `HASTY_OK` when it has answered, or deferred.
 /// The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*`, `Cache-Control`,
 /// `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
 /// the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.

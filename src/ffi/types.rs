@@ -148,7 +148,7 @@ pub struct hasty_options {
     /// Concurrent connections; 0 means what RLIMIT_NOFILE allows, less some for the host; `HASTY_NONE` is 1048576. More are answered
     /// 503 and closed.
     pub max_connections: u32,
-    /// Concurrent connections from one address; 0 and `HASTY_NONE` mean no limit. More are answered 503 and closed.
+    /// Connections at a time from one address; 0 and `HASTY_NONE` mean no limit. More are answered 503 and closed.
     pub max_connections_per_ip: u32,
     /// Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431; with `HASTY_NONE` every head is.
     pub max_header_bytes: u32,
