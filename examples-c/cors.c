@@ -1,4 +1,4 @@
-/* Two policies for pages of other origins: one open to all, one for a site that is trusted with cookies.
+/* Two policies for scripts of other origins: one open to all, one for a site that is trusted with cookies.
  *
  *     ./cors 8080 https://app.example.org
  */
@@ -43,11 +43,11 @@ int main(int argc, char **argv)
               || hasty_app_cors(app, "/public", &open) || hasty_app_cors(app, "/account", &trusting)
               || hasty_app_get(app, "/public/greeting", greeting, NULL) || hasty_app_any(app, "/public/notes", notes, NULL)
               || hasty_app_put(app, "/account/login", login, NULL) || hasty_app_get(app, "/account/me", me, NULL)
-              || hasty_app_get(app, "/private", greeting, NULL) /* below no policy: other origins cannot read it */
+              || hasty_app_get(app, "/private", greeting, NULL) /* no policy covers it: other origins cannot read it */
               || hasty_app_listen(app, "127.0.0.1", port ? atoi(port) : 8080)
               || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_run(app);
     if (failed)
         fprintf(stderr, "cors: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* the app is about to be freed */
     return hasty_app_free(app), failed;
 }

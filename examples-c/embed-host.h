@@ -1,4 +1,4 @@
-/* The program that is the same in all embed-*.c: some data, some work of its own, and routes that use both.
+/* The part that all embed-*.c share: some data, some work of the program's own, and routes that use both.
  *
  * Everything but the two atomics belongs to the main thread, the one that runs the loop, and has no lock: handlers of
  * routes with dispatch = caller run there too, when the loop calls hasty_app_poll(). What differs is the loop.
@@ -36,7 +36,7 @@ HANDLER(add)
     total += atoi(hasty_request_param(req, "number").data);
     return state(req, res, NULL);
 }
-HANDLER(compute) /* stands for what takes long and can be done on this thread only */
+HANDLER(compute) /* stands for long work that only this thread can do */
 {
     atomic_store(&cancelled, 0);
     atomic_store(&computing, 1);
@@ -76,14 +76,14 @@ static void on_log(int32_t level, const hasty_str *message, void *user_data)
 static void on_signal(int number)
 {
     atomic_store(&cancelled, 1);
-    hasty_app_stop(app); /* allowed here; the loop hears of it as of a request */
+    hasty_app_stop(app); /* allowed here; it wakes the loop like a request */
 }
 static int on_main_thread(const char *method, const char *pattern, hasty_handler handler)
 {
     return hasty_app_route(app, method, pattern, handler, NULL, NULL)
         || hasty_app_set_route_option(app, method, pattern, "dispatch", "caller");
 }
-/* Serves, and goes on: the library's threads do all the rest. 0 if it cannot. */
+/* Starts the app, and returns; 0 on failure. From here on the library's threads serve. */
 static int begin(int argc, char **argv)
 {
     const char *port = argc > 1 ? argv[1] : getenv("PORT");
@@ -100,13 +100,13 @@ static int begin(int argc, char **argv)
     printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app));
     return fflush(stdout), 1;
 }
-/* After the loop, which has let go of the descriptor. */
+/* To be called after the loop, which must no longer watch the descriptor. */
 static int end(void)
 {
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* the app is about to be freed */
     return hasty_app_free(app), 0;
 }
-/* For loops that have no timers: works if it is time, and tells the milliseconds until the next time. */
+/* For loops that have no timers: works if it is due, and returns the milliseconds until it is due again. */
 static inline int work(void)
 {
     static int64_t next;

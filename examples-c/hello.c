@@ -1,4 +1,4 @@
-/* The smallest server there is: an app, a parameter, a clean end.
+/* The smallest server there is: an app, a parameter, a clean shutdown.
  *
  *     cc -I include examples-c/hello.c -o hello target/release/libhasty.a -lpthread -ldl -lm && ./hello 8080
  */
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
               || hasty_app_run(app);
     if (failed)
         fprintf(stderr, "hello: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL); /* the app is about to be freed */
     signal(SIGTERM, SIG_DFL);
     hasty_app_free(app);
     return failed;

@@ -1,4 +1,4 @@
-/* JSON in, JSON out, and errors that help: a malformed body is a 400 that tells line and column. */
+/* JSON in, JSON out, and helpful errors: a malformed body is answered 400 with line and column. */
 #include <hasty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static hasty_status malformed(hasty_response *res)
 }
 HANDLER(echo)
 {
-    const hasty_json *value; /* borrowed: it ends with the request */
+    const hasty_json *value; /* borrowed: valid until the request ends */
     return hasty_request_json(req, &value) ? malformed(res) : hasty_response_send_json_value(res, value);
 }
 HANDLER(sum)
@@ -28,14 +28,14 @@ HANDLER(sum)
     int64_t total = 0, number;
     if (hasty_request_json(req, &body))
         return malformed(res);
-    const hasty_json *numbers = hasty_json_get(body, "numbers"); /* NULL if it is absent, which is no array */
+    const hasty_json *numbers = hasty_json_get(body, "numbers"); /* NULL if it is absent, and then not an array */
     int good = hasty_json_kind(numbers) == HASTY_JSON_ARRAY;
     for (size_t i = 0; good && i < hasty_json_len(numbers); i++)
         good = !hasty_json_as_int(hasty_json_at(numbers, i), &number) && !__builtin_add_overflow(total, number, &total);
     if (!good)
         return hasty_response_set_status(res, 422),
                hasty_response_send_json(res, "{\"error\":\"numbers must be an array of integers\"}");
-    hasty_json *answer = hasty_json_new_object(); /* ours to free; what is set into it is its own */
+    hasty_json *answer = hasty_json_new_object(); /* ours to free; it owns what is set into it */
     hasty_json_set(answer, "count", hasty_json_new_int((int64_t)hasty_json_len(numbers)));
     hasty_json_set(answer, "sum", hasty_json_new_int(total));
     hasty_status status = hasty_response_send_json_value(res, answer);
@@ -54,6 +54,6 @@ int main(int argc, char **argv)
               || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_run(app);
     if (failed)
         fprintf(stderr, "json: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* the app is about to be freed */
     return hasty_app_free(app), failed;
 }

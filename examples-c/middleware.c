@@ -1,4 +1,4 @@
-/* What surrounds handlers: middleware that answers or lets pass, a value for the handler, a last touch, an access log. */
+/* What surrounds handlers: middleware that answers or lets pass, a value for the handler, a header on every answer, an access log. */
 #include <hasty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static double now_ms(void)
     struct timespec now;
     return timespec_get(&now, TIME_UTC), (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
-HANDLER(start_clock) /* first of all: it is registered first, for "/" */
+HANDLER(start_clock) /* runs first: it was registered first, for "/" */
 {
     double *start = malloc(sizeof *start);
     *start = now_ms();
@@ -62,6 +62,6 @@ int main(int argc, char **argv)
               || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_run(app);
     if (failed)
         fprintf(stderr, "middleware: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* the app is about to be freed */
     return hasty_app_free(app), failed;
 }

@@ -1,4 +1,4 @@
-/* Every kind of pattern, and what a request carries: query, form, cookies; a redirect; 404 and 405 by themselves. */
+/* Every kind of pattern, and what a request carries: query, form, cookies; a redirect; automatic 404 and 405. */
 #include <hasty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ HANDLER(search)
 HANDLER(greet)
 {
     hasty_str name = hasty_request_form(req, "name"), city = hasty_request_form(req, "city");
-    if (name.data && city.data) /* NULL is absent, which empty is not */
+    if (name.data && city.data) /* absent is NULL, empty is not */
         return SAY("%s from %s", name.data, city.data);
     return hasty_response_set_status(res, 400), SAY("name and city, please");
 }
@@ -54,6 +54,6 @@ int main(int argc, char **argv)
               || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_run(app);
     if (failed)
         fprintf(stderr, "routes: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* the app is about to be freed */
     return hasty_app_free(app), failed;
 }

@@ -159,7 +159,7 @@ HANDLER(text)
     return hasty_response_send_json(res, user_data);
 }
 
-/* What is long and of a type that compresses well goes out compressed, to those who take it. */
+/* Long answers of compressible types are sent compressed to clients that accept it. */
 HANDLER(words)
 {
     static const char line[] = "The same words over and over again are what a compressor likes best.\n";
@@ -191,7 +191,7 @@ HANDLER(member)
     return send_value(res, answer);
 }
 
-/* Every error that the library itself answers with, in the shape of this site. */
+/* All error answers of the library itself, in the style of this site. */
 HANDLER(error_as_json)
 {
     return send_error(res, hasty_response_status(res), hasty_last_error());
@@ -250,7 +250,7 @@ HANDLER(countdown)
         if (i > 0)
             pause_ms(200);
         if (hasty_response_write(res, pieces[i], strlen(pieces[i])) != HASTY_OK)
-            return HASTY_ERR_CLOSED; /* nobody reads on */
+            return HASTY_ERR_CLOSED; /* the client has gone */
     }
     return HASTY_OK;
 }
@@ -260,7 +260,7 @@ static void let_go(void *exchange)
     hasty_exchange_free(exchange);
 }
 
-/* Promises an answer and never gives it. When the library has given up on it, all that is left is to free it. */
+/* Defers an answer and never gives it. After the library's 504 the exchange only needs to be freed. */
 HANDLER(forgotten)
 {
     hasty_exchange *exchange;
@@ -274,7 +274,7 @@ HANDLER(forgotten)
 
 enum { MOST_WATCHERS = 1000, MOST_LINES = 64, REMEMBERED = 16 };
 
-/* The lines for the log, from the threads that answer to the one that tells. */
+/* Log lines, passed from the threads that answer to the one that sends them to watchers. */
 static struct {
     mtx_t lock;
     cnd_t more;
@@ -284,7 +284,7 @@ static struct {
     int done;
 } news;
 
-/* Those who watch, and what they are told first: the latest time, and the latest lines. */
+/* The watchers, and what each is sent first: the latest time, and the latest lines. */
 static struct {
     mtx_t lock;
     hasty_exchange *all[MOST_WATCHERS];
@@ -293,13 +293,13 @@ static struct {
     size_t told;
 } watchers;
 
-/* Writing to an exchange never waits. It fails when the watcher has gone or reads too slowly: then it is let go. */
+/* Writing to an exchange never waits. It fails when the watcher has gone or reads too slowly: then it is removed. */
 static hasty_status tell_one(hasty_exchange *watcher, const char *event, const char *data)
 {
     return hasty_response_write_event(hasty_exchange_response(watcher), event, data, NULL);
 }
 
-/* With watchers.lock. */
+/* Requires watchers.lock. */
 static void tell(const char *event, const char *data)
 {
     for (size_t i = watchers.count; i-- > 0;)
@@ -309,7 +309,7 @@ static void tell(const char *event, const char *data)
         }
 }
 
-/* The answer goes on until the watcher leaves, and no thread waits with it. */
+/* The stream lasts until the watcher leaves, and holds no thread. */
 HANDLER(watch)
 {
     hasty_exchange *watcher;
@@ -326,7 +326,7 @@ HANDLER(watch)
     return status == HASTY_ERR_LIMIT ? hasty_response_send_status(res, 503) : status;
 }
 
-/* Runs on whichever thread has answered, also on one that holds watchers.lock: here it only leaves a line. */
+/* Runs on whichever thread has answered, possibly one that holds watchers.lock; so it only queues a line. */
 static void on_access(const hasty_access *record, void *user_data)
 {
     size_t needed = 0;
@@ -347,7 +347,7 @@ static void on_access(const hasty_access *record, void *user_data)
     free(line); /* under load the log shows a part only */
 }
 
-/* Takes over `line`. */
+/* Takes ownership of `line`. */
 static void tell_line(char *line)
 {
     mtx_lock(&watchers.lock);
@@ -368,7 +368,7 @@ static void tell_time(time_t seconds, uint64_t served)
     mtx_unlock(&watchers.lock);
 }
 
-/* Tells the news as they come, and the time with every second. */
+/* Sends log lines as they arrive, and the time every second. */
 static int tell_all(void *unused)
 {
     struct timespec next, now;
@@ -409,7 +409,7 @@ static void stop_telling(thrd_t teller)
     for (size_t i = 0; i < REMEMBERED; i++)
         free(watchers.lines[i]);
     while (news.count > 0)
-        free(news.lines[--news.count]); /* of those who were just let go */
+        free(news.lines[--news.count]); /* about the watchers just removed */
 }
 
 /* ---- the program ---- */
@@ -479,7 +479,7 @@ static int add_policies(void)
     return hasty_app_cors(app, "/open", &open) || hasty_app_cors(app, "/trusting", &trusting);
 }
 
-/* The wanted port; without one 8080, or a free one where that is taken. */
+/* The requested port; by default 8080, or a free one if that is taken. */
 static hasty_status listen_on(const char *wanted)
 {
     if (wanted != NULL)
@@ -514,7 +514,7 @@ int main(int argc, char **argv)
     }
     if (failed)
         fprintf(stderr, "site: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL); /* the app is about to be freed */
     signal(SIGTERM, SIG_DFL);
     stop_telling(teller);
     hasty_app_free(app);

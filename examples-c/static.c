@@ -11,7 +11,7 @@
 
 static hasty_app *app;
 
-/* A path of the program's own making. One that clients choose belongs below hasty_app_static(), which cannot be left. */
+/* The program chooses this path. Paths that clients choose are for hasty_app_static(), which never leaves its folder. */
 HANDLER(report) { return hasty_response_send_download(res, user_data, "Résumé of letters.txt"); }
 
 static void on_signal(int number) { hasty_app_stop(app); }
@@ -34,6 +34,6 @@ int main(int argc, char **argv)
               || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_run(app);
     if (failed)
         fprintf(stderr, "static: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* the app is about to be freed */
     return hasty_app_free(app), failed;
 }

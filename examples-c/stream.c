@@ -1,4 +1,4 @@
-/* Answers that go on: a clock whose watchers, however many, share one thread, and a count that is sent as it is made. */
+/* Streams: a clock whose watchers, however many, share one thread, and a count that is sent bit by bit. */
 #include <hasty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static mtx_t lock;
 static hasty_app *app;
 
 HANDLER(home) { return hasty_response_send_html(res, page); }
-HANDLER(watch) /* answered later: the ticking thread has the exchange from now on, and no thread waits with it */
+HANDLER(watch) /* deferred: the ticking thread owns the exchange from now on, and no thread waits */
 {
     mtx_lock(&lock);
     hasty_status status = count < sizeof watchers / sizeof *watchers ? hasty_response_defer(res, &watchers[count]) : HASTY_ERR_LIMIT;
@@ -47,7 +47,7 @@ HANDLER(to_ten) /* a handler may also write by itself; this blocks its thread wh
     hasty_response_set_type(res, "text/plain; charset=utf-8");
     for (int i = 1; i <= 10; i++)
         if (hasty_response_write(res, line, (size_t)snprintf(line, sizeof line, "%d\n", i)))
-            return HASTY_ERR_CLOSED; /* nobody reads on */
+            return HASTY_ERR_CLOSED; /* the client has gone */
     return HASTY_OK;
 }
 static void on_signal(int number) { hasty_app_stop(app); }
@@ -63,7 +63,7 @@ int main(int argc, char **argv)
               || (printf("http://127.0.0.1:%d/\n", (int)hasty_app_port(app)), fflush(stdout)) || hasty_app_run(app);
     if (failed)
         fprintf(stderr, "stream: %s\n", hasty_last_error().data);
-    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* nothing is left to stop */
+    signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL); /* the app is about to be freed */
     mtx_lock(&lock), done = 1, mtx_unlock(&lock);
     return thrd_join(ticker, NULL), hasty_app_free(app), failed;
 }

@@ -2,9 +2,9 @@
  *
  *     ./upload 8080 uploads
  *
- * It ends gently: an upload that has begun when SIGTERM comes is received to its end, and answered.
+ * It shuts down gracefully: uploads in progress when SIGTERM arrives are received completely, and answered.
  */
-#define _POSIX_C_SOURCE 200809L /* for sigwait() and its like */
+#define _POSIX_C_SOURCE 200809L /* for sigwait() and sigprocmask() */
 #include <hasty.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -25,16 +25,16 @@ static hasty_app *app;
 HANDLER(form) { return hasty_response_send_html(res, page); }
 HANDLER(upload)
 {
-    if (hasty_request_form_status(req)) /* without this line the library itself would say so, to whoever sends what is no form */
+    if (hasty_request_form_status(req)) /* malformed; without this check the library answers 400 itself */
         return hasty_response_set_status(res, 400), hasty_response_send_text(res, hasty_last_error().data);
     hasty_json *answer = hasty_json_new_object(), *files = hasty_json_new_array();
     hasty_file file = {.size = sizeof file};
     hasty_status status = HASTY_OK;
     for (size_t i = 0; !status && !hasty_request_file_at(req, i, &file); i++) {
-        char path[4096]; /* a file name is the client's word: fit to be shown, never to be a path */
+        char path[4096]; /* a file name is client input: it may be shown, but never used as a path */
         int number = ++latest;
         snprintf(path, sizeof path, "%s/%d", folder, number);
-        status = hasty_request_save_file(req, i, path); /* a copy; what was put aside goes with the request */
+        status = hasty_request_save_file(req, i, path); /* a copy; the temporary file is removed with the request */
         hasty_json *one = hasty_json_new_object();
         hasty_json_set(one, "name", STRING(file.filename)), hasty_json_set(one, "type", STRING(file.content_type));
         hasty_json_set(one, "bytes", hasty_json_new_int((int64_t)file.length));
@@ -48,11 +48,11 @@ HANDLER(upload)
 int main(int argc, char **argv)
 {
     const char *port = argc > 1 ? argv[1] : getenv("PORT");
-    mkdir(folder = argc > 2 ? argv[2] : folder, 0700); /* it may be there */
+    mkdir(folder = argc > 2 ? argv[2] : folder, 0700); /* it may exist already */
     sigset_t ends;
     int number;
     sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ends, NULL); /* from here on they only end sigwait() */
+    sigprocmask(SIG_BLOCK, &ends, NULL); /* from here on only sigwait() receives them */
     int failed = hasty_app_new(NULL, &app) || hasty_app_get(app, "/", form, NULL) || hasty_app_post(app, "/upload", upload, NULL)
               || hasty_app_set_route_option(app, "POST", "/upload", "max_body_bytes", "104857600") /* 100 MiB */
               || hasty_app_static(app, "/saved", folder, NULL) || hasty_app_listen(app, "127.0.0.1", port ? atoi(port) : 8080)
@@ -60,6 +60,6 @@ int main(int argc, char **argv)
     if (failed)
         fprintf(stderr, "upload: %s\n", hasty_last_error().data);
     else if (sigwait(&ends, &number) == 0)
-        hasty_app_drain(app, 10000); /* nobody new is let in; what has begun has ten seconds */
+        hasty_app_drain(app, 10000); /* refuses new connections; requests in progress have ten seconds */
     return hasty_app_free(app), failed;
 }

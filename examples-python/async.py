@@ -1,4 +1,4 @@
-"""Coroutines beside plain handlers: a chat room whose listeners cost no thread, and a page made of two that wait at once.
+"""Coroutines beside plain handlers: a chat room whose listeners hold no thread, and an answer made of two concurrent queries.
 
 python3 async.py 8080        (or PORT=8080 python3 async.py; 0 takes a free port)
 """
@@ -52,7 +52,7 @@ async def say(req: Request) -> dict[str, int]:
 
 
 async def weather(city: str) -> str:
-    await asyncio.sleep(0.1)  # stands for a question to another server
+    await asyncio.sleep(0.1)  # stands for a query to another server
     return f"it rains in {city}"
 
 

@@ -1,4 +1,4 @@
-"""Handlers that wait, beside one that does not: each has a thread of its own, and nobody waits for another.
+"""Handlers that wait, beside one that does not: each has a thread of its own, and holds up no other.
 
 python3 blocking.py 8080        (or PORT=8080 python3 blocking.py; 0 takes a free port)
 """

@@ -1,4 +1,4 @@
-"""Two policies for pages of other origins: one open to all, one for a site that is trusted with cookies.
+"""Two policies for scripts of other origins: one open to all, one for a site that is trusted with cookies.
 
 python3 cors.py 8080 https://app.example.org        (or PORT=8080 python3 cors.py; 0 takes a free port)
 """
@@ -15,7 +15,7 @@ app.cors("/account", Cors(origins=trusted, methods=["GET", "PUT"], headers=["X-R
 
 
 @app.get("/public/greeting")
-@app.get("/private")  # below no policy: other origins cannot read it
+@app.get("/private")  # no policy covers it: other origins cannot read it
 def greeting(req: Request) -> dict[str, str]:
     return {"hello": "whoever you are"}
 

@@ -1,4 +1,4 @@
-"""The smallest server there is: an app, a parameter, a clean end.
+"""The smallest server there is: an app, a parameter, a clean shutdown.
 
 python3 hello.py 8080        (or PORT=8080 python3 hello.py; 0 takes a free port)
 """

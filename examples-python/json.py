@@ -1,4 +1,4 @@
-"""JSON in, JSON out, and errors that help: a malformed body is a 400 that tells line and column.
+"""JSON in, JSON out, and helpful errors: a malformed body is answered 400 with line and column.
 
 python3 json.py 8080        (or PORT=8080 python3 json.py; 0 takes a free port)
 """
@@ -8,7 +8,7 @@ import sys
 
 if __name__ == "json":
     # Python looks beside the running script first, so every `import json` in this folder finds this file.
-    # It was Python's own that was meant: look here last from now on, and hand that out.
+    # The standard json was meant: search this folder last from now on, and return that module.
     sys.path.append(sys.path.pop(0))
     del sys.modules["json"]
     import json  # noqa: F401
@@ -31,7 +31,7 @@ def main() -> None:
 
     @app.post("/sum")
     def total(req: Request, res: Response) -> None:
-        data = req.json()  # malformed: nobody catches the JsonError, so it becomes the 400
+        data = req.json()  # if malformed, the JsonError is not caught here and becomes a 400
         numbers = data.get("numbers") if isinstance(data, dict) else None
         if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
             res.status(422).json({"error": "numbers must be an array of integers"})

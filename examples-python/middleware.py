@@ -1,4 +1,4 @@
-"""What surrounds handlers: middleware that answers or lets pass, a value for the handler, a last touch, an access log.
+"""What surrounds handlers: middleware that answers or lets pass, a value for the handler, a header on every answer, an access log.
 
 python3 middleware.py 8080        (or PORT=8080 python3 middleware.py; 0 takes a free port)
 """
@@ -16,7 +16,7 @@ app.secure_headers()
 app.access_log("combined")
 
 
-@app.use("/")  # first of all: it is registered first, for everything
+@app.use("/")  # runs first: it was registered first, for everything
 def start_clock(req: Request) -> None:
     req.locals["start"] = time.perf_counter()
 

@@ -1,4 +1,4 @@
-"""Every kind of pattern, and what a request carries: query, form, cookies; a redirect; 404 and 405 by themselves.
+"""Every kind of pattern, and what a request carries: query, form, cookies; a redirect; automatic 404 and 405.
 
 python3 routes.py 8080        (or PORT=8080 python3 routes.py; 0 takes a free port)
 """
@@ -14,7 +14,7 @@ app = App()
 def user(req: Request) -> str:
     return f"user {req.params['id']}"
 
-@app.get("/users/me")  # a literal wins over a name, in whatever order they come
+@app.get("/users/me")  # a literal wins over a name, whatever the order of registration
 def me(req: Request) -> str:
     return "yourself"
 

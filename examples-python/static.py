@@ -17,7 +17,7 @@ app.static("/app", folder, fallback="index.html")  # one page, whose script does
 
 @app.get("/report")  # a route of its own wins over the folder at "/"
 def report(req: Request) -> Response:
-    # A path of the program's own making. One that clients choose belongs below app.static(), which cannot be left.
+    # The program chooses this path. Paths that clients choose are for app.static(), which never leaves its folder.
     return Response.download(f"{folder}/notes/alpha.txt", "Résumé of letters.txt")
 
 

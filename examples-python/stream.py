@@ -1,4 +1,4 @@
-"""Answers that go on: a clock whose watchers, however many, share one thread, and a count that is sent as it is made.
+"""Streams: a clock whose watchers, however many, share one thread, and a count that is sent bit by bit.
 
 python3 stream.py 8080        (or PORT=8080 python3 stream.py; 0 takes a free port)
 """
@@ -32,7 +32,7 @@ def home(req: Request) -> Response:
 
 @app.get("/clock")
 def watch(req: Request) -> None:
-    # Answered later: the ticking thread has the exchange from now on, and no thread waits with it.
+    # Deferred: the ticking thread owns the exchange from now on, and no thread waits.
     watchers.append(req.defer())
 
 

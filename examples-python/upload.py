@@ -36,9 +36,9 @@ def form(req: Request) -> Response:
 def upload(req: Request) -> dict[str, Any]:
     files = []
     for _, file in req.files.pairs():
-        # A file name is the client's word: fit to be shown, never to be a path.
+        # A file name is client input: it may be shown, but never used as a path.
         number = next(numbers)
-        file.save(f"{folder}/{number}")  # a copy; what was put aside goes with the request
+        file.save(f"{folder}/{number}")  # a copy; the temporary file is removed with the request
         files.append({"name": file.filename, "type": file.content_type, "bytes": file.size, "saved": number})
     return {"title": req.form.get("title"), "files": files}
 

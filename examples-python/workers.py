@@ -1,4 +1,4 @@
-"""More than one processor: processes that share a port, each with the app for itself, and a database for what they share.
+"""More than one processor: processes that share a port, each with its own copy of the app, and a database for the data they share.
 
 python3 workers.py 8080 4        (or PORT=8080 python3 workers.py; 0 takes a free port)
 """

@@ -1,4 +1,4 @@
-"""An application that knows only WSGI, as Flask's and Django's do; in front of it a new route and a folder of files.
+"""A WSGI application, such as one of Flask or Django; in front of it a new route and a folder of files.
 
 python3 wsgi.py 8080        (or PORT=8080 python3 wsgi.py; 0 takes a free port)
 """
@@ -13,7 +13,7 @@ from hasty import Request
 
 
 def old(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    """Stands for an application that has been there for long."""
+    """Stands for an existing application."""
     start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
     return [f"<h1>The old shop: {escape(environ['PATH_INFO'])}</h1>\n".encode("latin-1")]
 

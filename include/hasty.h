@@ -9,21 +9,21 @@
  *            numbers never change. hasty_last_error() explains this thread's last failing call in words;
  *            success does not touch it, TIMEOUT and CLOSED do not set it.
  * Outputs    Written on success only: after a failure your variable is as it was.
- * NULL       Has an answer everywhere: a status call says HASTY_ERR_NULL, a view is absent, a count is 0,
- *            free(NULL) does nothing. (NULL, 0) is an empty buffer.
+ * NULL       Handled everywhere: calls that return a status return HASTY_ERR_NULL, a view is absent, a count
+ *            is 0, free(NULL) does nothing. (NULL, 0) is an empty buffer.
  * Ownership  `T **out` is yours to free. `const T **out` and every hasty_str are borrowed: from a request
  *            until its handler returns. What you pass in is copied unless the function says otherwise.
  * user_data  Taken even when the call fails; its `drop` (may be NULL) runs exactly once, on every path.
  * hasty_str  Absent is data == NULL, empty is len == 0. A NUL byte follows every one handed out, so data
- *            is a C string too; len is the truth where the value holds NUL bytes itself.
- * _to        Every function that returns a hasty_str by value has a twin ending in _to that writes it to
+ *            is a C string too; if the value itself holds NUL bytes, rely on len.
+ * _to        Every function that returns a hasty_str by value has a variant ending in _to that writes it to
  *            `out` and returns a status, for languages that cannot take structs by value.
  * Options    Structs begin with `size`: zero-initialise them and set size = sizeof x. 0 or NULL means the
  *            default, HASTY_NONE (HASTY_NONE64) means literally zero, none or off. Booleans are int32_t.
- * Time       `int32_t timeout_ms`: negative waits for ever, 0 looks once.
+ * Time       `int32_t timeout_ms`: negative waits for ever, 0 does not wait.
  * Threads    Handlers run in parallel on several threads. A request and its response belong to one thread
- *            at a time. No lock of the library is held while a callback of yours runs.
- * Callbacks  Let no exception, longjmp or thread cancellation leave one. A Rust panic never crosses.
+ *            at a time. The library holds no lock while a callback of yours runs.
+ * Callbacks  Let no exception, longjmp or thread cancellation leave one. No Rust panic ever reaches your code.
  * Process    The library touches no signals, never exits and never prints.
  */
 
@@ -74,22 +74,22 @@
 #define HASTY_KIND_NONE 5
 
 /**
- * Levels of log messages, the gravest first.
+ * Levels of log messages, the most severe first: a request or a thread failed.
  */
 #define HASTY_LOG_ERROR 1
 
 /**
- * Something is not as it should be, and was survived.
+ * A problem that the library has recovered from.
  */
 #define HASTY_LOG_WARN 2
 
 /**
- * Worth knowing.
+ * Normal events.
  */
 #define HASTY_LOG_INFO 3
 
 /**
- * For whoever looks for a mistake.
+ * Details for debugging.
  */
 #define HASTY_LOG_DEBUG 4
 
@@ -235,12 +235,12 @@ typedef struct hasty_options {
      */
     uint64_t max_body_bytes;
     /**
-     * Threads of the pool; 0 means two for each processor, at least 8; one more stands by once handlers block. `HASTY_NONE`: only
+     * Threads of the pool; 0 means two per processor, at least 8; one more is on standby once handlers block. `HASTY_NONE`: only
      * threads that call `hasty_app_run()`, `hasty_app_poll()` or its like serve.
      */
     uint32_t threads;
     /**
-     * Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host; `HASTY_NONE` is 1048576. More are answered
+     * Concurrent connections; 0 means what RLIMIT_NOFILE allows, less some for the host; `HASTY_NONE` is 1048576. More are answered
      * 503 and closed.
      */
     uint32_t max_connections;
@@ -254,8 +254,8 @@ typedef struct hasty_options {
      */
     uint32_t max_header_bytes;
     /**
-     * Field lines of a head; 0 means 100. More is answered 431; with `HASTY_NONE` every head is that has a field, as all of
-     * HTTP/1.1 have.
+     * Field lines of a head; 0 means 100. More is answered 431; with `HASTY_NONE` every head with a field is, and every HTTP/1.1
+     * request has one.
      */
     uint32_t max_headers;
     /**
@@ -275,7 +275,8 @@ typedef struct hasty_options {
      */
     uint32_t idle_timeout_ms;
     /**
-     * Longest pause of a client in taking its answer, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the connection is closed.
+     * Longest pause in sending an answer while the client takes nothing, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the
+     * connection is closed.
      */
     uint32_t write_timeout_ms;
     /**
@@ -310,7 +311,7 @@ typedef hasty_status (*hasty_handler)(const struct hasty_request *req,
                                       void *user_data);
 
 /**
- * Ends the life of a `user_data`. Runs exactly once, on any thread.
+ * Frees a `user_data`. Runs exactly once, on any thread.
  */
 typedef void (*hasty_drop)(void *user_data);
 
@@ -323,11 +324,11 @@ typedef struct hasty_static {
      */
     size_t size;
     /**
-     * The file that stands for a directory; NULL means "index.html", "" none.
+     * The file that is sent for a directory; NULL means "index.html", "" none.
      */
     const char *index;
     /**
-     * The file, below the directory, that answers where there is none; NULL means 404. It must be there at registration.
+     * A file below the directory that is sent, with status 200, for paths without a file; NULL means 404. It must exist at registration.
      */
     const char *fallback;
     /**
@@ -345,7 +346,7 @@ typedef struct hasty_static {
 } hasty_static;
 
 /**
- * Who may read answers from scripts of other origins. Lists are separated by commas; NULL means the default.
+ * Which other origins' scripts may read answers. Lists are separated by commas; NULL means the default.
  */
 typedef struct hasty_cors {
     /**
@@ -353,7 +354,7 @@ typedef struct hasty_cors {
      */
     size_t size;
     /**
-     * Origins such as `https://example.org`; a host of "*." and a domain is all its subdomains. NULL means any.
+     * Origins such as `https://example.org`; a host of "*." and a domain means all its subdomains. NULL means any origin.
      */
     const char *origins;
     /**
@@ -365,7 +366,7 @@ typedef struct hasty_cors {
      */
     const char *headers;
     /**
-     * Response headers that scripts may read besides the common ones; NULL means none.
+     * Response headers that scripts may read besides the CORS-safelisted ones; NULL means none.
      */
     const char *expose;
     /**
@@ -373,11 +374,11 @@ typedef struct hasty_cors {
      */
     uint32_t max_age_s;
     /**
-     * Not 0: with cookies and credentials.
+     * Not 0: requests may carry cookies and HTTP authentication.
      */
     int32_t credentials;
     /**
-     * Not 0: from public pages to this private network.
+     * Not 0: pages from the public network may call this server on a private one.
      */
     int32_t private_network;
     /**
@@ -441,7 +442,7 @@ typedef struct hasty_access {
      */
     uint64_t bytes_out;
     /**
-     * From the end of the request's head to the end of the answer as it was made, in microseconds.
+     * From the end of the request's head to the complete answer, in microseconds.
      */
     uint64_t duration_us;
     /**
@@ -464,7 +465,7 @@ typedef struct hasty_access {
 typedef void (*hasty_access_fn)(const struct hasty_access *record, void *user_data);
 
 /**
- * Hears that something has happened.
+ * Reports an event; the function that registers it says which, when, and on which thread.
  */
 typedef void (*hasty_notify_fn)(void *user_data);
 
@@ -489,11 +490,11 @@ typedef struct hasty_file {
      */
     struct hasty_str content_type;
     /**
-     * The file; absent when it was spooled.
+     * The file's bytes; absent when they went to disk.
      */
     struct hasty_str data;
     /**
-     * The spool file, gone with the request; NULL when the file is in memory.
+     * The file on disk, removed when the request ends; NULL when the file is in memory.
      */
     const char *path;
     /**
@@ -537,7 +538,7 @@ typedef struct hasty_cookie {
 } hasty_cookie;
 
 /**
- * A request and its answer at a fixed address, for languages that pay for every call.
+ * A request and its answer at a fixed address, for languages in which every call is expensive.
  */
 typedef struct hasty_slot {
     /**
@@ -549,7 +550,7 @@ typedef struct hasty_slot {
      */
     struct hasty_app *app;
     /**
-     * The request that an answer is owed for; 0 is none.
+     * Identifies the request that an answer is owed for; 0 if there is none. Set by the library.
      */
     uint64_t ticket;
     /**
@@ -651,7 +652,7 @@ typedef struct hasty_slot {
  */
 typedef struct hasty_slot_object {
     /**
-     * The host's own: what its objects begin with.
+     * The host's own: the words that its objects begin with.
      */
     void *first;
     /**
@@ -667,11 +668,11 @@ typedef struct hasty_slot_object {
      */
     hasty_status status;
     /**
-     * Where `reply` has its length, 8 bytes.
+     * Offset of the length, 8 bytes, in `reply`.
      */
     uint32_t length_at;
     /**
-     * Where `reply` has its bytes.
+     * Offset of the bytes in `reply`.
      */
     uint32_t bytes_at;
     /**
@@ -685,7 +686,7 @@ typedef struct hasty_slot_object {
 } hasty_slot_object;
 
 /**
- * A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+ * A slot with more fields: pass `&more.slot`, with `more.slot.size = sizeof more`.
  */
 typedef struct hasty_slot_more {
     /**
@@ -697,12 +698,12 @@ typedef struct hasty_slot_more {
      */
     int32_t minor_version;
     /**
-     * The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 where it has none, and `hasty_request_remote_address()` tells.
+     * The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 if it has none: `hasty_request_remote_address()` then has what it is.
      */
     uint32_t remote_v4;
     /**
-     * As long as it and the app are the same, requests of this slot have the same head and come from the same address: what the slot
-     * tells of them is the same but for the ticket and the body.
+     * While this value and the app stay the same, the requests in this slot have the same head and come from the same address: only
+     * `ticket` and the body differ.
      */
     uint64_t alike;
 } hasty_slot_more;
@@ -723,12 +724,12 @@ typedef struct hasty_slot_more {
 #define HASTY_ERR_INVALID 2
 
 /**
- * The call does not fit the moment: registration after start, waiting inside a callback.
+ * The call is not allowed now: registration after start, waiting inside a callback.
  */
 #define HASTY_ERR_STATE 3
 
 /**
- * The operating system refused; `hasty_last_error()` has its words.
+ * The operating system refused; `hasty_last_error()` has its reason.
  */
 #define HASTY_ERR_IO 4
 
@@ -743,7 +744,7 @@ typedef struct hasty_slot_more {
 #define HASTY_ERR_TIMEOUT 6
 
 /**
- * A panic inside the library was caught at the border.
+ * A bug in the library caused a panic, which was caught.
  */
 #define HASTY_ERR_PANIC 7
 
@@ -772,7 +773,7 @@ extern "C" {
 #endif /* __cplusplus */
 
 /**
- * Returns the number of the ABI. Programs compiled for the same number go with this library.
+ * Returns the ABI's number. Programs compiled for the same number work with this library.
  */
 uint32_t hasty_abi_version(void);
 
@@ -782,7 +783,7 @@ uint32_t hasty_abi_version(void);
 const char *hasty_version(void);
 
 /**
- * Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for a number that is none. Static.
+ * Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for any other number. Static.
  */
 const char *hasty_status_name(hasty_status status);
 
@@ -792,7 +793,7 @@ const char *hasty_status_name(hasty_status status);
  * Only a call that returns a failing status changes it; success neither clears nor moves it, and neither do
  * `HASTY_ERR_TIMEOUT` and `HASTY_ERR_CLOSED`. Absent before the first failure. Valid until the next one.
  *
- * Threads: each has its own.
+ * Threads: each thread has its own.
  */
 struct hasty_str hasty_last_error(void);
 
@@ -823,10 +824,10 @@ hasty_status hasty_app_new(const struct hasty_options *options, struct hasty_app
  * Stops the app, waits for callbacks that run, and frees it. Nothing happens for NULL.
  *
  * Inside one of the app's own callbacks it returns at once, and the rest is done when the last callback has
- * returned. Otherwise no callback and no drop of the app runs any more after it. The user_data of handlers
- * registered with a drop end here.
+ * returned. Otherwise no callback and no drop of the app runs after it has returned: it runs the `drop` of every
+ * registered user_data.
  *
- * Threads: any, once; nobody uses `app` any more, except threads still in `hasty_app_run()`, which it ends.
+ * Threads: any, once; no other thread may use `app`, except those still in `hasty_app_run()`, which it ends.
  *
  * # Safety
  * `app` is NULL or came from `hasty_app_new()` and was not freed.
@@ -834,7 +835,7 @@ hasty_status hasty_app_new(const struct hasty_options *options, struct hasty_app
 void hasty_app_free(struct hasty_app *app);
 
 /**
- * Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
+ * Sets an option by name and text, literally: "0" is zero, none or off. Before start; options of listeners, before listen.
  *
  * Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
  * second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1), `cache_ms` (1000), `compress` (1), `max_queued`
@@ -843,11 +844,11 @@ void hasty_app_free(struct hasty_app *app);
  * `stream_buffer_bytes` (262144).
  *
  * "0" is off for `reuse_port`, `min_rate_bytes`, `defer_accept_s`, `cache_ms` and `compress`. With `max_queued` "0" no request waits: it
- * is answered 503 where no thread is free, and always on a route of your own thread. `max_parts` "0" refuses every part of a form,
- * `spool_bytes` "0" every field, and puts files on disk. `stream_buffer_bytes` "0" keeps one piece at a time, `max_buffered_bytes` "0"
- * answers 503 while anything is kept. `tick_us` "0" takes every handler to block. `lanes` "0" is refused.
+ * is answered 503 if no thread is free, and always on a route of your own thread. `max_parts` "0" refuses every part of a form;
+ * `spool_bytes` "0" refuses every field, and puts all files on disk. `stream_buffer_bytes` "0" keeps one piece at a time,
+ * `max_buffered_bytes` "0" answers 503 while anything is kept. `tick_us` "0" treats every handler as blocking. `lanes` "0" is refused.
  *
- * Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
+ * Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists the known ones); `HASTY_ERR_INVALID`
  * for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
  * # Safety
@@ -858,15 +859,15 @@ hasty_status hasty_app_set_option(struct hasty_app *app,
                                   const char *value);
 
 /**
- * Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
+ * Sets an option of one route, identified by the method ("*" for any) and pattern it was registered with, before start.
  *
- * `blocking` is "auto", the default, "yes" or "no": a handler that blocks is best run where nobody waits for its thread; which ones
- * do is learned, so to say it only spares the first few stumbles.
- *
- * There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's ("0": no body; no limit), and `body`: with "buffer", the default, the
- * handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
- * `dispatch` is "pool", the default, or "caller": the handler runs in a thread of yours, one that calls `hasty_app_poll()`.
- * Everything up to it goes on in the app's own threads, only middleware runs where the handler does.
+ * - `max_body_bytes` and `exchange_timeout_ms` replace the app's ("0": no body; no limit).
+ * - `body` is "buffer", the default: the handler runs when the whole body has arrived; or "stream": it runs when the head
+ *   has, and calls `hasty_request_read()`.
+ * - `dispatch` is "pool", the default, or "caller": the handler and its middleware run on a thread of yours that calls
+ *   `hasty_app_poll()`. Everything before them happens on the app's own threads.
+ * - `blocking` is "auto", the default, "yes" or "no": whether the handler is known to block. With "auto" this is learned, at
+ *   the cost of some milliseconds for the first requests behind such a handler.
  *
  * Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
  * `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -881,12 +882,13 @@ hasty_status hasty_app_set_route_option(struct hasty_app *app,
                                         const char *value);
 
 /**
- * Returns an option's value as text, defaults included. Absent for an unknown name. Valid until free.
+ * Returns an option's value as text, or its default. Absent for an unknown name. Valid until `hasty_app_free()`.
  *
  * # Safety
  * `app` is NULL or live; `key` is NULL or NUL-terminated.
  */
-struct hasty_str hasty_app_option(const struct hasty_app *app, const char *key);
+struct hasty_str hasty_app_option(const struct hasty_app *app,
+                                  const char *key);
 
 /**
  * Like `hasty_app_option()`, for languages that cannot take structs by value.
@@ -901,8 +903,8 @@ hasty_status hasty_app_option_to(const struct hasty_app *app, const char *key, s
 /**
  * Adds `handler` for `method` and `pattern`.
  *
- * A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`;
- * `hasty_app_poll()` has nothing to run for them, and answers 500.
+ * With a NULL `handler` the route's requests wait for your own thread, which gets them from `hasty_app_next()` or
+ * `hasty_slot_take()`; `hasty_app_poll()` has nothing to run for them, and answers 500.
  *
  * `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
  * or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
@@ -914,10 +916,10 @@ hasty_status hasty_app_option_to(const struct hasty_app *app, const char *key, s
  * Errors: `HASTY_ERR_INVALID` if the method or pattern is malformed or conflicts with an earlier one (the message
  * names both); `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
- * Threads: `handler` runs on many at a time.
+ * Threads: `handler` runs on several at a time.
  *
  * # Safety
- * `app` is NULL or live; `method` and `pattern` are NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `method` and `pattern` are NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_route(struct hasty_app *app,
                              const char *method,
@@ -927,14 +929,14 @@ hasty_status hasty_app_route(struct hasty_app *app,
                              hasty_drop drop);
 
 /**
- * Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
+ * Adds `handler` for GET, and for HEAD unless HEAD has a handler of its own. `user_data` must outlive the app.
  *
- * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ * `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
- * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_get(struct hasty_app *app,
                            const char *pattern,
@@ -944,12 +946,12 @@ hasty_status hasty_app_get(struct hasty_app *app,
 /**
  * Adds `handler` for POST. `user_data` must outlive the app.
  *
- * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ * `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
- * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_post(struct hasty_app *app,
                             const char *pattern,
@@ -959,12 +961,12 @@ hasty_status hasty_app_post(struct hasty_app *app,
 /**
  * Adds `handler` for PUT. `user_data` must outlive the app.
  *
- * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ * `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
- * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_put(struct hasty_app *app,
                            const char *pattern,
@@ -974,12 +976,12 @@ hasty_status hasty_app_put(struct hasty_app *app,
 /**
  * Adds `handler` for PATCH. `user_data` must outlive the app.
  *
- * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ * `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
- * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_patch(struct hasty_app *app,
                              const char *pattern,
@@ -989,12 +991,12 @@ hasty_status hasty_app_patch(struct hasty_app *app,
 /**
  * Adds `handler` for DELETE. `user_data` must outlive the app.
  *
- * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ * `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
- * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_delete(struct hasty_app *app,
                               const char *pattern,
@@ -1004,12 +1006,12 @@ hasty_status hasty_app_delete(struct hasty_app *app,
 /**
  * Adds `handler` for every method that has no handler of its own. `user_data` must outlive the app.
  *
- * A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+ * `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
  *
  * Errors: as `hasty_app_route()`.
  *
  * # Safety
- * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_any(struct hasty_app *app,
                            const char *pattern,
@@ -1019,13 +1021,14 @@ hasty_status hasty_app_any(struct hasty_app *app,
 /**
  * Serves the files below `directory` for GET and HEAD, at `prefix` and every path below it. `options` may be NULL.
  *
- * A directory without slash is redirected to the one with it, and is answered with its index. Names that begin
- * with a dot, and whatever leads out of the directory, are 404; so is all that is no regular file. A link may lead
- * to another place below the directory, by a relative path. ETag, Last-Modified, conditional requests and ranges
- * are looked after. Where "page.html.br" or "page.html.gz" lie beside "page.html", clients that take them get those.
+ * A directory is answered with its index; a path to it without a final slash is redirected to the one with it. Names
+ * that begin with a dot, paths that lead out of the directory, and anything but regular files are answered 404. A
+ * symbolic link may lead to another place below the directory, by a relative path. ETag, Last-Modified, conditional
+ * requests and ranges are supported. If "page.html.br" or "page.html.gz" exists beside "page.html", clients that accept
+ * it get that one.
  *
- * The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
- * served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
+ * The directory is opened by name again from time to time, so it may be replaced by renaming. Small files are
+ * served from memory for `cache_ms` milliseconds (an option of the app) before they are checked on disk again.
  *
  * Errors: `HASTY_ERR_IO` if the directory or its `fallback` cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
  * prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
@@ -1047,16 +1050,16 @@ hasty_status hasty_app_static(struct hasty_app *app,
  * The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*` without a
  * `Content-Security-Policy`, `Cache-Control`, `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
  * the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.
- * `prefix` counts by whole decoded segments, a slash at its end is ignored, "/" is everything.
+ * `prefix` is compared by whole decoded segments; a slash at its end is ignored; "/" covers everything.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
  * Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
- * Threads: `handler` runs on many at a time.
+ * Threads: `handler` runs on several at a time.
  *
  * # Safety
- * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_use(struct hasty_app *app,
                            const char *prefix,
@@ -1067,19 +1070,19 @@ hasty_status hasty_app_use(struct hasty_app *app,
 /**
  * Runs `handler` after those of the routes, for every answer at `prefix` and below, in the reverse order of registration.
  *
- * It may change status, headers and, unless the answer is written piece by piece, the body; also of static files, redirects
- * and the library's own errors, but not where the request could not be parsed, or is in the hands of an exchange. Of an
- * answer that is written piece by piece it runs when the first piece is. Anything but `HASTY_OK` is logged and answers
- * 500.
+ * It may change status, headers and, unless the answer is written piece by piece, the body. It also runs for static files,
+ * redirects and the library's own errors, but not if the request could not be parsed, nor for the library's answer in the
+ * place of an exchange's. For an answer that is written piece by piece it runs before the first piece. Anything but
+ * `HASTY_OK` is logged and answers 500.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
  * Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
- * Threads: `handler` runs on many at a time, for a deferred answer on the one that finishes it.
+ * Threads: `handler` runs on several at a time; for a deferred answer, on the one that finishes it.
  *
  * # Safety
- * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+ * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_after(struct hasty_app *app,
                              const char *prefix,
@@ -1088,11 +1091,11 @@ hasty_status hasty_app_after(struct hasty_app *app,
                              hasty_drop drop);
 
 /**
- * Lets pages of other origins read what is at `prefix` and below.
+ * Lets scripts of other origins read answers at `prefix` and below.
  *
  * `policy` may be NULL: any origin, without credentials, with the methods that the path has and the headers that are asked
  * for. Preflights are answered 204, unless a handler for OPTIONS is registered on that path. Errors have the headers too.
- * Of several policies the one of the longest prefix applies, alone.
+ * If several policies match, only the one with the longest prefix applies.
  *
  * Errors: `HASTY_ERR_INVALID` for a prefix that is malformed or has a policy already, for a malformed origin, method or
  * header, and for "*" together with credentials; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -1106,24 +1109,24 @@ hasty_status hasty_app_cors(struct hasty_app *app,
                             const struct hasty_cors *policy);
 
 /**
- * Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
+ * Limits the rate of each client's requests at `prefix` and below; excess ones are answered 429, with `Retry-After`.
  *
- * A client is an address; of IPv6 the first 64 bits of it. `per_minute` is what it may ask in the long run, `burst` at once; 0
- * is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`).
- * Preflights that the library answers do not count. Behind a proxy all clients have its address: let the proxy limit
- * them, or `allow` decide.
+ * A client is an address, or the first 64 bits of an IPv6 address. `per_minute` is its sustained rate, `burst` the most
+ * requests at once; 0 means `per_minute`. Every answer reports the state (`RateLimit-Limit`, `-Remaining`, `-Reset`).
+ * Preflights that the library answers do not count. Behind a proxy all clients have the proxy's address: let the proxy
+ * limit them, or pass `allow`.
  *
  * `allow` (may be NULL) decides instead, so that several processes can share a count: it is called for each request with
- * the client's address, and returns 1 to allow it and 0 to refuse it.
+ * the client's address, and returns 1 to allow it or 0 to refuse it.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
  * Errors: `HASTY_ERR_INVALID` for a malformed prefix or 0 per minute; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
- * Threads: `allow` runs on many at a time.
+ * Threads: `allow` runs on several at a time.
  *
  * # Safety
- * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `allow` bears several threads.
+ * `app` is NULL or live; `prefix` is NULL or NUL-terminated; `allow` may be called on several threads at once.
  */
 hasty_status hasty_app_rate_limit(struct hasty_app *app,
                                   const char *prefix,
@@ -1136,7 +1139,7 @@ hasty_status hasty_app_rate_limit(struct hasty_app *app,
 /**
  * Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied. May be repeated.
  *
- * Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds a control character, or if the server itself sets
+ * Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value holds a control character, or if the server itself sets
  * that header; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
  * # Safety
@@ -1147,7 +1150,7 @@ hasty_status hasty_app_add_header(struct hasty_app *app,
                                   const char *value);
 
 /**
- * Adds to every answer the headers that keep pages of other sites from doing harm, unless it has one of that name.
+ * Adds a set of common security headers to every answer, each unless the answer has one of that name.
  *
  * `X-Content-Type-Options: nosniff`, `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy: strict-origin-when-cross-origin`,
  * `Cross-Origin-Opener-Policy: same-origin`, `X-Permitted-Cross-Domain-Policies: none`.
@@ -1160,20 +1163,20 @@ hasty_status hasty_app_add_header(struct hasty_app *app,
 hasty_status hasty_app_secure_headers(struct hasty_app *app);
 
 /**
- * Lets `handler` shape every answer from 400 to 599 that the library itself makes.
+ * Lets `handler` change every answer from 400 to 599 that the library itself gives.
  *
- * `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. Where the request could not be parsed, the
- * views of `req` are absent, but for its id and the address. Where an exchange has it, `req` is a copy of its head: body and
- * locals stay there. Where `handler` fails, the library's own answer is sent. A second call replaces the first.
+ * `res` has its status, headers and body set; `hasty_last_error()` has the reason. If the request could not be parsed, all
+ * views of `req` but its id and the remote address are absent. If an exchange owns the request, `req` is a copy of its head,
+ * without body and locals. If `handler` fails, the library's own answer is sent. A second call replaces the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
  * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
- * Threads: `handler` runs on many at a time.
+ * Threads: `handler` runs on several at a time.
  *
  * # Safety
- * `app` is NULL or live; `handler` bears several threads.
+ * `app` is NULL or live; `handler` may be called on several threads at once.
  */
 hasty_status hasty_app_on_error(struct hasty_app *app,
                                 hasty_handler handler,
@@ -1181,34 +1184,34 @@ hasty_status hasty_app_on_error(struct hasty_app *app,
                                 hasty_drop drop);
 
 /**
- * Gives log messages to `log`. Without it they go nowhere. A second call replaces the first.
+ * Passes log messages to `log`; without it they are discarded. A second call replaces the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
  * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
- * Threads: `log` runs on many at a time.
+ * Threads: `log` runs on several at a time.
  *
  * # Safety
- * `app` is NULL or live; `log` bears several threads.
+ * `app` is NULL or live; `log` may be called on several threads at once.
  */
 hasty_status hasty_app_on_log(struct hasty_app *app, hasty_log_fn log, void *user_data, hasty_drop drop);
 
 /**
- * Gives `access` the record of each request that was answered, also of those that could not be parsed.
+ * Passes `access` the record of each answered request, including those that could not be parsed.
  *
- * A second call replaces the first. It is called when the answer is complete, before it leaves; for one written piece by
- * piece, at its end. The record is valid until it returns; `hasty_access_to_text()` makes a line of it. An exchange
- * whose client left has status 499.
+ * It is called when the answer is complete, before it is sent; for one written piece by piece, at its end. The record is
+ * valid until it returns; `hasty_access_to_text()` formats it as a line. An exchange whose client left has status 499. A
+ * second call replaces the first.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
  * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
- * Threads: `access` runs on many at a time.
+ * Threads: `access` runs on several at a time.
  *
  * # Safety
- * `app` is NULL or live; `access` bears several threads.
+ * `app` is NULL or live; `access` may be called on several threads at once.
  */
 hasty_status hasty_app_on_access(struct hasty_app *app,
                                  hasty_access_fn access,
@@ -1218,15 +1221,15 @@ hasty_status hasty_app_on_access(struct hasty_app *app,
 /**
  * Calls `start` on each thread of the app's pool before it serves, and `stop` before it ends.
  *
- * Either may be NULL. A second call replaces the first. It is for what a thread must do before it may run handlers, such
- * as attaching to another language's runtime. Threads that call `hasty_app_run()` are the host's own and not told of.
+ * Either may be NULL. A second call replaces the first. Use it for what a thread must do before it may run handlers, such
+ * as attaching to another language's runtime. It is not called for your own threads in `hasty_app_run()`.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
  * Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
  * # Safety
- * `app` is NULL or live; `start` and `stop` bear several threads.
+ * `app` is NULL or live; `start` and `stop` may be called on several threads at once.
  */
 hasty_status hasty_app_on_thread(struct hasty_app *app,
                                  hasty_notify_fn start,
@@ -1235,12 +1238,12 @@ hasty_status hasty_app_on_thread(struct hasty_app *app,
                                  hasty_drop drop);
 
 /**
- * Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
+ * Answers GET at `pattern` with a health report in JSON: status 200, or 503 while the app drains.
  *
- * The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
- * wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has looked for requests by
- * `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also
- * while yours is busy.
+ * The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (received so far), `connections` (open now), `queued`
+ * (requests waiting for a thread), and `caller_idle_ms`: how long ago, in milliseconds, a thread of yours last asked for requests
+ * with `hasty_app_poll()`, `hasty_app_next()` or a slot; 0 while one waits for them, null if none ever did. The app's own threads
+ * answer it, also while yours is busy.
  *
  * Errors: as `hasty_app_route()`.
  *
@@ -1251,13 +1254,13 @@ hasty_status hasty_app_health(struct hasty_app *app,
                               const char *pattern);
 
 /**
- * Listens on a TCP port, at once; connections are accepted from start on. May be repeated.
+ * Listens on a TCP port, at once; connections are accepted after start. May be repeated.
  *
- * `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" is every IPv4 address, "::" every address
- * of both kinds. Port 0 takes a free one, which `hasty_app_port()` tells.
+ * `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" every IPv4 address, "::" every IPv4 and IPv6
+ * address. Port 0 picks a free one; `hasty_app_port()` returns it.
  *
- * Errors: `HASTY_ERR_IO` if the system refuses (the message has its words); `HASTY_ERR_INVALID` for a port that is
- * none; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_IO` if the system refuses (the message has its reason); `HASTY_ERR_INVALID` for a port outside
+ * 0 to 65535; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
  * # Safety
  * `app` is NULL or live; `host` is NULL or NUL-terminated.
@@ -1267,11 +1270,11 @@ hasty_status hasty_app_listen(struct hasty_app *app,
                               int32_t port);
 
 /**
- * Listens on a Unix socket, at once. A socket that nobody listens on any more is replaced; the file goes when the app stops.
+ * Listens on a Unix socket, at once. A stale socket is replaced; the file is removed when the app stops.
  *
- * `mode` is the file's, such as 0660; 0 leaves what the umask makes of it.
+ * `mode` is the file's mode, such as 0660; 0 leaves it to the umask.
  *
- * Errors: `HASTY_ERR_IO` if the system refuses, another program listens there, or the file is no socket;
+ * Errors: `HASTY_ERR_IO` if the system refuses, another program listens there, or the file is not a socket;
  * `HASTY_ERR_INVALID` for an empty path or a mode above 0777; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
  * # Safety
@@ -1282,16 +1285,17 @@ hasty_status hasty_app_listen_unix(struct hasty_app *app,
                                    uint32_t mode);
 
 /**
- * Takes over a socket that listens already, such as one that a service manager passes.
+ * Listens on a socket that is listening already, such as one passed by a service manager.
  *
  * Ownership: takes `fd` on success; on failure it stays yours.
  *
- * Errors: `HASTY_ERR_INVALID` if it is no listening socket; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_INVALID` if it is not a listening socket; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
  *
  * # Safety
  * `app` is NULL or live; `fd` belongs to nobody else.
  */
-hasty_status hasty_app_listen_fd(struct hasty_app *app, int32_t fd);
+hasty_status hasty_app_listen_fd(struct hasty_app *app,
+                                 int32_t fd);
 
 /**
  * Returns the port of the first TCP listener; 0 without one.
@@ -1304,8 +1308,8 @@ int32_t hasty_app_port(const struct hasty_app *app);
 /**
  * Starts the app's threads, and returns.
  *
- * Errors: `HASTY_ERR_STATE` if it was started or stopped before, or listens nowhere; `HASTY_ERR_IO` if descriptors
- * or threads are short; `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_STATE` if it was started or stopped before, or has no listener; `HASTY_ERR_IO` if descriptors
+ * or threads cannot be created; `HASTY_ERR_NULL`.
  *
  * # Safety
  * `app` is NULL or live.
@@ -1313,10 +1317,10 @@ int32_t hasty_app_port(const struct hasty_app *app);
 hasty_status hasty_app_start(struct hasty_app *app);
 
 /**
- * Starts the app if that was not done, and serves on this thread too until it is stopped.
+ * Starts the app unless it has started, and serves on this thread too until the app is stopped.
  *
- * Errors: as `hasty_app_start()`, but for a second start; `HASTY_ERR_STATE` inside a callback of the app. After a
- * stop it returns `HASTY_OK` at once.
+ * Errors: as `hasty_app_start()`, except that the app may have started before; `HASTY_ERR_STATE` inside a callback of the
+ * app. After a stop it returns `HASTY_OK` at once.
  *
  * Threads: any number at a time.
  *
@@ -1326,14 +1330,14 @@ hasty_status hasty_app_start(struct hasty_app *app);
 hasty_status hasty_app_run(struct hasty_app *app);
 
 /**
- * Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
+ * Refuses new connections, lets requests in progress finish with `Connection: close`, and stops, at the latest after `timeout_ms`. Blocks.
  *
- * Idle connections are closed at once. It is for no signal handler: that wakes a thread which calls it.
+ * Idle connections are closed at once. It must not be called in a signal handler: let that wake a thread which calls it.
  *
- * Requests that wait for a thread of yours are waited for as well, so call it from another thread than the one that polls; or stop
+ * It also waits for requests that wait for your own thread, so call it on another thread than the one that polls; or stop
  * polling and call `hasty_app_stop()`, which answers them 503.
  *
- * Errors: `HASTY_ERR_TIMEOUT` if something had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
+ * Errors: `HASTY_ERR_TIMEOUT` if requests had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
  * before start; `HASTY_ERR_NULL`.
  *
  * # Safety
@@ -1345,11 +1349,11 @@ hasty_status hasty_app_drain(struct hasty_app *app,
 /**
  * Asks the app to stop, and returns at once.
  *
- * New connections are refused, running handlers finish and are answered; what they write from then on is refused with
- * `HASTY_ERR_CLOSED`, or a stream without end would never let the app stop. Open exchanges and requests that wait get a 503.
+ * New connections are refused. Running handlers finish and their answers are sent, but `hasty_response_write()` returns
+ * `HASTY_ERR_CLOSED`, since an endless stream would never let the app stop. Open exchanges and waiting requests get a 503.
  * `hasty_app_wait()` reports completion. A stop before start is remembered.
  *
- * Threads: any, any number of times, inside handlers, and inside signal handlers (it keeps errno).
+ * Threads: any, any number of times, inside handlers, and inside signal handlers (it preserves errno).
  *
  * # Safety
  * `app` is NULL or live.
@@ -1357,7 +1361,7 @@ hasty_status hasty_app_drain(struct hasty_app *app,
 void hasty_app_stop(struct hasty_app *app);
 
 /**
- * Waits until the app was stopped and its last callback has returned.
+ * Waits until the app has stopped and its last callback has returned.
  *
  * Errors: `HASTY_ERR_TIMEOUT`; `HASTY_ERR_STATE` inside a callback of the app, and before start; `HASTY_ERR_NULL`.
  *
@@ -1370,10 +1374,11 @@ hasty_status hasty_app_wait(struct hasty_app *app,
 /**
  * Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
  *
- * With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` is there to do it;
- * and it is from the stop on. -1 is a failure, see `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on
- * them, and level-triggered. It is the same each time, and there before start, too. Neither read nor close it: it is the app's, until
- * free.
+ * With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` does it. After
+ * a stop it stays readable. It is level-triggered, for `poll`, `select`, `epoll` and the loops built on them. It is the same in every
+ * call, also before start. Neither read from it nor close it: it belongs to the app, until free.
+ *
+ * Errors: -1; `hasty_last_error()` says why.
  *
  * Threads: any.
  *
@@ -1385,20 +1390,20 @@ int32_t hasty_app_fd(const struct hasty_app *app);
 /**
  * Runs handlers of routes with `dispatch = caller` on this thread.
  *
- * It runs those whose requests wait, `max_requests` of them at most, and returns; if none waits, it waits for one. With
+ * It serves the waiting requests, at most `max_requests` of them, and returns; if none waits, it waits for one. With
  * `threads` none it does the app's other work as well: accepting, receiving, all other routes, time-outs.
  *
- * `timeout_ms` is for that wait alone: a handler comes to its end, and one whose `hasty_response_write()` waits for a slow client keeps
- * this call as long, up to `write_timeout_ms` without progress. Such an answer is better deferred, and goes on by
- * `hasty_exchange_on_ready()`.
+ * `timeout_ms` limits only that wait: a running handler is let finish, and one whose `hasty_response_write()` waits for a slow client
+ * delays this call as long, up to `write_timeout_ms` without progress. Defer such an answer, and go on writing when
+ * `hasty_exchange_on_ready()` says so.
  *
  * `*served` is how many handlers ran, those of other routes not counted.
  *
- * Errors: `HASTY_ERR_TIMEOUT` if no request for them came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
+ * Errors: `HASTY_ERR_TIMEOUT` if no such request came within `timeout_ms`, or `hasty_app_wake()` was called; `HASTY_ERR_CLOSED`
  * once the app has stopped; `HASTY_ERR_INVALID` if `max_requests` is 0; `HASTY_ERR_STATE` before start, inside a callback of the
  * app, and for an app whose requests are taken by `hasty_app_next()` or slots; `HASTY_ERR_NULL`.
  *
- * Threads: any, also several.
+ * Threads: any, several at a time.
  *
  * # Safety
  * `app` is NULL or live; `served` is NULL or writable.
@@ -1418,7 +1423,7 @@ hasty_status hasty_app_poll(struct hasty_app *app,
  *
  * Errors: as `hasty_app_poll()`.
  *
- * Threads: any, also several.
+ * Threads: any, several at a time.
  *
  * # Safety
  * `app` is NULL or live; `out` is NULL or writable.
@@ -1428,12 +1433,12 @@ hasty_status hasty_app_next(struct hasty_app *app,
                             struct hasty_exchange **out);
 
 /**
- * Ends a call of `hasty_app_poll()` or its like that waits, or the next one that would.
+ * Ends a waiting call of `hasty_app_poll()`, `hasty_app_next()` or `hasty_slot_wait()`, or else the next one that would wait.
  *
- * It returns `HASTY_ERR_TIMEOUT` then. `hasty_app_fd()` does not become readable by it: whoever waits for that in a loop of his own has
- * another way to be woken, such as a pipe.
+ * That call returns `HASTY_ERR_TIMEOUT`. `hasty_app_fd()` does not become readable: a loop that waits for it needs another way
+ * to be woken, such as a pipe. Nothing happens for NULL.
  *
- * Threads: any, also signal handlers. Nothing happens for NULL.
+ * Threads: any, also in signal handlers.
  *
  * # Safety
  * `app` is NULL or live.
@@ -1443,9 +1448,9 @@ void hasty_app_wake(struct hasty_app *app);
 /**
  * Writes a record as one line of an access log, without line end.
  *
- * `format` is "common" or "combined", as Apache writes them, or "json": an object with the fields of the record. What a
- * client has chosen is escaped, so that nobody can forge a line. At most `cap` bytes go to `buf`, with a NUL at the end;
- * `*needed` (may be NULL) is what it takes, with the NUL.
+ * `format` is "common" or "combined", as Apache writes them, or "json": an object with the fields of the record. Client
+ * input is escaped, so that nobody can forge a line. At most `cap` bytes are written to `buf`, including a final NUL;
+ * `needed` may be NULL, else `*needed` is the size required, including the NUL.
  *
  * Errors: `HASTY_ERR_LIMIT` if `cap` is too small (`*needed` is written all the same, `buf` is not); `HASTY_ERR_INVALID` for
  * another format; `HASTY_ERR_NULL`.
@@ -1567,9 +1572,9 @@ hasty_status hasty_request_target_to(const struct hasty_request *req, struct has
 /**
  * Returns the pattern of the route that answers, as registered.
  *
- * Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Middleware knows it already.
+ * Absent if no route does, as in an `hasty_app_on_error()` callback for 404. It is known in middleware already.
  *
- * Valid as long as the app; in an exchange that outlives it until that ends.
+ * Valid as long as the app; in an exchange that outlives the app, until the exchange ends.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -1607,9 +1612,9 @@ struct hasty_str hasty_request_remote_address(const struct hasty_request *req);
 hasty_status hasty_request_remote_address_to(const struct hasty_request *req, struct hasty_str *out);
 
 /**
- * Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made now.
+ * Returns the request's id: its X-Request-ID if that is printable and at most 128 bytes long, else 32 hexadecimal digits generated on first use.
  *
- * It is for logs, and no secret to make sessions of: a client may choose it, and the digits are only meant to differ.
+ * It is meant for logs. It is not secret, so never use it as a session key: a client may choose it, and generated ids are merely distinct.
  *
  * Valid until the handler returns.
  *
@@ -1631,8 +1636,8 @@ hasty_status hasty_request_id_to(const struct hasty_request *req, struct hasty_s
 /**
  * Returns the body, as received.
  *
- * Empty where there is none. What came in chunks is put together. Absent (`data` NULL) in middleware, which runs before
- * it is received, on routes with `body = stream`, and where a large form was parsed as it came.
+ * Empty if there is none. Chunks are joined. Absent (`data` NULL) in middleware, which runs before the body is received,
+ * on routes with `body = stream`, and if a large form was parsed while it arrived.
  *
  * Valid until the handler returns.
  *
@@ -1662,7 +1667,7 @@ int32_t hasty_request_minor_version(const struct hasty_request *req);
 /**
  * Returns the first header called `name`, compared without case.
  *
- * Absent where there is none; an empty header has `len` 0. Bytes are as received, without the spaces around them.
+ * Absent if there is none; an empty header has `len` 0. Bytes are as received, without the spaces around them.
  *
  * Valid until the handler returns.
  *
@@ -1685,16 +1690,17 @@ hasty_status hasty_request_header_to(const struct hasty_request *req,
                                      struct hasty_str *out);
 
 /**
- * Returns the segment that `:name` of the route stands for, percent-decoded once.
+ * Returns the segment that matched `:name` of the route's pattern, or the rest that matched `*name`, percent-decoded once.
  *
- * "*" names an unnamed rest. Absent where the route has no such name. Middleware knows it already.
+ * "*" names an unnamed rest. Absent if the pattern has no such name. It is known in middleware already.
  *
  * Valid until the handler returns.
  *
  * # Safety
  * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
  */
-struct hasty_str hasty_request_param(const struct hasty_request *req, const char *name);
+struct hasty_str hasty_request_param(const struct hasty_request *req,
+                                     const char *name);
 
 /**
  * Like `hasty_request_param()`, for languages that cannot take structs by value.
@@ -1711,7 +1717,7 @@ hasty_status hasty_request_param_to(const struct hasty_request *req,
 /**
  * Returns the first value of `name` in the query, decoded; `+` is a space.
  *
- * Absent where there is none; `?name` and `?name=` are empty.
+ * Absent if there is none; `?name` and `?name=` are empty.
  *
  * Valid until the handler returns.
  *
@@ -1735,7 +1741,7 @@ hasty_status hasty_request_query_to(const struct hasty_request *req,
 /**
  * Returns the first cookie called `name`, as received, without quotes around it.
  *
- * Absent where there is none.
+ * Absent if there is none.
  *
  * Valid until the handler returns.
  *
@@ -1757,16 +1763,17 @@ hasty_status hasty_request_cookie_to(const struct hasty_request *req,
                                      struct hasty_str *out);
 
 /**
- * Returns the first value of `name` in an `application/x-www-form-urlencoded` body, decoded.
+ * Returns the first value of `name` among the fields of a form, urlencoded (decoded) or multipart; files are not fields.
  *
- * Absent where there is none, and for bodies of other types.
+ * Absent if there is none, and for bodies of other types.
  *
  * Valid until the handler returns.
  *
  * # Safety
  * `req` is NULL or the request of the current call; `name` is NULL or NUL-terminated.
  */
-struct hasty_str hasty_request_form(const struct hasty_request *req, const char *name);
+struct hasty_str hasty_request_form(const struct hasty_request *req,
+                                    const char *name);
 
 /**
  * Like `hasty_request_form()`, for languages that cannot take structs by value.
@@ -1797,7 +1804,7 @@ size_t hasty_request_header_count(const struct hasty_request *req);
 size_t hasty_request_param_count(const struct hasty_request *req);
 
 /**
- * Returns how many names in the query, repeated ones counted each time there are.
+ * Returns how many parameters the query has, counting repeated names each time.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -1813,7 +1820,7 @@ size_t hasty_request_query_count(const struct hasty_request *req);
 size_t hasty_request_cookie_count(const struct hasty_request *req);
 
 /**
- * Returns how many fields of an urlencoded body, repeated ones counted each time there are.
+ * Returns how many fields a form has, urlencoded or multipart, counting repeated names each time; 0 for other bodies.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -1886,14 +1893,14 @@ hasty_status hasty_request_form_at(const struct hasty_request *req,
                                    struct hasty_str *value);
 
 /**
- * Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when a multipart form is malformed.
+ * Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` if a multipart form is malformed.
  *
- * `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in urlencoded forms, so
- * these are never malformed. A handler that reads fields or files of a form that could not be read, and has not asked this,
- * is answered for with a 400 or 413.
+ * `HASTY_OK`, with no fields, if the body is of another type. An urlencoded form is never malformed: invalid escapes are kept
+ * as they are. If a handler reads fields or files of a form that could not be read, and has not called this function, the
+ * client gets a 400 or 413 instead of its answer.
  *
  * Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
- * `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_STATE` for a form that is not here yet, as to middleware;
+ * `HASTY_ERR_IO` if files could not be written to disk; `HASTY_ERR_STATE` for a form that has not arrived yet, as in middleware;
  * `HASTY_ERR_NULL`.
  *
  * # Safety
@@ -1912,8 +1919,8 @@ size_t hasty_request_file_count(const struct hasty_request *req);
 /**
  * Describes a file of a multipart form, in the order of the form.
  *
- * Set `out->size = sizeof *out` first. A file of a form of at most `spool_bytes` is in memory (`data`), others may be in a
- * file of their own (`path`) that goes with the request. `filename` is what the client says: never use it as a path.
+ * Set `out->size = sizeof *out` first. The files of a form of at most `spool_bytes` are in memory (`data`); others may be in a
+ * temporary file (`path`) that is removed when the request ends. `filename` is client input: never use it as a path.
  *
  * Ownership: the views are borrowed, until the handler returns or the exchange ends.
  *
@@ -1956,13 +1963,13 @@ hasty_status hasty_request_save_file(const struct hasty_request *req,
 /**
  * Reads some bytes of the body, waiting for them: for routes with `body = stream`, whose handler runs before it is received.
  *
- * `*got` is how many were read, at most `len`; 0 is the end. The client is slowed to the speed at which it is read. The
- * first call tells a client that asked for it (`Expect: 100-continue`) to go on.
+ * `*got` is how many were read, at most `len`; 0 is the end. The client is slowed down to the speed of the reader. The
+ * first call sends 100 Continue to a client that expects it.
  *
  * Errors: `HASTY_ERR_CLOSED` if the client has left before the end; `HASTY_ERR_TIMEOUT` if nothing came for
  * `body_timeout_ms`; `HASTY_ERR_LIMIT` beyond `max_body_bytes`; `HASTY_ERR_INVALID` if the body is malformed;
- * `HASTY_ERR_STATE` on other routes and after `hasty_response_defer()`; `HASTY_ERR_NULL`. A handler that then fails is
- * answered for with 400, 408 or 413.
+ * `HASTY_ERR_STATE` on other routes and after `hasty_response_defer()`; `HASTY_ERR_NULL`. If the handler then fails, the client
+ * gets a 400, 408 or 413 accordingly.
  *
  * # Safety
  * `req` is NULL or the request of the current call; `buf` has room for `len` bytes; `got` is NULL or writable.
@@ -1973,15 +1980,14 @@ hasty_status hasty_request_read(const struct hasty_request *req,
                                 size_t *got);
 
 /**
- * Parses the body as JSON, whatever its type says; once, however often it is called.
+ * Parses the body as JSON, whatever its Content-Type. Later calls return the same value.
  *
- * At most 128 arrays and objects may be open inside one another. An empty body is malformed.
+ * Arrays and objects may be nested at most 128 deep. An empty body is malformed.
  *
  * Ownership: `*out` is borrowed, until the handler returns.
  *
- * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here:
- * middleware runs before it is received, but for routes with `dispatch = caller`, and with `body = stream` the handler reads it.
- * `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it has not been
+ * received: in middleware (except for routes with `dispatch = caller`), and with `body = stream`. `HASTY_ERR_NULL`.
  *
  * # Safety
  * `req` is NULL or the request of the current call; `out` is NULL or writable.
@@ -1990,7 +1996,7 @@ hasty_status hasty_request_json(const struct hasty_request *req,
                                 const struct hasty_json **out);
 
 /**
- * Returns the `user_data` that the route was registered with; NULL where no route answers. Middleware knows it already.
+ * Returns the `user_data` that the route was registered with; NULL if no route answers. It is known in middleware already.
  *
  * # Safety
  * `req` is NULL or the request of the current call.
@@ -1998,7 +2004,7 @@ hasty_status hasty_request_json(const struct hasty_request *req,
 void *hasty_request_user_data(const struct hasty_request *req);
 
 /**
- * Keeps `value` under `key` until the request ends, in place of any before.
+ * Keeps `value` under `key` until the request ends, in place of an earlier one.
  *
  * Ownership: takes `value`, also on failure. `drop` (may be NULL) runs on it exactly once: when it is
  * replaced, when the request ends, or before a failing call returns.
@@ -2014,7 +2020,7 @@ hasty_status hasty_request_set_local(const struct hasty_request *req,
                                      hasty_drop drop);
 
 /**
- * Returns what `hasty_request_set_local()` keeps under `key`; NULL where there is nothing.
+ * Returns the value set by `hasty_request_set_local()` under `key`; NULL if there is none.
  *
  * # Safety
  * `req` is NULL or the request of the current call; `key` is NULL or NUL-terminated.
@@ -2042,14 +2048,17 @@ int32_t hasty_response_status(const struct hasty_response *res);
 /**
  * Sets a header in place of any of that name; both strings are copied.
  *
- * Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds CR, LF, NUL or another control,
- * or if the server itself sets that header (Date, Transfer-Encoding). Content-Length must be the body's;
- * `Connection: close` ends the connection after this answer. `HASTY_ERR_NULL`.
+ * Content-Length must match the body; `Connection: close` ends the connection after this answer.
+ *
+ * Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value holds CR, LF, NUL or another control character,
+ * or if the server itself sets that header (Date, Transfer-Encoding); `HASTY_ERR_NULL`.
  *
  * # Safety
  * `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
  */
-hasty_status hasty_response_set_header(struct hasty_response *res, const char *name, const char *value);
+hasty_status hasty_response_set_header(struct hasty_response *res,
+                                       const char *name,
+                                       const char *value);
 
 /**
  * Adds a header beside any of that name; both strings are copied.
@@ -2084,7 +2093,7 @@ hasty_status hasty_response_add_header_bytes(struct hasty_response *res,
                                              size_t len);
 
 /**
- * Takes away all headers called `name`, in any case; there need not be any.
+ * Removes all headers called `name`, compared without case; there need not be any.
  *
  * Errors: `HASTY_ERR_NULL`.
  *
@@ -2094,7 +2103,7 @@ hasty_status hasty_response_add_header_bytes(struct hasty_response *res,
 hasty_status hasty_response_remove_header(struct hasty_response *res, const char *name);
 
 /**
- * Returns the first header called `name` that was set so far, in any case. Absent where there is none.
+ * Returns the first header called `name` that was set so far, compared without case. Absent if there is none.
  *
  * Valid until the response is changed.
  *
@@ -2116,7 +2125,7 @@ hasty_status hasty_response_header_to(const struct hasty_response *res,
                                       struct hasty_str *out);
 
 /**
- * Returns the body given so far. Absent where there is none.
+ * Returns the body set so far. Absent if there is none, and for files and streams.
  *
  * Valid until the response is changed.
  *
@@ -2151,12 +2160,12 @@ hasty_status hasty_response_set_type(struct hasty_response *res, const char *typ
 /**
  * Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
  *
- * One that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` takes back all
- * that were set so far.
+ * A cookie that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` removes
+ * all cookies set so far.
  *
- * Errors: `HASTY_ERR_INVALID` if the name is no token, the value or an attribute holds what a cookie cannot (encode it then), or
- * browsers would reject or ignore it: a path that does not begin with "/", a domain that is no name of a host, SameSite=None without
- * `secure`, names that begin with `__Secure-` or `__Host-` and break their promise. `HASTY_ERR_NULL`.
+ * Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value or an attribute holds bytes that a cookie cannot (encode
+ * them then), or if browsers would reject or ignore the cookie: a path that does not begin with "/", a domain that is not a host
+ * name, SameSite=None without `secure`, a name with the prefix `__Secure-` or `__Host-` that breaks its rules. `HASTY_ERR_NULL`.
  *
  * # Safety
  * `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
@@ -2170,7 +2179,7 @@ hasty_status hasty_response_set_cookie(struct hasty_response *res,
 /**
  * Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
  *
- * It is added like one that is set. A name that begins with `__Secure-` or `__Host-` is forgotten with `secure`, as browsers want it.
+ * This adds a Set-Cookie header, too. For names that begin with `__Secure-` or `__Host-` it has the Secure attribute, which browsers require.
  *
  * Errors: as `hasty_response_set_cookie()`.
  *
@@ -2185,7 +2194,7 @@ hasty_status hasty_response_delete_cookie(struct hasty_response *res,
 /**
  * Sends `len` bytes, which are copied. Without a type they are `application/octet-stream`.
  *
- * Like all of `send*` it replaces what was given before. Nothing leaves until the handler returns.
+ * Like all `send*` functions it replaces an earlier body. Nothing is sent until the handler returns.
  *
  * Errors: `HASTY_ERR_NULL`.
  *
@@ -2264,8 +2273,8 @@ hasty_status hasty_response_send_status(struct hasty_response *res, int32_t code
 /**
  * Sends the client to `location`; `code` is 301, 302, 303, 307 or 308.
  *
- * Bytes that a URL cannot hold, such as spaces and non-ASCII, are percent-encoded. Never pass on a location
- * that a client chose: check it against those you know.
+ * Bytes that a URL cannot hold, such as spaces and non-ASCII, are percent-encoded. Never redirect to a location
+ * that a client chose without checking it against those you know.
  *
  * Errors: `HASTY_ERR_INVALID` for other codes, and for a location that is empty or holds controls; `HASTY_ERR_NULL`.
  *
@@ -2277,16 +2286,16 @@ hasty_status hasty_response_send_redirect(struct hasty_response *res,
                                           const char *location);
 
 /**
- * Sends a file, with the type that its name tells unless one was set.
+ * Sends a file; its type follows from its name unless one was set.
  *
  * With status 200 it has an ETag and Last-Modified, and conditional requests and ranges are honoured: the client
  * may get a 304, 206, 412 or 416 instead. The file is opened now and sent when the handler has returned; large ones
- * never pass through memory.
+ * never pass through the program's memory.
  *
- * `path` is the program's own. Never build it from what a client sends: `hasty_app_static()` is for that.
+ * Never build `path` from client input: `hasty_app_static()` is for that.
  *
  * Errors: `HASTY_ERR_NOT_FOUND` if there is no such file; `HASTY_ERR_IO` if it cannot be opened;
- * `HASTY_ERR_INVALID` if it is no regular file; `HASTY_ERR_NULL`. To answer something else then, call
+ * `HASTY_ERR_INVALID` if it is not a regular file; `HASTY_ERR_NULL`. To answer something else then, call
  * `hasty_response_reset()` first.
  *
  * # Safety
@@ -2296,9 +2305,9 @@ hasty_status hasty_response_send_file(struct hasty_response *res,
                                       const char *path);
 
 /**
- * Sends a file for the client to save as `filename`; NULL means the name that it has.
+ * Sends a file for the client to save as `filename`; NULL means the file's own name.
  *
- * `filename` is UTF-8; slashes and controls in it become "_". Its extension tells the type, unless one was set.
+ * `filename` is UTF-8; slashes and control characters in it become "_". Its extension gives the type, unless one was set.
  *
  * Errors: as `hasty_response_send_file()`.
  *
@@ -2313,21 +2322,22 @@ hasty_status hasty_response_send_download(struct hasty_response *res,
  * Writes a piece of the body, which is copied, and sends it. The first call sends the head.
  *
  * The body is chunked, or has the Content-Length that was set; for HTTP/1.0 clients it ends with the connection. From
- * the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
- * sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
+ * the first call on setters return `HASTY_ERR_STATE`, and if the handler fails the connection is cut, so that the client
+ * notices that the end is missing. If fewer bytes than the Content-Length are written it is cut too, and this is logged.
  *
- * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile. Where
- * no thread is left for them it keeps what the client has not taken, up to `stream_buffer_bytes`, and then is `HASTY_ERR_LIMIT`: with
- * `blocking` = "yes" handlers of a route begin only when they may wait (which is learned, too), but for apps with one thread or none.
- * With `dispatch` = "caller" it blocks as well, and with it `hasty_app_poll()`, whatever its time-out: defer there.
+ * In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; other threads serve other requests meanwhile.
+ * If no thread is left for them, it buffers what the client has not taken, up to `stream_buffer_bytes`, and then returns
+ * `HASTY_ERR_LIMIT`. Handlers of a route with `blocking` = "yes" start only when they may wait (which is learned, too), except in
+ * apps with one thread or none. With `dispatch` = "caller" it blocks as well, and so does `hasty_app_poll()`, whatever its time-out:
+ * defer there.
  *
- * On a deferred response it does not block: what the client has not taken waits, up to `stream_buffer_bytes`, and
- * `hasty_exchange_on_ready()` tells when there is room. Until the handler that deferred has returned, all of it waits.
+ * On a deferred response it does not block: what the client has not taken is buffered, up to `stream_buffer_bytes`, and
+ * `hasty_exchange_on_ready()` reports when there is room. Nothing is sent before the handler that deferred has returned.
  *
- * Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
- * `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken, and it may be
- * written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
- * `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and where a body was given already by one of `send*`;
+ * Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head if there is no body (HEAD, 204, 304);
+ * `HASTY_ERR_TIMEOUT` if the client took nothing for too long; `HASTY_ERR_LIMIT` if the buffer is full (nothing was taken; the piece
+ * may be written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
+ * `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and if a body was set already by one of `send*`;
  * `HASTY_ERR_NULL`.
  *
  * # Safety
@@ -2338,7 +2348,7 @@ hasty_status hasty_response_write(struct hasty_response *res,
                                   size_t len);
 
 /**
- * Writes a server-sent event as a piece of the body: `text/event-stream`, not kept by caches nor held back by proxies.
+ * Writes a server-sent event as a piece of the body: `text/event-stream`, with headers that keep caches from storing and proxies from buffering it.
  *
  * `event` is its name and `id` its id, both optional; each line of `data` becomes a line of the event. With `data` NULL
  * it is a comment, which keeps the connection alive. All are UTF-8.
@@ -2354,7 +2364,7 @@ hasty_status hasty_response_write_event(struct hasty_response *res,
                                         const char *id);
 
 /**
- * Makes the response what it was at first: an empty 200. A setter that failed is forgotten.
+ * Resets the response to an empty 200, and forgets the failure of a setter.
  *
  * Errors: `HASTY_ERR_NULL`.
  *
@@ -2364,14 +2374,15 @@ hasty_status hasty_response_write_event(struct hasty_response *res,
 hasty_status hasty_response_reset(struct hasty_response *res);
 
 /**
- * Takes the answer out of the handler's hands: it may be given later, by any thread.
+ * Defers the answer: it may be given later, by any thread.
  *
- * The handler then returns `HASTY_OK` and touches neither `req` nor `res` any more: the exchange has copies of both.
- * Views taken of `req` before end with the handler; take them anew from `hasty_exchange_request()`. In middleware it ends
- * the chain. An open exchange costs no thread. If it has sent nothing within `exchange_timeout_ms`, the client gets a 504.
+ * The handler must then return `HASTY_OK` without touching `req` and `res` again: the exchange has its own. Views of `req`
+ * expire when the handler returns; take them again from `hasty_exchange_request()`. In middleware it ends the chain. An open
+ * exchange holds no thread. If nothing is sent within `exchange_timeout_ms`, the client gets a 504.
  *
- * Before the handler has returned nothing of the answer leaves, no time-out runs and no notice is called: never wait there for
- * the exchange. With `dispatch = caller` the request was an exchange before: bytes leave at once, and its time has run since it came.
+ * Until the handler has returned, nothing of the answer is sent, no time-out runs and no callback of the exchange is called:
+ * never wait for the exchange there. With `dispatch = caller` bytes are sent at once, and the time-out counts from the arrival
+ * of the request.
  *
  * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
  *
@@ -2392,7 +2403,7 @@ hasty_status hasty_response_defer(struct hasty_response *res,
 const struct hasty_request *hasty_exchange_request(const struct hasty_exchange *exchange);
 
 /**
- * Returns the answer, to be filled or written. Borrowed: valid until finish or free.
+ * Returns the response, to be filled in or written. Borrowed: valid until finish or free.
  *
  * # Safety
  * `exchange` is NULL or live.
@@ -2402,8 +2413,8 @@ struct hasty_response *hasty_exchange_response(struct hasty_exchange *exchange);
 /**
  * Sends the answer, or the end of what was written, and ends the exchange.
  *
- * It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no other handler.
- * Where the handler that deferred has not returned yet, all of it is sent when it has.
+ * It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no handler.
+ * If the handler that deferred has not returned yet, the answer is sent when it has.
  *
  * Ownership: takes `exchange`, also on failure.
  *
@@ -2418,7 +2429,7 @@ struct hasty_response *hasty_exchange_response(struct hasty_exchange *exchange);
 hasty_status hasty_exchange_finish(struct hasty_exchange *exchange);
 
 /**
- * Tells whether the client still waits: 0 once it has ended its side, was answered by a time-out, or the app has stopped.
+ * Tells whether the client still waits: 0 once it has closed its side, was answered by a time-out, or the app has stopped.
  *
  * # Safety
  * `exchange` is NULL or live.
@@ -2426,16 +2437,16 @@ hasty_status hasty_exchange_finish(struct hasty_exchange *exchange);
 int32_t hasty_exchange_alive(const struct hasty_exchange *exchange);
 
 /**
- * Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so already.
+ * Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or within this call if that is so already.
  *
- * That is when the client has ended its side or its connection; and, with the client still there, when `exchange_timeout_ms` is
- * over (it gets a 504), when it takes a stream more slowly than `write_timeout_ms` or `min_rate_bytes` allow (it is cut off), and when
- * the app stops, by a free or a drain as well (it gets a 503, or the stream is cut). It is not noticed before the handler that
+ * That is when the client has closed its side or the connection; and, with the client still there, when `exchange_timeout_ms` has
+ * passed (it gets a 504), when it takes a stream more slowly than `write_timeout_ms` or `min_rate_bytes` allow (it is cut off), and
+ * when the app stops, is drained or freed (it gets a 503, or the stream is cut). None of this is noticed before the handler that
  * deferred has returned.
  *
- * It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
- * another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second
- * registration replaces the first. After a mere end of the client's side an answer is still tried.
+ * `gone` never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned: those wait for a call in progress on
+ * another thread, so do not hold a lock that `gone` takes. It may itself finish or free the exchange. A second registration
+ * replaces the first. If the client has only closed its side, `hasty_exchange_finish()` still tries to send the answer.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -2450,11 +2461,11 @@ hasty_status hasty_exchange_on_close(struct hasty_exchange *exchange,
                                      hasty_drop drop);
 
 /**
- * Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
+ * Calls `ready` once when there is room to write more: on one of the app's threads, or within this call if there is room already.
  *
- * To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any
- * more. It never runs after finish or free has returned. A second registration replaces the first. What was written in the
- * handler that deferred makes room when that has returned, not before.
+ * Use it after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. `ready` is also called when nobody waits for the answer
+ * any more. It never runs after finish or free has returned. A second registration replaces the first. No room is made before
+ * the handler that deferred has returned.
  *
  * Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
  *
@@ -2469,7 +2480,7 @@ hasty_status hasty_exchange_on_ready(struct hasty_exchange *exchange,
                                      hasty_drop drop);
 
 /**
- * Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing.
+ * Ends an exchange without an answer: the client gets a 503, or in the middle of a stream the connection is cut.
  *
  * Nothing happens for NULL.
  *
@@ -2481,21 +2492,21 @@ hasty_status hasty_exchange_on_ready(struct hasty_exchange *exchange,
 void hasty_exchange_free(struct hasty_exchange *exchange);
 
 /**
- * Gives the answer in the slot, if one is owed, and takes the next request. It never waits.
+ * Submits the answer in the slot, if one is owed, and takes the next request. It never waits.
  *
- * `slot->size` and `slot->app` are yours to set; begin with all else 0, and leave the slot at its address. On `HASTY_OK` it holds a
- * request: `ticket` is not 0, `route` is the number of the route's successful registration from 0, the texts end with NUL and
- * are valid until the next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those and call again.
+ * Set `slot->size` and `slot->app`, initialise all other fields to 0, and do not move the slot. On `HASTY_OK` it holds a
+ * request: `ticket` is not 0, `route` counts successful registrations from 0, the texts end with NUL and are valid until the
+ * next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those in and call again.
  *
  * `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
- * overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
- * cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
- * to be answered quickly; never for one whose route has the option `blocking` "yes".
+ * overrides the type, `extra_headers` is lines of "Name: value". All three are borrowed until the next take. An answer that
+ * cannot be sent becomes a 500 and a log message. Answers are held back only while the next request is known to be answered
+ * quickly, and never before one whose route has the option `blocking` "yes".
  *
- * A `hasty_slot_more`, by its `size`, tells who asks and in which version of HTTP as well.
+ * A `hasty_slot_more`, recognised by its `size`, also has the client's address and the version of HTTP.
  *
- * Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: the answer was given all the
- * same, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
+ * Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: in both cases the answer was
+ * submitted, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
  * the app, and for an app whose requests are taken by `hasty_app_poll()` or `hasty_app_next()`; `HASTY_ERR_NULL`.
  *
  * With `threads` none the request has no `exchange_timeout_ms`: nobody else looks at its connection.
@@ -2508,13 +2519,13 @@ void hasty_exchange_free(struct hasty_exchange *exchange);
 hasty_status hasty_slot_take(struct hasty_slot *slot);
 
 /**
- * The same as `hasty_slot_take()`, by an object that stands for the slot.
+ * The same as `hasty_slot_take()`, called with an object that refers to the slot.
  *
- * For hosts whose runtimes call a function of C with one of their own objects for much less than with an address. In CPython it can
- * be what tells an object's truth, which takes a twentieth of a call by way of libffi.
+ * It is for hosts whose runtime can call a C function with one of its own objects at much lower cost than with an address. In CPython
+ * it can serve as a type's truth-value slot (`nb_bool`), whose call takes a twentieth of one through libffi.
  *
- * Where the slot has no `reply`, and `object->reply` is not NULL, the reply is what the latter says. `object->status` is what is
- * returned.
+ * If the slot has no `reply` and `object->reply` is not NULL, the latter gives the reply. The returned status is also stored in
+ * `object->status`.
  *
  * Errors: as `hasty_slot_take()`; `HASTY_ERR_NULL`.
  *
@@ -2543,10 +2554,10 @@ hasty_status hasty_slot_wait(struct hasty_slot *slot,
                              int32_t timeout_ms);
 
 /**
- * Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+ * Turns the request in the slot into an exchange, to be answered later; `ticket` becomes 0.
  *
- * The slot's texts stay: `request`, `method_text`, `path`, `query` and `body` are the exchange's from now on. Views that were taken
- * of the request before are to be taken anew.
+ * The slot's `request`, `method_text`, `path`, `query` and `body` now refer to the exchange. Other views of the request expire:
+ * take them again.
  *
  * Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
  *
@@ -2559,11 +2570,11 @@ hasty_status hasty_slot_exchange(struct hasty_slot *slot,
                                  struct hasty_exchange **out);
 
 /**
- * Reads `len` bytes of JSON: one value with nothing after it but spaces.
+ * Parses `len` bytes of JSON: one value, followed by nothing but white space.
  *
- * Of members with the same key the last one's value counts, in the place of the first; others keep their
- * order. At most 128 arrays and objects may be open inside one another. Whole numbers from -2^63 to
- * 2^64-1 are exact, others become the nearest double. An empty text is an error.
+ * Members keep their order; of several with the same key the last value wins, at the first one's position. Arrays
+ * and objects may be nested at most 128 deep. Whole numbers from -2^63 to 2^64-1 are exact, others become the
+ * nearest double. An empty text is an error.
  *
  * Ownership: `*out` is yours; end it with `hasty_json_free()`, or give it away with `hasty_json_set()` or
  * `hasty_json_push()`. `text` is copied.
@@ -2574,7 +2585,9 @@ hasty_status hasty_slot_exchange(struct hasty_slot *slot,
  * # Safety
  * `text` is NULL or has `len` bytes; `out` is NULL or writable.
  */
-hasty_status hasty_json_parse(const void *text, size_t len, struct hasty_json **out);
+hasty_status hasty_json_parse(const void *text,
+                              size_t len,
+                              struct hasty_json **out);
 
 /**
  * Frees a value and all its parts.
@@ -2620,7 +2633,7 @@ size_t hasty_json_len(const struct hasty_json *json);
 /**
  * Returns the value of the member called `key`, or NULL: there is none, or `json` is no object.
  *
- * Borrowed: valid until that member is set anew or `json` is freed. Other members may come meanwhile.
+ * Borrowed: valid until that member is replaced or `json` is freed. Other members may be added meanwhile.
  *
  * # Safety
  * `json` is NULL or live; `key` is NULL or NUL-terminated.
@@ -2630,7 +2643,7 @@ const struct hasty_json *hasty_json_get(const struct hasty_json *json, const cha
 /**
  * Returns the item of an array, or the value of a member of an object, at `index`; NULL beyond the last.
  *
- * Borrowed: valid until it is set anew or `json` is freed. Others may be added meanwhile.
+ * Borrowed: valid until it is replaced or `json` is freed. Others may be added meanwhile.
  *
  * # Safety
  * `json` is NULL or live.
@@ -2641,7 +2654,7 @@ const struct hasty_json *hasty_json_at(const struct hasty_json *json, size_t ind
  * Returns the value that a JSON Pointer (RFC 6901) leads to, or NULL: it leads nowhere, or is malformed.
  *
  * "" is `json` itself; "/items/0/price" goes by keys and by positions from 0. In a key, "~1" stands for
- * "/" and "~0" for "~". Borrowed: valid until it is set anew or `json` is freed.
+ * "/" and "~0" for "~". Borrowed: valid until it is replaced or `json` is freed.
  *
  * # Safety
  * `json` is NULL or live; `pointer` is NULL or NUL-terminated.
@@ -2651,8 +2664,8 @@ const struct hasty_json *hasty_json_find(const struct hasty_json *json, const ch
 /**
  * Returns the key of the member at `index`; `hasty_json_at()` has its value.
  *
- * Absent (`data` NULL) beyond the last member, and if `json` is no object. Keys may hold NUL: `len` is the
- * truth. Valid until `json` is freed.
+ * Absent (`data` NULL) beyond the last member, and if `json` is no object. Keys may hold NUL: rely on
+ * `len`. Valid until `json` is freed.
  *
  * # Safety
  * `json` is NULL or live.
@@ -2670,9 +2683,9 @@ struct hasty_str hasty_json_key_at(const struct hasty_json *json, size_t index);
 hasty_status hasty_json_key_at_to(const struct hasty_json *json, size_t index, struct hasty_str *out);
 
 /**
- * Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is no string.
+ * Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is not a string.
  *
- * It may hold NUL ("\u0000"): `len` is the truth. Valid until the value is freed, or set anew in its parent.
+ * It may hold NUL ("\u0000"): rely on `len`. Valid until the value is freed, or replaced in its parent.
  *
  * # Safety
  * `json` is NULL or live.
@@ -2691,16 +2704,17 @@ hasty_status hasty_json_as_string_to(const struct hasty_json *json,
                                      struct hasty_str *out);
 
 /**
- * Reads a number as a whole one of 64 bits with a sign; 3.0 and 3e0 are whole too.
+ * Reads a number as a signed 64-bit integer; 3.0 and 3e0 are whole too.
  *
  * Errors: `HASTY_ERR_INVALID` if it has a fraction or is too large (the message names it), and if the value
- * is no number; `HASTY_ERR_NULL`. With a point or an exponent, numbers from 2^53 on are too large: they may
- * have been rounded.
+ * is not a number; `HASTY_ERR_NULL`. Numbers written with a point or an exponent are too large from 2^53 on, since
+ * they may have been rounded.
  *
  * # Safety
  * `json` is NULL or live; `out` is NULL or writable.
  */
-hasty_status hasty_json_as_int(const struct hasty_json *json, int64_t *out);
+hasty_status hasty_json_as_int(const struct hasty_json *json,
+                               int64_t *out);
 
 /**
  * Reads a number as the double nearest to it.
@@ -2769,7 +2783,7 @@ struct hasty_json *hasty_json_new_int(int64_t value);
 struct hasty_json *hasty_json_new_double(double value);
 
 /**
- * Makes a string of `len` bytes of UTF-8; what is not UTF-8 becomes U+FFFD.
+ * Makes a string of `len` bytes of UTF-8; invalid UTF-8 becomes U+FFFD.
  *
  * Ownership: it is yours; the bytes are copied.
  *
@@ -2781,12 +2795,12 @@ struct hasty_json *hasty_json_new_double(double value);
 struct hasty_json *hasty_json_new_string(const void *utf8, size_t len);
 
 /**
- * Makes `value` the member `key` of an object, in the place of an earlier one, which is freed; else it comes last.
+ * Makes `value` the member `key` of an object: it replaces an earlier one, which is freed, or is added last.
  *
- * Ownership: takes `value`, also on failure, but for one that has an owner: if it is part of something
- * already, or `object` is part of it, nothing is freed. The key is copied; what is not UTF-8 in it becomes U+FFFD.
+ * Ownership: takes `value`, also on failure, unless it has an owner: if it is part of something already, or
+ * `object` is part of it, nothing is freed. The key is copied; invalid UTF-8 in it becomes U+FFFD.
  *
- * Errors: `HASTY_ERR_INVALID` if `object` is no object, if `value` is already part of another value or of
+ * Errors: `HASTY_ERR_INVALID` if `object` is not an object, if `value` is already part of another value or of
  * a request, or would become part of itself; `HASTY_ERR_NULL`.
  *
  * Threads: one at a time per tree.
@@ -2796,9 +2810,7 @@ struct hasty_json *hasty_json_new_string(const void *utf8, size_t len);
  * # Safety
  * `object` and `value` are NULL or live; `key` is NULL or NUL-terminated.
  */
-hasty_status hasty_json_set(struct hasty_json *object,
-                            const char *key,
-                            struct hasty_json *value);
+hasty_status hasty_json_set(struct hasty_json *object, const char *key, struct hasty_json *value);
 
 /**
  * `hasty_json_set()` with a key of `len` bytes, which may hold NUL.
@@ -2814,10 +2826,10 @@ hasty_status hasty_json_set_bytes(struct hasty_json *object,
 /**
  * Makes `value` the last item of an array.
  *
- * Ownership: takes `value`, also on failure, but for one that has an owner: if it is part of something
- * already, or `array` is part of it, nothing is freed.
+ * Ownership: takes `value`, also on failure, unless it has an owner: if it is part of something already, or
+ * `array` is part of it, nothing is freed.
  *
- * Errors: `HASTY_ERR_INVALID` if `array` is no array, if `value` is already part of another value or of a
+ * Errors: `HASTY_ERR_INVALID` if `array` is not an array, if `value` is already part of another value or of a
  * request, or would become part of itself; `HASTY_ERR_NULL`.
  *
  * Threads: one at a time per tree.
@@ -2830,8 +2842,8 @@ hasty_status hasty_json_push(struct hasty_json *array, struct hasty_json *value)
 /**
  * Writes a value as JSON, without spaces and with a NUL at the end, into the `cap` bytes of `buf`.
  *
- * `*needed` becomes the room that the text takes, with its NUL, so that `(NULL, 0)` asks how much to
- * allocate; it is written also when `cap` is too small, but then `buf` stays as it was.
+ * `*needed` becomes the size that the text takes, with its NUL, so that `(NULL, 0)` asks how much to
+ * allocate; it is written also if `cap` is too small, but then `buf` is left as it was.
  *
  * Errors: `HASTY_ERR_LIMIT` if `cap` is less than `*needed`; `HASTY_ERR_NULL`.
  *

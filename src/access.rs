@@ -25,7 +25,7 @@ pub struct AccessRecord<'a> {
     pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
-    /// From the first byte of the request to the end of the answer, in microseconds.
+    /// From the end of the request's head to the complete answer, in microseconds.
     pub duration_us: u64,
     /// When the answer was finished, in microseconds since 1970.
     pub time_us: i64,

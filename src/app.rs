@@ -7,11 +7,11 @@ use crate::exchange::Exchange;
 use crate::handler::{Allow, ErrorHandler, Handler, Log, Middleware, Notify};
 use crate::health::Health;
 use crate::hooks::Hooks;
-use crate::options::{Key, Options, parse_number};
+use crate::options::{Key, Options};
 use crate::prefix::Prefix;
 use crate::request::Request;
 use crate::response::Response;
-use crate::route::{Blocking, Route};
+use crate::route::Route;
 use crate::router::Router;
 use crate::server::{CallerQueue, Control, Engine, Listener, SlotVisit, Watch};
 use crate::service::Service;
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 /// A server with its routes and options. It runs once.
 ///
-/// Dropping it stops it and waits for callbacks that run; dropped by one of its own callbacks it ends when the last one returns.
+/// Dropping it stops it and waits for running callbacks; dropped by one of its own callbacks, it ends when the last one returns.
 ///
 /// ```
 /// use hasty::{App, Options, Request, Response};
@@ -50,7 +50,7 @@ pub struct App {
     control: Arc<Control>,
     callers: Arc<CallerQueue>,
     engine: OnceCell<Arc<Engine>>,
-    /// The same, for what tells how the app is.
+    /// The same, for health checks.
     known_engine: Arc<OnceCell<Weak<Engine>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// The first TCP listener's.
@@ -64,12 +64,12 @@ struct Setup {
     handlers: Vec<Box<dyn Handler>>,
     hooks: Hooks,
     listeners: Vec<Listener>,
-    /// What files of folders are kept in.
+    /// The cache for small files of folders.
     memory: Arc<Memory>,
 }
 
 impl Setup {
-    /// Keeps what the router knows by a number.
+    /// Keeps the route and handler that the router knows as number `index`.
     fn add(&mut self, index: usize, pattern: &str, handler: Box<dyn Handler>) {
         let param_names = self.router.route(index).param_names().to_vec();
         let mut route = Route::new(pattern, param_names, handler.user_data());
@@ -118,7 +118,7 @@ impl App {
 
     /// Adds a handler for a method, or "*" for any, and a pattern; `router` has the rules.
     pub fn route(&self, method: &str, pattern: &str, handler: Box<dyn Handler>) -> Result<()> {
-        // A handler that is refused ends here, after the lock: its drop may be a user's function that calls us.
+        // A refused handler is dropped here, after the lock: its drop may be a user's function that calls us.
         let mut handler = Some(handler);
         self.with_setup(|setup| {
             let index = setup.router.add(method, pattern)?;
@@ -149,7 +149,7 @@ impl App {
     pub fn static_files(&self, prefix: &str, directory: impl AsRef<Path>, options: &StaticOptions) -> Result<()> {
         self.with_setup(|setup| {
             if !prefix.starts_with('/') {
-                return Err(Error::invalid(format!("prefix \"{}\": it does not begin with '/'", Shown(prefix.as_bytes()))));
+                return Err(Error::invalid(format!("prefix \"{}\": it must begin with '/'", Shown(prefix.as_bytes()))));
             }
             let prefix = prefix.trim_end_matches('/');
             let rest = format!("{prefix}/*");
@@ -168,52 +168,19 @@ impl App {
         })
     }
 
-    /// Sets an option of one route, named by the words it was registered with: `body` (`buffer`, or `stream`: the handler reads
-    /// it itself), `blocking` (`auto`, `yes` or `no`: whether its handler takes long), `dispatch` (`pool`, or `caller`: requests wait for `poll` or `next`), `max_body_bytes`, `exchange_timeout_ms`.
+    /// Sets an option of one route, identified by the method and pattern it was registered with.
+    ///
+    /// `body` is `buffer`, or `stream`: the handler reads it itself. `blocking` is `auto`, `yes` or `no`: whether the handler is known
+    /// to block. `dispatch` is `pool`, or `caller`: requests wait for `poll` or `next`. `max_body_bytes` and `exchange_timeout_ms`
+    /// replace the app's.
     pub fn set_route_option(&self, method: &str, pattern: &str, name: &str, value: &str) -> Result<()> {
         self.with_setup(|setup| {
             let Some(index) = setup.router.lookup(method, pattern) else {
                 let words = format!("there is no route {} \"{}\"", Shown(method.as_bytes()), Shown(pattern.as_bytes()));
                 return Err(Error::new(Kind::NotFound, words));
             };
-            let route = &mut setup.routes[index];
-            match name {
-                "body" => {
-                    let streams = parse_word(name, value, ["buffer", "stream"])? == 1;
-                    refuse_stream_for_caller(streams, route.is_for_caller)?;
-                    route.streams_body = streams;
-                }
-                "blocking" => {
-                    const MEANINGS: [Blocking; 3] = [Blocking::Auto, Blocking::Yes, Blocking::No];
-                    route.blocking = MEANINGS[parse_word(name, value, ["auto", "yes", "no"])?];
-                }
-                "dispatch" => {
-                    let for_caller = parse_word(name, value, ["pool", "caller"])? == 1;
-                    refuse_stream_for_caller(route.streams_body, for_caller)?;
-                    if !for_caller && setup.handlers[index].is_for_caller() {
-                        return Err(Error::fixed(
-                            Kind::Invalid,
-                            "route option dispatch = \"pool\": this route has no handler for the pool to run",
-                        ));
-                    }
-                    route.is_for_caller = for_caller;
-                }
-                "max_body_bytes" => {
-                    route.max_body_bytes = Some(Options::checked(Key::MaxBodyBytes, parse_number(Key::MaxBodyBytes, value)?)?)
-                }
-                "exchange_timeout_ms" => {
-                    let ms = Options::checked(Key::ExchangeTimeoutMs, parse_number(Key::ExchangeTimeoutMs, value)?)?;
-                    route.exchange_timeout_ms = Some(u32::try_from(ms).unwrap_or(u32::MAX));
-                }
-                _ => {
-                    let words = format!(
-                        "there is no route option \"{}\"; there are blocking, dispatch, body, max_body_bytes, exchange_timeout_ms",
-                        Shown(name.as_bytes())
-                    );
-                    return Err(Error::new(Kind::NotFound, words));
-                }
-            }
-            Ok(())
+            let has_handler = !setup.handlers[index].is_for_caller();
+            setup.routes[index].set_option(name, value, has_handler)
         })
     }
 
@@ -239,20 +206,20 @@ impl App {
         })
     }
 
-    /// Lets pages of other origins read the answers below `prefix`. Of several policies the one of the longest prefix applies.
+    /// Lets scripts of other origins read the answers below `prefix`. Of several policies the one with the longest prefix applies.
     pub fn cors(&self, prefix: &str, policy: &CorsOptions) -> Result<()> {
         self.with_setup(|setup| setup.hooks.add_cors(Prefix::new(prefix)?, Cors::new(policy)?))
     }
 
-    /// Answers GET at `pattern` with how the app is, as JSON; with 503 while it drains.
+    /// Answers GET at `pattern` with a health report in JSON; with 503 while the app drains.
     pub fn health(&self, pattern: &str) -> Result<()> {
         self.route("GET", pattern, Box::new(Health::new(&self.known_engine)))?;
-        // It is to be answered above all where everything else waits.
+        // It must be answered even while everything else waits.
         self.set_route_option("GET", pattern, "blocking", "no")
     }
 
-    /// Lets each address ask `per_minute` times a minute below `prefix`, `burst` times at once (0: as many); more is 429. With
-    /// `allow`, that decides instead.
+    /// Limits the requests of each address below `prefix` to `per_minute`, and to `burst` at once (0: `per_minute`); more is 429.
+    /// If `allow` is given, it decides instead.
     pub fn rate_limit(&self, prefix: &str, per_minute: u32, burst: u32, allow: Option<Box<dyn Allow>>) -> Result<()> {
         let mut given = allow;
         self.with_setup(|setup| {
@@ -266,13 +233,13 @@ impl App {
         self.with_setup(|setup| setup.hooks.add_field(name, value))
     }
 
-    /// Adds the headers that keep pages of other sites from doing harm: `X-Content-Type-Options`, `X-Frame-Options`,
-    /// `Referrer-Policy`, `Cross-Origin-Opener-Policy`, `X-Permitted-Cross-Domain-Policies`.
+    /// Adds common security headers to every answer: `X-Content-Type-Options`, `X-Frame-Options`, `Referrer-Policy`,
+    /// `Cross-Origin-Opener-Policy`, `X-Permitted-Cross-Domain-Policies`.
     pub fn secure_headers(&self) -> Result<()> {
         self.with_setup(|setup| setup.hooks.add_secure_fields())
     }
 
-    /// Gives a record of each finished request to `log`, in place of any before.
+    /// Passes a record of each finished request to `log`, which replaces an earlier one.
     pub fn on_access(&self, log: Box<dyn AccessLog>) -> Result<()> {
         let mut given = Some(log);
         self.with_setup(|setup| {
@@ -281,7 +248,7 @@ impl App {
         })
     }
 
-    /// Tells `hook` of the threads of the pool, on each of them, in place of any before.
+    /// Calls `hook` on each thread of the pool when it starts and ends; it replaces an earlier one.
     pub fn on_thread(&self, hook: Box<dyn Notify>) -> Result<()> {
         let mut given = Some(hook);
         self.with_setup(|setup| {
@@ -290,9 +257,9 @@ impl App {
         })
     }
 
-    /// Lets `handler` shape the answers that the library itself makes, in place of any before.
+    /// Lets `handler` change the error answers that the library itself gives; it replaces an earlier one.
     pub fn on_error(&self, handler: Box<dyn ErrorHandler>) -> Result<()> {
-        // What is left in it ends after the lock, as in `route`.
+        // What is left in it is dropped after the lock, as in `route`.
         let mut given = Some(handler);
         self.with_setup(|setup| {
             std::mem::swap(&mut setup.hooks.on_error, &mut given);
@@ -300,7 +267,7 @@ impl App {
         })
     }
 
-    /// Gives log messages to `log`, in place of any before.
+    /// Passes log messages to `log`, which replaces an earlier one.
     pub fn on_log(&self, log: Box<dyn Log>) -> Result<()> {
         let mut given = Some(log);
         self.with_setup(|setup| {
@@ -309,17 +276,17 @@ impl App {
         })
     }
 
-    /// Listens on an address or name, at once; none is the loopback, port 0 a free one. May be repeated.
+    /// Listens on an address or name, at once; None is the loopback address, port 0 picks a free one. May be repeated.
     pub fn listen(&self, host: Option<&str>, port: i32) -> Result<()> {
         self.add_listener(|options| Listener::tcp(host, port, options))
     }
 
-    /// Listens on a Unix socket, at once, in place of one that nobody listens on. A mode of 0 is what umask leaves.
+    /// Listens on a Unix socket, at once; a stale one is replaced. A mode of 0 leaves it to the umask.
     pub fn listen_unix(&self, path: &[u8], mode: u32) -> Result<()> {
         self.add_listener(|options| Listener::unix(path, mode, options))
     }
 
-    /// Takes over a socket that listens already; gives it back where it cannot.
+    /// Takes over a socket that is listening already; returns it on failure.
     pub fn listen_fd(&self, socket: OwnedFd) -> std::result::Result<(), (OwnedFd, Error)> {
         let mut socket = Some(socket);
         let added = self.add_listener(|options| match socket.take() {
@@ -399,7 +366,7 @@ impl App {
     /// Starts if needed, and serves on this thread too until the app stops.
     pub fn run(&self) -> Result<()> {
         self.start_once(false)?;
-        // From here on the app may be dropped by another thread: only what is shared is touched.
+        // From here on another thread may drop the app, so only shared parts are touched.
         let control = Arc::clone(&self.control);
         match self.engine.get().cloned() {
             Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot run it")),
@@ -412,28 +379,28 @@ impl App {
         }
     }
 
-    /// A descriptor that is readable exactly while there is something for `poll` or `next` to do, and from the stop on. It is for
-    /// `poll(2)` and its like, and lives as long as the app.
+    /// A descriptor that is readable exactly while there is something for `poll` or `next` to do, and after a stop. It is for
+    /// `poll(2)`, `epoll` and the like, and lives as long as the app.
     pub fn fd(&self) -> Result<BorrowedFd<'_>> {
         self.refuse_fork()?;
         self.callers.descriptor(&self.control)
     }
 
-    /// Runs at most so many handlers of routes with `dispatch = caller` on this thread, once there are requests for them; gives how
-    /// many. None is without end. `Timeout`: none has come, or somebody called `wake`. `Closed`: the app has stopped.
+    /// Waits for requests of routes with `dispatch = caller`, runs at most `most` of their handlers on this thread, and returns how
+    /// many. A `timeout` of None waits for ever. `Timeout`: no request came, or `wake` was called. `Closed`: the app has stopped.
     pub fn poll(&self, most: usize, timeout: Option<Duration>) -> Result<usize> {
         if most == 0 {
-            return Err(Error::fixed(Kind::Invalid, "poll of at most 0 requests: it must be at least 1"));
+            return Err(Error::fixed(Kind::Invalid, "max_requests = 0: it must be at least 1"));
         }
         self.engine_to_work_for()?.poll(most, end_of(timeout))
     }
 
-    /// Gives a request of a route with `dispatch = caller`, once there is one. None is without end. Errors as of `poll`.
+    /// Waits for a request of a route with `dispatch = caller`, and returns it. Time-out and errors are as in `poll`.
     pub fn next(&self, timeout: Option<Duration>) -> Result<Exchange> {
         self.engine_to_work_for()?.next(end_of(timeout))
     }
 
-    /// Comes with a slot. From here on the app may be dropped, by this thread's own callbacks too: only what is given is touched.
+    /// Begins a call with a slot. From here on the app may be dropped, even by this thread's own callbacks, so only the visit is used.
     pub(crate) fn visit_with_slot(&self) -> Result<SlotVisit> {
         self.engine_to_work_for()?.visit_with_slot()
     }
@@ -460,12 +427,12 @@ impl App {
         self.control.stop();
     }
 
-    /// Waits until the app has stopped; None is without end.
+    /// Waits until the app has stopped; a `timeout` of None waits for ever.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
         self.engine_to_wait_for()?.map_or(Ok(()), |engine| engine.wait(end_of(timeout)))
     }
 
-    /// Refuses new connections, lets what runs finish, and stops, at the latest when the time is up. None is without end.
+    /// Refuses new connections, lets requests in progress finish, and stops, at the latest after `timeout`. None waits for ever.
     pub fn drain(&self, timeout: Option<Duration>) -> Result<()> {
         self.engine_to_wait_for()?.map_or(Ok(()), |engine| engine.drain(end_of(timeout)))
     }
@@ -481,7 +448,7 @@ impl App {
         }
     }
 
-    /// Threads do not survive a fork, and the sockets are still the other process's.
+    /// Threads do not survive a fork, and the sockets belong to the parent.
     fn refuse_fork(&self) -> Result<()> {
         refuse_fork(&self.control)
     }
@@ -491,7 +458,7 @@ impl App {
         self.refuse_fork()?;
         match &mut *self.setup.lock() {
             Some(setup) => change(setup),
-            None => Err(Error::state("the app was started; routes, options and listeners come before")),
+            None => Err(Error::state("the app was started already; set routes, options and listeners before that")),
         }
     }
 }
@@ -501,13 +468,13 @@ impl Drop for App {
         self.control.stop();
         let Some(engine) = self.engine.take() else { return };
         if self.control.is_forked() {
-            // Its threads are not here to be waited for, and may have been anywhere when the fork was made. Its descriptors are
-            // closed already, and their numbers may be somebody else's.
+            // Its threads do not exist in this process, and may have held any lock when it forked. Its descriptors are closed
+            // already, and their numbers may be in use again.
             std::mem::forget((engine, Arc::clone(&self.control), Arc::clone(&self.callers)));
             return;
         }
         if engine.is_serving_here() {
-            // This thread is one of those to wait for. Each lets go of the engine when it leaves.
+            // This thread is one of those to wait for. Each releases the engine when it leaves.
             return;
         }
         let _ = engine.wait(None);
@@ -523,22 +490,6 @@ impl Drop for App {
 fn refuse_fork(control: &Control) -> Result<()> {
     match control.is_forked() {
         true => Err(Error::state("this process is a fork of the one that made the app; make a new one here")),
-        false => Ok(()),
-    }
-}
-
-/// Which of the words an option may be it is.
-fn parse_word<const N: usize>(name: &str, value: &str, words: [&str; N]) -> Result<usize> {
-    words.iter().position(|&word| word == value).ok_or_else(|| {
-        let words = words.join(", ");
-        Error::invalid(format!("route option {name} = \"{}\" is none of {words}", Shown(value.as_bytes())))
-    })
-}
-
-/// A request that waits for a thread of the host's does so un-owned, with its whole body.
-fn refuse_stream_for_caller(streams_body: bool, is_for_caller: bool) -> Result<()> {
-    match streams_body && is_for_caller {
-        true => Err(Error::fixed(Kind::Invalid, "a route cannot have both body = stream and dispatch = caller")),
         false => Ok(()),
     }
 }

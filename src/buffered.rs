@@ -1,4 +1,4 @@
-//! How much memory all clients together make the app hold.
+//! How many bytes the app holds for all clients together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! A request together with the answer that is prepared for it: they wait, move and end together.
+//! A request together with its response: they wait, move and end together.
 
 use crate::request::Request;
 use crate::response::Response;
@@ -10,7 +10,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Ends it: nothing of it is left for the next one, which may be another client's.
+    /// Clears both: nothing may be left for the next request, which may be another client's.
     pub(crate) fn end(&mut self) {
         self.request.end();
         self.response.clear();

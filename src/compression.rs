@@ -93,7 +93,7 @@ pub(crate) fn is_forbidden(cache_control: &[u8]) -> bool {
 
 /// The coding for an answer to a request with this Accept-Encoding, of those that this build has.
 ///
-/// RFC 9110 12.5.3 lets a server choose any when there is none; but who does not ask for compression may not know it.
+/// RFC 9110 12.5.3 lets a server choose any when there is none; but a client that does not ask for compression may not support it.
 pub(crate) fn choose(accept_encoding: Option<&[u8]>) -> Coding {
     accept_encoding.map_or(Coding::Identity, |accept| coding::choose(accept, true, cfg!(feature = "brotli")))
 }
@@ -107,7 +107,7 @@ pub(crate) fn compress(coding: Coding, data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Codes a body that comes piece by piece.
+/// Compresses a body that is written piece by piece.
 pub(crate) enum Encoder {
     /// Pieces go through as they are.
     Identity,
@@ -131,7 +131,7 @@ impl Encoder {
         }
     }
 
-    /// Appends `data`, coded, to `out`. The client can decode all of it from what it then has.
+    /// Appends `data`, compressed and flushed, to `out`: the client can decode all of it at once.
     pub(crate) fn write(&mut self, data: &[u8], out: &mut Vec<u8>) {
         // An empty piece would make an empty block.
         if !data.is_empty() {

@@ -1,4 +1,4 @@
-//! What can go wrong in a call, and the words that explain it.
+//! The error of a failed call: its kind, and a message that explains it.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ pub enum Kind {
     Null = 1,
     /// A value breaks a rule; the message names both.
     Invalid = 2,
-    /// The call does not fit the moment: after start, or twice.
+    /// The call is not allowed now: after start, or twice.
     State = 3,
-    /// The operating system refused; the message has its words.
+    /// The operating system refused; the message has its reason.
     Io = 4,
     /// The other side, or the app, is gone.
     Closed = 5,
@@ -42,7 +42,7 @@ pub struct Error {
     message: Message,
 }
 
-/// A client can cause many errors that nobody reads, so words are made late.
+/// Clients can cause many errors that nobody reads, so the text of those is made late.
 enum Message {
     Fixed(&'static str),
     Text(String),
@@ -53,18 +53,18 @@ enum Message {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error with words known at compile time.
+    /// An error with a message known at compile time.
     pub const fn fixed(kind: Kind, words: &'static str) -> Error {
         Error { kind, message: Message::Fixed(words) }
     }
 
-    /// An error whose words are made now: for mistakes of the program.
+    /// An error whose message is made now: for mistakes of the program.
     #[cold]
     pub fn new(kind: Kind, words: impl Into<String>) -> Error {
         Error { kind, message: Message::Text(words.into()) }
     }
 
-    /// An error whose words are made when somebody reads them: for mistakes of a client.
+    /// An error whose message is made when it is read: for mistakes of a client.
     #[cold]
     pub fn late(kind: Kind, words: impl fmt::Display + Send + Sync + 'static) -> Error {
         Error { kind, message: Message::Late(Box::new(words)) }
@@ -82,12 +82,12 @@ impl Error {
         Error::fixed(Kind::State, words)
     }
 
-    /// What the operating system said while `doing` something.
+    /// A failure of the operating system while `doing` something.
     pub fn io(doing: impl fmt::Display, error: &std::io::Error) -> Error {
         Error::new(Kind::Io, format!("{doing}: {error}"))
     }
 
-    /// The same once more, for whoever asks again.
+    /// A copy. Not Clone, since it makes the text of a late message.
     pub(crate) fn copy(&self) -> Error {
         match &self.message {
             Message::Fixed(words) => Error::fixed(self.kind, words),
@@ -119,7 +119,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Bytes as a reader can use them in a message: text where it is text, escapes elsewhere, at most 120 bytes.
+/// Bytes as shown in messages: UTF-8 as it is, with escapes for control characters and other bytes; at most 120 bytes.
 pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Shown<'_> {

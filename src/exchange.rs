@@ -9,13 +9,13 @@ use std::sync::Arc;
 /// Runs once, on any thread; or is dropped.
 pub type Notice = Box<dyn FnOnce() + Send>;
 
-/// Whoever owes an answer, as its exchange knows it.
+/// The server's side of an exchange: it owes the client an answer.
 pub(crate) trait Debt: Send + Sync {
-    /// Sends the answer, or the end of the stream, as whoever made it has succeeded or failed. Closed: nobody waits for it any
+    /// Sends the answer, or the end of the stream; `outcome` says whether making it succeeded. Closed: nobody waits for it any
     /// more.
     fn finish(&self, call: Box<Call>, outcome: Result<()>) -> Result<()>;
 
-    /// Nobody is going to answer.
+    /// The exchange is given up without an answer.
     fn abandon(&self, call: Box<Call>);
 
     /// Does the client still wait?
@@ -24,13 +24,13 @@ pub(crate) trait Debt: Send + Sync {
     /// Can it still be answered? A client that has ended its side may still read.
     fn is_open(&self) -> bool;
 
-    /// Is it lent to a handler, in a thread of the host's? Then its writes wait for the client, and it may be deferred.
+    /// Notes whether a handler on a thread of the host's has it. Then its writes wait for the client, and it may be deferred.
     fn lend(&self, lent: bool);
 
-    /// Does it wait for a thread of the host's, or no longer?
+    /// Notes whether it waits for a thread of the host's.
     fn note_queued(&self, queued: bool);
 
-    /// Its answer is given, but kept back until others leave with it.
+    /// Its answer is given, but held back until it is sent together with others.
     fn hold_back(&self);
 
     /// Calls `notice` once the client has gone; at once if it has.
@@ -42,7 +42,7 @@ pub(crate) trait Debt: Send + Sync {
 
 /// A request and the answer that is owed for it, kept from [`Response::defer`] until it is finished.
 ///
-/// It may go to any thread, and costs none while it waits. It can outlive the app; then it is closed. Dropped without an
+/// It may move to any thread, and holds none while it waits. It can outlive the app; then it is closed. Dropped without an
 /// answer, it answers 503.
 pub struct Exchange {
     /// Some until it is finished.
@@ -63,7 +63,7 @@ impl Exchange {
         self.call.as_mut().expect("it is there until the exchange is consumed")
     }
 
-    /// The request. Views that were taken of it before it was deferred are to be taken anew.
+    /// The request. Views that were taken of it before it was deferred are invalid.
     pub fn request(&self) -> &Request {
         &self.call().request
     }
@@ -104,7 +104,7 @@ impl Exchange {
         }
     }
 
-    /// Does the client still wait? No longer once it has ended its side, was answered by a time-out, or the app has stopped.
+    /// Does the client still wait? Not once it has closed its side, was answered by a time-out, or the app has stopped.
     pub fn is_alive(&self) -> bool {
         self.debt.is_alive()
     }
@@ -119,19 +119,19 @@ impl Exchange {
         Some((self.call.take()?, Arc::clone(&self.debt)))
     }
 
-    /// Who owes the answer; a notice that is called at once may end the exchange, and this outlives it.
+    /// A handle on the debt that outlives the exchange: a notice that is called at once may end it.
     pub(crate) fn debt(&self) -> Arc<dyn Debt> {
         Arc::clone(&self.debt)
     }
 
-    /// Calls `gone` once when the client has gone: on a serving thread, or here and now if it has gone already. It replaces any
-    /// before, and never runs after the exchange was finished or dropped.
+    /// Calls `gone` once when the client has gone: on a serving thread, or within this call if it has gone already. It replaces an
+    /// earlier one, and never runs after the exchange was finished or dropped.
     pub fn on_close(&self, gone: impl FnOnce() + Send + 'static) {
         self.debt.on_close(Box::new(gone));
     }
 
-    /// Calls `ready` once when there is room for more after a `write` found none: on a serving thread, or here and now if there is.
-    /// It replaces any before.
+    /// Calls `ready` once when there is room again after a `write` found none: on a serving thread, or within this call if there is
+    /// room already. It replaces an earlier one.
     pub fn on_ready(&self, ready: impl FnOnce() + Send + 'static) {
         self.debt.on_ready(Box::new(ready));
     }

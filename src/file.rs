@@ -1,4 +1,4 @@
-//! A file as an answer: its validators and type, and what of it a request gets.
+//! A file as an answer: its validators and type, conditional requests and ranges.
 
 use crate::error::{Error, Kind, Result, Shown};
 use crate::http::coding::Coding;
@@ -23,10 +23,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Files up to this size are read and sent with their heads; larger ones go from the kernel's memory to the socket.
 pub(crate) const SMALL: u64 = 64 * 1024;
 
-/// How often a small file is read anew that changes meanwhile.
+/// How often reading a small file is retried if it changes meanwhile.
 const TRIES: usize = 8;
 
-/// For so long after a change the next one may leave the same time behind: file systems' clocks are coarse.
+/// A second change within this time may leave the same modification time: file systems' clocks are coarse.
 const UNSETTLED_NS: i128 = 2_000_000_000;
 
 /// One state of one file.
@@ -69,7 +69,7 @@ impl Identity {
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
-    /// Was its last change so long before `now` that the next one would show?
+    /// Was its last change long enough before `now` that another one would change its time?
     pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         now - (i128::from(self.modified.0) * 1_000_000_000 + i128::from(self.modified.1)) >= UNSETTLED_NS
@@ -103,7 +103,7 @@ enum Content {
 }
 
 impl Servable {
-    /// What an open file is; `name` tells its type. A small one is read: whole, and in one state, if it rests long enough.
+    /// Examines an open file; its type follows from `name`. A small one is read into memory, if it does not change meanwhile.
     pub(crate) fn load(file: File, identity: &mut Identity, name: &[u8], coding: Coding, now: SystemTime) -> Servable {
         for _ in 0..TRIES {
             if identity.size > SMALL {
@@ -235,7 +235,7 @@ pub(crate) struct FileAnswer {
     pub(crate) disposition: Option<Vec<u8>>,
 }
 
-/// What a request gets of a file.
+/// How a request for a file is answered.
 pub(crate) enum Share {
     Whole,
     /// 206 with these ranges.
@@ -246,7 +246,7 @@ pub(crate) enum Share {
     Instead(Instead),
 }
 
-/// Judges the conditions and ranges of a request. The tag may be another than the file's.
+/// Evaluates the conditions and ranges of a request. The tag may differ from the file's.
 pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
     let method = request.known_method();
     if !matches!(method, Method::Get | Method::Head) {
@@ -262,7 +262,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
     match conditions.judge(Validators { etag: Some(etag), modified, settled: file.settled }) {
         Verdict::NotModified => Share::Nothing,
         Verdict::Failed => {
-            let words = "the file is not in the state that If-Match or If-Unmodified-Since ask for";
+            let words = "the file does not meet the condition of If-Match or If-Unmodified-Since";
             Share::Instead(Instead { code: 412, why: Error::fixed(Kind::Invalid, words), field: None })
         }
         // RFC 9110 14.2: a server "MUST ignore a Range header field" with methods other than GET.
@@ -270,7 +270,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
             Ranges::Whole => Share::Whole,
             Ranges::Parts(parts) => Share::Ranges(parts),
             Ranges::Unsatisfiable => {
-                let words = "none of the ranges lies within the file; Content-Range tells its length";
+                let words = "none of the ranges lies within the file; Content-Range has its length";
                 // RFC 9110 15.5.17: it "SHOULD generate a Content-Range header field" with the current length.
                 let field = Some((&b"Content-Range"[..], format!("bytes */{}", file.len)));
                 Share::Instead(Instead { code: 416, why: Error::fixed(Kind::Invalid, words), field })
@@ -310,7 +310,7 @@ pub(crate) fn open(path: &Path, name: &[u8]) -> Result<Servable> {
         let kind = if error == rustix::io::Errno::NOENT { Kind::NotFound } else { Kind::Io };
         Error::new(kind, format!("file \"{}\": {}", Shown(shown), io::Error::from(error)))
     };
-    // A FIFO or a device must not hang the thread that opens it, nor become anybody's terminal.
+    // Opening a FIFO or a device must not hang the thread, and must not acquire a controlling terminal.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
     let stat = rustix::fs::fstat(&opened).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What users give: functions that answer, shape errors and receive log lines.
+//! The traits of users' functions: handlers, middleware, error handlers and loggers.
 
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -13,7 +13,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, request: &Request, response: &mut Response) -> Result<()>;
 
-    /// What a C program registered along with the function; NULL for Rust's.
+    /// The `user_data` that a C program registered with the function; NULL for Rust handlers.
     fn user_data(&self) -> *mut c_void {
         std::ptr::null_mut()
     }
@@ -74,18 +74,18 @@ where
     }
 }
 
-/// Hears of the library's own threads.
+/// Is called on each of the library's own threads.
 pub trait Notify: Send + Sync + 'static {
-    /// This thread is going to serve.
+    /// This thread is about to serve.
     fn start(&self);
 
-    /// This thread has served.
+    /// This thread will serve no more.
     fn stop(&self);
 }
 
-/// Shapes the answers that the library itself makes, 400 to 599. The response has its status and words set.
+/// Changes the answers from 400 to 599 that the library itself gives. The response has its status and body set.
 pub trait ErrorHandler: Send + Sync + 'static {
-    /// Shapes one answer; `why` explains it. An error leaves the library's own answer.
+    /// Changes one answer; `why` explains it. On an error the library's own answer is sent.
     fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()>;
 }
 
@@ -98,17 +98,17 @@ where
     }
 }
 
-/// How grave a log message is.
+/// The severity of a log message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
 pub enum Level {
     /// A request or a thread failed.
     Error = 1,
-    /// Something is not as it should be, and was survived.
+    /// A problem that the library has recovered from.
     Warn = 2,
-    /// Worth knowing.
+    /// Normal events.
     Info = 3,
-    /// For whoever looks for a mistake.
+    /// Details for debugging.
     Debug = 4,
 }
 

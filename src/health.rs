@@ -1,4 +1,4 @@
-//! How an app is: what a probe of an orchestrator, or an operator, asks.
+//! The health report of an app, for the probes of orchestrators and for operators.
 
 use crate::error::Result;
 use crate::handler::Handler;
@@ -9,28 +9,28 @@ use crate::server::Engine;
 use once_cell::sync::OnceCell;
 use std::sync::{Arc, Weak};
 
-/// What an app tells of itself.
+/// The state that an app reports.
 pub(crate) struct Signs {
-    /// Does it still take new connections?
+    /// Does it drain or stop? Then it takes no new connections.
     pub(crate) is_ending: bool,
     pub(crate) uptime_ms: u64,
-    /// Requests that were answered.
+    /// Requests received so far.
     pub(crate) requests: u64,
     pub(crate) connections: usize,
     /// Requests that wait for a thread.
     pub(crate) queued: usize,
-    /// How long no thread of the host's has come for requests; None if none ever did.
+    /// How long ago a thread of the host's last asked for requests; None if none ever did.
     pub(crate) caller_idle_ms: Option<u32>,
 }
 
-/// Answers with the signs of an app that serves.
+/// Answers with the signs of the app.
 #[derive(Default)]
 pub(crate) struct Health {
     engine: Arc<OnceCell<Weak<Engine>>>,
 }
 
 impl Health {
-    /// `engine` is there from the app's start on.
+    /// `engine` is set when the app starts.
     pub(crate) fn new(engine: &Arc<OnceCell<Weak<Engine>>>) -> Health {
         Health { engine: Arc::clone(engine) }
     }
@@ -44,11 +44,11 @@ impl Handler for Health {
         if signs.is_ending {
             response.set_status(503)?;
         }
-        response.send_json_value(&told(&signs)?)
+        response.send_json_value(&report(&signs)?)
     }
 }
 
-fn told(signs: &Signs) -> Result<Value> {
+fn report(signs: &Signs) -> Result<Value> {
     let number = |value: u64| Value::int(i64::try_from(value).unwrap_or(i64::MAX));
     let mut object = Value::object();
     object.set("status", Value::string(if signs.is_ending { "draining" } else { "ok" }))?;

@@ -1,4 +1,4 @@
-//! What surrounds the handlers: middleware, policies by prefix, fields of every answer, and who is told of what happens.
+//! What surrounds the handlers: middleware, policies by prefix, default header fields, and the callbacks for errors and logs.
 
 use crate::access::AccessLog;
 use crate::compression::is_forbidden;
@@ -33,10 +33,10 @@ struct Limit {
     judge: Judge,
 }
 
-/// Who decides whether an address asks too often.
+/// Who decides whether an address has exceeded its rate.
 enum Judge {
     Buckets(RateLimit),
-    /// Somebody else; who is refused is told to come again at this rate.
+    /// The host; refused clients are told to retry at this rate per minute.
     Hook(Box<dyn Allow>, u32),
 }
 
@@ -46,17 +46,17 @@ struct Field {
     line: Vec<u8>,
 }
 
-/// What keeps a page of another site from doing harm with an answer; each is what browsers of today still heed.
+/// Security headers that suit most sites, and that current browsers honour.
 const SECURE_FIELDS: [(&[u8], &[u8]); 5] = [
-    // The type that is said is the type that is meant.
+    // Browsers do not guess another type from the content.
     (b"X-Content-Type-Options", b"nosniff"),
-    // No page of another origin shows this one in a frame and has its visitor click there.
+    // Against clickjacking: pages of other origins cannot show this one in a frame.
     (b"X-Frame-Options", b"SAMEORIGIN"),
     // Other sites learn the origin that a visitor comes from, not the page.
     (b"Referrer-Policy", b"strict-origin-when-cross-origin"),
-    // A window that a page of another origin has opened is out of its reach.
+    // A page of another origin that opens this one in a window has no access to it.
     (b"Cross-Origin-Opener-Policy", b"same-origin"),
-    // Plug-ins ask for a policy file of their own; there is none.
+    // Plug-ins look for a cross-domain policy file; there is none.
     (b"X-Permitted-Cross-Domain-Policies", b"none"),
 ];
 
@@ -66,13 +66,13 @@ impl Hooks {
         if self.cors.iter().any(|(known, _)| *known == prefix) {
             return Err(Error::invalid(format!("prefix \"{}\" has a CORS policy already", Shown(prefix.as_str().as_bytes()))));
         }
-        // The longest prefix alone applies, so it is to be found first.
+        // Only the longest prefix applies, so it must be found first.
         let place = self.cors.partition_point(|(other, _)| other.depth() >= prefix.depth());
         self.cors.insert(place, (prefix, cors));
         Ok(())
     }
 
-    /// Takes `allow` only where it succeeds.
+    /// Takes `allow` on success only.
     pub(crate) fn add_limit(&mut self, prefix: Prefix, per_minute: u32, burst: u32, allow: &mut Option<Box<dyn Allow>>) -> Result<()> {
         let buckets = RateLimit::new(per_minute, burst)?;
         let judge = allow.take().map_or(Judge::Buckets(buckets), |allow| Judge::Hook(allow, per_minute));
@@ -141,7 +141,7 @@ impl Hooks {
         self.cors.iter().find(|(prefix, _)| prefix.matches(path)).map(|(_, cors)| cors)
     }
 
-    /// Answers a preflight. False: the request is none, or somebody has registered for it.
+    /// Answers a preflight. False: the request is not a preflight, or a route for OPTIONS answers it.
     pub(crate) fn answer_preflight(&self, found: &Found<'_>, method: &str, request: &mut Request, response: &mut Response) -> bool {
         if self.cors.is_empty() || request.method() != "OPTIONS" || method == "OPTIONS" {
             return false;
@@ -176,7 +176,7 @@ impl Hooks {
         }
         let Some(cors) = self.cors_of(request) else { return };
         let origin = only_origin(request);
-        // Who sets one of them has decided; but what the answer depends on is said in any case.
+        // A handler that sets one of them has made its own policy; but Vary is needed in any case.
         let own = response.header(b"access-control-allow-origin").is_some();
         cors.answer(origin.map(|origin| origin.bytes()), &mut |name, value| {
             if name == b"Vary" {
@@ -206,7 +206,7 @@ impl Hooks {
         tightest
     }
 
-    /// Appends the fields of every answer, but for those that this one has its own of.
+    /// Appends the default fields, except those that this answer sets itself.
     pub(crate) fn write_fields(&self, response: &Response, out: &mut Vec<u8>) {
         for field in &self.fields {
             // RFC 9110 12.5.5: Vary lists what an answer depends on. What this one, or the library, adds to that takes nothing away.
@@ -233,7 +233,7 @@ impl Hooks {
     }
 }
 
-/// The origin that asks; of several there is none that could be trusted.
+/// The value of the Origin header; None if there are several, since none of them can be trusted.
 fn only_origin(request: &Request) -> Option<Text<'_>> {
     let fields = (0..request.header_count()).filter_map(|index| request.header_at(index));
     let mut origins = fields.filter(|(name, _)| name.eq_ignore_ascii_case(b"origin")).map(|(_, value)| value);
@@ -241,7 +241,7 @@ fn only_origin(request: &Request) -> Option<Text<'_>> {
 }
 
 impl Limit {
-    /// None: allowed, by somebody who says no more.
+    /// None: the host's function has allowed it, and knows no numbers.
     fn take(&self, request: &Request, now_ms: u64) -> Option<Verdict> {
         let (allow, per_minute) = match (&self.judge, request.peer()) {
             (Judge::Buckets(buckets), Peer::Ip(ip)) => return Some(buckets.take(Some(ip), now_ms)),
@@ -256,6 +256,6 @@ impl Limit {
     }
 }
 
-/// The answer to whoever has asked too often.
+/// Why a request beyond the rate limit is refused.
 pub(crate) const TOO_MANY: Error =
-    Error::fixed(Kind::Limit, "this address asks more often than the rate limit allows; Retry-After tells when to come again");
+    Error::fixed(Kind::Limit, "this address sends more requests than the rate limit allows; Retry-After says when to try again");

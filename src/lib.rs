@@ -1,23 +1,23 @@
 //! hasty: an embeddable HTTP/1.1 server.
 //!
-//! The way of a request, file by file:
+//! The path of a request, file by file:
 //!
 //! | step | file |
 //! |---|---|
 //! | a socket has bytes | `server/sys`, `server/driver_epoll.rs` |
-//! | whose bytes they are | `server/slab.rs`, `server/connection.rs` |
+//! | which connection they belong to | `server/slab.rs`, `server/connection.rs` |
 //! | bytes become a head and a body | `http/parser.rs`, `http/body.rs` |
 //! | the path finds its route | `service.rs`, `router.rs` |
 //! | what comes before the handler | `hooks.rs`, `cors.rs`, `rate_limit.rs` |
 //! | the handler reads and answers | `handler.rs`, `request.rs`, `response.rs` |
 //! | or writes piece by piece, or later | `stream.rs`, `exchange.rs`, `server/wire.rs`, `server/deferred.rs` |
-//! | what goes with every answer | `service.rs`, `hooks.rs`, `compression.rs`, `access.rs` |
+//! | what is done for every answer | `service.rs`, `hooks.rs`, `compression.rs`, `access.rs` |
 //! | the answer becomes bytes | `server/answer.rs`, `http/encoder.rs` |
 //! | the bytes leave | `output.rs`, `server/sending.rs`, `server/sys` |
 //!
 //! `http` knows bytes and values only; `router`, `request` and `response` use it; `app` and `handler`
-//! use those; `server` uses them all; `ffi` is a thin shell that gives C what Rust has.
-//! `unsafe` has two rooms: `server/sys` and `ffi`.
+//! use those; `server` uses them all; `ffi` is a thin shell that exposes the Rust API to C.
+//! `unsafe` is confined to `server/sys` and `ffi`.
 
 #![deny(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! The connection, as a handler knows it: what streams, reads and defers go by.
+//! The connection as seen by a handler: what it needs to stream, read and defer.
 //!
-//! Requests and responses know this much of whoever serves them, and no more.
+//! Requests and responses know no more than this of the server.
 
 use crate::error::Result;
 use crate::exchange::Exchange;
@@ -16,21 +16,21 @@ pub(crate) trait Line: Send + Sync {
     /// Lets a handler wait for the rest of its request's body.
     fn open(&self, request: &Request) -> Result<Box<dyn Wire>>;
 
-    /// Takes the answer out of its handler's hands: it may be given later, by any thread.
+    /// Defers the answer: it may be given later, by any thread.
     fn defer(&self, request: &Request, response: &mut Response) -> Result<Exchange>;
 
-    /// Something is going to take its time: answers that were kept back leave.
+    /// Sends answers that were held back, since something is about to take long.
     fn let_go(&self) {}
 }
 
 /// Carries the bytes of one answer, or of one body.
 pub(crate) trait Wire: Send {
-    /// Is there room for so many bytes more? What waits for the client to take them must not become much.
+    /// Fails if so many bytes more would exceed the buffer for a slow client.
     fn make_room(&mut self, bytes: usize) -> Result<()>;
 
-    /// Sends all there is. Whoever fails here sends nothing more.
+    /// Sends everything in `out`. After a failure nothing more may be sent.
     fn send(&mut self, out: &mut Output) -> Result<()>;
 
-    /// Receives some bytes; none is the end.
+    /// Receives some bytes; 0 is the end.
     fn receive(&mut self, into: &mut [u8]) -> Result<usize>;
 }

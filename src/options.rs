@@ -30,9 +30,9 @@ macro_rules! options {
 options! {
     /// Bytes of a request's body; more is 413. 10 MiB.
     MaxBodyBytes "max_body_bytes" = 10 << 20, at most i64::MAX as u64;
-    /// Threads of the pool, which serve and run handlers; two for each processor, at least 8. None: only threads that call `run` do.
+    /// Threads of the pool, which serve and run handlers; two per processor, at least 8. None: only threads that call `run` do.
     Threads "threads" = 0, at most 4096;
-    /// Connections at a time; more are answered 503. From RLIMIT_NOFILE.
+    /// Concurrent connections; more are answered 503. From RLIMIT_NOFILE.
     MaxConnections "max_connections" = 0, at most 1 << 20;
     /// Connections at a time from one address, or one /64 network of IPv6; more are answered 503. Off.
     MaxConnectionsPerIp "max_connections_per_ip" = 0, at most MOST_U32;
@@ -58,27 +58,27 @@ options! {
     Backlog "backlog" = 4096, at most i32::MAX as u64;
     /// 1: several processes may listen on one port, and share its connections. Off.
     ReusePort "reuse_port" = 0, at most 1;
-    /// Bytes a second that a body or an answer must make, after 5 s of grace; less ends it. 240.
+    /// Bytes a second at which a body or an answer must move, after 5 s of grace; a slower one is cut off. 240.
     MinRateBytes "min_rate_bytes" = 240, at most MOST_U32;
     /// Bytes held for clients in all: unfinished requests, unsent answers; beyond it 503. 256 MiB.
     MaxBufferedBytes "max_buffered_bytes" = 256 << 20, at most i64::MAX as u64;
-    /// Milliseconds for which a small file is served from memory before it is looked at again. 1 s; 0 keeps none.
+    /// Milliseconds for which a small file is served from memory before it is checked on disk again. 1 s; 0 keeps none.
     CacheMs "cache_ms" = 1000, at most MOST_MS;
-    /// Bytes of a multipart form that stay in memory; what is more goes to files. 256 KiB.
+    /// Bytes of a multipart form's files that stay in memory, further files go to disk; and of its fields, more is 413. 256 KiB.
     SpoolBytes "spool_bytes" = 256 << 10, at most 1 << 40;
     /// Parts of a multipart form; more is 413. 1000.
     MaxParts "max_parts" = 1000, at most MOST_U32;
-    /// 1: answers are compressed for clients that want it. On.
+    /// 1: answers are compressed for clients that accept it. On.
     Compress "compress" = 1, at most 1;
     /// Bytes of a deferred stream that may wait for its client; more is refused until there is room. 256 KiB.
     StreamBufferBytes "stream_buffer_bytes" = 256 << 10, at most i64::MAX as u64;
     /// Lanes: threads that receive and serve at a time, while others block. One for each processor.
     Lanes "lanes" = 0, at most 64;
-    /// Microseconds between two looks at what lasts too long; 0 takes every handler to block. 2 ms.
+    /// Microseconds between two checks for slow handlers; 0 treats every handler as blocking. 2 ms.
     TickUs "tick_us" = 2000, at most 1_000_000;
     /// Requests that may wait for the host's thread, or for a free one; more is 503. 1024.
     MaxQueued "max_queued" = 1024, at most MOST_U32;
-    /// Seconds for which the kernel keeps a new connection back until its first bytes are there. 1.
+    /// Seconds for which the kernel holds back a new connection until its first bytes arrive. 1.
     DeferAcceptS "defer_accept_s" = 1, at most 3600;
 }
 
@@ -86,7 +86,7 @@ options! {
 #[derive(Clone, Debug)]
 pub struct Options {
     numbers: Vec<u64>,
-    /// Was max_connections set, and is not to follow the number of threads?
+    /// Was max_connections set? Otherwise its default follows the number of threads.
     connections_set: bool,
     server_header: String,
     spool_directory: String,
@@ -127,7 +127,7 @@ impl Options {
     pub(crate) fn checked(key: Key, value: u64) -> Result<u64> {
         let rule = &RULES[key as usize];
         if key == Key::Lanes && value == 0 {
-            return Err(Error::fixed(Kind::Invalid, "option lanes = 0: there is at least 1"));
+            return Err(Error::fixed(Kind::Invalid, "option lanes = 0: it must be at least 1"));
         }
         if value > rule.most {
             return Err(Error::invalid(format!("option {} = {value} is more than {}", rule.name, rule.most)));
@@ -152,12 +152,12 @@ impl Options {
         Ok(())
     }
 
-    /// The folder that large parts of forms are put aside in; "" is the system's for temporary files.
+    /// The folder for large files of forms; "" is the system's for temporary files.
     pub fn spool_directory(&self) -> &str {
         &self.spool_directory
     }
 
-    /// Sets the folder that large parts of forms are put aside in, which must be there; "" is the system's for temporary files.
+    /// Sets the folder for large files of forms, which must exist; "" is the system's for temporary files.
     pub fn set_spool_directory(&mut self, path: &str) -> Result<()> {
         if !path.is_empty() && !std::path::Path::new(path).is_dir() {
             return Err(Error::invalid(format!("option spool_directory = \"{}\" is not a folder", Shown(path.as_bytes()))));

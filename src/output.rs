@@ -1,4 +1,4 @@
-//! Bytes on their way out: heads, bodies and files in the order in which they leave.
+//! Output that has not been sent yet: heads, bodies and files, in order.
 
 use crate::response::Piece;
 use std::fs::File;
@@ -15,13 +15,13 @@ pub(crate) const SLICES: usize = 16;
 pub(crate) struct Output {
     bytes: Vec<u8>,
     parts: Vec<Part>,
-    /// Of all that is here, in order, the bytes already sent.
+    /// How many of the bytes held here were already sent.
     passed: usize,
-    /// The bytes of all parts,
+    /// The bytes of all parts.
     part_bytes: usize,
-    /// and of those in memory.
+    /// The bytes of the parts that are in memory.
     part_memory: usize,
-    /// The bytes sent since it was empty, those that are not here any more as well.
+    /// The bytes sent since it was empty, including those no longer held here.
     sent: usize,
 }
 
@@ -46,7 +46,7 @@ impl Part {
 
 /// What is to be sent next.
 pub(crate) enum Next<'a> {
-    /// So many slices. With `more`, a file follows.
+    /// This many slices. With `more`, a file or further slices follow.
     Slices { count: usize, more: bool },
     /// A part of a file.
     File { file: &'a File, offset: u64, len: usize },
@@ -77,7 +77,7 @@ impl Output {
         }
     }
 
-    /// Adds all of another one, of which nothing was sent.
+    /// Appends another output, of which nothing was sent yet.
     pub(crate) fn append(&mut self, other: Output) {
         debug_assert_eq!(other.passed, 0, "what was begun goes on where it was begun");
         self.forget_passed();
@@ -88,7 +88,7 @@ impl Output {
         self.parts.extend(other.parts.into_iter().map(|part| Part { at: part.at + shift, ..part }));
     }
 
-    /// Drops what was sent, once that is more than what was not: of a stream that never quite stops there would be ever more.
+    /// Drops the bytes sent once they outnumber the rest: otherwise a stream that never empties would grow without bound.
     fn forget_passed(&mut self) {
         let first = self.parts.first().map_or(self.bytes.len(), |part| part.at);
         if self.passed > first || self.passed < self.bytes.len() - self.passed {
@@ -126,7 +126,7 @@ impl Output {
         self.parts.is_empty().then(|| &self.bytes[self.passed..])
     }
 
-    /// What is to be sent next: slices, which are put `into` there, or a part of a file.
+    /// What is to be sent next: slices, which are written to `into`, or a part of a file.
     pub(crate) fn next<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> Next<'a> {
         let mut skip = self.passed;
         let mut count = 0;
@@ -150,7 +150,7 @@ impl Output {
         Next::Slices { count, more: false }
     }
 
-    /// Notes that the next `count` bytes are sent. Bodies that are passed are dropped.
+    /// Notes that the next `count` bytes were sent. Bodies that were sent completely are dropped.
     #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         self.passed += count;
@@ -177,7 +177,7 @@ impl Output {
         }
     }
 
-    /// Empty again, with its buffer; bodies are dropped.
+    /// Empties it, but keeps its buffer.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         if !self.parts.is_empty() {
@@ -189,7 +189,7 @@ impl Output {
         self.sent = 0;
     }
 
-    /// What is left, for a connection to keep; this one is empty again, with its buffer.
+    /// Takes the unsent rest, for a connection to keep; this one is left empty, with its buffer.
     pub(crate) fn take_rest(&mut self) -> Output {
         if !self.parts.is_empty() {
             return std::mem::take(self);
@@ -200,7 +200,7 @@ impl Output {
     }
 }
 
-/// Adds what `skip` leaves of `bytes` to the slices; gives how many there are then.
+/// Adds `bytes`, without the first `skip`, to the slices; returns the new count.
 fn gather<'a>(bytes: &'a [u8], skip: &mut usize, into: &mut [IoSlice<'a>; SLICES], count: usize) -> usize {
     let skipped = (*skip).min(bytes.len());
     *skip -= skipped;

@@ -25,16 +25,16 @@ impl Prefix {
     pub(crate) fn new(text: &str) -> Result<Prefix> {
         let refuse = |rule: &str| Error::invalid(format!("prefix \"{}\": {rule}", Shown(text.as_bytes())));
         let Some(inside) = text.strip_prefix('/') else {
-            return Err(refuse("it does not begin with '/'"));
+            return Err(refuse("it must begin with '/'"));
         };
         if text.contains(['?', '#']) {
-            return Err(refuse("a path has no '?' and no '#'; as literals they are written %3F and %23"));
+            return Err(refuse("a path must not hold '?' or '#'; as literals they are written %3F and %23"));
         }
         if text.contains(|c: char| c.is_ascii_control()) {
-            return Err(refuse("a control character is written as an escape"));
+            return Err(refuse("a control character must be written as an escape"));
         }
         if text.contains('*') {
-            return Err(refuse("a prefix is for all below it without '*'; as a literal that is written %2A"));
+            return Err(refuse("a prefix covers all paths below it without '*'; as a literal it is written %2A"));
         }
         let mut segments = Vec::new();
         if !inside.is_empty() {
@@ -91,13 +91,17 @@ impl fmt::Debug for Prefix {
 /// One segment of a prefix, decoded; or the rule that it breaks.
 fn literal(segment: &str) -> std::result::Result<Vec<u8>, &'static str> {
     if segment.is_empty() {
-        return Err("a segment is empty; only one slash stands between two, and at most one at the end");
+        return Err("a segment is empty; segments are separated by one slash, with at most one at the end");
     }
     if segment.starts_with(':') {
         return Err("a prefix has no names; a ':' that begins a segment is written %3A");
     }
     let mut text = Vec::new();
-    if percent_decode_into(segment.as_bytes(), &mut text) { Ok(text) } else { Err("an escape is '%' and two hex digits, and not %00") }
+    if percent_decode_into(segment.as_bytes(), &mut text) {
+        Ok(text)
+    } else {
+        Err("an escape must be '%' and two hexadecimal digits, and not %00")
+    }
 }
 
 /// Is a segment, decoded once, equal to this text, which has no NUL? Without a copy: it is asked for every request.
@@ -276,28 +280,28 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_is_refused_with_the_rule() {
         for (text, words) in [
-            ("", "prefix \"\": it does not begin with '/'"),
-            ("api", "prefix \"api\": it does not begin with '/'"),
-            ("*", "prefix \"*\": it does not begin with '/'"),
-            ("https://a/b", "prefix \"https://a/b\": it does not begin with '/'"),
-            ("/a?b", "prefix \"/a?b\": a path has no '?' and no '#'; as literals they are written %3F and %23"),
-            ("/a#b", "prefix \"/a#b\": a path has no '?' and no '#'; as literals they are written %3F and %23"),
-            ("/a\nb", "prefix \"/a\\nb\": a control character is written as an escape"),
-            ("/\0", "prefix \"/\\u{0}\": a control character is written as an escape"),
-            ("/a\u{7f}", "prefix \"/a\\u{7f}\": a control character is written as an escape"),
-            ("/*", "prefix \"/*\": a prefix is for all below it without '*'; as a literal that is written %2A"),
-            ("/api/*", "prefix \"/api/*\": a prefix is for all below it without '*'; as a literal that is written %2A"),
-            ("/api/*rest", "prefix \"/api/*rest\": a prefix is for all below it without '*'; as a literal that is written %2A"),
-            ("/a*b", "prefix \"/a*b\": a prefix is for all below it without '*'; as a literal that is written %2A"),
+            ("", "prefix \"\": it must begin with '/'"),
+            ("api", "prefix \"api\": it must begin with '/'"),
+            ("*", "prefix \"*\": it must begin with '/'"),
+            ("https://a/b", "prefix \"https://a/b\": it must begin with '/'"),
+            ("/a?b", "prefix \"/a?b\": a path must not hold '?' or '#'; as literals they are written %3F and %23"),
+            ("/a#b", "prefix \"/a#b\": a path must not hold '?' or '#'; as literals they are written %3F and %23"),
+            ("/a\nb", "prefix \"/a\\nb\": a control character must be written as an escape"),
+            ("/\0", "prefix \"/\\u{0}\": a control character must be written as an escape"),
+            ("/a\u{7f}", "prefix \"/a\\u{7f}\": a control character must be written as an escape"),
+            ("/*", "prefix \"/*\": a prefix covers all paths below it without '*'; as a literal it is written %2A"),
+            ("/api/*", "prefix \"/api/*\": a prefix covers all paths below it without '*'; as a literal it is written %2A"),
+            ("/api/*rest", "prefix \"/api/*rest\": a prefix covers all paths below it without '*'; as a literal it is written %2A"),
+            ("/a*b", "prefix \"/a*b\": a prefix covers all paths below it without '*'; as a literal it is written %2A"),
             ("/users/:id", "prefix \"/users/:id\": a prefix has no names; a ':' that begins a segment is written %3A"),
             ("/:", "prefix \"/:\": a prefix has no names; a ':' that begins a segment is written %3A"),
-            ("//", "prefix \"//\": a segment is empty; only one slash stands between two, and at most one at the end"),
-            ("//a", "prefix \"//a\": a segment is empty; only one slash stands between two, and at most one at the end"),
-            ("/a//b", "prefix \"/a//b\": a segment is empty; only one slash stands between two, and at most one at the end"),
-            ("/a//", "prefix \"/a//\": a segment is empty; only one slash stands between two, and at most one at the end"),
-            ("/a%", "prefix \"/a%\": an escape is '%' and two hex digits, and not %00"),
-            ("/%zz", "prefix \"/%zz\": an escape is '%' and two hex digits, and not %00"),
-            ("/a/%00", "prefix \"/a/%00\": an escape is '%' and two hex digits, and not %00"),
+            ("//", "prefix \"//\": a segment is empty; segments are separated by one slash, with at most one at the end"),
+            ("//a", "prefix \"//a\": a segment is empty; segments are separated by one slash, with at most one at the end"),
+            ("/a//b", "prefix \"/a//b\": a segment is empty; segments are separated by one slash, with at most one at the end"),
+            ("/a//", "prefix \"/a//\": a segment is empty; segments are separated by one slash, with at most one at the end"),
+            ("/a%", "prefix \"/a%\": an escape must be '%' and two hexadecimal digits, and not %00"),
+            ("/%zz", "prefix \"/%zz\": an escape must be '%' and two hexadecimal digits, and not %00"),
+            ("/a/%00", "prefix \"/a/%00\": an escape must be '%' and two hexadecimal digits, and not %00"),
         ] {
             assert_eq!(refusal(text), words);
         }

@@ -1,4 +1,4 @@
-//! One request: its bytes, and views of them made when somebody looks.
+//! One request: its bytes, and views of them made on demand.
 
 use crate::error::{Error, Kind, Result, Shown};
 use crate::form::{FilePart, Form, FormReader};
@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// An address; one of IPv4 also where it came in by way of IPv6.
+    /// An address; IPv4-mapped IPv6 addresses appear as IPv4.
     Ip(IpAddr),
-    /// A process of this machine, by a Unix socket.
+    /// A process on this machine, over a Unix socket.
     Unix,
 }
 
@@ -36,32 +36,32 @@ pub enum Peer {
 #[derive(Clone, Copy)]
 pub(crate) struct Caller {
     pub(crate) peer: Peer,
-    /// What it is called on its line.
+    /// Its name on its line.
     pub(crate) ticket: u64,
     /// Does it end with this request's answer, whatever that says?
     pub(crate) is_last: bool,
-    /// The time, where somebody wants to know.
+    /// The time, if there is an access log.
     pub(crate) now: Option<Instant>,
 }
 
 /// One request, read only.
 ///
-/// All views are bytes as received unless said otherwise. Making one may fill a cache, so a request is
-/// for one thread at a time.
+/// All views are bytes as received unless said otherwise. Making one may fill a cache, so a request belongs
+/// to one thread at a time.
 pub struct Request {
-    /// Dropped first: what is kept may look at the request when it ends.
+    /// Declared first, so dropped first: a local's drop may still read the request.
     locals: RefCell<Vec<Local>>,
     /// The bytes of the head and the body lie in here, from `base` on. They are the serving thread's, or
     /// this request's own once it had to wait for its body.
     bytes: Vec<u8>,
     base: usize,
     head: Head,
-    /// How many bytes that has.
+    /// Bytes of the head; 0 if it could not be parsed.
     head_len: usize,
     body: Range<usize>,
-    /// Is the body here? Before that, and where the handler reads it itself, it is absent.
+    /// Has the body been received? Before that, and if the handler reads it itself, it is absent.
     is_whole: bool,
-    /// How much of the body was taken elsewhere: by a form, or by a handler that read it.
+    /// How many bytes of the body were consumed elsewhere: by a form, or by a handler that read them.
     taken: u64,
     /// The byte that stood after the body before a NUL was put there; None where there was none.
     after_body: Option<u8>,
@@ -69,48 +69,48 @@ pub struct Request {
     route: Option<usize>,
     peer: Peer,
     routes: Arc<Routes>,
-    /// The connection it came by, for handlers that stream, read or defer; None where nobody is served by one.
+    /// The connection it came by, for handlers that stream, read or defer; None without a connection.
     line: Option<Arc<dyn Line>>,
-    /// What its connection is called there.
+    /// The connection's name there.
     ticket: u64,
     /// Is it known already that the connection ends with its answer?
     is_last: bool,
-    /// Does it, if the body is not read?
+    /// Does the connection end if the body is not read?
     ends_unread: bool,
-    /// When it came, where somebody wants to know.
+    /// When it arrived, if there is an access log.
     began: Option<Instant>,
-    /// What its address may still ask for.
+    /// The state of its client's rate limit.
     quota: Option<Verdict>,
     /// Was it a preflight that the library has answered?
     is_preflight: bool,
     views: KeptViews,
-    /// The multipart form that the body is: what became of reading it.
+    /// The outcome of reading a multipart form.
     form: OnceCell<Arc<Result<Form>>>,
-    /// Has the handler asked whether the form could be read? If not, it has taken one that could not for an empty one.
+    /// Has the handler asked whether the form could be read? If not, it cannot tell a malformed form from an empty one.
     form_status_seen: Cell<bool>,
     form_read: Cell<bool>,
-    /// The body, where the handler reads it itself.
+    /// The body, if the handler reads it itself.
     upload: RefCell<Option<Box<Upload>>>,
-    /// The bytes as they were when middleware looked at them, which may have kept views of them for the handler.
+    /// The bytes that middleware has seen, since it may have kept views of them for the handler.
     keepsake: Option<Vec<u8>>,
 }
 
-/// Memory of one view that is kept from request to request; that of an uncommonly large one is not.
+/// The most memory of a view that is kept for the next request.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// Not an empty body, nor a malformed one.
+/// The body is neither empty nor malformed, but absent.
 const NO_BODY_YET: Error = Error::fixed(
     Kind::State,
-    "the body is not here yet: middleware runs before it is received, and on a route with body = stream the handler reads it itself",
+    "the body has not been received yet: middleware runs before it is received, and on a route with body = stream the handler reads it itself",
 );
 
-/// What is kept for the request: its key and its value.
+/// A local: its key and its value.
 type Local = (Box<[u8]>, Box<dyn Any + Send>);
 
-/// What was made of the bytes on demand.
+/// The views made so far.
 #[derive(Default)]
 struct Views {
-    /// Has any been made? Spares the next request the clearing.
+    /// Has any been made? If not, nothing needs to be cleared for the next request.
     used: Cell<bool>,
     path: OnceCell<Vec<u8>>,
     raw_path: OnceCell<Vec<u8>>,
@@ -122,14 +122,14 @@ struct Views {
     cookies: OnceCell<Pairs>,
     form: OnceCell<Pairs>,
     json: OnceCell<Box<json::Value>>,
-    /// What a body has that is not here.
+    /// The fields of a form that has not been received.
     nothing: Pairs,
-    /// Memory of earlier requests' views, used again.
+    /// Memory of earlier requests' views, to be reused.
     spare_texts: RefCell<Vec<Vec<u8>>>,
     spare_pairs: RefCell<Vec<Pairs>>,
 }
 
-/// The views. They have a place from the first one on: thousands of deferred requests may be kept, most without any.
+/// The views, allocated with the first one: thousands of deferred requests may be kept, most of them without any.
 #[derive(Default)]
 struct KeptViews(OnceCell<Box<Views>>);
 
@@ -174,7 +174,7 @@ impl Views {
         self.json.take();
     }
 
-    /// The text in `cell`, made by `fill` at the first look and then ended with a NUL.
+    /// The text in `cell`, which `fill` makes on first use; a NUL is added.
     fn text<'a>(&'a self, cell: &'a OnceCell<Vec<u8>>, fill: impl FnOnce(&mut Vec<u8>)) -> Text<'a> {
         Text::new(cell.get_or_init(|| {
             self.used.set(true);
@@ -206,15 +206,15 @@ impl Request {
         self.head.method
     }
 
-    /// The path, percent-decoded, for display. Authorise by prefix or param: `%2F` decodes to a slash. Empty where the request could
-    /// not be parsed, as all of it is.
+    /// The path, percent-decoded, for display. Authorise by prefix or param: `%2F` decodes to a slash. Empty, like all views, if the
+    /// request could not be parsed.
     pub fn path(&self) -> Text<'_> {
         let raw = self.route_path();
         if !raw.contains(&b'%') {
             return self.raw_path();
         }
         self.views.text(&self.views.path, |text| {
-            // An escape that is none makes the request a 400 before anybody sees it, but that answer can be shaped.
+            // A request with an invalid escape is answered 400, but on_error still sees it.
             if !percent_decode_into(raw, text) {
                 text.clear();
                 text.extend_from_slice(raw);
@@ -234,7 +234,7 @@ impl Request {
         self.views.text(&self.views.raw_path, |text| text.extend_from_slice(self.route_path()))
     }
 
-    /// What follows the `?`; None where there is none.
+    /// What follows the `?`; None without a `?`.
     pub fn query_string(&self) -> Option<Text<'_>> {
         self.head.target.query.map(|span| self.text_at(span))
     }
@@ -249,7 +249,7 @@ impl Request {
         self.head.minor
     }
 
-    /// The pattern of the route that answers; None where none does.
+    /// The pattern of the route that answers, if one does.
     pub fn route(&self) -> Option<Text<'_>> {
         self.registered().map(|route| route.pattern())
     }
@@ -342,9 +342,8 @@ impl Request {
         self.multipart().map_or(&[], |form| &form.files)
     }
 
-    /// Could the form be read? `Invalid` where it is malformed, `Limit` where it has more than is allowed, `State` where it is not
-    /// here yet; `Ok` for bodies of other types. Whoever reads a form that could not be read and does not ask this is answered for
-    /// with a 400 or 413.
+    /// Could the form be read? `Invalid` if it is malformed, `Limit` if it exceeds a limit, `State` if it has not been received
+    /// yet; `Ok` for bodies of other types. If a handler reads a malformed form without calling this, the client gets a 400 or 413.
     pub fn form_status(&self) -> Result<()> {
         self.form_status_seen.set(self.is_whole);
         if self.awaits_body() && (self.brings_form() || self.brings_fields()) {
@@ -361,7 +360,7 @@ impl Request {
         self.form_outcome()?.as_ref().ok()
     }
 
-    /// What became of reading the multipart form; None for other bodies.
+    /// The outcome of reading the multipart form; None for other bodies.
     fn form_outcome(&self) -> Option<&Result<Form>> {
         if self.form.get().is_none() {
             if !self.is_whole {
@@ -378,24 +377,24 @@ impl Request {
         self.form.get().map(|outcome| &**outcome)
     }
 
-    /// Has the handler read a form? Then there may be more to its answer than it says.
+    /// Has the handler read a form? Then its answer may have to be replaced: `misread_form`.
     #[inline]
     pub(crate) fn form_was_read(&self) -> bool {
         self.form_read.get()
     }
 
-    /// Why the handler cannot have meant what it did with the form, if that is so.
+    /// The error that the handler has missed if it took a form that could not be read for an empty one.
     pub(crate) fn misread_form(&self) -> Option<Error> {
         let misread = self.form_read.get() && !self.form_status_seen.get();
         misread.then(|| self.form.get()?.as_ref().as_ref().err().map(Error::copy)).flatten()
     }
 
-    /// The form was read while it came; there is no other body.
+    /// The form was parsed while it arrived; there is no other body.
     pub(crate) fn set_form(&mut self, form: Form) {
         self.form = OnceCell::with_value(Arc::new(Ok(form)));
     }
 
-    /// What reads the form that is to come, if it is one whose parts can be put aside.
+    /// The reader for a multipart form that is about to arrive, if it is one.
     pub(crate) fn form_reader(&self) -> Result<Option<FormReader>> {
         match self.header(b"content-type") {
             Some(kind) => FormReader::new(&kind, &self.routes.forms),
@@ -403,12 +402,12 @@ impl Request {
         }
     }
 
-    /// Is the body to be the fields of a form alone?
+    /// Is the body an urlencoded form, by its type?
     fn brings_fields(&self) -> bool {
         self.has_media_type(b"application/x-www-form-urlencoded")
     }
 
-    /// Is the body to be a multipart form?
+    /// Is the body a multipart form, by its type?
     pub(crate) fn brings_form(&self) -> bool {
         self.has_media_type(b"multipart/form-data")
     }
@@ -423,8 +422,8 @@ impl Request {
         if self.body.is_empty() { Text::EMPTY } else { Text::new(&self.bytes[self.body.start..=self.body.end]) }
     }
 
-    /// Reads some bytes of the body, waiting for them; none is the end. For routes with `body = stream`, whose body is not
-    /// received before the handler runs.
+    /// Reads some bytes of the body, waiting for them; 0 is the end. For routes with `body = stream`, whose handlers run before the
+    /// body is received.
     pub fn read(&self, into: &mut [u8]) -> Result<usize> {
         match &mut *self.upload.borrow_mut() {
             Some(upload) => upload.read(self, into),
@@ -432,7 +431,7 @@ impl Request {
         }
     }
 
-    /// The body as JSON, whatever its type says; parsed once. `State` where it is not here yet.
+    /// The body as JSON, whatever its type; parsed once. `State` if it has not been received yet.
     pub fn json(&self) -> Result<&json::Value> {
         if self.awaits_body() {
             return Err(NO_BODY_YET);
@@ -457,14 +456,14 @@ impl Request {
         self.peer
     }
 
-    /// X-Request-ID where it is printable and at most 128 bytes long, else one made now: 32 hexadecimal digits.
+    /// X-Request-ID if it is printable and at most 128 bytes long, else 32 hexadecimal digits, generated on first use.
     pub fn id(&self) -> Text<'_> {
         if let Some(id) = self.header(b"x-request-id") {
             if (1..=128).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic) {
                 return id;
             }
         }
-        // Each RandomState has keys of its own, seeded by the operating system.
+        // Each RandomState has different keys, seeded by the operating system.
         let random = || RandomState::new().build_hasher().finish();
         self.views.text(&self.views.id, |text| write!(text, "{:016x}{:016x}", random(), random()).unwrap_or_default())
     }
@@ -527,7 +526,7 @@ impl Request {
         self.head_len > 0
     }
 
-    /// The head as it came, but for the NULs that were put behind its parts: the same for the same request.
+    /// The head as received, except for the NULs written after its parts: equal requests have equal bytes.
     pub(crate) fn head_bytes(&self) -> &[u8] {
         &self.bytes[self.base..self.base + self.head_len]
     }
@@ -537,17 +536,17 @@ impl Request {
         (self.head_len + self.body.len()) as u64 + self.taken
     }
 
-    /// So much of the body was taken elsewhere.
+    /// Notes how much of the body was consumed elsewhere.
     pub(crate) fn note_taken(&mut self, bytes: u64) {
         self.taken = bytes;
     }
 
-    /// How long ago it came, where somebody wanted to know.
+    /// How long ago it arrived, if there is an access log.
     pub(crate) fn age(&self) -> Option<Duration> {
         Some(self.began?.elapsed())
     }
 
-    /// What its address may still ask for.
+    /// The state of its client's rate limit.
     pub(crate) fn quota(&self) -> Option<Verdict> {
         self.quota
     }
@@ -569,7 +568,7 @@ impl Request {
         }
     }
 
-    /// A streamed answer begins. Does the connection end with it because of the body?
+    /// Notes that a streamed answer begins. Does the connection end with it because of an unread body?
     pub(crate) fn note_answered(&self) -> bool {
         match &mut *self.upload.borrow_mut() {
             Some(upload) => upload.note_answered(),
@@ -577,7 +576,7 @@ impl Request {
         }
     }
 
-    /// Is there a body that was not received, and is not worth it?
+    /// Is there an unreceived body that is too long to skip?
     fn leaves_body(&self) -> bool {
         self.ends_unread && !self.is_whole
     }
@@ -601,7 +600,7 @@ impl Request {
         self.registered().is_some_and(|route| route.is_for_caller)
     }
 
-    /// Whose version it is, of a request that is in other hands.
+    /// Sets the version, for a stand-in for a request that an exchange has.
     pub(crate) fn set_minor_version(&mut self, minor: u8) {
         self.head.minor = minor;
     }
@@ -616,7 +615,7 @@ impl Request {
         self.route_path()
     }
 
-    /// The connection it came by, and what that is called there.
+    /// The connection it came by, and its name there.
     pub(crate) fn line(&self) -> Option<(&Arc<dyn Line>, u64)> {
         Some((self.line.as_ref()?, self.ticket))
     }

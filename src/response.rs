@@ -30,32 +30,30 @@ use std::sync::Arc;
 /// The type of the body.
 #[derive(Default)]
 enum Type {
-    /// None was given; what `send` assumes follows from the call.
+    /// Not set; `send*` functions assume one.
     #[default]
     Unset,
     /// Assumed by the call that gave the body.
     Assumed(&'static Known),
     /// That of the file which is sent.
     File(Arc<Servable>),
-    /// The same, and with it the tag, the date and the ranges of the file, in lines that are made already.
+    /// The same, together with the file's other headers (ETag, Last-Modified, Accept-Ranges), preformatted.
     Whole(Arc<Servable>),
     /// Set by the handler, in `Response::kind_text`.
     Set,
 }
 
-/// The library's own errors, and what runs after the handlers, answer at once.
+/// For error handlers and `after` functions, whose answers can neither stream nor be deferred.
 const NOT_HERE: Error = Error::fixed(Kind::State, "this answer is given whole; only handlers of routes and middleware stream or defer");
 
-/// What was given would be thrown away in silence.
-const GIVEN: Error = Error::fixed(
-    Kind::State,
-    "a body was given already: send gives all of it at once, write gives it in pieces; reset first to change over",
-);
+/// Otherwise the body that was set would be lost silently.
+const GIVEN: Error =
+    Error::fixed(Kind::State, "a body was set already: send sets all of it at once, write sends it in pieces; call reset first to switch");
 
 /// Memory that a thread keeps from answer to answer.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// A type that needs no composing.
+/// A common type, with its preformatted header line.
 struct Known {
     /// Ends with a NUL.
     text: &'static [u8],
@@ -86,27 +84,27 @@ pub(crate) struct KeptHeaders(Vec<Header>, Vec<u8>);
 
 /// The answer being prepared: nothing leaves before the handler returns.
 ///
-/// Setters copy what they are given, and remember their first failure: unless `reset` is called the answer
-/// becomes a 500, so a handler may return what the last call returned.
+/// Setters copy their arguments. The first failure of a setter is remembered, and unless `reset` is called the answer
+/// becomes a 500; so a handler may return the result of its last call.
 pub struct Response {
     status: u16,
     kind: Type,
-    /// The type that was set, followed by a NUL; memory is kept from answer to answer.
+    /// The type that was set, followed by a NUL; the memory is reused for the next answer.
     kind_text: Vec<u8>,
     headers: Vec<Header>,
     text: Vec<u8>,
     body: Body,
-    /// A file that was given, until the request decides what of it is sent. There is no other body meanwhile.
+    /// The file to send, until the request's conditions and ranges are applied. There is no other body meanwhile.
     file: Option<FileAnswer>,
-    /// The same afterwards, where what was added for it must go with another body.
+    /// The same afterwards, if headers that were added for it must be removed with it.
     settled: Option<Box<settle::Settled>>,
-    /// The error that is to be answered instead.
+    /// The error answer to give instead.
     instead: Option<Instead>,
-    /// The copied body, followed by a NUL; memory is kept from answer to answer.
+    /// The copied body, followed by a NUL; the memory is reused for the next answer.
     bytes: Vec<u8>,
-    /// An owned body, copied and ended with a NUL because somebody asked to see it.
+    /// A copy of an owned body with a NUL behind it, made for `body()`.
     seen: OnceCell<Vec<u8>>,
-    /// Is the body one that middleware has left for whoever answers to replace?
+    /// Was the body set by middleware? Then the handler may replace it, also by a stream.
     is_left: bool,
     /// What Content-Length was set to.
     length: Option<u64>,
@@ -119,25 +117,25 @@ pub struct Response {
     pub(crate) out: Box<Output>,
 }
 
-/// Who decides about the answer.
+/// What can still be done with the answer.
 #[derive(Default)]
 enum Stage {
-    /// Whoever has the response.
+    /// Everything: it can be changed, streamed or deferred.
     #[default]
     Composing,
-    /// The same; but it can only be given whole, at once.
+    /// It can be changed, but neither streamed nor deferred.
     Whole,
-    /// The head is fixed, the body comes piece by piece.
+    /// The head is sent; the body is written piece by piece.
     Streaming(Box<Stream>),
-    /// The exchange that it was deferred to.
+    /// It belongs to an exchange, which this refers to.
     Deferred(Box<dyn Any + Send>),
 }
 
-/// An error that a handler of our own asks for.
+/// An error answer requested by one of the library's own handlers, such as 416.
 pub(crate) struct Instead {
     pub(crate) code: u16,
     pub(crate) why: Error,
-    /// A field that belongs to it.
+    /// A header field that belongs to it.
     pub(crate) field: Option<(&'static [u8], String)>,
 }
 
@@ -165,7 +163,7 @@ impl Response {
         }
     }
 
-    /// Back to an empty 200; a failed setter is forgotten.
+    /// Resets the answer to an empty 200, and forgets the failure of a setter.
     pub fn reset(&mut self) -> Result<()> {
         self.need_composing()?;
         self.clear();
@@ -200,7 +198,7 @@ impl Response {
         self.header_checked(name, value, false)
     }
 
-    /// Takes away all headers called `name`; none need be there.
+    /// Removes all headers called `name`; there need not be any.
     pub fn remove_header(&mut self, name: &[u8]) -> Result<()> {
         self.need_composing()?;
         self.take_apart();
@@ -215,7 +213,7 @@ impl Response {
         Ok(())
     }
 
-    /// The first header called `name` that was set, in any case.
+    /// The first header called `name` that was set, compared without case.
     pub fn header(&self, name: &[u8]) -> Option<Text<'_>> {
         if name.eq_ignore_ascii_case(b"content-type") {
             return match &self.kind {
@@ -233,14 +231,14 @@ impl Response {
         }
     }
 
-    /// Was a header called `name` set? It is not for the type, which has a place of its own.
+    /// Was a header called `name` set? Not for Content-Type, which is kept elsewhere.
     #[inline]
     pub(crate) fn has_header(&self, name: &[u8]) -> bool {
         debug_assert!(!name.eq_ignore_ascii_case(b"content-type"));
         (!self.headers.is_empty() || matches!(self.kind, Type::Whole(_))) && self.header(name).is_some()
     }
 
-    /// The body given so far; None where there is none, and for files.
+    /// The body set so far; None if there is none, and for files.
     pub fn body(&self) -> Option<Text<'_>> {
         match &self.body {
             Body::Absent | Body::Kept(..) | Body::Pieces(_) => None,
@@ -323,7 +321,7 @@ impl Response {
         Ok(())
     }
 
-    /// Sends what lies in several places, one after the other; without a type it is `application/octet-stream`.
+    /// Sends several pieces of memory or files, one after the other; without a type it is `application/octet-stream`.
     pub fn send_pieces(&mut self, pieces: Vec<Piece>) -> Result<()> {
         self.need_composing()?;
         self.clear_body();
@@ -332,10 +330,10 @@ impl Response {
         Ok(())
     }
 
-    /// Sends a file, with the type that its name tells. Conditional requests and ranges are honoured where the status is 200.
+    /// Sends a file, with the type that its name implies. Conditional requests and ranges are honoured if the status is 200.
     ///
-    /// The file is opened now: what is no regular file, or cannot be read, is an error. The path is the program's own;
-    /// for paths that clients choose there is [`crate::App::static_files`].
+    /// The file is opened now: it is an error if it is not a regular file, or cannot be read. Never build the path from client
+    /// input; [`crate::App::static_files`] is for that.
     pub fn send_file(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.open_file(path.as_ref(), None)
     }
@@ -346,17 +344,17 @@ impl Response {
         self.open_file(path, Some(filename.unwrap_or_else(|| file::base_name(path.as_os_str().as_bytes()))))
     }
 
-    /// Writes a piece of the body, and sends it. The first one sends the head, in which nothing can be changed from then on:
-    /// chunked, or with the Content-Length that was set.
+    /// Writes a piece of the body, and sends it. The first call sends the head, chunked or with the Content-Length that was set;
+    /// from then on it cannot be changed.
     ///
-    /// `State` where a body was given before, all at once.
+    /// `State` if a body was set before.
     ///
     /// In a handler it waits for a slow client, at most `write_timeout_ms` without progress: `Timeout`. On a deferred answer it
-    /// never waits: `Limit`, with nothing taken, where more than `stream_buffer_bytes` would wait. `Closed` once the client has
-    /// gone, and after the head where there is no body, as for HEAD.
+    /// never waits: `Limit`, with nothing taken, if more than `stream_buffer_bytes` would be buffered. `Closed` once the client has
+    /// gone, and after the head if there is no body, as for HEAD.
     pub fn write(&mut self, request: &Request, data: &[u8]) -> Result<()> {
         if !self.is_streaming() {
-            // While nothing was sent it can be a 500 yet.
+            // Nothing has been sent, so it can still become a 500.
             if let Some(length) = self.length.filter(|&length| data.len() as u64 > length) {
                 return self.refuse(format!("{} bytes are more than the Content-Length of {length} that was set", data.len()));
             }
@@ -366,8 +364,8 @@ impl Response {
         stream.write(data, out)
     }
 
-    /// Writes a server-sent event as a piece of the body: `text/event-stream`, not to be kept or held back by anybody between.
-    /// Without data it is a comment that keeps the connection alive.
+    /// Writes a server-sent event as a piece of the body: `text/event-stream`, with headers that keep caches from storing and
+    /// proxies from buffering it. Without data it is a comment that keeps the connection alive.
     pub fn write_event(&mut self, request: &Request, event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&[u8]>) -> Result<()> {
         let text = stream::event_text(event, data, id)?;
         if !self.is_streaming() {
@@ -376,7 +374,7 @@ impl Response {
                 self.keep_type(b"text/event-stream");
             }
             self.set_absent(b"Cache-Control", b"no-cache");
-            // Reverse proxies would collect a bufferful before they pass anything on.
+            // nginx would buffer events before it passes them on.
             self.set_absent(b"X-Accel-Buffering", b"no");
         }
         self.write(request, &text)
@@ -396,20 +394,20 @@ impl Response {
         line.begin_stream(request, self)
     }
 
-    /// Was a body given, or a file that is to become one?
+    /// Was a body or a file set?
     fn has_body(&self) -> bool {
         !matches!(self.body, Body::Absent) || self.file.is_some()
     }
 
-    /// What a stream can go by; there is none where an answer is given whole.
+    /// The connection to stream by; there is none if the answer must be given whole.
     fn need_line(&self, request: &Request) -> Result<Arc<dyn Line>> {
         self.need_composing()?;
         let (line, _) = request.line().filter(|_| matches!(self.stage, Stage::Composing)).ok_or(NOT_HERE)?;
         Ok(Arc::clone(line))
     }
 
-    /// Takes the answer out of the handler's hands: it is given later, by any thread, to the exchange that is returned.
-    /// The handler returns `Ok` and touches neither request nor response any more.
+    /// Defers the answer: it is given later, by any thread, through the exchange that is returned.
+    /// The handler must return `Ok` without touching request and response again.
     pub fn defer(&mut self, request: &Request) -> Result<Exchange> {
         if matches!(self.stage, Stage::Deferred(_)) {
             self.need_composing()?;
@@ -420,7 +418,7 @@ impl Response {
 
     fn open_file(&mut self, path: &Path, download: Option<&[u8]>) -> Result<()> {
         self.need_composing()?;
-        // A spooled file may be called anything; what the client will call it tells more.
+        // A spooled file may have any name; the name that the client will save it under says more about its type.
         let named = download.filter(|name| !file::extension(name).is_empty());
         let file = file::open(path, named.unwrap_or(path.as_os_str().as_bytes())).inspect_err(|error| self.note_failure(error))?;
         self.give_file(FileAnswer { file: Arc::new(file), varies: false, disposition: download.map(disposition::attachment) });
@@ -435,7 +433,7 @@ impl Response {
         self.send_text(words.as_bytes())
     }
 
-    /// Sends the client elsewhere: 301, 302, 303, 307 or 308. Bytes that a URL cannot hold are escaped.
+    /// Redirects the client: 301, 302, 303, 307 or 308. Bytes that a URL cannot hold are escaped.
     pub fn send_redirect(&mut self, code: i32, location: &[u8]) -> Result<()> {
         if !matches!(code, 301 | 302 | 303 | 307 | 308) {
             return self.refuse(format!("redirect {code} is none of 301, 302, 303, 307, 308"));
@@ -469,7 +467,7 @@ impl Response {
         Ok(())
     }
 
-    /// The headers that mean something to the server itself.
+    /// Handles the headers that the server itself acts on.
     fn managed_header(&mut self, name: &[u8], value: &[u8]) -> Option<Result<()>> {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         if is(b"content-type") {
@@ -520,7 +518,7 @@ impl Response {
         Ok(())
     }
 
-    /// Keeps a managed header for `header` to find; `write_fields` leaves it out.
+    /// Keeps a managed header for `header` to find; `write_fields` skips it.
     fn remember_managed(&mut self, name: &[u8], value: &[u8]) {
         self.remove_named(name);
         self.push_header(name, value);
@@ -542,7 +540,7 @@ impl Response {
         self.headers.push(header);
     }
 
-    /// The body's type, where the handler set none.
+    /// Sets the body's type, as checked by the caller.
     fn keep_type(&mut self, kind: &[u8]) {
         self.take_apart();
         self.kind_text.clear();
@@ -563,7 +561,7 @@ impl Response {
         Err(error)
     }
 
-    /// What was sent, or is somebody else's, cannot be changed.
+    /// Fails if the head was sent, or the answer was deferred.
     fn need_composing(&self) -> Result<()> {
         match self.stage {
             Stage::Composing | Stage::Whole => Ok(()),
@@ -572,7 +570,7 @@ impl Response {
         }
     }
 
-    /// Remembers why a call failed, if none failed before. What comes too late to matter is not remembered.
+    /// Remembers why a call failed, if none failed before. Failures after the head was sent are not remembered.
     pub(crate) fn note_failure(&mut self, error: &Error) {
         if self.need_composing().is_err() {
             return;
@@ -583,7 +581,7 @@ impl Response {
 
 /// What the engine does with a response.
 impl Response {
-    /// What is set so far stays, whoever answers.
+    /// Keeps the headers set so far, by middleware, for the library's own answers.
     pub(crate) fn keep_headers(&mut self) {
         self.is_left = self.has_body();
         self.base.0.extend_from_slice(&self.headers);
@@ -614,7 +612,7 @@ impl Response {
         self.base = base;
     }
 
-    /// Nothing of an answer is left.
+    /// Clears everything, for the next answer.
     pub(crate) fn clear(&mut self) {
         self.base.0.clear();
         self.base.1.clear();
@@ -647,7 +645,7 @@ impl Response {
         self.instead = Some(Instead { code, why, field: None });
     }
 
-    /// From now on it can only be given whole.
+    /// From now on it can neither be streamed nor deferred.
     pub(crate) fn be_whole(&mut self) {
         if matches!(self.stage, Stage::Composing) {
             self.stage = Stage::Whole;

@@ -1,6 +1,8 @@
-//! The registered routes, but for their handlers: what a request may know of them, also after the app has gone.
+//! The registered routes, without their handlers: requests refer to them, even after the app was freed.
 
+use crate::error::{Error, Kind, Result, Shown};
 use crate::form::FormRules;
+use crate::options::{Key, Options, parse_number};
 use crate::text::Text;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -8,7 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// All routes, under the numbers that the router knows them by.
 pub(crate) struct Routes {
     list: Vec<Route>,
-    /// How the forms that they are sent are read.
+    /// The limits for forms.
     pub(crate) forms: FormRules,
 }
 
@@ -26,13 +28,13 @@ impl Routes {
     }
 }
 
-/// What stands in `Service::handlers` under the same number is its handler.
+/// One route; its handler has the same number in `Service::handlers`.
 pub(crate) struct Route {
     /// Ends with a NUL, for C.
     pattern: Vec<u8>,
     /// The names of its params, in the order of the pattern.
     pub(crate) param_names: Vec<String>,
-    /// What a C program registered it with; NULL for Rust's. Never written again, atomic only to be shared.
+    /// The `user_data` of a C program; NULL for Rust handlers. Atomic only to be Sync: it never changes.
     user_data: AtomicPtr<c_void>,
     /// In place of the app's.
     pub(crate) max_body_bytes: Option<u64>,
@@ -46,10 +48,10 @@ pub(crate) struct Route {
     pub(crate) blocking: Blocking,
 }
 
-/// What a program says of a route.
+/// Whether a program declares that a route's handler blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Blocking {
-    /// It is learned.
+    /// Not declared: it is learned.
     #[default]
     Auto,
     Yes,
@@ -70,11 +72,71 @@ impl Route {
         }
     }
 
+    /// Sets an option by name and text. A route without a handler can only be left to the host's threads.
+    pub(crate) fn set_option(&mut self, name: &str, value: &str, has_handler: bool) -> Result<()> {
+        match name {
+            "body" => {
+                let streams = parse_word(name, value, ["buffer", "stream"])? == 1;
+                refuse_stream_for_caller(streams, self.is_for_caller)?;
+                self.streams_body = streams;
+            }
+            "blocking" => {
+                const MEANINGS: [Blocking; 3] = [Blocking::Auto, Blocking::Yes, Blocking::No];
+                self.blocking = MEANINGS[parse_word(name, value, ["auto", "yes", "no"])?];
+            }
+            "dispatch" => {
+                let for_caller = parse_word(name, value, ["pool", "caller"])? == 1;
+                refuse_stream_for_caller(self.streams_body, for_caller)?;
+                if !for_caller && !has_handler {
+                    return Err(Error::fixed(
+                        Kind::Invalid,
+                        "route option dispatch = \"pool\": this route has no handler for the pool to run",
+                    ));
+                }
+                self.is_for_caller = for_caller;
+            }
+            "max_body_bytes" => self.max_body_bytes = Some(parse_checked(Key::MaxBodyBytes, value)?),
+            "exchange_timeout_ms" => {
+                let ms = parse_checked(Key::ExchangeTimeoutMs, value)?;
+                self.exchange_timeout_ms = Some(u32::try_from(ms).unwrap_or(u32::MAX));
+            }
+            _ => {
+                let words = format!(
+                    "there is no route option \"{}\"; there are blocking, dispatch, body, max_body_bytes, exchange_timeout_ms",
+                    Shown(name.as_bytes())
+                );
+                return Err(Error::new(Kind::NotFound, words));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn pattern(&self) -> Text<'_> {
         Text::new(&self.pattern)
     }
 
     pub(crate) fn user_data(&self) -> *mut c_void {
         self.user_data.load(Ordering::Relaxed)
+    }
+}
+
+/// A number within the bounds of the app's option of the same name.
+fn parse_checked(key: Key, value: &str) -> Result<u64> {
+    Options::checked(key, parse_number(key, value)?)
+}
+
+/// The index of `value` among the words that the option allows.
+fn parse_word<const N: usize>(name: &str, value: &str, words: [&str; N]) -> Result<usize> {
+    words.iter().position(|&word| word == value).ok_or_else(|| {
+        let words = words.join(", ");
+        Error::invalid(format!("route option {name} = \"{}\" is none of {words}", Shown(value.as_bytes())))
+    })
+}
+
+/// A request that waits for a thread of the host's does so un-owned, with its whole body.
+fn refuse_stream_for_caller(streams_body: bool, is_for_caller: bool) -> Result<()> {
+    match streams_body && is_for_caller {
+        true => Err(Error::fixed(Kind::Invalid, "a route cannot have both body = stream and dispatch = caller")),
+        false => Ok(()),
     }
 }

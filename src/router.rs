@@ -715,18 +715,18 @@ fn refuse_unheard(method: &str) -> Result<()> {
 fn parse(pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
     let refuse = |rule: &str| Error::invalid(format!("pattern \"{}\": {rule}", Shown(pattern.as_bytes())));
     let Some(inside) = pattern.strip_prefix('/') else {
-        return Err(refuse("it does not begin with '/'"));
+        return Err(refuse("it must begin with '/'"));
     };
     if pattern.contains(['?', '#']) {
-        return Err(refuse("a path has no '?' and no '#'; as literals they are written %3F and %23"));
+        return Err(refuse("a path must not hold '?' or '#'; as literals they are written %3F and %23"));
     }
     if pattern.contains(|c: char| c.is_ascii_control()) {
-        return Err(refuse("a control character is written as an escape"));
+        return Err(refuse("a control character must be written as an escape"));
     }
     // RFC 3986 3.3: none of them is a pchar. In the patterns of others they stand around a parameter.
     if pattern.contains(['{', '}', '<', '>']) {
         return Err(refuse(
-            "a parameter is written :name; '{', '}', '<' and '>' cannot stand in a path, as literals they are escaped, such as %7B",
+            "a parameter is written :name; '{', '}', '<' and '>' are not allowed in a path; as literals they are written as escapes, such as %7B",
         ));
     }
 
@@ -738,15 +738,15 @@ fn parse(pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
             (Some(name), Step::Name)
         } else if let Some(name) = segment.strip_prefix('*') {
             if segments.peek().is_some() {
-                return Err(refuse("a rest ('*') is the last segment"));
+                return Err(refuse("a rest ('*') must be the last segment"));
             }
             (Some(name), Step::Rest)
         } else if segment.contains('*') {
-            return Err(refuse("'*' begins the last segment; as a literal it is written %2A"));
+            return Err(refuse("'*' may only begin the last segment; as a literal it is written %2A"));
         } else {
             let mut text = Vec::new();
             if !percent_decode_into(segment.as_bytes(), &mut text) {
-                return Err(refuse("an escape is '%' and two hex digits, and not %00"));
+                return Err(refuse("an escape must be '%' and two hexadecimal digits, and not %00"));
             }
             (None, Step::Literal(text))
         };
@@ -754,10 +754,10 @@ fn parse(pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
             let name = match segment {
                 "*" => "*",
                 _ if is_name(name) => name,
-                _ => return Err(refuse("a name is a letter or '_', then letters, digits and '_'")),
+                _ => return Err(refuse("a name must be a letter or '_', followed by letters, digits and '_'")),
             };
             if names.iter().any(|earlier| earlier == name) {
-                return Err(refuse(&format!("the name \"{name}\" stands twice")));
+                return Err(refuse(&format!("the name \"{name}\" appears twice")));
             }
             names.push(name.to_string());
         }
@@ -1107,15 +1107,14 @@ mod tests {
 
     #[test]
     fn a_malformed_pattern_is_refused_by_name_and_rule() {
-        let slash = "it does not begin with '/'";
-        let name = "a name is a letter or '_', then letters, digits and '_'";
-        let rest = "a rest ('*') is the last segment";
-        let star = "'*' begins the last segment; as a literal it is written %2A";
-        let escape = "an escape is '%' and two hex digits, and not %00";
-        let query = "a path has no '?' and no '#'; as literals they are written %3F and %23";
-        let control = "a control character is written as an escape";
-        let parameter =
-            "a parameter is written :name; '{', '}', '<' and '>' cannot stand in a path, as literals they are escaped, such as %7B";
+        let slash = "it must begin with '/'";
+        let name = "a name must be a letter or '_', followed by letters, digits and '_'";
+        let rest = "a rest ('*') must be the last segment";
+        let star = "'*' may only begin the last segment; as a literal it is written %2A";
+        let escape = "an escape must be '%' and two hexadecimal digits, and not %00";
+        let query = "a path must not hold '?' or '#'; as literals they are written %3F and %23";
+        let control = "a control character must be written as an escape";
+        let parameter = "a parameter is written :name; '{', '}', '<' and '>' are not allowed in a path; as literals they are written as escapes, such as %7B";
         for (pattern, rule) in [
             ("/users/{id}", parameter),
             ("/users/<int:id>", parameter),
@@ -1150,8 +1149,8 @@ mod tests {
             ("/a?b=1", query),
             ("/:a?", query),
             ("/a#b", query),
-            ("/:a/:a", "the name \"a\" stands twice"),
-            ("/:rest/b/*rest", "the name \"rest\" stands twice"),
+            ("/:a/:a", "the name \"a\" appears twice"),
+            ("/:rest/b/*rest", "the name \"rest\" appears twice"),
         ] {
             let mut router = router_of(["/other"]);
             assert_eq!(refusal(&mut router, "GET", pattern), format!("pattern \"{pattern}\": {rule}"));
@@ -1416,7 +1415,7 @@ mod tests {
         for _ in 0..400 {
             let mut router = Router::new();
             for _ in 0..12 {
-                // Names are numbered below, so that none stands twice.
+                // Names are numbered below, so that none appears twice.
                 let drawn = text(&["a", "b", ":", ":", ""], &["a", "b", ":", "*", ""]);
                 let mut pattern = String::new();
                 for (i, part) in drawn.split(':').enumerate() {

@@ -1,4 +1,4 @@
-//! What a started app does with a request: find the route, run the handler, shape the errors.
+//! What a started app does with a request: find the route, run the hooks and the handler, make error answers.
 
 use crate::access::AccessRecord;
 use crate::buffered::Buffered;
@@ -29,38 +29,38 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Service {
     pub(crate) router: Router,
     pub(crate) routes: Arc<Routes>,
-    /// Those of the routes, under the same numbers.
+    /// The routes' handlers, under the same numbers.
     pub(crate) handlers: Vec<Box<dyn Handler>>,
     pub(crate) hooks: Hooks,
     pub(crate) limits: Limits,
     pub(crate) max_body_bytes: u64,
     /// Zero is off.
     pub(crate) max_requests: u64,
-    /// Are answers compressed for clients that want it?
+    /// Are answers compressed for clients that accept it?
     compresses: bool,
-    /// Is there anything to do after every handler,
+    /// Is there anything to do after every handler?
     concludes: bool,
-    /// or before?
+    /// Is there anything to do before every handler?
     pub(crate) intercepts: bool,
     /// Are there handlers that read their bodies themselves?
     pub(crate) lends_bodies: bool,
     /// How much of a deferred stream may wait for its client.
     pub(crate) stream_buffer_bytes: usize,
-    /// The whole field line, or nothing.
+    /// The whole line of the Server field; empty for none.
     pub(crate) server_line: Vec<u8>,
     /// The time-outs.
     pub(crate) pace: Pace,
-    /// What clients make the app hold.
+    /// The bytes held for all clients, against max_buffered_bytes.
     pub(crate) buffered: Buffered,
     /// Which routes block.
     pub(crate) habits: Habits,
-    /// How many requests have come.
+    /// How many requests were received.
     pub(crate) requests: Tally,
-    /// Requests that wait for a thread of the host's,
+    /// Requests that wait for a thread of the host's.
     pub(crate) callers: Arc<CallerQueue>,
-    /// and how many may.
+    /// How many of them may wait.
     max_queued: usize,
-    /// Whether the app is coming to its end.
+    /// Whether the app drains or stops.
     pub(crate) control: Arc<Control>,
 }
 
@@ -171,7 +171,7 @@ impl Service {
             return false;
         }
         let verdict = caught(|| Ok(self.hooks.take_token(request, monotonic_ms))).unwrap_or_else(|error| {
-            // Who cannot tell whether it is too much does not make the app refuse everybody.
+            // A broken limiter must not make the app refuse every request.
             self.log_failure(request, &error, "the hook of a rate limit failed, the request is allowed");
             None
         });
@@ -180,11 +180,11 @@ impl Service {
             self.fail(429, TOO_MANY, None, request, response);
             return false;
         }
-        // It runs where the handler runs.
+        // For routes of the host's thread, middleware runs there.
         request.is_for_caller() || self.pass_middleware(request, response)
     }
 
-    /// Runs middleware. False: it has answered, refused or deferred, and what it has left can be sent.
+    /// Runs middleware. False: it has answered, refused or deferred, and its answer can be sent.
     pub(crate) fn pass_middleware(&self, request: &Request, response: &mut Response) -> bool {
         let mut flow = Flow::Next;
         let outcome = caught(|| {
@@ -209,7 +209,7 @@ impl Service {
         request.registered().and_then(|route| route.max_body_bytes).unwrap_or(self.max_body_bytes)
     }
 
-    /// The answer when the app holds as much as it may. It ends the connection.
+    /// The answer when the app holds as much as it may. It closes the connection.
     #[cold]
     pub(crate) fn refuse_overfull(&self, request: &Request, response: &mut Response) {
         let why = Error::fixed(Kind::Limit, "the server holds as much unfinished input and output as max_buffered_bytes allows");
@@ -232,20 +232,20 @@ impl Service {
         self.fail(413, why, None, request, response);
     }
 
-    /// The answer to a form that cannot be read, or is more than is allowed.
+    /// The answer to a form that is malformed or exceeds a limit.
     pub(crate) fn refuse_form(&self, why: Error, request: &Request, response: &mut Response) {
         let code = match why.kind() {
             Kind::Invalid => 400,
             Kind::Limit => 413,
             _ => {
-                self.log_failure(request, &why, "an upload could not be put aside");
-                return self.fail(500, Error::fixed(Kind::Io, "the server could not put the upload aside"), None, request, response);
+                self.log_failure(request, &why, "an upload could not be stored");
+                return self.fail(500, Error::fixed(Kind::Io, "the server could not store the upload"), None, request, response);
             }
         };
         self.fail(code, why, None, request, response);
     }
 
-    /// OPTIONS is answered from the routes; other methods are refused with those there are.
+    /// OPTIONS is answered with the path's methods; others are refused, naming these in Allow.
     fn answer_unregistered(&self, allow: &str, request: &Request, response: &mut Response) {
         if request.method() == "OPTIONS" {
             response.clear_for_error();
@@ -253,7 +253,7 @@ impl Service {
             return set.unwrap_or_default();
         }
         // RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-        let why = Error::fixed(Kind::Invalid, "this path has no such method; Allow names those it has");
+        let why = Error::fixed(Kind::Invalid, "this path does not support this method; Allow lists those it does");
         self.fail(405, why, Some(allow), request, response);
     }
 
@@ -293,7 +293,7 @@ impl Service {
         self.fail(503, why, None, request, response);
     }
 
-    /// Makes what a handler has left an answer that can be sent.
+    /// Turns what a handler has left into an answer that can be sent.
     #[inline]
     pub(crate) fn settle(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
         if outcome.is_err() || !response.is_plain() || request.form_was_read() {
@@ -304,7 +304,7 @@ impl Service {
     #[inline(never)]
     fn settle_unplain(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
         if response.is_deferred() {
-            // Whoever has the exchange decides; here is nothing left to fail.
+            // The exchange's owner answers; the handler's outcome no longer matters.
             if let Err(error) = outcome {
                 self.log(Level::Error, || format!("{request:?}: the handler failed after it had deferred: {error}"));
             }
@@ -312,7 +312,7 @@ impl Service {
         }
         if let Some((stream, _)) = response.stream_mut() {
             if let Err(error) = outcome {
-                // Who passes on that there is no body to write has not failed.
+                // Passing on the Closed of a write to an answer without body is not a failure.
                 if stream.has_no_body() && error.kind() == Kind::Closed {
                     return;
                 }
@@ -322,12 +322,12 @@ impl Service {
             return;
         }
         if let Some(why) = request.misread_form() {
-            // It has seen an empty form where there was none.
+            // The handler has mistaken a form that could not be read for an empty one.
             return self.refuse_form(why, request, response);
         }
         if let Err(error) = outcome.and_then(|()| self.settle_file(request, response)) {
             if let Some(failure) = request.upload_failure() {
-                // The client's fault, not the handler's, which could only give up.
+                // The client's fault: the handler could only give up.
                 return self.fail(failure.code, Error::fixed(failure.kind, failure.words), None, request, response);
             }
             self.log_failure(request, &error, "the handler failed");
@@ -342,7 +342,7 @@ impl Service {
         }
     }
 
-    /// Decides what of a file is sent; the client may have asked for what there is not.
+    /// Applies conditions and ranges to a file that is the answer; they may make it an error answer.
     fn settle_file(&self, request: &Request, response: &mut Response) -> Result<()> {
         if let Some(Instead { code, why, field }) = response.settle(request, false)? {
             self.check(request, response)?;
@@ -354,7 +354,7 @@ impl Service {
         self.check(request, response)
     }
 
-    /// Completes an answer that is given whole: what goes with it is added, and it is recorded.
+    /// Completes an answer that is given whole: adds headers, runs `after`, compresses, and records it.
     #[inline(always)]
     pub(crate) fn conclude(&self, request: &Request, response: &mut Response) {
         if self.concludes || response.body_len() >= compression::LEAST {
@@ -373,7 +373,7 @@ impl Service {
         self.record_whole(request, response);
     }
 
-    /// Adds what policies and `after` have to say. A failure there is the answer's.
+    /// Adds the headers of policies and runs `after`. If that fails, the answer becomes a 500.
     fn dress(&self, request: &Request, response: &mut Response) {
         self.add_policy_fields(request, response);
         if !request.is_parsed() || self.hooks.after.is_empty() {
@@ -384,13 +384,13 @@ impl Service {
             .and_then(|()| response.settle(request, true))
             .and_then(|_| self.check(request, response));
         if let Err(error) = outcome {
-            self.log_failure(request, &error, "what runs after the handler failed");
-            self.fail(500, Error::fixed(Kind::Invalid, "what runs after the handler failed"), None, request, response);
+            self.log_failure(request, &error, "an after function failed");
+            self.fail(500, Error::fixed(Kind::Invalid, "an after function failed"), None, request, response);
             self.add_policy_fields(request, response);
         }
     }
 
-    /// What policies add to an answer of this request, if anything.
+    /// The headers that policies add to an answer to this request, if any.
     pub(crate) fn policy_fields(&self, request: &Request) -> Option<Box<Response>> {
         if !self.hooks.follow() {
             return None;
@@ -420,7 +420,7 @@ impl Service {
 
     /// Completes the head of an answer that is written piece by piece.
     ///
-    /// Some: what is written is to be coded by it.
+    /// Some: the body is to be compressed with this encoder.
     pub(crate) fn dress_stream(&self, request: &Request, response: &mut Response) -> Result<Option<Encoder>> {
         self.add_policy_fields(request, response);
         if !self.hooks.after.is_empty() {
@@ -454,7 +454,7 @@ impl Service {
         }
     }
 
-    /// Tells whoever keeps the access log of an answer that is given whole.
+    /// Records an answer that is given whole in the access log.
     pub(crate) fn record_whole(&self, request: &Request, response: &Response) {
         if self.hooks.on_access.is_some() {
             let sent = status::body_rule(response.status()) == BodyRule::Sent && request.known_method() != Method::Head;
@@ -463,12 +463,12 @@ impl Service {
         }
     }
 
-    /// Will an answer in the place of an exchange's, or its record, depend on this request?
+    /// Does a substitute for an exchange's answer, or its record, depend on this request?
     pub(crate) fn asks_for(&self, request: &Request) -> bool {
         self.hooks.on_access.is_some() || self.hooks.on_error.is_some() || prefers_json(request)
     }
 
-    /// Tells whoever keeps the access log of an answer.
+    /// Records an answer in the access log.
     pub(crate) fn record(&self, request: &Request, status: u16, bytes_out: u64) {
         let Some(on_access) = &self.hooks.on_access else { return };
         let record = AccessRecord {
@@ -485,17 +485,17 @@ impl Service {
             time_us: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
             status,
         };
-        // A log that panics has nobody to tell.
+        // The panic of a log function cannot be logged.
         let _ = catch_unwind(AssertUnwindSafe(|| on_access.record(&record)));
     }
 
-    /// Appends the fields of every answer.
+    /// Appends the default fields.
     #[inline]
     pub(crate) fn write_default_fields(&self, response: &Response, out: &mut Vec<u8>) {
         self.hooks.write_fields(response, out);
     }
 
-    /// A handler may return OK and yet have left an answer that cannot be sent.
+    /// Fails if a setter has failed, or the Content-Length is wrong, although the handler returned OK.
     fn check(&self, request: &Request, response: &mut Response) -> Result<()> {
         if let Some(words) = response.take_failure() {
             return Err(Error::invalid(words));
@@ -508,12 +508,12 @@ impl Service {
         Err(Error::invalid(format!("Content-Length was set to {length}, the body has {} bytes", response.body_len())))
     }
 
-    /// Makes `response` the library's own answer for a failure; `on_error` may shape it.
+    /// Makes `response` the library's own answer for a failure; `on_error` may change it.
     pub(crate) fn fail(&self, code: u16, why: Error, allow: Option<&str>, request: &Request, response: &mut Response) {
         self.own_answer(code, &why, allow, request, response);
         let Some(on_error) = &self.hooks.on_error else { return };
         if let Some((line, _)) = request.line() {
-            // It may take its time.
+            // on_error may take long.
             line.let_go();
         }
         response.be_whole();
@@ -549,10 +549,10 @@ impl Service {
         fill(response).unwrap_or_default();
     }
 
-    /// Gives a message to the host's log; the words are made only where there is one.
+    /// Passes a message to the host's log function; its text is made only if there is one.
     pub(crate) fn log(&self, level: Level, words: impl FnOnce() -> String) {
         if let Some(log) = &self.hooks.on_log {
-            // A log that panics has nobody to tell.
+            // The panic of a log function cannot be logged.
             let _ = catch_unwind(AssertUnwindSafe(|| log.log(level, &words())));
         }
     }
@@ -566,18 +566,18 @@ impl std::fmt::Display for BodyWords {
     }
 }
 
-/// Runs a user's function; a panic is an error like others.
+/// Runs a user's function, and turns a panic into an error.
 fn caught<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(Error::new(Kind::Panic, format!("it panicked: {}", panic_words(&*panic)))))
 }
 
-/// What a panic said, where it said something.
+/// A panic's message, if it has one.
 pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// Does the client rather want JSON than text? RFC 9110 12.5.1: the greater weight wins; of equals, the one named first.
+/// Does the client prefer JSON to text? RFC 9110 12.5.1: the greater weight wins; of equal ones, the one named first.
 fn prefers_json(request: &Request) -> bool {
     let Some(accept) = request.header(b"accept") else { return false };
     let (mut json, mut text) = (0, 0);

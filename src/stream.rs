@@ -6,15 +6,15 @@ use crate::line::Wire;
 use crate::output::Output;
 use std::io::Write;
 
-/// What is written at once is framed in pieces of at most this, so that one large write needs no second copy of all of it.
+/// Large writes are framed in pieces of at most this size, so that no second copy of the whole is needed.
 const PIECE: usize = 64 * 1024;
 
-/// How the end of the body will be told.
+/// How the end of the body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// RFC 9112 7.1: by the last chunk.
     Chunked,
-    /// By the length that was set; so much of it is still to come.
+    /// By the Content-Length that was set, of which this much is missing.
     Length(u64),
     /// RFC 9112 6.3: by the end of the connection, for clients of HTTP/1.0.
     Close,
@@ -26,15 +26,15 @@ pub(crate) enum Ending {
 pub(crate) struct Stream {
     ending: Ending,
     wire: Box<dyn Wire>,
-    /// What codes the body, for clients that want it so.
+    /// Compresses the body, for clients that accept it.
     encoder: Option<Encoder>,
-    /// What it has made of a piece; its memory is kept.
+    /// A compressed piece; the memory is reused.
     coded: Vec<u8>,
-    /// Is the connection to end with it?
+    /// Does the connection end with it?
     last: bool,
-    /// Did it fail? Then nothing more is sent, and the client is to see that the end is missing.
+    /// Did it fail? Then nothing more is sent, and the client must notice that the end is missing.
     broken: bool,
-    /// What whoever writes it did wrong, to be told at the end.
+    /// The writer's mistake, reported at the end.
     fault: Option<String>,
     /// Bytes of the body so far.
     written: u64,
@@ -45,37 +45,37 @@ impl Stream {
         Stream { ending, wire, encoder, coded: Vec::new(), last, broken: false, fault: None, written: 0 }
     }
 
-    /// From now on it goes by another wire.
+    /// Continues on another wire.
     pub(crate) fn set_wire(&mut self, wire: Box<dyn Wire>) {
         self.wire = wire;
     }
 
-    /// Is the connection to end with it?
+    /// Does the connection end with it?
     pub(crate) fn is_last(&self) -> bool {
         self.last
     }
 
-    /// Is it whole with its head?
+    /// Has it a head only, as for HEAD?
     pub(crate) fn has_no_body(&self) -> bool {
         self.ending == Ending::NoBody
     }
 
-    /// Is the body coded?
+    /// Is the body compressed?
     pub(crate) fn is_coded(&self) -> bool {
         self.encoder.is_some()
     }
 
-    /// Must the client not take what it has for the whole?
+    /// Must the client notice that the body is incomplete?
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
 
-    /// Is its end told by the connection's? Then only a reset tells that it was cut.
+    /// Does the body end with the connection? Then only a reset shows that it was cut.
     pub(crate) fn ends_by_close(&self) -> bool {
         self.ending == Ending::Close
     }
 
-    /// Gives it up.
+    /// Cuts it: nothing more is sent.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;
     }
@@ -85,7 +85,7 @@ impl Stream {
         self.written
     }
 
-    /// Sends what is in `out`, and `data` behind it. LIMIT: nothing of it was taken.
+    /// Sends what is in `out`, then `data`. `Limit`: nothing of `data` was taken.
     pub(crate) fn write(&mut self, mut data: &[u8], out: &mut Output) -> Result<()> {
         if self.broken {
             return Err(Error::fixed(Kind::Closed, "the stream is broken off"));
@@ -160,7 +160,7 @@ impl Stream {
         }
     }
 
-    /// Writes the end to `out`, for its owner to send. More or fewer bytes than were promised are an error.
+    /// Writes the end to `out`, for its owner to send. More or fewer bytes than the Content-Length are an error.
     pub(crate) fn finish(&mut self, out: &mut Output) -> Result<()> {
         if let (Some(encoder), false) = (self.encoder.take(), self.broken) {
             let mut coded = Vec::new();
@@ -182,7 +182,7 @@ impl Stream {
     }
 }
 
-/// One server-sent event as text, after the HTML standard's `text/event-stream`. Without data it is a comment that
+/// A server-sent event in the HTML standard's `text/event-stream` format. Without data it is a comment that
 /// keeps the connection alive.
 pub(crate) fn event_text(event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&[u8]>) -> Result<Vec<u8>> {
     let mut text = Vec::new();

@@ -1,10 +1,10 @@
-//! A number that many threads count up.
+//! A counter that many threads increment.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The sum of what all threads have counted. Each counts in a place of its own, so that none waits for another's cache.
+/// The sum of all threads' counts. Each thread has a counter of its own, so that no cache line is contended.
 #[derive(Default)]
 pub(crate) struct Tally(Mutex<Vec<Arc<AtomicU64>>>);
 
@@ -25,7 +25,7 @@ impl Tally {
 }
 
 impl Place {
-    /// One more. Nobody else writes here, so this needs no bus lock.
+    /// Adds one. There is only one writer, so no atomic read-modify-write is needed.
     #[inline]
     pub(crate) fn count(&mut self) {
         self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

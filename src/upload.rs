@@ -1,4 +1,4 @@
-//! A body that its handler reads itself, while it comes.
+//! A body that its handler reads itself, while it arrives.
 
 use crate::error::{Error, Kind, Result};
 use crate::http::body::Chunked;
@@ -13,9 +13,9 @@ pub(crate) const SKIPPED_BYTES: u64 = 256 * 1024;
 /// Room for one receive of a chunked body.
 const INPUT_BYTES: usize = 64 * 1024;
 
-/// How the end of a body is told.
+/// How the end of a body is delimited.
 pub(crate) enum Framing {
-    /// So many bytes have not been read yet.
+    /// This many bytes have not been read yet.
     Length(u64),
     Chunked(Chunked),
 }
@@ -31,14 +31,14 @@ pub(crate) struct Upload {
     data_end: usize,
     raw: usize,
     done: bool,
-    /// Does the client wait to be told to go on?
+    /// Does the client wait for a 100 Continue?
     awaits_continue: bool,
-    /// Is it too late to tell it, since the answer has begun?
+    /// Has the answer begun? Then it is too late for a 100 Continue.
     is_answered: bool,
     wire: Option<Box<dyn Wire>>,
     /// How much was read.
     read: u64,
-    /// Why it cannot be read to its end: the status that says so to the client, and the words.
+    /// Why it cannot be read to its end: the status and message for the client.
     failure: Option<Failure>,
 }
 
@@ -125,7 +125,7 @@ impl Upload {
                 let count = (self.data_end - self.at).min(into.len());
                 into[..count].copy_from_slice(&self.bytes[self.at..self.at + count]);
                 self.at += count;
-                // The end is told when all was read.
+                // The outcome is returned once everything before it was read.
                 if count > 0 || self.at < self.data_end { Ok(count) } else { Ok(0) }
             }
         }
@@ -204,7 +204,7 @@ impl Upload {
         self.read
     }
 
-    /// Is more of it left than is worth receiving when nobody reads it?
+    /// Is more of it left than is worth receiving only to skip it?
     pub(crate) fn is_much(&self, most: u64) -> bool {
         let left = match &self.framing {
             Framing::Length(left) => left.saturating_sub((self.len - self.raw) as u64),

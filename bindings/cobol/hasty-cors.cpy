@@ -1,4 +1,4 @@
-      *> Who may read answers from scripts of other origins.
+      *> Which other origins' scripts may read answers.
       *>   COPY "hasty-cors.cpy" REPLACING ==:TAG:== BY ==name==.
       *> Generated from include/hasty.h by bindings/declare.py.
        01 :TAG:.

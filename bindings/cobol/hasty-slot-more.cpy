@@ -1,4 +1,4 @@
-      *> A slot that tells more: pass `&more.slot`, with
+      *> A slot with more fields: pass `&more.slot`, with
       *> `more.slot.size = sizeof more`.
       *>   COPY "hasty-slot-more.cpy" REPLACING ==:TAG:== BY ==name==.
       *> Generated from include/hasty.h by bindings/declare.py.

@@ -1,5 +1,5 @@
       *> A request and its answer at a fixed address, for
-      *> languages that pay for every call.
+      *> languages in which every call is expensive.
       *>   COPY "hasty-slot.cpy" REPLACING ==:TAG:== BY ==name==.
       *> Generated from include/hasty.h by bindings/declare.py.
        01 :TAG:.

@@ -44,13 +44,14 @@
        78 HASTY-KIND-FILE VALUE 4.
       *> No body.
        78 HASTY-KIND-NONE VALUE 5.
-      *> Levels of log messages, the gravest first.
+      *> Levels of log messages, the most severe first: a
+      *> request or a thread failed.
        78 HASTY-LOG-ERROR VALUE 1.
-      *> Something is not as it should be, and was survived.
+      *> A problem that the library has recovered from.
        78 HASTY-LOG-WARN VALUE 2.
-      *> Worth knowing.
+      *> Normal events.
        78 HASTY-LOG-INFO VALUE 3.
-      *> For whoever looks for a mistake.
+      *> Details for debugging.
        78 HASTY-LOG-DEBUG VALUE 4.
       *> Methods by number: any other token.
        78 HASTY-METHOD-OTHER VALUE 0.
@@ -91,17 +92,17 @@
       *> A value breaks a rule; `hasty_last_error()` names
       *> both.
        78 HASTY-ERR-INVALID VALUE 2.
-      *> The call does not fit the moment: registration after
-      *> start, waiting inside a callback.
+      *> The call is not allowed now: registration after start,
+      *> waiting inside a callback.
        78 HASTY-ERR-STATE VALUE 3.
       *> The operating system refused; `hasty_last_error()` has
-      *> its words.
+      *> its reason.
        78 HASTY-ERR-IO VALUE 4.
       *> The client, or the app, is gone.
        78 HASTY-ERR-CLOSED VALUE 5.
       *> Nothing happened within the time allowed.
        78 HASTY-ERR-TIMEOUT VALUE 6.
-      *> A panic inside the library was caught at the border.
+      *> A bug in the library caused a panic, which was caught.
        78 HASTY-ERR-PANIC VALUE 7.
       *> A limit would be exceeded.
        78 HASTY-ERR-LIMIT VALUE 8.
@@ -114,7 +115,7 @@
 
       *> ---- How each function is called, and the usage of the fields.
       *>
-      *> Returns the number of the ABI.
+      *> Returns the ABI's number.
       *> CALL "hasty_abi_version"
       *>     RETURNING BINARY-LONG UNSIGNED
       *>
@@ -123,7 +124,7 @@
       *>     RETURNING POINTER
       *>
       *> Returns a status's name, such as "HASTY_ERR_INVALID";
-      *> "unknown" for a number that is none.
+      *> "unknown" for any other number.
       *> CALL "hasty_status_name"
       *>     USING BY VALUE status *> BINARY-LONG
       *>     RETURNING POINTER
@@ -154,8 +155,9 @@
       *>           BY REFERENCE value *> Z-text
       *>     RETURNING BINARY-LONG
       *>
-      *> Sets an option of one route, named by the words it was
-      *> registered with ("*" for any method), before start.
+      *> Sets an option of one route, identified by the method
+      *> ("*" for any) and pattern it was registered with,
+      *> before start.
       *> CALL "hasty_app_set_route_option"
       *>     USING BY VALUE app *> POINTER
       *>           BY REFERENCE method *> Z-text
@@ -182,8 +184,8 @@
       *>           BY VALUE drop *> PROGRAM-POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Adds `handler` for GET, and for HEAD unless that has
-      *> one of its own. `user_data` must outlive the app.
+      *> Adds `handler` for GET, and for HEAD unless HEAD has a
+      *> handler of its own. `user_data` must outlive the app.
       *> CALL "hasty_app_get"
       *>     USING BY VALUE app *> POINTER
       *>           BY REFERENCE pattern *> Z-text
@@ -268,7 +270,7 @@
       *>           BY VALUE drop *> PROGRAM-POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Lets pages of other origins read what is at `prefix`
+      *> Lets scripts of other origins read answers at `prefix`
       *> and below.
       *> CALL "hasty_app_cors"
       *>     USING BY VALUE app *> POINTER
@@ -276,8 +278,9 @@
       *>           BY REFERENCE policy *> hasty-cors, or OMITTED
       *>     RETURNING BINARY-LONG
       *>
-      *> Lets each client ask so often at `prefix` and below;
-      *> more is answered 429, with `Retry-After`.
+      *> Limits the rate of each client's requests at `prefix`
+      *> and below; excess ones are answered 429, with `Retry-
+      *> After`.
       *> CALL "hasty_app_rate_limit"
       *>     USING BY VALUE app *> POINTER
       *>           BY REFERENCE prefix *> Z-text
@@ -296,15 +299,14 @@
       *>           BY REFERENCE value *> Z-text
       *>     RETURNING BINARY-LONG
       *>
-      *> Adds to every answer the headers that keep pages of
-      *> other sites from doing harm, unless it has one of that
-      *> name.
+      *> Adds a set of common security headers to every answer,
+      *> each unless the answer has one of that name.
       *> CALL "hasty_app_secure_headers"
       *>     USING BY VALUE app *> POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Lets `handler` shape every answer from 400 to 599 that
-      *> the library itself makes.
+      *> Lets `handler` change every answer from 400 to 599
+      *> that the library itself gives.
       *> CALL "hasty_app_on_error"
       *>     USING BY VALUE app *> POINTER
       *>           BY VALUE handler *> PROGRAM-POINTER
@@ -312,7 +314,8 @@
       *>           BY VALUE drop *> PROGRAM-POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Gives log messages to `log`.
+      *> Passes log messages to `log`; without it they are
+      *> discarded.
       *> CALL "hasty_app_on_log"
       *>     USING BY VALUE app *> POINTER
       *>           BY VALUE log *> PROGRAM-POINTER
@@ -320,8 +323,8 @@
       *>           BY VALUE drop *> PROGRAM-POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Gives `access` the record of each request that was
-      *> answered, also of those that could not be parsed.
+      *> Passes `access` the record of each answered request,
+      *> including those that could not be parsed.
       *> CALL "hasty_app_on_access"
       *>     USING BY VALUE app *> POINTER
       *>           BY VALUE access *> PROGRAM-POINTER
@@ -339,15 +342,15 @@
       *>           BY VALUE drop *> PROGRAM-POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Answers GET at `pattern` with how the app is, as JSON;
-      *> 200, or 503 while it drains.
+      *> Answers GET at `pattern` with a health report in JSON:
+      *> status 200, or 503 while the app drains.
       *> CALL "hasty_app_health"
       *>     USING BY VALUE app *> POINTER
       *>           BY REFERENCE pattern *> Z-text
       *>     RETURNING BINARY-LONG
       *>
       *> Listens on a TCP port, at once; connections are
-      *> accepted from start on.
+      *> accepted after start.
       *> CALL "hasty_app_listen"
       *>     USING BY VALUE app *> POINTER
       *>           BY REFERENCE host *> Z-text, or OMITTED
@@ -361,8 +364,8 @@
       *>           BY VALUE mode *> BINARY-LONG UNSIGNED
       *>     RETURNING BINARY-LONG
       *>
-      *> Takes over a socket that listens already, such as one
-      *> that a service manager passes.
+      *> Listens on a socket that is listening already, such as
+      *> one passed by a service manager.
       *> CALL "hasty_app_listen_fd"
       *>     USING BY VALUE app *> POINTER
       *>           BY VALUE fd *> BINARY-LONG
@@ -379,15 +382,15 @@
       *>     USING BY VALUE app *> POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Starts the app if that was not done, and serves on
-      *> this thread too until it is stopped.
+      *> Starts the app unless it has started, and serves on
+      *> this thread too until the app is stopped.
       *> CALL "hasty_app_run"
       *>     USING BY VALUE app *> POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Refuses new connections, lets what runs finish with
-      *> `Connection: close`, and stops; at the deadline in any
-      *> case.
+      *> Refuses new connections, lets requests in progress
+      *> finish with `Connection: close`, and stops, at the
+      *> latest after `timeout_ms`.
       *> CALL "hasty_app_drain"
       *>     USING BY VALUE app *> POINTER
       *>           BY VALUE timeout-ms *> BINARY-LONG
@@ -398,7 +401,7 @@
       *>     USING BY VALUE app *> POINTER
       *>     RETURNING OMITTED
       *>
-      *> Waits until the app was stopped and its last callback
+      *> Waits until the app has stopped and its last callback
       *> has returned.
       *> CALL "hasty_app_wait"
       *>     USING BY VALUE app *> POINTER
@@ -428,8 +431,9 @@
       *>           BY REFERENCE out *> POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Ends a call of `hasty_app_poll()` or its like that
-      *> waits, or the next one that would.
+      *> Ends a waiting call of `hasty_app_poll()`,
+      *> `hasty_app_next()` or `hasty_slot_wait()`, or else the
+      *> next one that would wait.
       *> CALL "hasty_app_wake"
       *>     USING BY VALUE app *> POINTER
       *>     RETURNING OMITTED
@@ -562,8 +566,8 @@
       *>     USING BY VALUE req *> POINTER
       *>     RETURNING BINARY-DOUBLE UNSIGNED
       *>
-      *> Returns how many names in the query, repeated ones
-      *> counted each time there are.
+      *> Returns how many parameters the query has, counting
+      *> repeated names each time.
       *> CALL "hasty_request_query_count"
       *>     USING BY VALUE req *> POINTER
       *>     RETURNING BINARY-DOUBLE UNSIGNED
@@ -573,8 +577,9 @@
       *>     USING BY VALUE req *> POINTER
       *>     RETURNING BINARY-DOUBLE UNSIGNED
       *>
-      *> Returns how many fields of an urlencoded body,
-      *> repeated ones counted each time there are.
+      *> Returns how many fields a form has, urlencoded or
+      *> multipart, counting repeated names each time; 0 for
+      *> other bodies.
       *> CALL "hasty_request_form_count"
       *>     USING BY VALUE req *> POINTER
       *>     RETURNING BINARY-DOUBLE UNSIGNED
@@ -624,8 +629,7 @@
       *>     RETURNING BINARY-LONG
       *>
       *> Tells whether the body is a form that could be read:
-      *> `HASTY_ERR_INVALID` when a multipart form is
-      *> malformed.
+      *> `HASTY_ERR_INVALID` if a multipart form is malformed.
       *> CALL "hasty_request_form_status"
       *>     USING BY VALUE req *> POINTER
       *>     RETURNING BINARY-LONG
@@ -670,21 +674,20 @@
       *>           BY REFERENCE got *> BINARY-DOUBLE UNSIGNED
       *>     RETURNING BINARY-LONG
       *>
-      *> Parses the body as JSON, whatever its type says; once,
-      *> however often it is called.
+      *> Parses the body as JSON, whatever its Content-Type.
       *> CALL "hasty_request_json"
       *>     USING BY VALUE req *> POINTER
       *>           BY REFERENCE out *> POINTER
       *>     RETURNING BINARY-LONG
       *>
       *> Returns the `user_data` that the route was registered
-      *> with; NULL where no route answers.
+      *> with; NULL if no route answers.
       *> CALL "hasty_request_user_data"
       *>     USING BY VALUE req *> POINTER
       *>     RETURNING POINTER
       *>
       *> Keeps `value` under `key` until the request ends, in
-      *> place of any before.
+      *> place of an earlier one.
       *> CALL "hasty_request_set_local"
       *>     USING BY VALUE req *> POINTER
       *>           BY REFERENCE key *> Z-text
@@ -692,8 +695,8 @@
       *>           BY VALUE drop *> PROGRAM-POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Returns what `hasty_request_set_local()` keeps under
-      *> `key`; NULL where there is nothing.
+      *> Returns the value set by `hasty_request_set_local()`
+      *> under `key`; NULL if there is none.
       *> CALL "hasty_request_local"
       *>     USING BY VALUE req *> POINTER
       *>           BY REFERENCE key *> Z-text
@@ -744,8 +747,8 @@
       *>           BY VALUE SIZE 8 len *> BINARY-DOUBLE UNSIGNED
       *>     RETURNING BINARY-LONG
       *>
-      *> Takes away all headers called `name`, in any case;
-      *> there need not be any.
+      *> Removes all headers called `name`, compared without
+      *> case; there need not be any.
       *> CALL "hasty_response_remove_header"
       *>     USING BY VALUE res *> POINTER
       *>           BY REFERENCE name *> Z-text
@@ -843,7 +846,7 @@
       *>           BY REFERENCE location *> Z-text
       *>     RETURNING BINARY-LONG
       *>
-      *> Sends a file, with the type that its name tells unless
+      *> Sends a file; its type follows from its name unless
       *> one was set.
       *> CALL "hasty_response_send_file"
       *>     USING BY VALUE res *> POINTER
@@ -851,7 +854,7 @@
       *>     RETURNING BINARY-LONG
       *>
       *> Sends a file for the client to save as `filename`;
-      *> NULL means the name that it has.
+      *> NULL means the file's own name.
       *> CALL "hasty_response_send_download"
       *>     USING BY VALUE res *> POINTER
       *>           BY REFERENCE path *> Z-text
@@ -867,8 +870,8 @@
       *>     RETURNING BINARY-LONG
       *>
       *> Writes a server-sent event as a piece of the body:
-      *> `text/event-stream`, not kept by caches nor held back
-      *> by proxies.
+      *> `text/event-stream`, with headers that keep caches
+      *> from storing and proxies from buffering it.
       *> CALL "hasty_response_write_event"
       *>     USING BY VALUE res *> POINTER
       *>           BY REFERENCE event *> Z-text, or OMITTED
@@ -876,13 +879,14 @@
       *>           BY REFERENCE id *> Z-text, or OMITTED
       *>     RETURNING BINARY-LONG
       *>
-      *> Makes the response what it was at first: an empty 200.
+      *> Resets the response to an empty 200, and forgets the
+      *> failure of a setter.
       *> CALL "hasty_response_reset"
       *>     USING BY VALUE res *> POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Takes the answer out of the handler's hands: it may be
-      *> given later, by any thread.
+      *> Defers the answer: it may be given later, by any
+      *> thread.
       *> CALL "hasty_response_defer"
       *>     USING BY VALUE res *> POINTER
       *>           BY REFERENCE out *> POINTER
@@ -893,7 +897,7 @@
       *>     USING BY VALUE exchange *> POINTER
       *>     RETURNING POINTER
       *>
-      *> Returns the answer, to be filled or written.
+      *> Returns the response, to be filled in or written.
       *> CALL "hasty_exchange_response"
       *>     USING BY VALUE exchange *> POINTER
       *>     RETURNING POINTER
@@ -905,15 +909,15 @@
       *>     RETURNING BINARY-LONG
       *>
       *> Tells whether the client still waits: 0 once it has
-      *> ended its side, was answered by a time-out, or the app
-      *> has stopped.
+      *> closed its side, was answered by a time-out, or the
+      *> app has stopped.
       *> CALL "hasty_exchange_alive"
       *>     USING BY VALUE exchange *> POINTER
       *>     RETURNING BINARY-LONG
       *>
       *> Calls `gone` once when nobody waits for the answer any
-      *> more: on one of the app's threads, or here and now if
-      *> that is so already.
+      *> more: on one of the app's threads, or within this call
+      *> if that is so already.
       *> CALL "hasty_exchange_on_close"
       *>     USING BY VALUE exchange *> POINTER
       *>           BY VALUE gone *> PROGRAM-POINTER
@@ -921,9 +925,9 @@
       *>           BY VALUE drop *> PROGRAM-POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Calls `ready` once when there is room for more of what
-      *> is written: on one of the app's threads, or here and
-      *> now.
+      *> Calls `ready` once when there is room to write more:
+      *> on one of the app's threads, or within this call if
+      *> there is room already.
       *> CALL "hasty_exchange_on_ready"
       *>     USING BY VALUE exchange *> POINTER
       *>           BY VALUE ready *> PROGRAM-POINTER
@@ -932,19 +936,20 @@
       *>     RETURNING BINARY-LONG
       *>
       *> Ends an exchange without an answer: the client gets a
-      *> 503, or sees that the end of a stream is missing.
+      *> 503, or in the middle of a stream the connection is
+      *> cut.
       *> CALL "hasty_exchange_free"
       *>     USING BY VALUE exchange *> POINTER
       *>     RETURNING OMITTED
       *>
-      *> Gives the answer in the slot, if one is owed, and
+      *> Submits the answer in the slot, if one is owed, and
       *> takes the next request.
       *> CALL "hasty_slot_take"
       *>     USING BY REFERENCE slot *> hasty-slot
       *>     RETURNING BINARY-LONG
       *>
-      *> The same as `hasty_slot_take()`, by an object that
-      *> stands for the slot.
+      *> The same as `hasty_slot_take()`, called with an object
+      *> that refers to the slot.
       *> CALL "hasty_slot_take_object"
       *>     USING BY REFERENCE object *> hasty-slot-object
       *>     RETURNING BINARY-LONG
@@ -955,15 +960,15 @@
       *>           BY VALUE timeout-ms *> BINARY-LONG
       *>     RETURNING BINARY-LONG
       *>
-      *> Makes an exchange of the request in the slot, to be
+      *> Turns the request in the slot into an exchange, to be
       *> answered later; `ticket` becomes 0.
       *> CALL "hasty_slot_exchange"
       *>     USING BY REFERENCE slot *> hasty-slot
       *>           BY REFERENCE out *> POINTER
       *>     RETURNING BINARY-LONG
       *>
-      *> Reads `len` bytes of JSON: one value with nothing
-      *> after it but spaces.
+      *> Parses `len` bytes of JSON: one value, followed by
+      *> nothing but white space.
       *> CALL "hasty_json_parse"
       *>     USING BY REFERENCE text *> PIC X(n)
       *>           BY VALUE SIZE 8 len *> BINARY-DOUBLE UNSIGNED
@@ -1030,8 +1035,8 @@
       *>           BY REFERENCE out *> hasty-str
       *>     RETURNING BINARY-LONG
       *>
-      *> Reads a number as a whole one of 64 bits with a sign;
-      *> 3.0 and 3e0 are whole too.
+      *> Reads a number as a signed 64-bit integer; 3.0 and 3e0
+      *> are whole too.
       *> CALL "hasty_json_as_int"
       *>     USING BY VALUE json *> POINTER
       *>           BY REFERENCE out *> BINARY-DOUBLE
@@ -1076,15 +1081,15 @@
       *>     USING BY VALUE value *> FLOAT-LONG
       *>     RETURNING POINTER
       *>
-      *> Makes a string of `len` bytes of UTF-8; what is not
-      *> UTF-8 becomes U+FFFD.
+      *> Makes a string of `len` bytes of UTF-8; invalid UTF-8
+      *> becomes U+FFFD.
       *> CALL "hasty_json_new_string"
       *>     USING BY REFERENCE utf8 *> PIC X(n)
       *>           BY VALUE SIZE 8 len *> BINARY-DOUBLE UNSIGNED
       *>     RETURNING POINTER
       *>
-      *> Makes `value` the member `key` of an object, in the
-      *> place of an earlier one, which is freed; else it comes
+      *> Makes `value` the member `key` of an object: it
+      *> replaces an earlier one, which is freed, or is added
       *> last.
       *> CALL "hasty_json_set"
       *>     USING BY VALUE object *> POINTER

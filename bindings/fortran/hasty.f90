@@ -39,13 +39,13 @@ module hasty
   integer(c_int32_t), parameter, public :: HASTY_KIND_FILE = 4_c_int32_t
   ! No body.
   integer(c_int32_t), parameter, public :: HASTY_KIND_NONE = 5_c_int32_t
-  ! Levels of log messages, the gravest first.
+  ! Levels of log messages, the most severe first: a request or a thread failed.
   integer(c_int32_t), parameter, public :: HASTY_LOG_ERROR = 1_c_int32_t
-  ! Something is not as it should be, and was survived.
+  ! A problem that the library has recovered from.
   integer(c_int32_t), parameter, public :: HASTY_LOG_WARN = 2_c_int32_t
-  ! Worth knowing.
+  ! Normal events.
   integer(c_int32_t), parameter, public :: HASTY_LOG_INFO = 3_c_int32_t
-  ! For whoever looks for a mistake.
+  ! Details for debugging.
   integer(c_int32_t), parameter, public :: HASTY_LOG_DEBUG = 4_c_int32_t
   ! Methods by number: any other token.
   integer(c_int32_t), parameter, public :: HASTY_METHOD_OTHER = 0_c_int32_t
@@ -85,15 +85,15 @@ module hasty
   integer(c_int32_t), parameter, public :: HASTY_ERR_NULL = 1_c_int32_t
   ! A value breaks a rule; `hasty_last_error()` names both.
   integer(c_int32_t), parameter, public :: HASTY_ERR_INVALID = 2_c_int32_t
-  ! The call does not fit the moment: registration after start, waiting inside a callback.
+  ! The call is not allowed now: registration after start, waiting inside a callback.
   integer(c_int32_t), parameter, public :: HASTY_ERR_STATE = 3_c_int32_t
-  ! The operating system refused; `hasty_last_error()` has its words.
+  ! The operating system refused; `hasty_last_error()` has its reason.
   integer(c_int32_t), parameter, public :: HASTY_ERR_IO = 4_c_int32_t
   ! The client, or the app, is gone.
   integer(c_int32_t), parameter, public :: HASTY_ERR_CLOSED = 5_c_int32_t
   ! Nothing happened within the time allowed.
   integer(c_int32_t), parameter, public :: HASTY_ERR_TIMEOUT = 6_c_int32_t
-  ! A panic inside the library was caught at the border.
+  ! A bug in the library caused a panic, which was caught.
   integer(c_int32_t), parameter, public :: HASTY_ERR_PANIC = 7_c_int32_t
   ! A limit would be exceeded.
   integer(c_int32_t), parameter, public :: HASTY_ERR_LIMIT = 8_c_int32_t
@@ -139,7 +139,7 @@ module hasty
     integer(c_int32_t) :: dotfiles = 0
   end type hasty_static
 
-  ! Who may read answers from scripts of other origins.
+  ! Which other origins' scripts may read answers.
   type, bind(C), public :: hasty_cors
     integer(c_size_t) :: size = 0
     type(c_ptr) :: origins = c_null_ptr
@@ -192,7 +192,7 @@ module hasty
     integer(c_int32_t) :: script_visible = 0
   end type hasty_cookie
 
-  ! A request and its answer at a fixed address, for languages that pay for every call.
+  ! A request and its answer at a fixed address, for languages in which every call is expensive.
   type, bind(C), public :: hasty_slot
     integer(c_size_t) :: size = 0
     type(c_ptr) :: app = c_null_ptr
@@ -234,7 +234,7 @@ module hasty
     type(c_ptr) :: reply = c_null_ptr
   end type hasty_slot_object
 
-  ! A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+  ! A slot with more fields: pass `&more.slot`, with `more.slot.size = sizeof more`.
   type, bind(C), public :: hasty_slot_more
     type(hasty_slot) :: slot
     integer(c_int32_t) :: minor_version = 0
@@ -253,7 +253,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_handler
 
-    ! Ends the life of a `user_data`.
+    ! Frees a `user_data`.
     subroutine hasty_drop(user_data) bind(C)
       import
       type(c_ptr), value :: user_data
@@ -282,7 +282,7 @@ module hasty
       type(c_ptr), value :: user_data
     end subroutine hasty_access_fn
 
-    ! Hears that something has happened.
+    ! Reports an event; the function that registers it says which, when, and on which thread.
     subroutine hasty_notify_fn(user_data) bind(C)
       import
       type(c_ptr), value :: user_data
@@ -291,7 +291,7 @@ module hasty
 
   interface
 
-    ! Returns the number of the ABI.
+    ! Returns the ABI's number.
     function hasty_abi_version() bind(C, name='hasty_abi_version') result(answer)
       import
       integer(c_int32_t) :: answer
@@ -303,7 +303,7 @@ module hasty
       type(c_ptr) :: answer
     end function hasty_version
 
-    ! Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for a number that is none.
+    ! Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for any other number.
     function hasty_status_name(status) bind(C, name='hasty_status_name') result(answer)
       import
       integer(c_int32_t), value :: status
@@ -346,7 +346,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_set_option
 
-    ! Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
+    ! Sets an option of one route, identified by the method ("*" for any) and pattern it was registered with, before start.
     function hasty_app_set_route_option(app, method, pattern, key, value) bind(C, name='hasty_app_set_route_option') result(answer)
       import
       type(c_ptr), value :: app
@@ -357,7 +357,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_set_route_option
 
-    ! Returns an option's value as text, defaults included.
+    ! Returns an option's value as text, or its default.
     function hasty_app_option(app, key) bind(C, name='hasty_app_option') result(answer)
       import
       type(c_ptr), value :: app
@@ -386,7 +386,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_route
 
-    ! Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
+    ! Adds `handler` for GET, and for HEAD unless HEAD has a handler of its own. `user_data` must outlive the app.
     function hasty_app_get(app, pattern, handler, user_data) bind(C, name='hasty_app_get') result(answer)
       import
       type(c_ptr), value :: app
@@ -478,7 +478,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_after
 
-    ! Lets pages of other origins read what is at `prefix` and below.
+    ! Lets scripts of other origins read answers at `prefix` and below.
     function hasty_app_cors(app, prefix, policy) bind(C, name='hasty_app_cors') result(answer)
       import
       type(c_ptr), value :: app
@@ -487,7 +487,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_cors
 
-    ! Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
+    ! Limits the rate of each client's requests at `prefix` and below; excess ones are answered 429, with `Retry-After`.
     function hasty_app_rate_limit(app, prefix, per_minute, burst, allow, user_data, drop) bind(C, name='hasty_app_rate_limit') &
         result(answer)
       import
@@ -510,14 +510,14 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_add_header
 
-    ! Adds to every answer the headers that keep pages of other sites from doing harm, unless it has one of that name.
+    ! Adds a set of common security headers to every answer, each unless the answer has one of that name.
     function hasty_app_secure_headers(app) bind(C, name='hasty_app_secure_headers') result(answer)
       import
       type(c_ptr), value :: app
       integer(c_int32_t) :: answer
     end function hasty_app_secure_headers
 
-    ! Lets `handler` shape every answer from 400 to 599 that the library itself makes.
+    ! Lets `handler` change every answer from 400 to 599 that the library itself gives.
     function hasty_app_on_error(app, handler, user_data, drop) bind(C, name='hasty_app_on_error') result(answer)
       import
       type(c_ptr), value :: app
@@ -527,7 +527,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_on_error
 
-    ! Gives log messages to `log`.
+    ! Passes log messages to `log`; without it they are discarded.
     function hasty_app_on_log(app, log, user_data, drop) bind(C, name='hasty_app_on_log') result(answer)
       import
       type(c_ptr), value :: app
@@ -537,7 +537,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_on_log
 
-    ! Gives `access` the record of each request that was answered, also of those that could not be parsed.
+    ! Passes `access` the record of each answered request, including those that could not be parsed.
     function hasty_app_on_access(app, access, user_data, drop) bind(C, name='hasty_app_on_access') result(answer)
       import
       type(c_ptr), value :: app
@@ -558,7 +558,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_on_thread
 
-    ! Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
+    ! Answers GET at `pattern` with a health report in JSON: status 200, or 503 while the app drains.
     function hasty_app_health(app, pattern) bind(C, name='hasty_app_health') result(answer)
       import
       type(c_ptr), value :: app
@@ -566,7 +566,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_health
 
-    ! Listens on a TCP port, at once; connections are accepted from start on.
+    ! Listens on a TCP port, at once; connections are accepted after start.
     function hasty_app_listen(app, host, port) bind(C, name='hasty_app_listen') result(answer)
       import
       type(c_ptr), value :: app
@@ -584,7 +584,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_listen_unix
 
-    ! Takes over a socket that listens already, such as one that a service manager passes.
+    ! Listens on a socket that is listening already, such as one passed by a service manager.
     function hasty_app_listen_fd(app, fd) bind(C, name='hasty_app_listen_fd') result(answer)
       import
       type(c_ptr), value :: app
@@ -606,14 +606,15 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_start
 
-    ! Starts the app if that was not done, and serves on this thread too until it is stopped.
+    ! Starts the app unless it has started, and serves on this thread too until the app is stopped.
     function hasty_app_run(app) bind(C, name='hasty_app_run') result(answer)
       import
       type(c_ptr), value :: app
       integer(c_int32_t) :: answer
     end function hasty_app_run
 
-    ! Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case.
+    ! Refuses new connections, lets requests in progress finish with `Connection: close`, and stops, at the latest after
+    ! `timeout_ms`.
     function hasty_app_drain(app, timeout_ms) bind(C, name='hasty_app_drain') result(answer)
       import
       type(c_ptr), value :: app
@@ -627,7 +628,7 @@ module hasty
       type(c_ptr), value :: app
     end subroutine hasty_app_stop
 
-    ! Waits until the app was stopped and its last callback has returned.
+    ! Waits until the app has stopped and its last callback has returned.
     function hasty_app_wait(app, timeout_ms) bind(C, name='hasty_app_wait') result(answer)
       import
       type(c_ptr), value :: app
@@ -661,7 +662,8 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_next
 
-    ! Ends a call of `hasty_app_poll()` or its like that waits, or the next one that would.
+    ! Ends a waiting call of `hasty_app_poll()`, `hasty_app_next()` or `hasty_slot_wait()`, or else the next one that would
+    ! wait.
     subroutine hasty_app_wake(app) bind(C, name='hasty_app_wake')
       import
       type(c_ptr), value :: app
@@ -783,8 +785,8 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_request_remote_address_to
 
-    ! Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal
-    ! digits made now.
+    ! Returns the request's id: its X-Request-ID if that is printable and at most 128 bytes long, else 32 hexadecimal digits
+    ! generated on first use.
     function hasty_request_id(req) bind(C, name='hasty_request_id') result(answer)
       import
       type(c_ptr), value :: req
@@ -838,7 +840,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_request_header_to
 
-    ! Returns the segment that `:name` of the route stands for, percent-decoded once.
+    ! Returns the segment that matched `:name` of the route's pattern, or the rest that matched `*name`, percent-decoded once.
     function hasty_request_param(req, name) bind(C, name='hasty_request_param') result(answer)
       import
       type(c_ptr), value :: req
@@ -889,7 +891,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_request_cookie_to
 
-    ! Returns the first value of `name` in an `application/x-www-form-urlencoded` body, decoded.
+    ! Returns the first value of `name` among the fields of a form, urlencoded (decoded) or multipart; files are not fields.
     function hasty_request_form(req, name) bind(C, name='hasty_request_form') result(answer)
       import
       type(c_ptr), value :: req
@@ -920,7 +922,7 @@ module hasty
       integer(c_size_t) :: answer
     end function hasty_request_param_count
 
-    ! Returns how many names in the query, repeated ones counted each time there are.
+    ! Returns how many parameters the query has, counting repeated names each time.
     function hasty_request_query_count(req) bind(C, name='hasty_request_query_count') result(answer)
       import
       type(c_ptr), value :: req
@@ -934,7 +936,7 @@ module hasty
       integer(c_size_t) :: answer
     end function hasty_request_cookie_count
 
-    ! Returns how many fields of an urlencoded body, repeated ones counted each time there are.
+    ! Returns how many fields a form has, urlencoded or multipart, counting repeated names each time; 0 for other bodies.
     function hasty_request_form_count(req) bind(C, name='hasty_request_form_count') result(answer)
       import
       type(c_ptr), value :: req
@@ -991,7 +993,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_request_form_at
 
-    ! Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when a multipart form is malformed.
+    ! Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` if a multipart form is malformed.
     function hasty_request_form_status(req) bind(C, name='hasty_request_form_status') result(answer)
       import
       type(c_ptr), value :: req
@@ -1043,7 +1045,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_request_read
 
-    ! Parses the body as JSON, whatever its type says; once, however often it is called.
+    ! Parses the body as JSON, whatever its Content-Type.
     function hasty_request_json(req, out) bind(C, name='hasty_request_json') result(answer)
       import
       type(c_ptr), value :: req
@@ -1051,14 +1053,14 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_request_json
 
-    ! Returns the `user_data` that the route was registered with; NULL where no route answers.
+    ! Returns the `user_data` that the route was registered with; NULL if no route answers.
     function hasty_request_user_data(req) bind(C, name='hasty_request_user_data') result(answer)
       import
       type(c_ptr), value :: req
       type(c_ptr) :: answer
     end function hasty_request_user_data
 
-    ! Keeps `value` under `key` until the request ends, in place of any before.
+    ! Keeps `value` under `key` until the request ends, in place of an earlier one.
     function hasty_request_set_local(req, key, value, drop) bind(C, name='hasty_request_set_local') result(answer)
       import
       type(c_ptr), value :: req
@@ -1068,7 +1070,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_request_set_local
 
-    ! Returns what `hasty_request_set_local()` keeps under `key`; NULL where there is nothing.
+    ! Returns the value set by `hasty_request_set_local()` under `key`; NULL if there is none.
     function hasty_request_local(req, key) bind(C, name='hasty_request_local') result(answer)
       import
       type(c_ptr), value :: req
@@ -1129,7 +1131,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_response_add_header_bytes
 
-    ! Takes away all headers called `name`, in any case; there need not be any.
+    ! Removes all headers called `name`, compared without case; there need not be any.
     function hasty_response_remove_header(res, name) bind(C, name='hasty_response_remove_header') result(answer)
       import
       type(c_ptr), value :: res
@@ -1137,7 +1139,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_response_remove_header
 
-    ! Returns the first header called `name` that was set so far, in any case.
+    ! Returns the first header called `name` that was set so far, compared without case.
     function hasty_response_header(res, name) bind(C, name='hasty_response_header') result(answer)
       import
       type(c_ptr), value :: res
@@ -1154,7 +1156,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_response_header_to
 
-    ! Returns the body given so far.
+    ! Returns the body set so far.
     function hasty_response_body(res) bind(C, name='hasty_response_body') result(answer)
       import
       type(c_ptr), value :: res
@@ -1265,7 +1267,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_response_send_redirect
 
-    ! Sends a file, with the type that its name tells unless one was set.
+    ! Sends a file; its type follows from its name unless one was set.
     function hasty_response_send_file(res, path) bind(C, name='hasty_response_send_file') result(answer)
       import
       type(c_ptr), value :: res
@@ -1273,7 +1275,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_response_send_file
 
-    ! Sends a file for the client to save as `filename`; NULL means the name that it has.
+    ! Sends a file for the client to save as `filename`; NULL means the file's own name.
     function hasty_response_send_download(res, path, filename) bind(C, name='hasty_response_send_download') result(answer)
       import
       type(c_ptr), value :: res
@@ -1291,7 +1293,8 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_response_write
 
-    ! Writes a server-sent event as a piece of the body: `text/event-stream`, not kept by caches nor held back by proxies.
+    ! Writes a server-sent event as a piece of the body: `text/event-stream`, with headers that keep caches from storing and
+    ! proxies from buffering it.
     function hasty_response_write_event(res, event, data, id) bind(C, name='hasty_response_write_event') result(answer)
       import
       type(c_ptr), value :: res
@@ -1301,14 +1304,14 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_response_write_event
 
-    ! Makes the response what it was at first: an empty 200.
+    ! Resets the response to an empty 200, and forgets the failure of a setter.
     function hasty_response_reset(res) bind(C, name='hasty_response_reset') result(answer)
       import
       type(c_ptr), value :: res
       integer(c_int32_t) :: answer
     end function hasty_response_reset
 
-    ! Takes the answer out of the handler's hands: it may be given later, by any thread.
+    ! Defers the answer: it may be given later, by any thread.
     function hasty_response_defer(res, out) bind(C, name='hasty_response_defer') result(answer)
       import
       type(c_ptr), value :: res
@@ -1323,7 +1326,7 @@ module hasty
       type(c_ptr) :: answer
     end function hasty_exchange_request
 
-    ! Returns the answer, to be filled or written.
+    ! Returns the response, to be filled in or written.
     function hasty_exchange_response(exchange) bind(C, name='hasty_exchange_response') result(answer)
       import
       type(c_ptr), value :: exchange
@@ -1337,15 +1340,15 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_exchange_finish
 
-    ! Tells whether the client still waits: 0 once it has ended its side, was answered by a time-out, or the app has stopped.
+    ! Tells whether the client still waits: 0 once it has closed its side, was answered by a time-out, or the app has stopped.
     function hasty_exchange_alive(exchange) bind(C, name='hasty_exchange_alive') result(answer)
       import
       type(c_ptr), value :: exchange
       integer(c_int32_t) :: answer
     end function hasty_exchange_alive
 
-    ! Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so
-    ! already.
+    ! Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or within this call if that is
+    ! so already.
     function hasty_exchange_on_close(exchange, gone, user_data, drop) bind(C, name='hasty_exchange_on_close') result(answer)
       import
       type(c_ptr), value :: exchange
@@ -1355,7 +1358,8 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_exchange_on_close
 
-    ! Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
+    ! Calls `ready` once when there is room to write more: on one of the app's threads, or within this call if there is room
+    ! already.
     function hasty_exchange_on_ready(exchange, ready, user_data, drop) bind(C, name='hasty_exchange_on_ready') result(answer)
       import
       type(c_ptr), value :: exchange
@@ -1365,20 +1369,20 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_exchange_on_ready
 
-    ! Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing.
+    ! Ends an exchange without an answer: the client gets a 503, or in the middle of a stream the connection is cut.
     subroutine hasty_exchange_free(exchange) bind(C, name='hasty_exchange_free')
       import
       type(c_ptr), value :: exchange
     end subroutine hasty_exchange_free
 
-    ! Gives the answer in the slot, if one is owed, and takes the next request.
+    ! Submits the answer in the slot, if one is owed, and takes the next request.
     function hasty_slot_take(slot) bind(C, name='hasty_slot_take') result(answer)
       import
       type(hasty_slot), intent(inout) :: slot
       integer(c_int32_t) :: answer
     end function hasty_slot_take
 
-    ! The same as `hasty_slot_take()`, by an object that stands for the slot.
+    ! The same as `hasty_slot_take()`, called with an object that refers to the slot.
     function hasty_slot_take_object(object) bind(C, name='hasty_slot_take_object') result(answer)
       import
       type(hasty_slot_object), intent(inout) :: object
@@ -1393,7 +1397,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_slot_wait
 
-    ! Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+    ! Turns the request in the slot into an exchange, to be answered later; `ticket` becomes 0.
     function hasty_slot_exchange(slot, out) bind(C, name='hasty_slot_exchange') result(answer)
       import
       type(hasty_slot), intent(inout) :: slot
@@ -1401,7 +1405,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_slot_exchange
 
-    ! Reads `len` bytes of JSON: one value with nothing after it but spaces.
+    ! Parses `len` bytes of JSON: one value, followed by nothing but white space.
     function hasty_json_parse(text, len, out) bind(C, name='hasty_json_parse') result(answer)
       import
       type(c_ptr), value :: text
@@ -1479,7 +1483,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_json_key_at_to
 
-    ! Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is no string.
+    ! Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is not a string.
     function hasty_json_as_string(json) bind(C, name='hasty_json_as_string') result(answer)
       import
       type(c_ptr), value :: json
@@ -1494,7 +1498,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_json_as_string_to
 
-    ! Reads a number as a whole one of 64 bits with a sign; 3.0 and 3e0 are whole too.
+    ! Reads a number as a signed 64-bit integer; 3.0 and 3e0 are whole too.
     function hasty_json_as_int(json, out) bind(C, name='hasty_json_as_int') result(answer)
       import
       type(c_ptr), value :: json
@@ -1557,7 +1561,7 @@ module hasty
       type(c_ptr) :: answer
     end function hasty_json_new_double
 
-    ! Makes a string of `len` bytes of UTF-8; what is not UTF-8 becomes U+FFFD.
+    ! Makes a string of `len` bytes of UTF-8; invalid UTF-8 becomes U+FFFD.
     function hasty_json_new_string(utf8, len) bind(C, name='hasty_json_new_string') result(answer)
       import
       type(c_ptr), value :: utf8
@@ -1565,7 +1569,7 @@ module hasty
       type(c_ptr) :: answer
     end function hasty_json_new_string
 
-    ! Makes `value` the member `key` of an object, in the place of an earlier one, which is freed; else it comes last.
+    ! Makes `value` the member `key` of an object: it replaces an earlier one, which is freed, or is added last.
     function hasty_json_set(object, key, value) bind(C, name='hasty_json_set') result(answer)
       import
       type(c_ptr), value :: object

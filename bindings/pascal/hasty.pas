@@ -43,13 +43,13 @@ const
   HASTY_KIND_FILE = 4;
   // No body.
   HASTY_KIND_NONE = 5;
-  // Levels of log messages, the gravest first.
+  // Levels of log messages, the most severe first: a request or a thread failed.
   HASTY_LOG_ERROR = 1;
-  // Something is not as it should be, and was survived.
+  // A problem that the library has recovered from.
   HASTY_LOG_WARN = 2;
-  // Worth knowing.
+  // Normal events.
   HASTY_LOG_INFO = 3;
-  // For whoever looks for a mistake.
+  // Details for debugging.
   HASTY_LOG_DEBUG = 4;
   // Methods by number: any other token.
   HASTY_METHOD_OTHER = 0;
@@ -89,15 +89,15 @@ const
   HASTY_ERR_NULL = 1;
   // A value breaks a rule; `hasty_last_error()` names both.
   HASTY_ERR_INVALID = 2;
-  // The call does not fit the moment: registration after start, waiting inside a callback.
+  // The call is not allowed now: registration after start, waiting inside a callback.
   HASTY_ERR_STATE = 3;
-  // The operating system refused; `hasty_last_error()` has its words.
+  // The operating system refused; `hasty_last_error()` has its reason.
   HASTY_ERR_IO = 4;
   // The client, or the app, is gone.
   HASTY_ERR_CLOSED = 5;
   // Nothing happened within the time allowed.
   HASTY_ERR_TIMEOUT = 6;
-  // A panic inside the library was caught at the border.
+  // A bug in the library caused a panic, which was caught.
   HASTY_ERR_PANIC = 7;
   // A limit would be exceeded.
   HASTY_ERR_LIMIT = 8;
@@ -166,7 +166,7 @@ type
   end;
 
   PHastyCors = ^THastyCors;
-  // Who may read answers from scripts of other origins.
+  // Which other origins' scripts may read answers.
   THastyCors = record
     size: SizeUInt;
     origins: PAnsiChar;
@@ -223,7 +223,7 @@ type
   end;
 
   PHastySlot = ^THastySlot;
-  // A request and its answer at a fixed address, for languages that pay for every call.
+  // A request and its answer at a fixed address, for languages in which every call is expensive.
   THastySlot = record
     size: SizeUInt;
     app: PHastyApp;
@@ -267,7 +267,7 @@ type
   end;
 
   PHastySlotMore = ^THastySlotMore;
-  // A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+  // A slot with more fields: pass `&more.slot`, with `more.slot.size = sizeof more`.
   THastySlotMore = record
     slot: THastySlot;
     minor_version: LongInt;
@@ -278,7 +278,7 @@ type
   // Answers one request.
   THastyHandler = function (req: PHastyRequest; res: PHastyResponse; user_data: Pointer): THastyStatus; cdecl;
 
-  // Ends the life of a `user_data`.
+  // Frees a `user_data`.
   THastyDrop = procedure (user_data: Pointer); cdecl;
 
   // Decides whether one more request of `key` is allowed: 1 allows, 0 refuses.
@@ -290,16 +290,16 @@ type
   // Receives the record of one finished request.
   THastyAccessFn = procedure (record_: PHastyAccess; user_data: Pointer); cdecl;
 
-  // Hears that something has happened.
+  // Reports an event; the function that registers it says which, when, and on which thread.
   THastyNotifyFn = procedure (user_data: Pointer); cdecl;
 
-// Returns the number of the ABI.
+// Returns the ABI's number.
 function hasty_abi_version: LongWord; cdecl; external 'hasty';
 
 // Returns the library's version, such as "0.1.0".
 function hasty_version: PAnsiChar; cdecl; external 'hasty';
 
-// Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for a number that is none.
+// Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for any other number.
 function hasty_status_name(status: THastyStatus): PAnsiChar; cdecl; external 'hasty';
 
 // Returns what went wrong in this thread's last failing call, naming the value and the rule.
@@ -317,11 +317,11 @@ procedure hasty_app_free(app: PHastyApp); cdecl; external 'hasty';
 // Sets an option by name and text, literally: "0" is zero, none or off.
 function hasty_app_set_option(app: PHastyApp; key: PAnsiChar; value: PAnsiChar): THastyStatus; cdecl; external 'hasty';
 
-// Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
+// Sets an option of one route, identified by the method ("*" for any) and pattern it was registered with, before start.
 function hasty_app_set_route_option(app: PHastyApp; method: PAnsiChar; pattern: PAnsiChar; key: PAnsiChar; value: PAnsiChar):
   THastyStatus; cdecl; external 'hasty';
 
-// Returns an option's value as text, defaults included.
+// Returns an option's value as text, or its default.
 function hasty_app_option(app: PHastyApp; key: PAnsiChar): THastyStr; cdecl; external 'hasty';
 
 // Like `hasty_app_option()`, for languages that cannot take structs by value.
@@ -331,7 +331,7 @@ function hasty_app_option_to(app: PHastyApp; key: PAnsiChar; var out_: THastyStr
 function hasty_app_route(app: PHastyApp; method: PAnsiChar; pattern: PAnsiChar; handler: THastyHandler; user_data: Pointer; drop:
   THastyDrop): THastyStatus; cdecl; external 'hasty';
 
-// Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
+// Adds `handler` for GET, and for HEAD unless HEAD has a handler of its own. `user_data` must outlive the app.
 function hasty_app_get(app: PHastyApp; pattern: PAnsiChar; handler: THastyHandler; user_data: Pointer): THastyStatus; cdecl;
   external 'hasty';
 
@@ -367,28 +367,28 @@ function hasty_app_use(app: PHastyApp; prefix: PAnsiChar; handler: THastyHandler
 function hasty_app_after(app: PHastyApp; prefix: PAnsiChar; handler: THastyHandler; user_data: Pointer; drop: THastyDrop):
   THastyStatus; cdecl; external 'hasty';
 
-// Lets pages of other origins read what is at `prefix` and below.
+// Lets scripts of other origins read answers at `prefix` and below.
 function hasty_app_cors(app: PHastyApp; prefix: PAnsiChar; policy: PHastyCors): THastyStatus; cdecl; external 'hasty';
 
-// Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
+// Limits the rate of each client's requests at `prefix` and below; excess ones are answered 429, with `Retry-After`.
 function hasty_app_rate_limit(app: PHastyApp; prefix: PAnsiChar; per_minute: LongWord; burst: LongWord; allow: THastyAllowFn;
   user_data: Pointer; drop: THastyDrop): THastyStatus; cdecl; external 'hasty';
 
 // Adds a header to every answer that has none of that name; both strings are copied.
 function hasty_app_add_header(app: PHastyApp; name: PAnsiChar; value: PAnsiChar): THastyStatus; cdecl; external 'hasty';
 
-// Adds to every answer the headers that keep pages of other sites from doing harm, unless it has one of that name.
+// Adds a set of common security headers to every answer, each unless the answer has one of that name.
 function hasty_app_secure_headers(app: PHastyApp): THastyStatus; cdecl; external 'hasty';
 
-// Lets `handler` shape every answer from 400 to 599 that the library itself makes.
+// Lets `handler` change every answer from 400 to 599 that the library itself gives.
 function hasty_app_on_error(app: PHastyApp; handler: THastyHandler; user_data: Pointer; drop: THastyDrop): THastyStatus; cdecl;
   external 'hasty';
 
-// Gives log messages to `log`.
+// Passes log messages to `log`; without it they are discarded.
 function hasty_app_on_log(app: PHastyApp; log: THastyLogFn; user_data: Pointer; drop: THastyDrop): THastyStatus; cdecl; external
   'hasty';
 
-// Gives `access` the record of each request that was answered, also of those that could not be parsed.
+// Passes `access` the record of each answered request, including those that could not be parsed.
 function hasty_app_on_access(app: PHastyApp; access: THastyAccessFn; user_data: Pointer; drop: THastyDrop): THastyStatus; cdecl;
   external 'hasty';
 
@@ -396,16 +396,16 @@ function hasty_app_on_access(app: PHastyApp; access: THastyAccessFn; user_data: 
 function hasty_app_on_thread(app: PHastyApp; start: THastyNotifyFn; stop: THastyNotifyFn; user_data: Pointer; drop: THastyDrop):
   THastyStatus; cdecl; external 'hasty';
 
-// Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
+// Answers GET at `pattern` with a health report in JSON: status 200, or 503 while the app drains.
 function hasty_app_health(app: PHastyApp; pattern: PAnsiChar): THastyStatus; cdecl; external 'hasty';
 
-// Listens on a TCP port, at once; connections are accepted from start on.
+// Listens on a TCP port, at once; connections are accepted after start.
 function hasty_app_listen(app: PHastyApp; host: PAnsiChar; port: LongInt): THastyStatus; cdecl; external 'hasty';
 
 // Listens on a Unix socket, at once.
 function hasty_app_listen_unix(app: PHastyApp; path: PAnsiChar; mode: LongWord): THastyStatus; cdecl; external 'hasty';
 
-// Takes over a socket that listens already, such as one that a service manager passes.
+// Listens on a socket that is listening already, such as one passed by a service manager.
 function hasty_app_listen_fd(app: PHastyApp; fd: LongInt): THastyStatus; cdecl; external 'hasty';
 
 // Returns the port of the first TCP listener; 0 without one.
@@ -414,16 +414,17 @@ function hasty_app_port(app: PHastyApp): LongInt; cdecl; external 'hasty';
 // Starts the app's threads, and returns.
 function hasty_app_start(app: PHastyApp): THastyStatus; cdecl; external 'hasty';
 
-// Starts the app if that was not done, and serves on this thread too until it is stopped.
+// Starts the app unless it has started, and serves on this thread too until the app is stopped.
 function hasty_app_run(app: PHastyApp): THastyStatus; cdecl; external 'hasty';
 
-// Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case.
+// Refuses new connections, lets requests in progress finish with `Connection: close`, and stops, at the latest after
+// `timeout_ms`.
 function hasty_app_drain(app: PHastyApp; timeout_ms: LongInt): THastyStatus; cdecl; external 'hasty';
 
 // Asks the app to stop, and returns at once.
 procedure hasty_app_stop(app: PHastyApp); cdecl; external 'hasty';
 
-// Waits until the app was stopped and its last callback has returned.
+// Waits until the app has stopped and its last callback has returned.
 function hasty_app_wait(app: PHastyApp; timeout_ms: LongInt): THastyStatus; cdecl; external 'hasty';
 
 // Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
@@ -436,7 +437,7 @@ function hasty_app_poll(app: PHastyApp; max_requests: LongWord; timeout_ms: Long
 // Takes a request of a route with `dispatch = caller`, or waits for one.
 function hasty_app_next(app: PHastyApp; timeout_ms: LongInt; var out_: PHastyExchange): THastyStatus; cdecl; external 'hasty';
 
-// Ends a call of `hasty_app_poll()` or its like that waits, or the next one that would.
+// Ends a waiting call of `hasty_app_poll()`, `hasty_app_next()` or `hasty_slot_wait()`, or else the next one that would wait.
 procedure hasty_app_wake(app: PHastyApp); cdecl; external 'hasty';
 
 // Writes a record as one line of an access log, without line end.
@@ -485,8 +486,8 @@ function hasty_request_remote_address(req: PHastyRequest): THastyStr; cdecl; ext
 // Like `hasty_request_remote_address()`, for languages that cannot take structs by value.
 function hasty_request_remote_address_to(req: PHastyRequest; var out_: THastyStr): THastyStatus; cdecl; external 'hasty';
 
-// Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made
-// now.
+// Returns the request's id: its X-Request-ID if that is printable and at most 128 bytes long, else 32 hexadecimal digits
+// generated on first use.
 function hasty_request_id(req: PHastyRequest): THastyStr; cdecl; external 'hasty';
 
 // Like `hasty_request_id()`, for languages that cannot take structs by value.
@@ -507,7 +508,7 @@ function hasty_request_header(req: PHastyRequest; name: PAnsiChar): THastyStr; c
 // Like `hasty_request_header()`, for languages that cannot take structs by value.
 function hasty_request_header_to(req: PHastyRequest; name: PAnsiChar; var out_: THastyStr): THastyStatus; cdecl; external 'hasty';
 
-// Returns the segment that `:name` of the route stands for, percent-decoded once.
+// Returns the segment that matched `:name` of the route's pattern, or the rest that matched `*name`, percent-decoded once.
 function hasty_request_param(req: PHastyRequest; name: PAnsiChar): THastyStr; cdecl; external 'hasty';
 
 // Like `hasty_request_param()`, for languages that cannot take structs by value.
@@ -525,7 +526,7 @@ function hasty_request_cookie(req: PHastyRequest; name: PAnsiChar): THastyStr; c
 // Like `hasty_request_cookie()`, for languages that cannot take structs by value.
 function hasty_request_cookie_to(req: PHastyRequest; name: PAnsiChar; var out_: THastyStr): THastyStatus; cdecl; external 'hasty';
 
-// Returns the first value of `name` in an `application/x-www-form-urlencoded` body, decoded.
+// Returns the first value of `name` among the fields of a form, urlencoded (decoded) or multipart; files are not fields.
 function hasty_request_form(req: PHastyRequest; name: PAnsiChar): THastyStr; cdecl; external 'hasty';
 
 // Like `hasty_request_form()`, for languages that cannot take structs by value.
@@ -537,13 +538,13 @@ function hasty_request_header_count(req: PHastyRequest): SizeUInt; cdecl; extern
 // Returns how many params there are.
 function hasty_request_param_count(req: PHastyRequest): SizeUInt; cdecl; external 'hasty';
 
-// Returns how many names in the query, repeated ones counted each time there are.
+// Returns how many parameters the query has, counting repeated names each time.
 function hasty_request_query_count(req: PHastyRequest): SizeUInt; cdecl; external 'hasty';
 
 // Returns how many cookies there are.
 function hasty_request_cookie_count(req: PHastyRequest): SizeUInt; cdecl; external 'hasty';
 
-// Returns how many fields of an urlencoded body, repeated ones counted each time there are.
+// Returns how many fields a form has, urlencoded or multipart, counting repeated names each time; 0 for other bodies.
 function hasty_request_form_count(req: PHastyRequest): SizeUInt; cdecl; external 'hasty';
 
 // Gives name and value number `index`, in order of arrival, names as sent.
@@ -566,7 +567,7 @@ function hasty_request_cookie_at(req: PHastyRequest; index: SizeUInt; var name: 
 function hasty_request_form_at(req: PHastyRequest; index: SizeUInt; var name: THastyStr; var value: THastyStr): THastyStatus; cdecl;
   external 'hasty';
 
-// Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when a multipart form is malformed.
+// Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` if a multipart form is malformed.
 function hasty_request_form_status(req: PHastyRequest): THastyStatus; cdecl; external 'hasty';
 
 // Returns how many files a multipart form has; 0 for other bodies.
@@ -585,17 +586,17 @@ function hasty_request_save_file(req: PHastyRequest; index: SizeUInt; path: PAns
 function hasty_request_read(req: PHastyRequest; buf: Pointer; len: SizeUInt; var got: SizeUInt): THastyStatus; cdecl; external
   'hasty';
 
-// Parses the body as JSON, whatever its type says; once, however often it is called.
+// Parses the body as JSON, whatever its Content-Type.
 function hasty_request_json(req: PHastyRequest; var out_: PHastyJson): THastyStatus; cdecl; external 'hasty';
 
-// Returns the `user_data` that the route was registered with; NULL where no route answers.
+// Returns the `user_data` that the route was registered with; NULL if no route answers.
 function hasty_request_user_data(req: PHastyRequest): Pointer; cdecl; external 'hasty';
 
-// Keeps `value` under `key` until the request ends, in place of any before.
+// Keeps `value` under `key` until the request ends, in place of an earlier one.
 function hasty_request_set_local(req: PHastyRequest; key: PAnsiChar; value: Pointer; drop: THastyDrop): THastyStatus; cdecl;
   external 'hasty';
 
-// Returns what `hasty_request_set_local()` keeps under `key`; NULL where there is nothing.
+// Returns the value set by `hasty_request_set_local()` under `key`; NULL if there is none.
 function hasty_request_local(req: PHastyRequest; key: PAnsiChar): Pointer; cdecl; external 'hasty';
 
 // Sets the status code: 200 to 599.
@@ -618,16 +619,16 @@ function hasty_response_set_header_bytes(res: PHastyResponse; name: PAnsiChar; v
 function hasty_response_add_header_bytes(res: PHastyResponse; name: PAnsiChar; value: Pointer; len: SizeUInt): THastyStatus; cdecl;
   external 'hasty';
 
-// Takes away all headers called `name`, in any case; there need not be any.
+// Removes all headers called `name`, compared without case; there need not be any.
 function hasty_response_remove_header(res: PHastyResponse; name: PAnsiChar): THastyStatus; cdecl; external 'hasty';
 
-// Returns the first header called `name` that was set so far, in any case.
+// Returns the first header called `name` that was set so far, compared without case.
 function hasty_response_header(res: PHastyResponse; name: PAnsiChar): THastyStr; cdecl; external 'hasty';
 
 // Like `hasty_response_header()`, for languages that cannot take structs by value.
 function hasty_response_header_to(res: PHastyResponse; name: PAnsiChar; var out_: THastyStr): THastyStatus; cdecl; external 'hasty';
 
-// Returns the body given so far.
+// Returns the body set so far.
 function hasty_response_body(res: PHastyResponse): THastyStr; cdecl; external 'hasty';
 
 // Like `hasty_response_body()`, for languages that cannot take structs by value.
@@ -670,63 +671,65 @@ function hasty_response_send_status(res: PHastyResponse; code: LongInt): THastyS
 function hasty_response_send_redirect(res: PHastyResponse; code: LongInt; location: PAnsiChar): THastyStatus; cdecl; external
   'hasty';
 
-// Sends a file, with the type that its name tells unless one was set.
+// Sends a file; its type follows from its name unless one was set.
 function hasty_response_send_file(res: PHastyResponse; path: PAnsiChar): THastyStatus; cdecl; external 'hasty';
 
-// Sends a file for the client to save as `filename`; NULL means the name that it has.
+// Sends a file for the client to save as `filename`; NULL means the file's own name.
 function hasty_response_send_download(res: PHastyResponse; path: PAnsiChar; filename: PAnsiChar): THastyStatus; cdecl; external
   'hasty';
 
 // Writes a piece of the body, which is copied, and sends it.
 function hasty_response_write(res: PHastyResponse; data: Pointer; len: SizeUInt): THastyStatus; cdecl; external 'hasty';
 
-// Writes a server-sent event as a piece of the body: `text/event-stream`, not kept by caches nor held back by proxies.
+// Writes a server-sent event as a piece of the body: `text/event-stream`, with headers that keep caches from storing and proxies
+// from buffering it.
 function hasty_response_write_event(res: PHastyResponse; event: PAnsiChar; data: PAnsiChar; id: PAnsiChar): THastyStatus; cdecl;
   external 'hasty';
 
-// Makes the response what it was at first: an empty 200.
+// Resets the response to an empty 200, and forgets the failure of a setter.
 function hasty_response_reset(res: PHastyResponse): THastyStatus; cdecl; external 'hasty';
 
-// Takes the answer out of the handler's hands: it may be given later, by any thread.
+// Defers the answer: it may be given later, by any thread.
 function hasty_response_defer(res: PHastyResponse; var out_: PHastyExchange): THastyStatus; cdecl; external 'hasty';
 
 // Returns the request, as it was when it was deferred.
 function hasty_exchange_request(exchange: PHastyExchange): PHastyRequest; cdecl; external 'hasty';
 
-// Returns the answer, to be filled or written.
+// Returns the response, to be filled in or written.
 function hasty_exchange_response(exchange: PHastyExchange): PHastyResponse; cdecl; external 'hasty';
 
 // Sends the answer, or the end of what was written, and ends the exchange.
 function hasty_exchange_finish(exchange: PHastyExchange): THastyStatus; cdecl; external 'hasty';
 
-// Tells whether the client still waits: 0 once it has ended its side, was answered by a time-out, or the app has stopped.
+// Tells whether the client still waits: 0 once it has closed its side, was answered by a time-out, or the app has stopped.
 function hasty_exchange_alive(exchange: PHastyExchange): LongInt; cdecl; external 'hasty';
 
-// Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so
+// Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or within this call if that is so
 // already.
 function hasty_exchange_on_close(exchange: PHastyExchange; gone: THastyNotifyFn; user_data: Pointer; drop: THastyDrop):
   THastyStatus; cdecl; external 'hasty';
 
-// Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
+// Calls `ready` once when there is room to write more: on one of the app's threads, or within this call if there is room
+// already.
 function hasty_exchange_on_ready(exchange: PHastyExchange; ready: THastyNotifyFn; user_data: Pointer; drop: THastyDrop):
   THastyStatus; cdecl; external 'hasty';
 
-// Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing.
+// Ends an exchange without an answer: the client gets a 503, or in the middle of a stream the connection is cut.
 procedure hasty_exchange_free(exchange: PHastyExchange); cdecl; external 'hasty';
 
-// Gives the answer in the slot, if one is owed, and takes the next request.
+// Submits the answer in the slot, if one is owed, and takes the next request.
 function hasty_slot_take(var slot: THastySlot): THastyStatus; cdecl; external 'hasty';
 
-// The same as `hasty_slot_take()`, by an object that stands for the slot.
+// The same as `hasty_slot_take()`, called with an object that refers to the slot.
 function hasty_slot_take_object(var object_: THastySlotObject): THastyStatus; cdecl; external 'hasty';
 
 // Waits until `hasty_slot_take()` would take a request.
 function hasty_slot_wait(var slot: THastySlot; timeout_ms: LongInt): THastyStatus; cdecl; external 'hasty';
 
-// Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+// Turns the request in the slot into an exchange, to be answered later; `ticket` becomes 0.
 function hasty_slot_exchange(var slot: THastySlot; var out_: PHastyExchange): THastyStatus; cdecl; external 'hasty';
 
-// Reads `len` bytes of JSON: one value with nothing after it but spaces.
+// Parses `len` bytes of JSON: one value, followed by nothing but white space.
 function hasty_json_parse(text: Pointer; len: SizeUInt; var out_: PHastyJson): THastyStatus; cdecl; external 'hasty';
 
 // Frees a value and all its parts.
@@ -756,13 +759,13 @@ function hasty_json_key_at(json: PHastyJson; index: SizeUInt): THastyStr; cdecl;
 // `hasty_json_key_at()` for languages that cannot take structs by value; an absent key is absent in `*out`.
 function hasty_json_key_at_to(json: PHastyJson; index: SizeUInt; var out_: THastyStr): THastyStatus; cdecl; external 'hasty';
 
-// Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is no string.
+// Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is not a string.
 function hasty_json_as_string(json: PHastyJson): THastyStr; cdecl; external 'hasty';
 
 // `hasty_json_as_string()` for languages that cannot take structs by value; what is no string is absent in `*out`.
 function hasty_json_as_string_to(json: PHastyJson; var out_: THastyStr): THastyStatus; cdecl; external 'hasty';
 
-// Reads a number as a whole one of 64 bits with a sign; 3.0 and 3e0 are whole too.
+// Reads a number as a signed 64-bit integer; 3.0 and 3e0 are whole too.
 function hasty_json_as_int(json: PHastyJson; var out_: Int64): THastyStatus; cdecl; external 'hasty';
 
 // Reads a number as the double nearest to it.
@@ -789,10 +792,10 @@ function hasty_json_new_int(value: Int64): PHastyJson; cdecl; external 'hasty';
 // Makes a number.
 function hasty_json_new_double(value: Double): PHastyJson; cdecl; external 'hasty';
 
-// Makes a string of `len` bytes of UTF-8; what is not UTF-8 becomes U+FFFD.
+// Makes a string of `len` bytes of UTF-8; invalid UTF-8 becomes U+FFFD.
 function hasty_json_new_string(utf8: Pointer; len: SizeUInt): PHastyJson; cdecl; external 'hasty';
 
-// Makes `value` the member `key` of an object, in the place of an earlier one, which is freed; else it comes last.
+// Makes `value` the member `key` of an object: it replaces an earlier one, which is freed, or is added last.
 function hasty_json_set(object_: PHastyJson; key: PAnsiChar; value: PHastyJson): THastyStatus; cdecl; external 'hasty';
 
 // `hasty_json_set()` with a key of `len` bytes, which may hold NUL.

@@ -43,9 +43,9 @@ unsafe fn view<'a>(text: hasty_str) -> Result<Option<&'a [u8]>> {
 
 /// Writes a record as one line of an access log, without line end.
 ///
-/// `format` is "common" or "combined", as Apache writes them, or "json": an object with the fields of the record. What a
-/// client has chosen is escaped, so that nobody can forge a line. At most `cap` bytes go to `buf`, with a NUL at the end;
-/// `*needed` (may be NULL) is what it takes, with the NUL.
+/// `format` is "common" or "combined", as Apache writes them, or "json": an object with the fields of the record. Client
+/// input is escaped, so that nobody can forge a line. At most `cap` bytes are written to `buf`, including a final NUL;
+/// `needed` may be NULL, else `*needed` is the size required, including the NUL.
 ///
 /// Errors: `HASTY_ERR_LIMIT` if `cap` is too small (`*needed` is written all the same, `buf` is not); `HASTY_ERR_INVALID` for
 /// another format; `HASTY_ERR_NULL`.

@@ -99,10 +99,10 @@ unsafe fn apply(given: &hasty_options, settings: &mut Options) -> Result<()> {
 /// Stops the app, waits for callbacks that run, and frees it. Nothing happens for NULL.
 ///
 /// Inside one of the app's own callbacks it returns at once, and the rest is done when the last callback has
-/// returned. Otherwise no callback and no drop of the app runs any more after it. The user_data of handlers
-/// registered with a drop end here.
+/// returned. Otherwise no callback and no drop of the app runs after it has returned: it runs the `drop` of every
+/// registered user_data.
 ///
-/// Threads: any, once; nobody uses `app` any more, except threads still in `hasty_app_run()`, which it ends.
+/// Threads: any, once; no other thread may use `app`, except those still in `hasty_app_run()`, which it ends.
 ///
 /// # Safety
 /// `app` is NULL or came from `hasty_app_new()` and was not freed.
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
     });
 }
 
-/// Sets an option by name and text, literally: "0" is zero, none or off. Before start; for what listening uses, before listen.
+/// Sets an option by name and text, literally: "0" is zero, none or off. Before start; options of listeners, before listen.
 ///
 /// Besides the fields of `hasty_options` there are: `backlog` (4096), `reuse_port` (0), `min_rate_bytes` (240 a
 /// second, after 5 s of grace), `max_buffered_bytes` (268435456), `defer_accept_s` (1), `cache_ms` (1000), `compress` (1), `max_queued`
@@ -124,11 +124,11 @@ pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
 /// `stream_buffer_bytes` (262144).
 ///
 /// "0" is off for `reuse_port`, `min_rate_bytes`, `defer_accept_s`, `cache_ms` and `compress`. With `max_queued` "0" no request waits: it
-/// is answered 503 where no thread is free, and always on a route of your own thread. `max_parts` "0" refuses every part of a form,
-/// `spool_bytes` "0" every field, and puts files on disk. `stream_buffer_bytes` "0" keeps one piece at a time, `max_buffered_bytes` "0"
-/// answers 503 while anything is kept. `tick_us` "0" takes every handler to block. `lanes` "0" is refused.
+/// is answered 503 if no thread is free, and always on a route of your own thread. `max_parts` "0" refuses every part of a form;
+/// `spool_bytes` "0" refuses every field, and puts all files on disk. `stream_buffer_bytes` "0" keeps one piece at a time,
+/// `max_buffered_bytes` "0" answers 503 while anything is kept. `tick_us` "0" treats every handler as blocking. `lanes` "0" is refused.
 ///
-/// Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists those there are); `HASTY_ERR_INVALID`
+/// Errors: `HASTY_ERR_NOT_FOUND` for an unknown name (the message lists the known ones); `HASTY_ERR_INVALID`
 /// for a value out of bounds; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
@@ -146,15 +146,15 @@ pub unsafe extern "C" fn hasty_app_set_option(app: *mut hasty_app, key: *const c
     })
 }
 
-/// Sets an option of one route, named by the words it was registered with ("*" for any method), before start.
+/// Sets an option of one route, identified by the method ("*" for any) and pattern it was registered with, before start.
 ///
-/// `blocking` is "auto", the default, "yes" or "no": a handler that blocks is best run where nobody waits for its thread; which ones
-/// do is learned, so to say it only spares the first few stumbles.
-///
-/// There are `max_body_bytes` and `exchange_timeout_ms`, in place of the app's ("0": no body; no limit), and `body`: with "buffer", the default, the
-/// handler runs when all of the body is here; with "stream" it runs when the head is, and calls `hasty_request_read()`.
-/// `dispatch` is "pool", the default, or "caller": the handler runs in a thread of yours, one that calls `hasty_app_poll()`.
-/// Everything up to it goes on in the app's own threads, only middleware runs where the handler does.
+/// - `max_body_bytes` and `exchange_timeout_ms` replace the app's ("0": no body; no limit).
+/// - `body` is "buffer", the default: the handler runs when the whole body has arrived; or "stream": it runs when the head
+///   has, and calls `hasty_request_read()`.
+/// - `dispatch` is "pool", the default, or "caller": the handler and its middleware run on a thread of yours that calls
+///   `hasty_app_poll()`. Everything before them happens on the app's own threads.
+/// - `blocking` is "auto", the default, "yes" or "no": whether the handler is known to block. With "auto" this is learned, at
+///   the cost of some milliseconds for the first requests behind such a handler.
 ///
 /// Errors: `HASTY_ERR_NOT_FOUND` for an unknown route or option; `HASTY_ERR_INVALID` for a value out of bounds;
 /// `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn hasty_app_set_route_option(
     })
 }
 
-/// Returns an option's value as text, defaults included. Absent for an unknown name. Valid until free.
+/// Returns an option's value as text, or its default. Absent for an unknown name. Valid until `hasty_app_free()`.
 ///
 /// # Safety
 /// `app` is NULL or live; `key` is NULL or NUL-terminated.
@@ -232,8 +232,8 @@ fn option(app: &CApp, name: &str) -> hasty_str {
 
 /// Adds `handler` for `method` and `pattern`.
 ///
-/// A NULL `handler` leaves the requests to your own thread, which gets them from `hasty_app_next()` or `hasty_slot_take()`;
-/// `hasty_app_poll()` has nothing to run for them, and answers 500.
+/// With a NULL `handler` the route's requests wait for your own thread, which gets them from `hasty_app_next()` or
+/// `hasty_slot_take()`; `hasty_app_poll()` has nothing to run for them, and answers 500.
 ///
 /// `method` is a token such as "GET" or "PURGE", or "*" for any. Segments of `pattern` are literal, `:name`,
 /// or a final `*` or `*rest`; at the first segment where two patterns differ, a literal beats a name and a name
@@ -245,10 +245,10 @@ fn option(app: &CApp, name: &str) -> hasty_str {
 /// Errors: `HASTY_ERR_INVALID` if the method or pattern is malformed or conflicts with an earlier one (the message
 /// names both); `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
-/// Threads: `handler` runs on many at a time.
+/// Threads: `handler` runs on several at a time.
 ///
 /// # Safety
-/// `app` is NULL or live; `method` and `pattern` are NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `method` and `pattern` are NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_route(
     app: *mut hasty_app,
@@ -282,14 +282,14 @@ unsafe fn add_route(app: *mut hasty_app, method: &str, pattern: *const c_char, h
     }
 }
 
-/// Adds `handler` for GET, and for HEAD unless that has one of its own. `user_data` must outlive the app.
+/// Adds `handler` for GET, and for HEAD unless HEAD has a handler of its own. `user_data` must outlive the app.
 ///
-/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+/// `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
-/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_get(
     app: *mut hasty_app,
@@ -303,12 +303,12 @@ pub unsafe extern "C" fn hasty_app_get(
 
 /// Adds `handler` for POST. `user_data` must outlive the app.
 ///
-/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+/// `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
-/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_post(
     app: *mut hasty_app,
@@ -322,12 +322,12 @@ pub unsafe extern "C" fn hasty_app_post(
 
 /// Adds `handler` for PUT. `user_data` must outlive the app.
 ///
-/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+/// `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
-/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_put(
     app: *mut hasty_app,
@@ -341,12 +341,12 @@ pub unsafe extern "C" fn hasty_app_put(
 
 /// Adds `handler` for PATCH. `user_data` must outlive the app.
 ///
-/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+/// `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
-/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_patch(
     app: *mut hasty_app,
@@ -360,12 +360,12 @@ pub unsafe extern "C" fn hasty_app_patch(
 
 /// Adds `handler` for DELETE. `user_data` must outlive the app.
 ///
-/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+/// `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
-/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_delete(
     app: *mut hasty_app,
@@ -379,12 +379,12 @@ pub unsafe extern "C" fn hasty_app_delete(
 
 /// Adds `handler` for every method that has no handler of its own. `user_data` must outlive the app.
 ///
-/// A NULL `handler` is as in `hasty_app_route()`: your own thread takes the requests.
+/// `handler` may be NULL, as in `hasty_app_route()`: your own thread takes the requests.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
 /// # Safety
-/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `pattern` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_any(
     app: *mut hasty_app,
@@ -398,13 +398,14 @@ pub unsafe extern "C" fn hasty_app_any(
 
 /// Serves the files below `directory` for GET and HEAD, at `prefix` and every path below it. `options` may be NULL.
 ///
-/// A directory without slash is redirected to the one with it, and is answered with its index. Names that begin
-/// with a dot, and whatever leads out of the directory, are 404; so is all that is no regular file. A link may lead
-/// to another place below the directory, by a relative path. ETag, Last-Modified, conditional requests and ranges
-/// are looked after. Where "page.html.br" or "page.html.gz" lie beside "page.html", clients that take them get those.
+/// A directory is answered with its index; a path to it without a final slash is redirected to the one with it. Names
+/// that begin with a dot, paths that lead out of the directory, and anything but regular files are answered 404. A
+/// symbolic link may lead to another place below the directory, by a relative path. ETag, Last-Modified, conditional
+/// requests and ranges are supported. If "page.html.br" or "page.html.gz" exists beside "page.html", clients that accept
+/// it get that one.
 ///
-/// The directory is looked up by its name again and again, so it may be replaced by renaming. Small files are
-/// served from memory for `cache_ms` milliseconds (an option of the app) before they are looked at again.
+/// The directory is opened by name again from time to time, so it may be replaced by renaming. Small files are
+/// served from memory for `cache_ms` milliseconds (an option of the app) before they are checked on disk again.
 ///
 /// Errors: `HASTY_ERR_IO` if the directory or its `fallback` cannot be opened (the message names it); `HASTY_ERR_INVALID` if the
 /// prefix is malformed or conflicts with an earlier route, or an option or `options->size` is wrong;
@@ -465,16 +466,16 @@ unsafe fn apply_static(given: &hasty_static, settings: &mut StaticOptions) -> Re
 /// The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*` without a
 /// `Content-Security-Policy`, `Cache-Control`, `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
 /// the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.
-/// `prefix` counts by whole decoded segments, a slash at its end is ignored, "/" is everything.
+/// `prefix` is compared by whole decoded segments; a slash at its end is ignored; "/" covers everything.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
 /// Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
-/// Threads: `handler` runs on many at a time.
+/// Threads: `handler` runs on several at a time.
 ///
 /// # Safety
-/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_use(
     app: *mut hasty_app,
@@ -511,19 +512,19 @@ unsafe fn around<'a>(
 
 /// Runs `handler` after those of the routes, for every answer at `prefix` and below, in the reverse order of registration.
 ///
-/// It may change status, headers and, unless the answer is written piece by piece, the body; also of static files, redirects
-/// and the library's own errors, but not where the request could not be parsed, or is in the hands of an exchange. Of an
-/// answer that is written piece by piece it runs when the first piece is. Anything but `HASTY_OK` is logged and answers
-/// 500.
+/// It may change status, headers and, unless the answer is written piece by piece, the body. It also runs for static files,
+/// redirects and the library's own errors, but not if the request could not be parsed, nor for the library's answer in the
+/// place of an exchange's. For an answer that is written piece by piece it runs before the first piece. Anything but
+/// `HASTY_OK` is logged and answers 500.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
 /// Errors: `HASTY_ERR_INVALID` for a malformed prefix; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
-/// Threads: `handler` runs on many at a time, for a deferred answer on the one that finishes it.
+/// Threads: `handler` runs on several at a time; for a deferred answer, on the one that finishes it.
 ///
 /// # Safety
-/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` bears several threads.
+/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_after(
     app: *mut hasty_app,
@@ -540,11 +541,11 @@ pub unsafe extern "C" fn hasty_app_after(
     })
 }
 
-/// Lets pages of other origins read what is at `prefix` and below.
+/// Lets scripts of other origins read answers at `prefix` and below.
 ///
 /// `policy` may be NULL: any origin, without credentials, with the methods that the path has and the headers that are asked
 /// for. Preflights are answered 204, unless a handler for OPTIONS is registered on that path. Errors have the headers too.
-/// Of several policies the one of the longest prefix applies, alone.
+/// If several policies match, only the one with the longest prefix applies.
 ///
 /// Errors: `HASTY_ERR_INVALID` for a prefix that is malformed or has a policy already, for a malformed origin, method or
 /// header, and for "*" together with credentials; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
@@ -595,24 +596,24 @@ unsafe fn cors_options(given: &hasty_cors) -> Result<CorsOptions> {
     Ok(settings)
 }
 
-/// Lets each client ask so often at `prefix` and below; more is answered 429, with `Retry-After`.
+/// Limits the rate of each client's requests at `prefix` and below; excess ones are answered 429, with `Retry-After`.
 ///
-/// A client is an address; of IPv6 the first 64 bits of it. `per_minute` is what it may ask in the long run, `burst` at once; 0
-/// is as many as `per_minute`. Every answer tells how much is left (`RateLimit-Limit`, `-Remaining`, `-Reset`).
-/// Preflights that the library answers do not count. Behind a proxy all clients have its address: let the proxy limit
-/// them, or `allow` decide.
+/// A client is an address, or the first 64 bits of an IPv6 address. `per_minute` is its sustained rate, `burst` the most
+/// requests at once; 0 means `per_minute`. Every answer reports the state (`RateLimit-Limit`, `-Remaining`, `-Reset`).
+/// Preflights that the library answers do not count. Behind a proxy all clients have the proxy's address: let the proxy
+/// limit them, or pass `allow`.
 ///
 /// `allow` (may be NULL) decides instead, so that several processes can share a count: it is called for each request with
-/// the client's address, and returns 1 to allow it and 0 to refuse it.
+/// the client's address, and returns 1 to allow it or 0 to refuse it.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
 /// Errors: `HASTY_ERR_INVALID` for a malformed prefix or 0 per minute; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
-/// Threads: `allow` runs on many at a time.
+/// Threads: `allow` runs on several at a time.
 ///
 /// # Safety
-/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `allow` bears several threads.
+/// `app` is NULL or live; `prefix` is NULL or NUL-terminated; `allow` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_rate_limit(
     app: *mut hasty_app,
@@ -636,7 +637,7 @@ pub unsafe extern "C" fn hasty_app_rate_limit(
 
 /// Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied. May be repeated.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds a control character, or if the server itself sets
+/// Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value holds a control character, or if the server itself sets
 /// that header; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
@@ -654,7 +655,7 @@ pub unsafe extern "C" fn hasty_app_add_header(app: *mut hasty_app, name: *const 
     })
 }
 
-/// Adds to every answer the headers that keep pages of other sites from doing harm, unless it has one of that name.
+/// Adds a set of common security headers to every answer, each unless the answer has one of that name.
 ///
 /// `X-Content-Type-Options: nosniff`, `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy: strict-origin-when-cross-origin`,
 /// `Cross-Origin-Opener-Policy: same-origin`, `X-Permitted-Cross-Domain-Policies: none`.
@@ -672,20 +673,20 @@ pub unsafe extern "C" fn hasty_app_secure_headers(app: *mut hasty_app) -> hasty_
     })
 }
 
-/// Lets `handler` shape every answer from 400 to 599 that the library itself makes.
+/// Lets `handler` change every answer from 400 to 599 that the library itself gives.
 ///
-/// `res` arrives with its status, headers and a body set; `hasty_last_error()` says why. Where the request could not be parsed, the
-/// views of `req` are absent, but for its id and the address. Where an exchange has it, `req` is a copy of its head: body and
-/// locals stay there. Where `handler` fails, the library's own answer is sent. A second call replaces the first.
+/// `res` has its status, headers and body set; `hasty_last_error()` has the reason. If the request could not be parsed, all
+/// views of `req` but its id and the remote address are absent. If an exchange owns the request, `req` is a copy of its head,
+/// without body and locals. If `handler` fails, the library's own answer is sent. A second call replaces the first.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
 /// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
-/// Threads: `handler` runs on many at a time.
+/// Threads: `handler` runs on several at a time.
 ///
 /// # Safety
-/// `app` is NULL or live; `handler` bears several threads.
+/// `app` is NULL or live; `handler` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_on_error(
     app: *mut hasty_app,
@@ -702,16 +703,16 @@ pub unsafe extern "C" fn hasty_app_on_error(
     })
 }
 
-/// Gives log messages to `log`. Without it they go nowhere. A second call replaces the first.
+/// Passes log messages to `log`; without it they are discarded. A second call replaces the first.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
 /// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
-/// Threads: `log` runs on many at a time.
+/// Threads: `log` runs on several at a time.
 ///
 /// # Safety
-/// `app` is NULL or live; `log` bears several threads.
+/// `app` is NULL or live; `log` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_on_log(
     app: *mut hasty_app,
@@ -728,20 +729,20 @@ pub unsafe extern "C" fn hasty_app_on_log(
     })
 }
 
-/// Gives `access` the record of each request that was answered, also of those that could not be parsed.
+/// Passes `access` the record of each answered request, including those that could not be parsed.
 ///
-/// A second call replaces the first. It is called when the answer is complete, before it leaves; for one written piece by
-/// piece, at its end. The record is valid until it returns; `hasty_access_to_text()` makes a line of it. An exchange
-/// whose client left has status 499.
+/// It is called when the answer is complete, before it is sent; for one written piece by piece, at its end. The record is
+/// valid until it returns; `hasty_access_to_text()` formats it as a line. An exchange whose client left has status 499. A
+/// second call replaces the first.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
 /// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
-/// Threads: `access` runs on many at a time.
+/// Threads: `access` runs on several at a time.
 ///
 /// # Safety
-/// `app` is NULL or live; `access` bears several threads.
+/// `app` is NULL or live; `access` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_on_access(
     app: *mut hasty_app,
@@ -760,15 +761,15 @@ pub unsafe extern "C" fn hasty_app_on_access(
 
 /// Calls `start` on each thread of the app's pool before it serves, and `stop` before it ends.
 ///
-/// Either may be NULL. A second call replaces the first. It is for what a thread must do before it may run handlers, such
-/// as attaching to another language's runtime. Threads that call `hasty_app_run()` are the host's own and not told of.
+/// Either may be NULL. A second call replaces the first. Use it for what a thread must do before it may run handlers, such
+/// as attaching to another language's runtime. It is not called for your own threads in `hasty_app_run()`.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
 /// Errors: `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
-/// `app` is NULL or live; `start` and `stop` bear several threads.
+/// `app` is NULL or live; `start` and `stop` may be called on several threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_on_thread(
     app: *mut hasty_app,
@@ -785,12 +786,12 @@ pub unsafe extern "C" fn hasty_app_on_thread(
     })
 }
 
-/// Answers GET at `pattern` with how the app is, as JSON; 200, or 503 while it drains.
+/// Answers GET at `pattern` with a health report in JSON: status 200, or 503 while the app drains.
 ///
-/// The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (that have come), `connections`, `queued` (requests that
-/// wait for a thread), and `caller_idle_ms`: for how many milliseconds no thread of yours has looked for requests by
-/// `hasty_app_poll()` or its like; 0 while one waits for them, null if none ever did. It is answered by the app's own threads, also
-/// while yours is busy.
+/// The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (received so far), `connections` (open now), `queued`
+/// (requests waiting for a thread), and `caller_idle_ms`: how long ago, in milliseconds, a thread of yours last asked for requests
+/// with `hasty_app_poll()`, `hasty_app_next()` or a slot; 0 while one waits for them, null if none ever did. The app's own threads
+/// answer it, also while yours is busy.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
@@ -806,13 +807,13 @@ pub unsafe extern "C" fn hasty_app_health(app: *mut hasty_app, pattern: *const c
     })
 }
 
-/// Listens on a TCP port, at once; connections are accepted from start on. May be repeated.
+/// Listens on a TCP port, at once; connections are accepted after start. May be repeated.
 ///
-/// `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" is every IPv4 address, "::" every address
-/// of both kinds. Port 0 takes a free one, which `hasty_app_port()` tells.
+/// `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" every IPv4 address, "::" every IPv4 and IPv6
+/// address. Port 0 picks a free one; `hasty_app_port()` returns it.
 ///
-/// Errors: `HASTY_ERR_IO` if the system refuses (the message has its words); `HASTY_ERR_INVALID` for a port that is
-/// none; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_IO` if the system refuses (the message has its reason); `HASTY_ERR_INVALID` for a port outside
+/// 0 to 65535; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `app` is NULL or live; `host` is NULL or NUL-terminated.
@@ -830,11 +831,11 @@ pub unsafe extern "C" fn hasty_app_listen(app: *mut hasty_app, host: *const c_ch
     })
 }
 
-/// Listens on a Unix socket, at once. A socket that nobody listens on any more is replaced; the file goes when the app stops.
+/// Listens on a Unix socket, at once. A stale socket is replaced; the file is removed when the app stops.
 ///
-/// `mode` is the file's, such as 0660; 0 leaves what the umask makes of it.
+/// `mode` is the file's mode, such as 0660; 0 leaves it to the umask.
 ///
-/// Errors: `HASTY_ERR_IO` if the system refuses, another program listens there, or the file is no socket;
+/// Errors: `HASTY_ERR_IO` if the system refuses, another program listens there, or the file is not a socket;
 /// `HASTY_ERR_INVALID` for an empty path or a mode above 0777; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
@@ -850,11 +851,11 @@ pub unsafe extern "C" fn hasty_app_listen_unix(app: *mut hasty_app, path: *const
     })
 }
 
-/// Takes over a socket that listens already, such as one that a service manager passes.
+/// Listens on a socket that is listening already, such as one passed by a service manager.
 ///
 /// Ownership: takes `fd` on success; on failure it stays yours.
 ///
-/// Errors: `HASTY_ERR_INVALID` if it is no listening socket; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_INVALID` if it is not a listening socket; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `app` is NULL or live; `fd` belongs to nobody else.
@@ -890,8 +891,8 @@ pub unsafe extern "C" fn hasty_app_port(app: *const hasty_app) -> i32 {
 
 /// Starts the app's threads, and returns.
 ///
-/// Errors: `HASTY_ERR_STATE` if it was started or stopped before, or listens nowhere; `HASTY_ERR_IO` if descriptors
-/// or threads are short; `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_STATE` if it was started or stopped before, or has no listener; `HASTY_ERR_IO` if descriptors
+/// or threads cannot be created; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `app` is NULL or live.
@@ -904,10 +905,10 @@ pub unsafe extern "C" fn hasty_app_start(app: *mut hasty_app) -> hasty_status {
     })
 }
 
-/// Starts the app if that was not done, and serves on this thread too until it is stopped.
+/// Starts the app unless it has started, and serves on this thread too until the app is stopped.
 ///
-/// Errors: as `hasty_app_start()`, but for a second start; `HASTY_ERR_STATE` inside a callback of the app. After a
-/// stop it returns `HASTY_OK` at once.
+/// Errors: as `hasty_app_start()`, except that the app may have started before; `HASTY_ERR_STATE` inside a callback of the
+/// app. After a stop it returns `HASTY_OK` at once.
 ///
 /// Threads: any number at a time.
 ///
@@ -922,14 +923,14 @@ pub unsafe extern "C" fn hasty_app_run(app: *mut hasty_app) -> hasty_status {
     })
 }
 
-/// Refuses new connections, lets what runs finish with `Connection: close`, and stops; at the deadline in any case. Blocks.
+/// Refuses new connections, lets requests in progress finish with `Connection: close`, and stops, at the latest after `timeout_ms`. Blocks.
 ///
-/// Idle connections are closed at once. It is for no signal handler: that wakes a thread which calls it.
+/// Idle connections are closed at once. It must not be called in a signal handler: let that wake a thread which calls it.
 ///
-/// Requests that wait for a thread of yours are waited for as well, so call it from another thread than the one that polls; or stop
+/// It also waits for requests that wait for your own thread, so call it on another thread than the one that polls; or stop
 /// polling and call `hasty_app_stop()`, which answers them 503.
 ///
-/// Errors: `HASTY_ERR_TIMEOUT` if something had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
+/// Errors: `HASTY_ERR_TIMEOUT` if requests had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
 /// before start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
@@ -945,11 +946,11 @@ pub unsafe extern "C" fn hasty_app_drain(app: *mut hasty_app, timeout_ms: i32) -
 
 /// Asks the app to stop, and returns at once.
 ///
-/// New connections are refused, running handlers finish and are answered; what they write from then on is refused with
-/// `HASTY_ERR_CLOSED`, or a stream without end would never let the app stop. Open exchanges and requests that wait get a 503.
+/// New connections are refused. Running handlers finish and their answers are sent, but `hasty_response_write()` returns
+/// `HASTY_ERR_CLOSED`, since an endless stream would never let the app stop. Open exchanges and waiting requests get a 503.
 /// `hasty_app_wait()` reports completion. A stop before start is remembered.
 ///
-/// Threads: any, any number of times, inside handlers, and inside signal handlers (it keeps errno).
+/// Threads: any, any number of times, inside handlers, and inside signal handlers (it preserves errno).
 ///
 /// # Safety
 /// `app` is NULL or live.
@@ -965,7 +966,7 @@ pub unsafe extern "C" fn hasty_app_stop(app: *mut hasty_app) {
     }
 }
 
-/// Waits until the app was stopped and its last callback has returned.
+/// Waits until the app has stopped and its last callback has returned.
 ///
 /// Errors: `HASTY_ERR_TIMEOUT`; `HASTY_ERR_STATE` inside a callback of the app, and before start; `HASTY_ERR_NULL`.
 ///
@@ -987,10 +988,11 @@ pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
 
 /// Returns a descriptor that is readable exactly while requests wait for `hasty_app_poll()` or its like.
 ///
-/// With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` is there to do it;
-/// and it is from the stop on. -1 is a failure, see `hasty_last_error()`. It is for `poll`, `select`, `epoll` and the loops built on
-/// them, and level-triggered. It is the same each time, and there before start, too. Neither read nor close it: it is the app's, until
-/// free.
+/// With `threads` none it is also readable while the app has other work to do, unless a thread in `hasty_app_run()` does it. After
+/// a stop it stays readable. It is level-triggered, for `poll`, `select`, `epoll` and the loops built on them. It is the same in every
+/// call, also before start. Neither read from it nor close it: it belongs to the app, until free.
+///
+/// Errors: -1; `hasty_last_error()` says why.
 ///
 /// Threads: any.
 ///
@@ -1007,20 +1009,20 @@ pub unsafe extern "C" fn hasty_app_fd(app: *const hasty_app) -> i32 {
 
 /// Runs handlers of routes with `dispatch = caller` on this thread.
 ///
-/// It runs those whose requests wait, `max_requests` of them at most, and returns; if none waits, it waits for one. With
+/// It serves the waiting requests, at most `max_requests` of them, and returns; if none waits, it waits for one. With
 /// `threads` none it does the app's other work as well: accepting, receiving, all other routes, time-outs.
 ///
-/// `timeout_ms` is for that wait alone: a handler comes to its end, and one whose `hasty_response_write()` waits for a slow client keeps
-/// this call as long, up to `write_timeout_ms` without progress. Such an answer is better deferred, and goes on by
-/// `hasty_exchange_on_ready()`.
+/// `timeout_ms` limits only that wait: a running handler is let finish, and one whose `hasty_response_write()` waits for a slow client
+/// delays this call as long, up to `write_timeout_ms` without progress. Defer such an answer, and go on writing when
+/// `hasty_exchange_on_ready()` says so.
 ///
 /// `*served` is how many handlers ran, those of other routes not counted.
 ///
-/// Errors: `HASTY_ERR_TIMEOUT` if no request for them came within `timeout_ms`, or somebody called `hasty_app_wake()`; `HASTY_ERR_CLOSED`
+/// Errors: `HASTY_ERR_TIMEOUT` if no such request came within `timeout_ms`, or `hasty_app_wake()` was called; `HASTY_ERR_CLOSED`
 /// once the app has stopped; `HASTY_ERR_INVALID` if `max_requests` is 0; `HASTY_ERR_STATE` before start, inside a callback of the
 /// app, and for an app whose requests are taken by `hasty_app_next()` or slots; `HASTY_ERR_NULL`.
 ///
-/// Threads: any, also several.
+/// Threads: any, several at a time.
 ///
 /// # Safety
 /// `app` is NULL or live; `served` is NULL or writable.
@@ -1045,7 +1047,7 @@ pub unsafe extern "C" fn hasty_app_poll(app: *mut hasty_app, max_requests: u32, 
 ///
 /// Errors: as `hasty_app_poll()`.
 ///
-/// Threads: any, also several.
+/// Threads: any, several at a time.
 ///
 /// # Safety
 /// `app` is NULL or live; `out` is NULL or writable.
@@ -1061,12 +1063,12 @@ pub unsafe extern "C" fn hasty_app_next(app: *mut hasty_app, timeout_ms: i32, ou
     })
 }
 
-/// Ends a call of `hasty_app_poll()` or its like that waits, or the next one that would.
+/// Ends a waiting call of `hasty_app_poll()`, `hasty_app_next()` or `hasty_slot_wait()`, or else the next one that would wait.
 ///
-/// It returns `HASTY_ERR_TIMEOUT` then. `hasty_app_fd()` does not become readable by it: whoever waits for that in a loop of his own has
-/// another way to be woken, such as a pipe.
+/// That call returns `HASTY_ERR_TIMEOUT`. `hasty_app_fd()` does not become readable: a loop that waits for it needs another way
+/// to be woken, such as a pipe. Nothing happens for NULL.
 ///
-/// Threads: any, also signal handlers. Nothing happens for NULL.
+/// Threads: any, also in signal handlers.
 ///
 /// # Safety
 /// `app` is NULL or live.

@@ -21,14 +21,15 @@ impl Handle for hasty_exchange {
     const NAME: &'static str = "exchange";
 }
 
-/// Takes the answer out of the handler's hands: it may be given later, by any thread.
+/// Defers the answer: it may be given later, by any thread.
 ///
-/// The handler then returns `HASTY_OK` and touches neither `req` nor `res` any more: the exchange has copies of both.
-/// Views taken of `req` before end with the handler; take them anew from `hasty_exchange_request()`. In middleware it ends
-/// the chain. An open exchange costs no thread. If it has sent nothing within `exchange_timeout_ms`, the client gets a 504.
+/// The handler must then return `HASTY_OK` without touching `req` and `res` again: the exchange has its own. Views of `req`
+/// expire when the handler returns; take them again from `hasty_exchange_request()`. In middleware it ends the chain. An open
+/// exchange holds no thread. If nothing is sent within `exchange_timeout_ms`, the client gets a 504.
 ///
-/// Before the handler has returned nothing of the answer leaves, no time-out runs and no notice is called: never wait there for
-/// the exchange. With `dispatch = caller` the request was an exchange before: bytes leave at once, and its time has run since it came.
+/// Until the handler has returned, nothing of the answer is sent, no time-out runs and no callback of the exchange is called:
+/// never wait for the exchange there. With `dispatch = caller` bytes are sent at once, and the time-out counts from the arrival
+/// of the request.
 ///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
@@ -72,7 +73,7 @@ pub unsafe extern "C" fn hasty_exchange_request(exchange: *const hasty_exchange)
     })
 }
 
-/// Returns the answer, to be filled or written. Borrowed: valid until finish or free.
+/// Returns the response, to be filled in or written. Borrowed: valid until finish or free.
 ///
 /// # Safety
 /// `exchange` is NULL or live.
@@ -87,8 +88,8 @@ pub unsafe extern "C" fn hasty_exchange_response(exchange: *mut hasty_exchange) 
 
 /// Sends the answer, or the end of what was written, and ends the exchange.
 ///
-/// It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no other handler.
-/// Where the handler that deferred has not returned yet, all of it is sent when it has.
+/// It sends on this thread what the client takes at once, and leaves the rest to the app's threads. It runs no handler.
+/// If the handler that deferred has not returned yet, the answer is sent when it has.
 ///
 /// Ownership: takes `exchange`, also on failure.
 ///
@@ -108,7 +109,7 @@ pub unsafe extern "C" fn hasty_exchange_finish(exchange: *mut hasty_exchange) ->
     })
 }
 
-/// Tells whether the client still waits: 0 once it has ended its side, was answered by a time-out, or the app has stopped.
+/// Tells whether the client still waits: 0 once it has closed its side, was answered by a time-out, or the app has stopped.
 ///
 /// # Safety
 /// `exchange` is NULL or live.
@@ -121,16 +122,16 @@ pub unsafe extern "C" fn hasty_exchange_alive(exchange: *const hasty_exchange) -
     })
 }
 
-/// Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or here and now if that is so already.
+/// Calls `gone` once when nobody waits for the answer any more: on one of the app's threads, or within this call if that is so already.
 ///
-/// That is when the client has ended its side or its connection; and, with the client still there, when `exchange_timeout_ms` is
-/// over (it gets a 504), when it takes a stream more slowly than `write_timeout_ms` or `min_rate_bytes` allow (it is cut off), and when
-/// the app stops, by a free or a drain as well (it gets a 503, or the stream is cut). It is not noticed before the handler that
+/// That is when the client has closed its side or the connection; and, with the client still there, when `exchange_timeout_ms` has
+/// passed (it gets a 504), when it takes a stream more slowly than `write_timeout_ms` or `min_rate_bytes` allow (it is cut off), and
+/// when the app stops, is drained or freed (it gets a 503, or the stream is cut). None of this is noticed before the handler that
 /// deferred has returned.
 ///
-/// It never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned; those wait for one that runs on
-/// another thread, so hold no lock then that `gone` takes. It may itself finish or free the exchange. A second
-/// registration replaces the first. After a mere end of the client's side an answer is still tried.
+/// `gone` never runs after `hasty_exchange_finish()` or `hasty_exchange_free()` has returned: those wait for a call in progress on
+/// another thread, so do not hold a lock that `gone` takes. It may itself finish or free the exchange. A second registration
+/// replaces the first. If the client has only closed its side, `hasty_exchange_finish()` still tries to send the answer.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -157,11 +158,11 @@ pub unsafe extern "C" fn hasty_exchange_on_close(
     })
 }
 
-/// Calls `ready` once when there is room for more of what is written: on one of the app's threads, or here and now.
+/// Calls `ready` once when there is room to write more: on one of the app's threads, or within this call if there is room already.
 ///
-/// To be called after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. It is called, too, when nobody waits any
-/// more. It never runs after finish or free has returned. A second registration replaces the first. What was written in the
-/// handler that deferred makes room when that has returned, not before.
+/// Use it after `hasty_response_write()` has returned `HASTY_ERR_LIMIT`. `ready` is also called when nobody waits for the answer
+/// any more. It never runs after finish or free has returned. A second registration replaces the first. No room is made before
+/// the handler that deferred has returned.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -188,7 +189,7 @@ pub unsafe extern "C" fn hasty_exchange_on_ready(
     })
 }
 
-/// Ends an exchange without an answer: the client gets a 503, or sees that the end of a stream is missing.
+/// Ends an exchange without an answer: the client gets a 503, or in the middle of a stream the connection is cut.
 ///
 /// Nothing happens for NULL.
 ///

@@ -51,11 +51,11 @@ unsafe fn take_for(value: *mut hasty_json, parent: *const hasty_json) -> Result<
     Ok(unsafe { Arc::from_raw(value.cast_const().cast::<Value>()) })
 }
 
-/// Reads `len` bytes of JSON: one value with nothing after it but spaces.
+/// Parses `len` bytes of JSON: one value, followed by nothing but white space.
 ///
-/// Of members with the same key the last one's value counts, in the place of the first; others keep their
-/// order. At most 128 arrays and objects may be open inside one another. Whole numbers from -2^63 to
-/// 2^64-1 are exact, others become the nearest double. An empty text is an error.
+/// Members keep their order; of several with the same key the last value wins, at the first one's position. Arrays
+/// and objects may be nested at most 128 deep. Whole numbers from -2^63 to 2^64-1 are exact, others become the
+/// nearest double. An empty text is an error.
 ///
 /// Ownership: `*out` is yours; end it with `hasty_json_free()`, or give it away with `hasty_json_set()` or
 /// `hasty_json_push()`. `text` is copied.
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn hasty_json_len(json: *const hasty_json) -> usize {
 
 /// Returns the value of the member called `key`, or NULL: there is none, or `json` is no object.
 ///
-/// Borrowed: valid until that member is set anew or `json` is freed. Other members may come meanwhile.
+/// Borrowed: valid until that member is replaced or `json` is freed. Other members may be added meanwhile.
 ///
 /// # Safety
 /// `json` is NULL or live; `key` is NULL or NUL-terminated.
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn hasty_json_get(json: *const hasty_json, key: *const c_c
 
 /// Returns the item of an array, or the value of a member of an object, at `index`; NULL beyond the last.
 ///
-/// Borrowed: valid until it is set anew or `json` is freed. Others may be added meanwhile.
+/// Borrowed: valid until it is replaced or `json` is freed. Others may be added meanwhile.
 ///
 /// # Safety
 /// `json` is NULL or live.
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn hasty_json_at(json: *const hasty_json, index: usize) ->
 /// Returns the value that a JSON Pointer (RFC 6901) leads to, or NULL: it leads nowhere, or is malformed.
 ///
 /// "" is `json` itself; "/items/0/price" goes by keys and by positions from 0. In a key, "~1" stands for
-/// "/" and "~0" for "~". Borrowed: valid until it is set anew or `json` is freed.
+/// "/" and "~0" for "~". Borrowed: valid until it is replaced or `json` is freed.
 ///
 /// # Safety
 /// `json` is NULL or live; `pointer` is NULL or NUL-terminated.
@@ -188,8 +188,8 @@ pub unsafe extern "C" fn hasty_json_find(json: *const hasty_json, pointer: *cons
 
 /// Returns the key of the member at `index`; `hasty_json_at()` has its value.
 ///
-/// Absent (`data` NULL) beyond the last member, and if `json` is no object. Keys may hold NUL: `len` is the
-/// truth. Valid until `json` is freed.
+/// Absent (`data` NULL) beyond the last member, and if `json` is no object. Keys may hold NUL: rely on
+/// `len`. Valid until `json` is freed.
 ///
 /// # Safety
 /// `json` is NULL or live.
@@ -219,9 +219,9 @@ pub unsafe extern "C" fn hasty_json_key_at_to(json: *const hasty_json, index: us
     })
 }
 
-/// Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is no string.
+/// Returns the text of a string, as UTF-8; absent (`data` NULL) if the value is not a string.
 ///
-/// It may hold NUL ("\u0000"): `len` is the truth. Valid until the value is freed, or set anew in its parent.
+/// It may hold NUL ("\u0000"): rely on `len`. Valid until the value is freed, or replaced in its parent.
 ///
 /// # Safety
 /// `json` is NULL or live.
@@ -251,11 +251,11 @@ pub unsafe extern "C" fn hasty_json_as_string_to(json: *const hasty_json, out: *
     })
 }
 
-/// Reads a number as a whole one of 64 bits with a sign; 3.0 and 3e0 are whole too.
+/// Reads a number as a signed 64-bit integer; 3.0 and 3e0 are whole too.
 ///
 /// Errors: `HASTY_ERR_INVALID` if it has a fraction or is too large (the message names it), and if the value
-/// is no number; `HASTY_ERR_NULL`. With a point or an exponent, numbers from 2^53 on are too large: they may
-/// have been rounded.
+/// is not a number; `HASTY_ERR_NULL`. Numbers written with a point or an exponent are too large from 2^53 on, since
+/// they may have been rounded.
 ///
 /// # Safety
 /// `json` is NULL or live; `out` is NULL or writable.
@@ -356,7 +356,7 @@ pub extern "C" fn hasty_json_new_double(value: f64) -> *mut hasty_json {
     guard(|| Ok(made(Value::double(value))))
 }
 
-/// Makes a string of `len` bytes of UTF-8; what is not UTF-8 becomes U+FFFD.
+/// Makes a string of `len` bytes of UTF-8; invalid UTF-8 becomes U+FFFD.
 ///
 /// Ownership: it is yours; the bytes are copied.
 ///
@@ -373,12 +373,12 @@ pub unsafe extern "C" fn hasty_json_new_string(utf8: *const c_void, len: usize) 
     })
 }
 
-/// Makes `value` the member `key` of an object, in the place of an earlier one, which is freed; else it comes last.
+/// Makes `value` the member `key` of an object: it replaces an earlier one, which is freed, or is added last.
 ///
-/// Ownership: takes `value`, also on failure, but for one that has an owner: if it is part of something
-/// already, or `object` is part of it, nothing is freed. The key is copied; what is not UTF-8 in it becomes U+FFFD.
+/// Ownership: takes `value`, also on failure, unless it has an owner: if it is part of something already, or
+/// `object` is part of it, nothing is freed. The key is copied; invalid UTF-8 in it becomes U+FFFD.
 ///
-/// Errors: `HASTY_ERR_INVALID` if `object` is no object, if `value` is already part of another value or of
+/// Errors: `HASTY_ERR_INVALID` if `object` is not an object, if `value` is already part of another value or of
 /// a request, or would become part of itself; `HASTY_ERR_NULL`.
 ///
 /// Threads: one at a time per tree.
@@ -424,10 +424,10 @@ pub unsafe extern "C" fn hasty_json_set_bytes(
 
 /// Makes `value` the last item of an array.
 ///
-/// Ownership: takes `value`, also on failure, but for one that has an owner: if it is part of something
-/// already, or `array` is part of it, nothing is freed.
+/// Ownership: takes `value`, also on failure, unless it has an owner: if it is part of something already, or
+/// `array` is part of it, nothing is freed.
 ///
-/// Errors: `HASTY_ERR_INVALID` if `array` is no array, if `value` is already part of another value or of a
+/// Errors: `HASTY_ERR_INVALID` if `array` is not an array, if `value` is already part of another value or of a
 /// request, or would become part of itself; `HASTY_ERR_NULL`.
 ///
 /// Threads: one at a time per tree.
@@ -446,8 +446,8 @@ pub unsafe extern "C" fn hasty_json_push(array: *mut hasty_json, value: *mut has
 
 /// Writes a value as JSON, without spaces and with a NUL at the end, into the `cap` bytes of `buf`.
 ///
-/// `*needed` becomes the room that the text takes, with its NUL, so that `(NULL, 0)` asks how much to
-/// allocate; it is written also when `cap` is too small, but then `buf` stays as it was.
+/// `*needed` becomes the size that the text takes, with its NUL, so that `(NULL, 0)` asks how much to
+/// allocate; it is written also if `cap` is too small, but then `buf` is left as it was.
 ///
 /// Errors: `HASTY_ERR_LIMIT` if `cap` is less than `*needed`; `HASTY_ERR_NULL`.
 ///

@@ -8,7 +8,7 @@ use std::ffi::c_char;
 /// The number of the ABI; it changes only when programs must be compiled anew.
 const ABI_VERSION: u32 = 0;
 
-/// Returns the number of the ABI. Programs compiled for the same number go with this library.
+/// Returns the ABI's number. Programs compiled for the same number work with this library.
 #[unsafe(no_mangle)]
 pub extern "C" fn hasty_abi_version() -> u32 {
     ABI_VERSION
@@ -21,7 +21,7 @@ pub extern "C" fn hasty_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for a number that is none. Static.
+/// Returns a status's name, such as "HASTY_ERR_INVALID"; "unknown" for any other number. Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn hasty_status_name(status: hasty_status) -> *const c_char {
     status_name(status).as_ptr()
@@ -50,7 +50,7 @@ pub(super) fn status_name(status: hasty_status) -> &'static std::ffi::CStr {
 /// Only a call that returns a failing status changes it; success neither clears nor moves it, and neither do
 /// `HASTY_ERR_TIMEOUT` and `HASTY_ERR_CLOSED`. Absent before the first failure. Valid until the next one.
 ///
-/// Threads: each has its own.
+/// Threads: each thread has its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn hasty_last_error() -> hasty_str {
     guard(|| Ok(last_error()))

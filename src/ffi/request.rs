@@ -229,9 +229,9 @@ pub unsafe extern "C" fn hasty_request_target_to(req: *const hasty_request, out:
 
 /// Returns the pattern of the route that answers, as registered.
 ///
-/// Absent where no route does: in `hasty_app_on_error()` callbacks for 404, for instance. Middleware knows it already.
+/// Absent if no route does, as in an `hasty_app_on_error()` callback for 404. It is known in middleware already.
 ///
-/// Valid as long as the app; in an exchange that outlives it until that ends.
+/// Valid as long as the app; in an exchange that outlives the app, until the exchange ends.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -291,9 +291,9 @@ pub unsafe extern "C" fn hasty_request_remote_address_to(req: *const hasty_reque
     })
 }
 
-/// Returns the request's id: its X-Request-ID where that is printable and at most 128 bytes long, else 32 hexadecimal digits made now.
+/// Returns the request's id: its X-Request-ID if that is printable and at most 128 bytes long, else 32 hexadecimal digits generated on first use.
 ///
-/// It is for logs, and no secret to make sessions of: a client may choose it, and the digits are only meant to differ.
+/// It is meant for logs. It is not secret, so never use it as a session key: a client may choose it, and generated ids are merely distinct.
 ///
 /// Valid until the handler returns.
 ///
@@ -326,8 +326,8 @@ pub unsafe extern "C" fn hasty_request_id_to(req: *const hasty_request, out: *mu
 
 /// Returns the body, as received.
 ///
-/// Empty where there is none. What came in chunks is put together. Absent (`data` NULL) in middleware, which runs before
-/// it is received, on routes with `body = stream`, and where a large form was parsed as it came.
+/// Empty if there is none. Chunks are joined. Absent (`data` NULL) in middleware, which runs before the body is received,
+/// on routes with `body = stream`, and if a large form was parsed while it arrived.
 ///
 /// Valid until the handler returns.
 ///
@@ -373,7 +373,7 @@ pub unsafe extern "C" fn hasty_request_minor_version(req: *const hasty_request) 
 
 /// Returns the first header called `name`, compared without case.
 ///
-/// Absent where there is none; an empty header has `len` 0. Bytes are as received, without the spaces around them.
+/// Absent if there is none; an empty header has `len` 0. Bytes are as received, without the spaces around them.
 ///
 /// Valid until the handler returns.
 ///
@@ -408,9 +408,9 @@ pub unsafe extern "C" fn hasty_request_header_to(req: *const hasty_request, name
     })
 }
 
-/// Returns the segment that `:name` of the route stands for, percent-decoded once.
+/// Returns the segment that matched `:name` of the route's pattern, or the rest that matched `*name`, percent-decoded once.
 ///
-/// "*" names an unnamed rest. Absent where the route has no such name. Middleware knows it already.
+/// "*" names an unnamed rest. Absent if the pattern has no such name. It is known in middleware already.
 ///
 /// Valid until the handler returns.
 ///
@@ -447,7 +447,7 @@ pub unsafe extern "C" fn hasty_request_param_to(req: *const hasty_request, name:
 
 /// Returns the first value of `name` in the query, decoded; `+` is a space.
 ///
-/// Absent where there is none; `?name` and `?name=` are empty.
+/// Absent if there is none; `?name` and `?name=` are empty.
 ///
 /// Valid until the handler returns.
 ///
@@ -484,7 +484,7 @@ pub unsafe extern "C" fn hasty_request_query_to(req: *const hasty_request, name:
 
 /// Returns the first cookie called `name`, as received, without quotes around it.
 ///
-/// Absent where there is none.
+/// Absent if there is none.
 ///
 /// Valid until the handler returns.
 ///
@@ -519,9 +519,9 @@ pub unsafe extern "C" fn hasty_request_cookie_to(req: *const hasty_request, name
     })
 }
 
-/// Returns the first value of `name` in an `application/x-www-form-urlencoded` body, decoded.
+/// Returns the first value of `name` among the fields of a form, urlencoded (decoded) or multipart; files are not fields.
 ///
-/// Absent where there is none, and for bodies of other types.
+/// Absent if there is none, and for bodies of other types.
 ///
 /// Valid until the handler returns.
 ///
@@ -582,7 +582,7 @@ pub unsafe extern "C" fn hasty_request_param_count(req: *const hasty_request) ->
     })
 }
 
-/// Returns how many names in the query, repeated ones counted each time there are.
+/// Returns how many parameters the query has, counting repeated names each time.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -608,7 +608,7 @@ pub unsafe extern "C" fn hasty_request_cookie_count(req: *const hasty_request) -
     })
 }
 
-/// Returns how many fields of an urlencoded body, repeated ones counted each time there are.
+/// Returns how many fields a form has, urlencoded or multipart, counting repeated names each time; 0 for other bodies.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -734,14 +734,14 @@ pub unsafe extern "C" fn hasty_request_form_at(
     })
 }
 
-/// Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` when a multipart form is malformed.
+/// Tells whether the body is a form that could be read: `HASTY_ERR_INVALID` if a multipart form is malformed.
 ///
-/// `HASTY_OK` with no fields where the body is of another type. Escapes that are none stay as they are in urlencoded forms, so
-/// these are never malformed. A handler that reads fields or files of a form that could not be read, and has not asked this,
-/// is answered for with a 400 or 413.
+/// `HASTY_OK`, with no fields, if the body is of another type. An urlencoded form is never malformed: invalid escapes are kept
+/// as they are. If a handler reads fields or files of a form that could not be read, and has not called this function, the
+/// client gets a 400 or 413 instead of its answer.
 ///
 /// Errors: `HASTY_ERR_INVALID`; `HASTY_ERR_LIMIT` for more than `max_parts`, or fields of more than `spool_bytes`;
-/// `HASTY_ERR_IO` if files could not be put aside; `HASTY_ERR_STATE` for a form that is not here yet, as to middleware;
+/// `HASTY_ERR_IO` if files could not be written to disk; `HASTY_ERR_STATE` for a form that has not arrived yet, as in middleware;
 /// `HASTY_ERR_NULL`.
 ///
 /// # Safety
@@ -770,8 +770,8 @@ pub unsafe extern "C" fn hasty_request_file_count(req: *const hasty_request) -> 
 
 /// Describes a file of a multipart form, in the order of the form.
 ///
-/// Set `out->size = sizeof *out` first. A file of a form of at most `spool_bytes` is in memory (`data`), others may be in a
-/// file of their own (`path`) that goes with the request. `filename` is what the client says: never use it as a path.
+/// Set `out->size = sizeof *out` first. The files of a form of at most `spool_bytes` are in memory (`data`); others may be in a
+/// temporary file (`path`) that is removed when the request ends. `filename` is client input: never use it as a path.
 ///
 /// Ownership: the views are borrowed, until the handler returns or the exchange ends.
 ///
@@ -877,13 +877,13 @@ unsafe fn write_file(out: *mut hasty_file, file: &FilePart) -> Result<()> {
 
 /// Reads some bytes of the body, waiting for them: for routes with `body = stream`, whose handler runs before it is received.
 ///
-/// `*got` is how many were read, at most `len`; 0 is the end. The client is slowed to the speed at which it is read. The
-/// first call tells a client that asked for it (`Expect: 100-continue`) to go on.
+/// `*got` is how many were read, at most `len`; 0 is the end. The client is slowed down to the speed of the reader. The
+/// first call sends 100 Continue to a client that expects it.
 ///
 /// Errors: `HASTY_ERR_CLOSED` if the client has left before the end; `HASTY_ERR_TIMEOUT` if nothing came for
 /// `body_timeout_ms`; `HASTY_ERR_LIMIT` beyond `max_body_bytes`; `HASTY_ERR_INVALID` if the body is malformed;
-/// `HASTY_ERR_STATE` on other routes and after `hasty_response_defer()`; `HASTY_ERR_NULL`. A handler that then fails is
-/// answered for with 400, 408 or 413.
+/// `HASTY_ERR_STATE` on other routes and after `hasty_response_defer()`; `HASTY_ERR_NULL`. If the handler then fails, the client
+/// gets a 400, 408 or 413 accordingly.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call; `buf` has room for `len` bytes; `got` is NULL or writable.
@@ -901,15 +901,14 @@ pub unsafe extern "C" fn hasty_request_read(req: *const hasty_request, buf: *mut
     })
 }
 
-/// Parses the body as JSON, whatever its type says; once, however often it is called.
+/// Parses the body as JSON, whatever its Content-Type. Later calls return the same value.
 ///
-/// At most 128 arrays and objects may be open inside one another. An empty body is malformed.
+/// Arrays and objects may be nested at most 128 deep. An empty body is malformed.
 ///
 /// Ownership: `*out` is borrowed, until the handler returns.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it is not here:
-/// middleware runs before it is received, but for routes with `dispatch = caller`, and with `body = stream` the handler reads it.
-/// `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it has not been
+/// received: in middleware (except for routes with `dispatch = caller`), and with `body = stream`. `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call; `out` is NULL or writable.
@@ -925,7 +924,7 @@ pub unsafe extern "C" fn hasty_request_json(req: *const hasty_request, out: *mut
     })
 }
 
-/// Returns the `user_data` that the route was registered with; NULL where no route answers. Middleware knows it already.
+/// Returns the `user_data` that the route was registered with; NULL if no route answers. It is known in middleware already.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call.
@@ -938,7 +937,7 @@ pub unsafe extern "C" fn hasty_request_user_data(req: *const hasty_request) -> *
     })
 }
 
-/// Keeps `value` under `key` until the request ends, in place of any before.
+/// Keeps `value` under `key` until the request ends, in place of an earlier one.
 ///
 /// Ownership: takes `value`, also on failure. `drop` (may be NULL) runs on it exactly once: when it is
 /// replaced, when the request ends, or before a failing call returns.
@@ -965,7 +964,7 @@ pub unsafe extern "C" fn hasty_request_set_local(
     })
 }
 
-/// Returns what `hasty_request_set_local()` keeps under `key`; NULL where there is nothing.
+/// Returns the value set by `hasty_request_set_local()` under `key`; NULL if there is none.
 ///
 /// # Safety
 /// `req` is NULL or the request of the current call; `key` is NULL or NUL-terminated.

@@ -101,9 +101,10 @@ pub unsafe extern "C" fn hasty_response_status(res: *const hasty_response) -> i3
 
 /// Sets a header in place of any of that name; both strings are copied.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the name is no token, if the value holds CR, LF, NUL or another control,
-/// or if the server itself sets that header (Date, Transfer-Encoding). Content-Length must be the body's;
-/// `Connection: close` ends the connection after this answer. `HASTY_ERR_NULL`.
+/// Content-Length must match the body; `Connection: close` ends the connection after this answer.
+///
+/// Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value holds CR, LF, NUL or another control character,
+/// or if the server itself sets that header (Date, Transfer-Encoding); `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call; `name` and `value` are NULL or NUL-terminated.
@@ -183,7 +184,7 @@ pub unsafe extern "C" fn hasty_response_add_header_bytes(
     unsafe { changed(res, change) }
 }
 
-/// Takes away all headers called `name`, in any case; there need not be any.
+/// Removes all headers called `name`, compared without case; there need not be any.
 ///
 /// Errors: `HASTY_ERR_NULL`.
 ///
@@ -200,7 +201,7 @@ pub unsafe extern "C" fn hasty_response_remove_header(res: *mut hasty_response, 
     unsafe { changed(res, change) }
 }
 
-/// Returns the first header called `name` that was set so far, in any case. Absent where there is none.
+/// Returns the first header called `name` that was set so far, compared without case. Absent if there is none.
 ///
 /// Valid until the response is changed.
 ///
@@ -235,7 +236,7 @@ pub unsafe extern "C" fn hasty_response_header_to(res: *const hasty_response, na
     })
 }
 
-/// Returns the body given so far. Absent where there is none.
+/// Returns the body set so far. Absent if there is none, and for files and streams.
 ///
 /// Valid until the response is changed.
 ///
@@ -288,12 +289,12 @@ pub unsafe extern "C" fn hasty_response_set_type(res: *mut hasty_response, r#typ
 
 /// Adds a cookie. `options` may be NULL: path "/", SameSite=Lax, HttpOnly, until the browser closes.
 ///
-/// One that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` takes back all
-/// that were set so far.
+/// A cookie that is set twice is sent twice, and browsers keep the last. `hasty_response_remove_header(res, "Set-Cookie")` removes
+/// all cookies set so far.
 ///
-/// Errors: `HASTY_ERR_INVALID` if the name is no token, the value or an attribute holds what a cookie cannot (encode it then), or
-/// browsers would reject or ignore it: a path that does not begin with "/", a domain that is no name of a host, SameSite=None without
-/// `secure`, names that begin with `__Secure-` or `__Host-` and break their promise. `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value or an attribute holds bytes that a cookie cannot (encode
+/// them then), or if browsers would reject or ignore the cookie: a path that does not begin with "/", a domain that is not a host
+/// name, SameSite=None without `secure`, a name with the prefix `__Secure-` or `__Host-` that breaks its rules. `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call; the strings are NULL or NUL-terminated; `options` is NULL
@@ -320,7 +321,7 @@ pub unsafe extern "C" fn hasty_response_set_cookie(
 
 /// Tells the client to forget a cookie. Path and domain of `options` must be those it was set with; NULL means "/".
 ///
-/// It is added like one that is set. A name that begins with `__Secure-` or `__Host-` is forgotten with `secure`, as browsers want it.
+/// This adds a Set-Cookie header, too. For names that begin with `__Secure-` or `__Host-` it has the Secure attribute, which browsers require.
 ///
 /// Errors: as `hasty_response_set_cookie()`.
 ///
@@ -369,7 +370,7 @@ unsafe fn cookie<'a>(options: *const hasty_cookie) -> Result<Cookie<'a>> {
 
 /// Sends `len` bytes, which are copied. Without a type they are `application/octet-stream`.
 ///
-/// Like all of `send*` it replaces what was given before. Nothing leaves until the handler returns.
+/// Like all `send*` functions it replaces an earlier body. Nothing is sent until the handler returns.
 ///
 /// Errors: `HASTY_ERR_NULL`.
 ///
@@ -508,8 +509,8 @@ pub unsafe extern "C" fn hasty_response_send_status(res: *mut hasty_response, co
 
 /// Sends the client to `location`; `code` is 301, 302, 303, 307 or 308.
 ///
-/// Bytes that a URL cannot hold, such as spaces and non-ASCII, are percent-encoded. Never pass on a location
-/// that a client chose: check it against those you know.
+/// Bytes that a URL cannot hold, such as spaces and non-ASCII, are percent-encoded. Never redirect to a location
+/// that a client chose without checking it against those you know.
 ///
 /// Errors: `HASTY_ERR_INVALID` for other codes, and for a location that is empty or holds controls; `HASTY_ERR_NULL`.
 ///
@@ -526,16 +527,16 @@ pub unsafe extern "C" fn hasty_response_send_redirect(res: *mut hasty_response, 
     unsafe { changed(res, change) }
 }
 
-/// Sends a file, with the type that its name tells unless one was set.
+/// Sends a file; its type follows from its name unless one was set.
 ///
 /// With status 200 it has an ETag and Last-Modified, and conditional requests and ranges are honoured: the client
 /// may get a 304, 206, 412 or 416 instead. The file is opened now and sent when the handler has returned; large ones
-/// never pass through memory.
+/// never pass through the program's memory.
 ///
-/// `path` is the program's own. Never build it from what a client sends: `hasty_app_static()` is for that.
+/// Never build `path` from client input: `hasty_app_static()` is for that.
 ///
 /// Errors: `HASTY_ERR_NOT_FOUND` if there is no such file; `HASTY_ERR_IO` if it cannot be opened;
-/// `HASTY_ERR_INVALID` if it is no regular file; `HASTY_ERR_NULL`. To answer something else then, call
+/// `HASTY_ERR_INVALID` if it is not a regular file; `HASTY_ERR_NULL`. To answer something else then, call
 /// `hasty_response_reset()` first.
 ///
 /// # Safety
@@ -551,9 +552,9 @@ pub unsafe extern "C" fn hasty_response_send_file(res: *mut hasty_response, path
     unsafe { changed(res, change) }
 }
 
-/// Sends a file for the client to save as `filename`; NULL means the name that it has.
+/// Sends a file for the client to save as `filename`; NULL means the file's own name.
 ///
-/// `filename` is UTF-8; slashes and controls in it become "_". Its extension tells the type, unless one was set.
+/// `filename` is UTF-8; slashes and control characters in it become "_". Its extension gives the type, unless one was set.
 ///
 /// Errors: as `hasty_response_send_file()`.
 ///
@@ -579,21 +580,22 @@ pub unsafe extern "C" fn hasty_response_send_download(
 /// Writes a piece of the body, which is copied, and sends it. The first call sends the head.
 ///
 /// The body is chunked, or has the Content-Length that was set; for HTTP/1.0 clients it ends with the connection. From
-/// the first call on setters return `HASTY_ERR_STATE`, and a handler that fails cuts the connection, so that the client
-/// sees that the end is missing. Fewer bytes than a set Content-Length cut it too, and are logged.
+/// the first call on setters return `HASTY_ERR_STATE`, and if the handler fails the connection is cut, so that the client
+/// notices that the end is missing. If fewer bytes than the Content-Length are written it is cut too, and this is logged.
 ///
-/// In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; others are served by other threads meanwhile. Where
-/// no thread is left for them it keeps what the client has not taken, up to `stream_buffer_bytes`, and then is `HASTY_ERR_LIMIT`: with
-/// `blocking` = "yes" handlers of a route begin only when they may wait (which is learned, too), but for apps with one thread or none.
-/// With `dispatch` = "caller" it blocks as well, and with it `hasty_app_poll()`, whatever its time-out: defer there.
+/// In a handler it blocks while the client takes nothing, at most `write_timeout_ms`; other threads serve other requests meanwhile.
+/// If no thread is left for them, it buffers what the client has not taken, up to `stream_buffer_bytes`, and then returns
+/// `HASTY_ERR_LIMIT`. Handlers of a route with `blocking` = "yes" start only when they may wait (which is learned, too), except in
+/// apps with one thread or none. With `dispatch` = "caller" it blocks as well, and so does `hasty_app_poll()`, whatever its time-out:
+/// defer there.
 ///
-/// On a deferred response it does not block: what the client has not taken waits, up to `stream_buffer_bytes`, and
-/// `hasty_exchange_on_ready()` tells when there is room. Until the handler that deferred has returned, all of it waits.
+/// On a deferred response it does not block: what the client has not taken is buffered, up to `stream_buffer_bytes`, and
+/// `hasty_exchange_on_ready()` reports when there is room. Nothing is sent before the handler that deferred has returned.
 ///
-/// Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head where there is no body (HEAD, 204, 304);
-/// `HASTY_ERR_TIMEOUT` if it took nothing for too long; `HASTY_ERR_LIMIT` if too much waits already (nothing was taken, and it may be
-/// written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
-/// `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and where a body was given already by one of `send*`;
+/// Errors: `HASTY_ERR_CLOSED` once the client has left or the app has stopped, and after the head if there is no body (HEAD, 204, 304);
+/// `HASTY_ERR_TIMEOUT` if the client took nothing for too long; `HASTY_ERR_LIMIT` if the buffer is full (nothing was taken; the piece
+/// may be written again later); `HASTY_ERR_INVALID` for more than the Content-Length that was set, or if a setter failed before;
+/// `HASTY_ERR_STATE` outside of handlers, middleware and exchanges, and if a body was set already by one of `send*`;
 /// `HASTY_ERR_NULL`.
 ///
 /// # Safety
@@ -610,7 +612,7 @@ pub unsafe extern "C" fn hasty_response_write(res: *mut hasty_response, data: *c
     })
 }
 
-/// Writes a server-sent event as a piece of the body: `text/event-stream`, not kept by caches nor held back by proxies.
+/// Writes a server-sent event as a piece of the body: `text/event-stream`, with headers that keep caches from storing and proxies from buffering it.
 ///
 /// `event` is its name and `id` its id, both optional; each line of `data` becomes a line of the event. With `data` NULL
 /// it is a comment, which keeps the connection alive. All are UTF-8.
@@ -640,7 +642,7 @@ pub unsafe extern "C" fn hasty_response_write_event(
     })
 }
 
-/// Makes the response what it was at first: an empty 200. A setter that failed is forgotten.
+/// Resets the response to an empty 200, and forgets the failure of a setter.
 ///
 /// Errors: `HASTY_ERR_NULL`.
 ///

@@ -82,25 +82,25 @@ impl Claimed {
     /// Takes the request that the ticket is for.
     fn redeem(&mut self, ticket: u64) -> Result<(Taken, Instant)> {
         let known = if ticket == self.ticket { self.request.take() } else { None };
-        known.ok_or_else(|| Error::invalid(format!("slot ticket {ticket}: no answer is owed for it; it is hasty_slot_take's to set")))
+        known.ok_or_else(|| Error::invalid(format!("slot ticket {ticket}: no answer is owed for it; only hasty_slot_take sets it")))
     }
 }
 
-/// Gives the answer in the slot, if one is owed, and takes the next request. It never waits.
+/// Submits the answer in the slot, if one is owed, and takes the next request. It never waits.
 ///
-/// `slot->size` and `slot->app` are yours to set; begin with all else 0, and leave the slot at its address. On `HASTY_OK` it holds a
-/// request: `ticket` is not 0, `route` is the number of the route's successful registration from 0, the texts end with NUL and
-/// are valid until the next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those and call again.
+/// Set `slot->size` and `slot->app`, initialise all other fields to 0, and do not move the slot. On `HASTY_OK` it holds a
+/// request: `ticket` is not 0, `route` counts successful registrations from 0, the texts end with NUL and are valid until the
+/// next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those in and call again.
 ///
 /// `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
-/// overrides the type, `extra_headers` is lines of "Name: value". Both and `reply` are borrowed until the next take. An answer that
-/// cannot be sent becomes a 500 and a message of the log. Answers are kept back only while the next request is one that is known
-/// to be answered quickly; never for one whose route has the option `blocking` "yes".
+/// overrides the type, `extra_headers` is lines of "Name: value". All three are borrowed until the next take. An answer that
+/// cannot be sent becomes a 500 and a log message. Answers are held back only while the next request is known to be answered
+/// quickly, and never before one whose route has the option `blocking` "yes".
 ///
-/// A `hasty_slot_more`, by its `size`, tells who asks and in which version of HTTP as well.
+/// A `hasty_slot_more`, recognised by its `size`, also has the client's address and the version of HTTP.
 ///
-/// Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: the answer was given all the
-/// same, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
+/// Errors: `HASTY_ERR_TIMEOUT` if no request waits, `HASTY_ERR_CLOSED` once the app has stopped: in both cases the answer was
+/// submitted, and `ticket` is 0. `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_STATE` before start, inside a callback of
 /// the app, and for an app whose requests are taken by `hasty_app_poll()` or `hasty_app_next()`; `HASTY_ERR_NULL`.
 ///
 /// With `threads` none the request has no `exchange_timeout_ms`: nobody else looks at its connection.
@@ -115,13 +115,13 @@ pub unsafe extern "C" fn hasty_slot_take(slot: *mut hasty_slot) -> hasty_status 
     guard(|| unsafe { take(slot, ptr::null()) })
 }
 
-/// The same as `hasty_slot_take()`, by an object that stands for the slot.
+/// The same as `hasty_slot_take()`, called with an object that refers to the slot.
 ///
-/// For hosts whose runtimes call a function of C with one of their own objects for much less than with an address. In CPython it can
-/// be what tells an object's truth, which takes a twentieth of a call by way of libffi.
+/// It is for hosts whose runtime can call a C function with one of its own objects at much lower cost than with an address. In CPython
+/// it can serve as a type's truth-value slot (`nb_bool`), whose call takes a twentieth of one through libffi.
 ///
-/// Where the slot has no `reply`, and `object->reply` is not NULL, the reply is what the latter says. `object->status` is what is
-/// returned.
+/// If the slot has no `reply` and `object->reply` is not NULL, the latter gives the reply. The returned status is also stored in
+/// `object->status`.
 ///
 /// Errors: as `hasty_slot_take()`; `HASTY_ERR_NULL`.
 ///
@@ -212,10 +212,10 @@ pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32)
     })
 }
 
-/// Makes an exchange of the request in the slot, to be answered later; `ticket` becomes 0.
+/// Turns the request in the slot into an exchange, to be answered later; `ticket` becomes 0.
 ///
-/// The slot's texts stay: `request`, `method_text`, `path`, `query` and `body` are the exchange's from now on. Views that were taken
-/// of the request before are to be taken anew.
+/// The slot's `request`, `method_text`, `path`, `query` and `body` now refer to the exchange. Other views of the request expire:
+/// take them again.
 ///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
@@ -412,7 +412,7 @@ unsafe fn fill(slot: &hasty_slot, (reply, length): (*const u8, u64), response: &
         HASTY_KIND_BYTES => response.send(reply),
         HASTY_KIND_FILE => response.send_file(OsStr::from_bytes(reply)),
         HASTY_KIND_NONE => Ok(()),
-        kind => Err(Error::invalid(format!("slot kind {kind} is none of HASTY_KIND_TEXT and its like"))),
+        kind => Err(Error::invalid(format!("slot kind {kind} is none of HASTY_KIND_*"))),
     }?;
     if !slot.content_type.is_null() {
         // SAFETY: the caller vouches for a NUL-terminated `content_type`.

@@ -14,15 +14,15 @@ pub const HASTY_OK: hasty_status = 0;
 pub const HASTY_ERR_NULL: hasty_status = 1;
 /// A value breaks a rule; `hasty_last_error()` names both.
 pub const HASTY_ERR_INVALID: hasty_status = 2;
-/// The call does not fit the moment: registration after start, waiting inside a callback.
+/// The call is not allowed now: registration after start, waiting inside a callback.
 pub const HASTY_ERR_STATE: hasty_status = 3;
-/// The operating system refused; `hasty_last_error()` has its words.
+/// The operating system refused; `hasty_last_error()` has its reason.
 pub const HASTY_ERR_IO: hasty_status = 4;
 /// The client, or the app, is gone. Does not set the last error.
 pub const HASTY_ERR_CLOSED: hasty_status = 5;
 /// Nothing happened within the time allowed. Does not set the last error.
 pub const HASTY_ERR_TIMEOUT: hasty_status = 6;
-/// A panic inside the library was caught at the border.
+/// A bug in the library caused a panic, which was caught.
 pub const HASTY_ERR_PANIC: hasty_status = 7;
 /// A limit would be exceeded.
 pub const HASTY_ERR_LIMIT: hasty_status = 8;
@@ -51,13 +51,13 @@ pub const HASTY_KIND_FILE: i32 = 4;
 /// No body.
 pub const HASTY_KIND_NONE: i32 = 5;
 
-/// Levels of log messages, the gravest first.
+/// Levels of log messages, the most severe first: a request or a thread failed.
 pub const HASTY_LOG_ERROR: i32 = 1;
-/// Something is not as it should be, and was survived.
+/// A problem that the library has recovered from.
 pub const HASTY_LOG_WARN: i32 = 2;
-/// Worth knowing.
+/// Normal events.
 pub const HASTY_LOG_INFO: i32 = 3;
-/// For whoever looks for a mistake.
+/// Details for debugging.
 pub const HASTY_LOG_DEBUG: i32 = 4;
 
 /// Methods by number: any other token.
@@ -142,10 +142,10 @@ pub struct hasty_options {
     pub size: usize,
     /// Bytes of a request's body; 0 means 10485760. More is answered 413; with `HASTY_NONE64` any body is.
     pub max_body_bytes: u64,
-    /// Threads of the pool; 0 means two for each processor, at least 8; one more stands by once handlers block. `HASTY_NONE`: only
+    /// Threads of the pool; 0 means two per processor, at least 8; one more is on standby once handlers block. `HASTY_NONE`: only
     /// threads that call `hasty_app_run()`, `hasty_app_poll()` or its like serve.
     pub threads: u32,
-    /// Connections at a time; 0 means what RLIMIT_NOFILE allows, less some for the host; `HASTY_NONE` is 1048576. More are answered
+    /// Concurrent connections; 0 means what RLIMIT_NOFILE allows, less some for the host; `HASTY_NONE` is 1048576. More are answered
     /// 503 and closed.
     pub max_connections: u32,
     /// Connections at a time from one address, or one /64 network of IPv6; 0 and `HASTY_NONE` mean no limit. More are answered 503 and
@@ -153,8 +153,8 @@ pub struct hasty_options {
     pub max_connections_per_ip: u32,
     /// Bytes of a head: request line, fields and blank line; 0 means 16384. More is answered 431; with `HASTY_NONE` every head is.
     pub max_header_bytes: u32,
-    /// Field lines of a head; 0 means 100. More is answered 431; with `HASTY_NONE` every head is that has a field, as all of
-    /// HTTP/1.1 have.
+    /// Field lines of a head; 0 means 100. More is answered 431; with `HASTY_NONE` every head with a field is, and every HTTP/1.1
+    /// request has one.
     pub max_headers: u32,
     /// Bytes of a request target; 0 means 8192. More is answered 414; with `HASTY_NONE` every target is.
     pub max_target_bytes: u32,
@@ -164,7 +164,8 @@ pub struct hasty_options {
     pub body_timeout_ms: u32,
     /// Longest pause between two requests, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the connection is closed.
     pub idle_timeout_ms: u32,
-    /// Longest pause of a client in taking its answer, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the connection is closed.
+    /// Longest pause in sending an answer while the client takes nothing, in milliseconds; 0 means 30000, `HASTY_NONE` for ever. Then the
+    /// connection is closed.
     pub write_timeout_ms: u32,
     /// Longest time to the first byte of a deferred answer, from the end of its handler, or of one that your own thread gives, from the
     /// request; in milliseconds, 0 means 60000, `HASTY_NONE` for ever. Then 504. With `threads` none it is noticed only while a thread
@@ -196,25 +197,25 @@ pub struct hasty_cookie {
     pub script_visible: i32,
 }
 
-/// Who may read answers from scripts of other origins. Lists are separated by commas; NULL means the default.
+/// Which other origins' scripts may read answers. Lists are separated by commas; NULL means the default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hasty_cors {
     /// `sizeof(hasty_cors)`.
     pub size: usize,
-    /// Origins such as `https://example.org`; a host of "*." and a domain is all its subdomains. NULL means any.
+    /// Origins such as `https://example.org`; a host of "*." and a domain means all its subdomains. NULL means any origin.
     pub origins: *const c_char,
     /// Methods; NULL means those that the path has.
     pub methods: *const c_char,
     /// Request headers; NULL means those that are asked for.
     pub headers: *const c_char,
-    /// Response headers that scripts may read besides the common ones; NULL means none.
+    /// Response headers that scripts may read besides the CORS-safelisted ones; NULL means none.
     pub expose: *const c_char,
     /// Seconds for which a preflight's answer may be kept; 0 means 86400.
     pub max_age_s: u32,
-    /// Not 0: with cookies and credentials.
+    /// Not 0: requests may carry cookies and HTTP authentication.
     pub credentials: i32,
-    /// Not 0: from public pages to this private network.
+    /// Not 0: pages from the public network may call this server on a private one.
     pub private_network: i32,
     /// 0.
     pub reserved: u32,
@@ -226,9 +227,9 @@ pub struct hasty_cors {
 pub struct hasty_static {
     /// `sizeof(hasty_static)`.
     pub size: usize,
-    /// The file that stands for a directory; NULL means "index.html", "" none.
+    /// The file that is sent for a directory; NULL means "index.html", "" none.
     pub index: *const c_char,
-    /// The file, below the directory, that answers where there is none; NULL means 404. It must be there at registration.
+    /// A file below the directory that is sent, with status 200, for paths without a file; NULL means 404. It must exist at registration.
     pub fallback: *const c_char,
     /// The Cache-Control field; NULL means none.
     pub cache_control: *const c_char,
@@ -250,9 +251,9 @@ pub struct hasty_file {
     pub filename: hasty_str,
     /// The file's type, as the client gives it.
     pub content_type: hasty_str,
-    /// The file; absent when it was spooled.
+    /// The file's bytes; absent when they went to disk.
     pub data: hasty_str,
-    /// The spool file, gone with the request; NULL when the file is in memory.
+    /// The file on disk, removed when the request ends; NULL when the file is in memory.
     pub path: *const c_char,
     /// Bytes of the file.
     pub length: u64,
@@ -282,7 +283,7 @@ pub struct hasty_access {
     pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
-    /// From the end of the request's head to the end of the answer as it was made, in microseconds.
+    /// From the end of the request's head to the complete answer, in microseconds.
     pub duration_us: u64,
     /// When the answer was complete, in microseconds since 1970.
     pub time_us: i64,
@@ -292,7 +293,7 @@ pub struct hasty_access {
     pub reserved: u32,
 }
 
-/// A request and its answer at a fixed address, for languages that pay for every call.
+/// A request and its answer at a fixed address, for languages in which every call is expensive.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hasty_slot {
@@ -300,7 +301,7 @@ pub struct hasty_slot {
     pub size: usize,
     /// Yours.
     pub app: *mut hasty_app,
-    /// The request that an answer is owed for; 0 is none.
+    /// Identifies the request that an answer is owed for; 0 if there is none. Set by the library.
     pub ticket: u64,
     /// The number of the route's registration, from 0.
     pub route: i32,
@@ -350,24 +351,24 @@ pub struct hasty_slot {
     pub reply_len: u64,
 }
 
-/// A slot that tells more: pass `&more.slot`, with `more.slot.size = sizeof more`.
+/// A slot with more fields: pass `&more.slot`, with `more.slot.size = sizeof more`.
 #[repr(C)]
 pub struct hasty_slot_more {
     /// The slot.
     pub slot: hasty_slot,
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     pub minor_version: i32,
-    /// The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 where it has none, and `hasty_request_remote_address()` tells.
+    /// The client's IPv4 address, 127.0.0.1 as 0x7f000001; 0 if it has none: `hasty_request_remote_address()` then has what it is.
     pub remote_v4: u32,
-    /// As long as it and the app are the same, requests of this slot have the same head and come from the same address: what the slot
-    /// tells of them is the same but for the ticket and the body.
+    /// While this value and the app stay the same, the requests in this slot have the same head and come from the same address: only
+    /// `ticket` and the body differ.
     pub alike: u64,
 }
 
 /// An object of the host's that stands for a slot: see `hasty_slot_take_object()`.
 #[repr(C)]
 pub struct hasty_slot_object {
-    /// The host's own: what its objects begin with.
+    /// The host's own: the words that its objects begin with.
     pub first: *mut c_void,
     /// The host's own too.
     pub second: *mut c_void,
@@ -375,9 +376,9 @@ pub struct hasty_slot_object {
     pub slot: *mut hasty_slot,
     /// What the last `hasty_slot_take_object()` returned.
     pub status: hasty_status,
-    /// Where `reply` has its length, 8 bytes.
+    /// Offset of the length, 8 bytes, in `reply`.
     pub length_at: u32,
-    /// Where `reply` has its bytes.
+    /// Offset of the bytes in `reply`.
     pub bytes_at: u32,
     /// 0.
     pub reserved: u32,
@@ -397,13 +398,13 @@ pub struct hasty_slot_object {
 pub type hasty_handler =
     Option<unsafe extern "C" fn(req: *const hasty_request, res: *mut hasty_response, user_data: *mut c_void) -> hasty_status>;
 
-/// Ends the life of a `user_data`. Runs exactly once, on any thread.
+/// Frees a `user_data`. Runs exactly once, on any thread.
 pub type hasty_drop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Receives one log message; `level` is one of `HASTY_LOG_*`. Called on any thread, several at a time.
 pub type hasty_log_fn = Option<unsafe extern "C" fn(level: i32, message: *const hasty_str, user_data: *mut c_void)>;
 
-/// Hears that something has happened.
+/// Reports an event; the function that registers it says which, when, and on which thread.
 pub type hasty_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Receives the record of one finished request. Called on any thread, several at a time.

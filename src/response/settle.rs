@@ -1,4 +1,4 @@
-//! What of a file is sent, which the request decides.
+//! Settling a file: the request's conditions and ranges decide what of it is sent.
 
 use super::{Body, Instead, Piece, Response, Type};
 use crate::error::{Error, Result};
@@ -27,9 +27,9 @@ impl Response {
         self.file = Some(answer);
     }
 
-    /// Makes a body of the file that was given, if one was: what the request asks of it. Some: it gets an error instead.
+    /// Turns the file that was set, if any, into a body, as the request's conditions and ranges demand. Some: an error instead.
     ///
-    /// Conditions and ranges are about what would have been a 200; `plain` leaves them out of account, as for errors.
+    /// Conditions and ranges apply only to what would be a 200; `plain` ignores them, as for errors.
     pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<Instead>> {
         if self.instead.is_some() {
             return Ok(self.instead.take());
@@ -90,12 +90,12 @@ impl Response {
         Ok(None)
     }
 
-    /// Has the handler said something of what the lines of a file say?
+    /// Has the handler set one of the headers that are in the file's lines?
     fn describes_file(&self) -> bool {
         !self.headers.is_empty() && [&b"etag"[..], b"last-modified", b"accept-ranges"].iter().any(|name| self.header(name).is_some())
     }
 
-    /// Makes ordinary headers of the lines of a file, since one of them is to change.
+    /// Turns the file's preformatted lines into ordinary headers, since one of them is about to change.
     pub(super) fn take_apart(&mut self) {
         if !matches!(self.kind, Type::Whole(_)) {
             return;
@@ -114,8 +114,8 @@ impl Response {
         }
     }
 
-    /// Another body takes the place of a file that was settled: what told of that file goes, unless somebody has set it
-    /// anew, and a part of it, or the news that the client has it, is an answer like others again.
+    /// Another body replaces a file that was settled: removes the headers that described the file, unless they were set
+    /// again, and turns a 206 or 304 back into an ordinary answer.
     #[inline(never)]
     pub(super) fn leave_file(&mut self) {
         (self.file, self.instead) = (None, None);

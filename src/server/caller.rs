@@ -175,7 +175,7 @@ impl CallerQueue {
         match self.mode.compare_exchange(0, mode as u8, Ordering::SeqCst, Ordering::SeqCst) {
             Err(chosen) if chosen != mode as u8 => {
                 let (chosen, wanted) = (Mode::name(chosen), Mode::name(mode as u8));
-                Err(Error::new(Kind::State, format!("this app's requests are taken by {chosen}, so {wanted} is not for it")))
+                Err(Error::new(Kind::State, format!("this app's requests are taken by {chosen}; {wanted} cannot be used as well")))
             }
             _ => Ok(()),
         }

@@ -310,7 +310,7 @@ impl Debt for Deferred {
         // Whoever waits has left, or is told: there is nothing else to do.
         let _ = self.answer(&mut call, |service, request, response| match response.stream_mut() {
             Some((stream, _)) => stream.break_off(),
-            None => service.fail(503, Error::fixed(Kind::Closed, "the handler gave this request up"), None, request, response),
+            None => service.fail(503, Error::fixed(Kind::Closed, "the handler gave up this request"), None, request, response),
         });
     }
 

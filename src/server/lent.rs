@@ -18,7 +18,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 const GIVEN_BACK: Error = Error::fixed(Kind::State, "this request was given back");
-const GIVEN_UP: Error = Error::fixed(Kind::Closed, "the handler gave this request up");
+const GIVEN_UP: Error = Error::fixed(Kind::Closed, "the handler gave up this request");
 
 /// A request that is lent. Dropped without an answer, it answers 503.
 pub(crate) struct Lent {

@@ -158,7 +158,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !found.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is not a socket"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists and is not a socket"));
     }
     // Not to wait for a listener that accepts nobody.
     let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;

@@ -545,7 +545,7 @@ HANDLER(writes_after_sending)
 {
     CHECK_OK(hasty_response_send_text(res, "given up"));
     CHECK_STATUS(write_text(res, "instead"), HASTY_ERR_STATE);
-    CHECK_ERROR_NAMES("a body was given already");
+    CHECK_ERROR_NAMES("a body was set already");
     if (user_data == NULL)
         return HASTY_OK;
     CHECK_OK(hasty_response_reset(res));
