@@ -278,7 +278,7 @@ def test_an_http_error_is_an_answer(app: App, client: Client, caplog: pytest.Log
 
 @pytest.mark.parametrize("code", [200, 399, 600, "404", None])
 def test_an_http_error_is_from_400_to_599(code: Any) -> None:
-    with pytest.raises(InvalidError, match=r"is not in 400\.\.=599"):
+    with pytest.raises(InvalidError, match=r"is not in 400 to 599"):
         HttpError(code)
 
 

@@ -55,7 +55,7 @@ class Head:
 
     def __init__(self, status: int, headers: Any) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
-            raise InvalidError(f"status {status!r} of 'http.response.start' is not in 200..=599")
+            raise InvalidError(f"status {status!r} of 'http.response.start' is not in 200 to 599")
         #: The status.
         self.status = int(status)
         #: How long the body is, where that is told.
