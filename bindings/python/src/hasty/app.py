@@ -188,7 +188,7 @@ class App:
     def route(
         self, method: str, pattern: str = "", *handler: NoReturn, **options: Unpack[RouteOptions]
     ) -> Callable[[H], H]:
-        """Registers a handler for a method ("*" for any) and a pattern, which is required; `options` are `RouteOptions`.
+        """Registers a handler for a method ("*" for any) and a pattern; `options` are those of `RouteOptions`.
 
         Segments of the pattern are literal, `:name`, or a final `*` or `*rest`; literals win over names, names over
         rests.
