@@ -71,7 +71,9 @@ class Head:
                     lines.append(b"%b: %b" % (name, value))
                     if role == _TYPE:
                         types.append(lines[-1])
-        except TypeError as error:
+        except InvalidError:
+            raise
+        except (TypeError, ValueError) as error:
             raise TypeError(f"the headers of 'http.response.start' are no pairs of bytes: {error}") from None
         #: The other fields: "Name: value", separated by line feeds.
         self.fields = fields = b"\n".join(lines)
