@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
+import datetime
+import decimal
 import errno
 import functools
 import gc
@@ -640,13 +642,41 @@ class Model:
         (concurrent.futures.Future, "not Future; Response.json() takes any JSON value"),
         (Later, "not Later; await it, in an `async def`"),
         (lambda: Point(1), "not Point; dataclasses.asdict() makes a dict of it"),
+        (lambda: Point, "not type; Response.json() takes any JSON value"),
         (Model, 'not Model; its model_dump(mode="json") is a dict'),
+        (lambda: {1, 2}, "not set; list() makes a list of it"),
+        (lambda: range(2), "not range; list() makes a list of it"),
+        (lambda: Path("report.pdf"), "not PosixPath; Response.file() sends the file"),
+        (lambda: 42, "not int; Response.json() takes any JSON value"),
     ],
 )
 def test_what_is_often_returned_and_is_no_body_is_explained(
     make: Any, words: str, app: App, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.get("/")(lambda req: make())
+    assert client.get("/").status_code == 500
+    assert words in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: datetime.date(2024, 2, 29), "Object of type date is not JSON serializable; its isoformat() is text"),
+        (lambda: Point(1), "Object of type Point is not JSON serializable; dataclasses.asdict() makes a dict of it"),
+        (Model, 'Object of type Model is not JSON serializable; its model_dump(mode="json") is a dict'),
+        (lambda: {1, 2}, "Object of type set is not JSON serializable; list() makes a list of it"),
+        (Later, "Object of type Later is not JSON serializable; await it, in an `async def`"),
+        (lambda: b"", "Object of type bytes is not JSON serializable; make text, a number, a list or a dict of it"),
+        (
+            lambda: decimal.Decimal("0.5"),
+            "Object of type Decimal is not JSON serializable; make text, a number, a list or a dict of it",
+        ),
+    ],
+)
+def test_what_is_often_inside_json_and_is_none_is_explained(
+    make: Any, words: str, app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.get("/")(lambda req: {"value": make()})
     assert client.get("/").status_code == 500
     assert words in caplog.text
 
@@ -681,10 +711,34 @@ def test_a_list_of_methods_is_told_of(app: App) -> None:
         app.get("/", methods=["GET"])  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    "register", [lambda app: app.route("/users"), lambda app: app.route("/users", methods=["GET", "POST"])]
+)
+def test_a_route_as_in_flask_is_told_of(register: Any, app: App) -> None:
+    with pytest.raises(InvalidError, match=re.escape("route('/users'): write @app.get('/users'), or the method")):
+        register(app)
+
+
+def test_a_route_without_parentheses_is_told_of(app: App) -> None:
+    with pytest.raises(TypeError, match="a route needs a path for its handler"):
+        app.route(lambda req: "here")  # type: ignore[arg-type]
+
+
 def test_a_decorator_that_is_not_async_is_told_of(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     app.get("/")(wraps(later))
     assert client.get("/").status_code == 500
-    assert "write the handler as `async def`, and a decorator around it as well" in caplog.text
+    assert "a decorator around an async handler is async as well" in caplog.text
+
+
+def test_a_coroutine_that_an_async_handler_did_not_await_is_told_of(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/")
+    async def forgets(req: Request) -> Any:
+        return later(req)
+
+    assert client.get("/").status_code == 500
+    assert "a coroutine was returned: `return await ...`, in an `async def`" in caplog.text
 
 
 def test_a_value_beside_res_is_500_and_explained(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:

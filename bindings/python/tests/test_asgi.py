@@ -525,6 +525,20 @@ def test_an_application_that_knows_no_lifespan_is_served(start: str) -> None:
         as_app(application, "on").start()
 
 
+def test_an_application_that_raises_while_it_starts_is_served_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            return await answering(b"hello")(scope, receive, send)
+        await receive()
+        raise KeyError("no database")
+
+    with as_app(application).test_client() as client:
+        assert client.get("/").text == "hello"
+    (told,) = caplog.records
+    assert "failed while it started, and is served all the same" in told.getMessage()
+    assert told.levelname == "WARNING" and told.exc_info
+
+
 @pytest.mark.parametrize("mode", ["auto", "on"])
 def test_an_application_that_fails_to_start_is_not_served(mode: Any) -> None:
     app = as_app(Life(start="failed", words="no database"), mode)

@@ -395,6 +395,7 @@ def test_an_answer_without_its_end_is_told_to_client_and_log(
         ([{"type": "http.response.start", "status": 101}], InvalidError, "status 101"),
         ([{"type": "http.response.start", "status": "200"}], InvalidError, "status '200'"),
         ([{"type": "http.response.start", "status": 200, "headers": [("a", "b")]}], TypeError, "no pairs of bytes"),
+        ([{"type": "http.response.start", "status": 200, "headers": {b"a": b"b"}}], TypeError, "no pairs of bytes"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"a b", b"c")]}], InvalidError, "not a token"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"", b"c")]}], InvalidError, "not a token"),
         (

@@ -239,7 +239,7 @@ def test_204_and_304_have_no_body(code: int, app: App) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (lambda: Response.status(99), "status 99 is not in 200..=599"),
+        (lambda: Response.status(99), "status 99 is not in 200 to 599"),
         (lambda: Response.status(600), "status 600"),
         (lambda: Response.status("200"), "status '200'"),
         (lambda: Response("text", 100), "status 100"),

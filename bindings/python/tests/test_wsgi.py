@@ -698,6 +698,19 @@ def test_a_first_block_that_is_no_bytes_is_refused(serve: Serve, caplog: pytest.
     assert "a piece of a WSGI body is bytes" in caplog.text
 
 
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "5")]])
+def test_bytes_in_place_of_a_list_of_them_are_told_of(
+    headers: list[tuple[str, str]], serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def application(environ: Environ, start_response: Any) -> Any:
+        start_response("200 OK", [*TEXT, *headers])
+        return b"whole"
+
+    with client_of(serve(application, valid=False)) as client:
+        assert client.get("/").status_code == 500
+    assert "a piece of a WSGI body is bytes, not int; return [body] in place of body" in caplog.text
+
+
 def test_a_stream_may_tell_its_length(serve: Serve) -> None:
     def application(environ: Environ, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [*TEXT, ("Content-Length", "6")])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import json.encoder
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Callable, NoReturn
 
 
@@ -12,7 +13,25 @@ def _as_dict(value: Any) -> dict[Any, Any]:
     """What the encoder asks for values that it does not know: other mappings, such as a request's query, are dicts."""
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    way = way_of(value) or "make text, a number, a list or a dict of it"
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable; {way}")
+
+
+def way_of(value: object) -> str | None:
+    """How a value that is no JSON becomes some, where that is known."""
+    if isinstance(value, Awaitable):
+        return "await it, in an `async def`"
+    if isinstance(value, (type, bytes, bytearray, memoryview)):
+        return None
+    if dataclasses.is_dataclass(value):
+        return "dataclasses.asdict() makes a dict of it"
+    if hasattr(value, "model_dump"):
+        return 'its model_dump(mode="json") is a dict'
+    if hasattr(value, "isoformat"):
+        return "its isoformat() is text"
+    if isinstance(value, Iterable):
+        return "list() makes a list of it"
+    return None
 
 
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_as_dict)

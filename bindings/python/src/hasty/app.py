@@ -185,7 +185,9 @@ class App:
 
     # --- routes ---
 
-    def route(self, method: str, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+    def route(
+        self, method: str, pattern: str = "", *handler: NoReturn, **options: Unpack[RouteOptions]
+    ) -> Callable[[H], H]:
         """Registers a handler for a method ("*" for any) and a pattern; `options` are those of `RouteOptions`.
 
         Segments of the pattern are literal, `:name`, or a final `*` or `*rest`; literals win over names, names over
@@ -202,7 +204,12 @@ class App:
         ...     client.request("REPORT", "/files/a/b").text
         'a/b'
         """
-        _refuse_misplaced(pattern, handler)
+        _refuse_misplaced(pattern or method, handler)
+        if not pattern and method.startswith("/"):
+            raise InvalidError(
+                f'route({method!r}): write @app.get({method!r}), or the method first, as in route("GET", {method!r}); '
+                "a handler may have several such decorators"
+            )
         if "methods" in options:
             raise TypeError("a route is for one method: use @app.get, @app.post and so on, or @app.any for all")
         if method.startswith("/"):
@@ -459,7 +466,7 @@ class App:
         decide = self._native.keep(_ffi.hasty_allow_fn(_decider(allow)) if allow else _ffi.hasty_allow_fn())
         for what, number in (("per_minute", per_minute), ("burst", burst)):
             if not isinstance(number, int) or not 0 <= number < _ffi.NONE:
-                raise InvalidError(f"{what} {number!r} of rate_limit() is not in 0..{_ffi.NONE}")
+                raise InvalidError(f"{what} {number!r} of rate_limit() is not in 0 to {_ffi.NONE}")
         octets = _ffi.encode(prefix, "prefix")
         what = f"rate_limit({prefix!r})"
         self._tell(what, _ffi.hasty_app_rate_limit, octets, per_minute, burst, decide, None, _ffi.NO_DROP)
@@ -868,7 +875,7 @@ def _checked_port(port: int) -> int:
         raise InvalidError(f"port {port!r} is not a number from 0 to 65535")
     # ctypes would cut a number that is too large to 32 bits without a word.
     if not 0 <= port <= 65535:
-        raise InvalidError(f"port {port} is not in 0..=65535")
+        raise InvalidError(f"port {port} is not in 0 to 65535")
     return port
 
 

@@ -45,7 +45,7 @@ class Cors:
     def _native(self) -> _ffi.hasty_cors:
         age = self.max_age
         if age is not None and not 0 <= age < _ffi.NONE:
-            raise InvalidError(f"max_age {age} of a CORS policy is not in 0..{_ffi.NONE}")
+            raise InvalidError(f"max_age {age} of a CORS policy is not in 0 to {_ffi.NONE}")
         return _ffi.hasty_cors(
             ctypes.sizeof(_ffi.hasty_cors),
             _listed(self.origins, "origins"),

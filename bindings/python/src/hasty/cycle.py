@@ -55,7 +55,7 @@ class Head:
 
     def __init__(self, status: int, headers: Any) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
-            raise InvalidError(f"status {status!r} of 'http.response.start' is not in 200..=599")
+            raise InvalidError(f"status {status!r} of 'http.response.start' is not in 200 to 599")
         #: The status.
         self.status = int(status)
         #: How long the body is, where that is told.
@@ -71,7 +71,9 @@ class Head:
                     lines.append(b"%b: %b" % (name, value))
                     if role == _TYPE:
                         types.append(lines[-1])
-        except TypeError as error:
+        except InvalidError:
+            raise
+        except (TypeError, ValueError) as error:
             raise TypeError(f"the headers of 'http.response.start' are no pairs of bytes: {error}") from None
         #: The other fields: "Name: value", separated by line feeds.
         self.fields = fields = b"\n".join(lines)

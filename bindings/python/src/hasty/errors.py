@@ -37,9 +37,9 @@ __all__ = [
 class HastyError(Exception):
     """Base of every error of this package.
 
-    >>> error = InvalidError("status 99 is not in 200..=599")
+    >>> error = InvalidError("status 99 is not in 200 to 599")
     >>> error.status, error.message
-    (2, 'status 99 is not in 200..=599')
+    (2, 'status 99 is not in 200 to 599')
     >>> isinstance(error, ValueError)
     True
     """
@@ -151,7 +151,7 @@ class HttpError(HastyError):
 
     def __init__(self, code: int, message: str | None = None) -> None:
         if not isinstance(code, int) or not 400 <= code <= 599:
-            raise InvalidError(f"code {code!r} of an HttpError is not in 400..=599")
+            raise InvalidError(f"code {code!r} of an HttpError is not in 400 to 599")
         if message is None:
             message = reason(code)
         elif not isinstance(message, str):

@@ -126,7 +126,12 @@ class Shape:
         # What says no status of its own is the words for this error; 200 would deny that there was one.
         if isinstance(answer, Response):
             return answer._of_status(code)
-        return as_response(answer) if type(answer) is tuple else Response(answer, code)
+        try:
+            return as_response(answer) if type(answer) is tuple else Response(answer, code)
+        except TypeError as wrong:
+            # It is logged with the handler's name, whose answer may have been right.
+            what = f"what the error handler {name_of(self._function)} returned is no answer"
+            raise TypeError(f"{what}: {wrong}") from wrong
 
 
 class Shared:

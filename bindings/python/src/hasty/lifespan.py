@@ -84,7 +84,13 @@ class Lifespan:
         if self._mode == "on":
             what = f"raised {error!r}" if error is not None else "returned"
             raise LifespanError(f"the application {what} instead of starting; is it unaware of lifespan?") from error
-        if error is not None:
+        assert self._messages is not None
+        if error is not None and self._messages.empty():
+            log.warning(
+                'the application failed while it started, and is served all the same; lifespan="on" refuses it',
+                exc_info=error,
+            )
+        elif error is not None:
             log.info("the application does not support lifespan: %r", error)
 
     async def _ask(self, kind: str) -> Message | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import ctypes
-import dataclasses
 import os
 import stat
 import string
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _ffi, _json, event
@@ -460,7 +459,7 @@ class Response:
 
     def _set_status(self, code: int) -> None:
         if not isinstance(code, int) or not 200 <= code <= 599:
-            raise InvalidError(f"status {code!r} is not in 200..=599")
+            raise InvalidError(f"status {code!r} is not in 200 to 599")
         self._refuse_late("a status")
         self._status = int(code)
         self._given = True
@@ -502,8 +501,8 @@ class Response:
         elif isinstance(body, Coroutine):
             body.close()
             raise TypeError(
-                "a coroutine was returned: write the handler as `async def`, and a decorator around it as well, so "
-                "that it is awaited"
+                "a coroutine was returned: `return await ...`, in an `async def`; a decorator around an async handler "
+                "is async as well"
             )
         elif isinstance(body, event.Event):
             raise TypeError("an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`")
@@ -590,13 +589,9 @@ def _way(body: object) -> str:
     """What to do with a value that is no body."""
     if isinstance(body, BaseException):
         return "raise it"
-    if isinstance(body, Awaitable):
-        return "await it, in an `async def`"
-    if dataclasses.is_dataclass(body):
-        return "dataclasses.asdict() makes a dict of it"
-    if hasattr(body, "model_dump"):
-        return 'its model_dump(mode="json") is a dict'
-    return "Response.json() takes any JSON value"
+    if isinstance(body, os.PathLike):
+        return "Response.file() sends the file"
+    return _json.way_of(body) or "Response.json() takes any JSON value"
 
 
 def _octets(data: _Bytes) -> bytes:

@@ -105,7 +105,12 @@ class Reply:
                 if not isinstance(block, bytes):
                     raise _no_bytes(block)
                 continue
-            if len(block) == self.head.length and not self.begun and self._send_first(block):
+            if (
+                isinstance(block, bytes)
+                and len(block) == self.head.length
+                and not self.begun
+                and self._send_first(block)
+            ):
                 return blocks
             self.write(block)
         if not self.begun:
@@ -416,4 +421,6 @@ def joined(first: bytes, left: Iterator[bytes]) -> Iterable[bytes]:
 
 
 def _no_bytes(block: object) -> TypeError:
-    return TypeError(f"a piece of a WSGI body is bytes, not {type(block).__name__}")
+    # bytes are iterable, and their pieces are numbers.
+    way = "; return [body] in place of body" if isinstance(block, int) else ""
+    return TypeError(f"a piece of a WSGI body is bytes, not {type(block).__name__}{way}")
