@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union, ove
 from . import _ffi, access, signals
 from ._interpreter import running_loop
 from .access import Access
+from .address import kind_of
 from .client import Client
 from .cors import Cors
 from .errors import InvalidError, StateError
@@ -129,6 +130,8 @@ class App:
         self._server: Server | None = None
         # Does listen() wait for the end?
         self._listens = False
+        # A socket that listens for several processes, of which this is one.
+        self._door: int | None = None
         self._native = Native()
         # What was told to the library, for processes that tell it anew.
         self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
@@ -561,8 +564,9 @@ class App:
         _ffi.check(status)
         self._told.append((call, arguments))
 
-    def _again(self) -> None:
-        """In a process of its own: another app, which is told the same."""
+    def _again(self, door: int | None) -> None:
+        """In a process of its own: another app, which is told the same, and listens at that socket if there is one."""
+        self._door = door
         before, self._native = self._native, Native()
         self._native.adopt(before)
         for call, arguments in self._told:
@@ -673,7 +677,7 @@ class App:
         What is in memory when it begins is frozen for the garbage collector until it ends, unless the program has used
         `gc.freeze()` or `gc.disable()` itself.
 
-        `workers` beyond 1 is how many processes serve on that port, each with the app as it is now: for more than one
+        `workers` beyond 1 is how many processes serve there, each with the app as it is now: for more than one
         processor. One that dies is replaced.
 
         Errors: IoError, an OSError, where the port is taken; StateError for an app that was started, and for workers
@@ -797,7 +801,8 @@ class App:
         self._refuse_again()
         _refuse_misordered(host)
         with self._native.used() as pointer:
-            _ffi.check(_listen(pointer, host, _checked_port(port)))
+            place = host if self._door is None else f"fd:{self._door}"
+            _ffi.check(_listen(pointer, place, _checked_port(port)))
             self._choose_slots()
             # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
             if not self._native.stopped:
@@ -892,12 +897,11 @@ def _refuse_misordered(host: object) -> None:
 
 def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
     """At an address, a Unix socket ("unix:PATH"), or a socket that listens already ("fd:NUMBER")."""
-    kind, _, rest = host.partition(":")
-    if kind == "unix" and rest:
-        return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(rest), "path"), 0))
-    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
-    if kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10:
-        return int(_ffi.hasty_app_listen_fd(pointer, int(rest)))
+    kind, place = kind_of(host)
+    if kind == "unix":
+        return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(place), "path"), 0))
+    if kind == "fd":
+        return int(_ffi.hasty_app_listen_fd(pointer, int(place)))
     return int(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), port))
 
 
