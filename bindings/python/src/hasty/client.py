@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union
 from urllib.parse import quote, urlencode
 
 from . import _json
@@ -23,6 +23,16 @@ _Query = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 #: Files of a form by the name of the field: what is in it as bytes, str or an open file, with a filename before it and
 #: a content type behind it or without; or a list of them.
 _Uploads = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
+
+
+#: What the clients of Flask and of FastAPI, httpx and requests call it.
+_OURS = {
+    "params": "query=",
+    "query_string": "query=",
+    "data": "form= for fields, body= for text and bytes",
+    "content": "body=",
+}
+_PARTS = "query=, headers=, body=, json=, form= and files="
 
 
 class Parts(TypedDict, total=False):
@@ -96,12 +106,15 @@ class Client:
         json: Any = None,
         form: _Query | None = None,
         files: _Uploads | None = None,
+        **unknown: NoReturn,
     ) -> Answer:
         """Sends a request and reads the whole answer. Give at most one of `body`, `json` and `form`.
 
         `files` makes it a multipart form: `{"photo": ("cat.png", b"...", "image/png")}`, the type last and if wanted,
         `{"photo": open("cat.png", "rb")}`, or a list of such; `form` has the other fields then.
         """
+        for name in unknown:
+            raise TypeError(f"{name}= is not known here: write {_OURS.get(name, _PARTS)}")
         if sum(given is not None for given in (body, json, form)) > 1 or (files and (body, json) != (None, None)):
             raise TypeError("give one of body, json and form (or files, which go with form)")
         fields: list[tuple[str, str]] = _listed(headers or ())
