@@ -1,11 +1,11 @@
-"""Serves ASGI applications: FastAPI, Starlette, Django, Litestar, Quart and their like.
+"""ASGI: serves FastAPI, Starlette, Django, Litestar, Quart and other applications.
 
     import hasty.asgi
 
     hasty.asgi.serve(application, port=8080)
 
-`as_app()` makes an App of one instead, for `start()`, `test_client()` and the other ways to run it, and `mount()` puts
-one below a path of an App.
+`as_app()` turns an application into an App, which has `start()`, `test_client()` and other ways to run it; `mount()`
+makes one available below a path of an App.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def serve(
     url_scheme: str = "http",
     **options: Any,
 ) -> None:
-    """Serves an ASGI application until Ctrl-C or SIGTERM; prints the URL first. Port 0 takes a free one.
+    """Prints the URL and serves an ASGI application until Ctrl-C or SIGTERM. Port 0 selects a free port.
 
-    The application runs on one asyncio loop; `workers` is how many processes share the port, each with its own.
-    The other arguments are those of `as_app()`.
+    The application runs on an asyncio loop. `workers` is the number of processes that share the port; each has a loop
+    of its own. The other arguments are those of `as_app()`.
     """
     app = as_app(application, lifespan, root_path=root_path, url_scheme=url_scheme, **options)
     app.listen(port, host, workers=workers)
@@ -82,9 +82,10 @@ async def serve_async(
     started: Callable[[Server], object] | None = None,
     **options: Any,
 ) -> None:
-    """`serve()` in the running loop, asyncio's or uvloop's, until it is cancelled or its Server is stopped.
+    """Does the same as `serve()` in the running loop (asyncio or uvloop), until it is cancelled or its Server is
+    stopped.
 
-    `started` is called with the Server, which tells the port where 0 took a free one, in place of printing the URL.
+    `started` is called with the Server, for example to learn the port if 0 was given; without it the URL is printed.
 
     >>> async def application(scope, receive, send): ...
     >>> async def main():
@@ -102,17 +103,17 @@ def as_app(
     url_scheme: str = "http",
     **options: Any,
 ) -> App:
-    """An App that hands every request to an ASGI application; `options` are those of `App`.
+    """Returns an App that passes every request to an ASGI application; `options` are those of `App`.
 
-    It may have routes of its own as well, static files, CORS and middleware: what is more specific comes first.
+    You can add routes, static files, CORS and middleware to it; the more specific route wins.
 
-    `lifespan` is whether the application is told of start and end: "auto" (where it understands that), "on" (an
-    application that does not is an error) or "off". `root_path` is the path under which a proxy shows it, and
-    `url_scheme="https"` is for servers behind a proxy that speaks TLS. Bodies are read before the application runs, up
-    to `max_body_bytes`. It may take its time to answer, unless there is an `exchange_timeout_ms`.
+    `lifespan` says whether the application is told about start and shutdown: "auto" if it supports that, "on" (an error
+    if it does not) or "off". `root_path` is the path prefix at which a proxy makes the application available. Use
+    `url_scheme="https"` behind a proxy that terminates TLS. Bodies are read into memory before the application runs, up
+    to `max_body_bytes`. The time until it answers is unlimited, unless you set `exchange_timeout_ms`.
 
-    Errors: InvalidError for what cannot be called; those of `App`. Its `start()` and the like raise LifespanError where
-    the application cannot start.
+    Raises InvalidError if the application is not callable, and the errors of `App`. `start()` and the other ways of
+    running the app raise LifespanError if the application fails to start.
 
     >>> async def application(scope, receive, send):
     ...     headers = [(b"content-type", b"text/plain")]
@@ -133,7 +134,7 @@ def as_app(
 def mount(
     app: App, prefix: str, application: Application, lifespan: Mode = "auto", *, url_scheme: str = "http"
 ) -> None:
-    """Hands every request at `prefix` and below it to an ASGI application, which finds the prefix in its `root_path`.
+    """Passes every request at `prefix` and below it to an ASGI application, which receives the prefix in `root_path`.
 
     >>> import hasty
     >>> async def where(scope, receive, send):
@@ -145,11 +146,11 @@ def mount(
     ...     client.get("/old/page").text
     '/old /old/page'
 
-    A multipart form beyond the app's `spool_bytes` is taken apart by the library, for its own routes, and so cannot be
-    given here: it is answered 500, and the log tells why. Give the App as many `spool_bytes` as `max_body_bytes`. An
-    application that cannot start ends the server; `Server.wait()` raises the LifespanError.
+    If mounted applications receive multipart forms, set App's `spool_bytes` to `max_body_bytes`: larger forms are
+    parsed by the library for its own routes and cannot be passed on; they are answered with 500, and the log says why.
+    If the application fails to start, the server ends, and `Server.wait()` raises the LifespanError.
 
-    Errors: InvalidError for what cannot be called, and where a route has the place already; StateError after the start.
+    Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
     """
     if not prefix.startswith("/") or "%" in prefix or any(part[:1] in (":", "*") for part in prefix.split("/")):
         raise InvalidError(f"prefix {prefix!r} is not a plain path from a slash on")
@@ -161,7 +162,7 @@ def mount(
 
 
 class _AsgiApp(App):
-    """An App whose start is that of its application."""
+    """An App whose start includes that of its application."""
 
     def start(self, port: int = 0, host: str = "127.0.0.1") -> Server:
         """`App.start()`, once the application has started; LifespanError where it cannot."""
