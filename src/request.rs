@@ -9,7 +9,7 @@ use crate::http::parser::{Framing, Head};
 use crate::json;
 use crate::line::Line;
 use crate::rate_limit::Verdict;
-use crate::route::{Route, Routes};
+use crate::route::{Delivery, Route, Routes};
 use crate::router::{Found, Params, Router};
 use crate::text::Text;
 use crate::upload::{SKIPPED_BYTES, Upload};
@@ -417,6 +417,11 @@ impl Request {
         self.routes.forms.spool_bytes
     }
 
+    /// Does the handler want its body as it was sent, even if it is a form?
+    pub(crate) fn keeps_body_whole(&self) -> bool {
+        self.registered().is_some_and(|route| route.body == Delivery::Whole)
+    }
+
     /// The body; empty where there is none.
     pub fn body(&self) -> Text<'_> {
         if self.body.is_empty() { Text::EMPTY } else { Text::new(&self.bytes[self.body.start..=self.body.end]) }
@@ -592,7 +597,7 @@ impl Request {
 
     /// Does the handler read the body itself?
     pub(crate) fn reads_body(&self) -> bool {
-        self.registered().is_some_and(|route| route.streams_body)
+        self.registered().is_some_and(|route| route.body == Delivery::Stream)
     }
 
     /// Does it wait for a thread of the host's?

@@ -16,7 +16,7 @@ use crate::options::{Key, Options};
 use crate::output::Output;
 use crate::request::Request;
 use crate::response::{Instead, Response};
-use crate::route::{Route, Routes};
+use crate::route::{Delivery, Route, Routes};
 use crate::router::{Found, Router};
 use crate::server::{CallerQueue, Control, Habits, Pace, monotonic_ms};
 use crate::tally::Tally;
@@ -85,7 +85,7 @@ impl Service {
             max_parts: size(Key::MaxParts),
         };
         let routes = Arc::new(Routes::new(routes, forms));
-        let lends_bodies = routes.all().any(|route| route.streams_body);
+        let lends_bodies = routes.all().any(|route| route.body == Delivery::Stream);
         Service {
             router,
             lends_bodies,

@@ -18,7 +18,7 @@ pub(super) struct Incoming {
     pub(super) end: usize,
     /// How much that has.
     taken: u64,
-    /// Is it a form, whose parts are put aside when they become many? Asked once there is much of it.
+    /// Is it a form to be parsed while it arrives? Asked once there is much of it.
     brings_form: Option<bool>,
     /// What takes the form from then on.
     form: Option<Box<FormReader>>,
@@ -97,7 +97,7 @@ impl Incoming {
         if self.form.is_none() && self.end - self.start <= request.form_bytes() {
             return Ok(0);
         }
-        if !*self.brings_form.get_or_insert_with(|| request.brings_form()) {
+        if !*self.brings_form.get_or_insert_with(|| request.brings_form() && !request.keeps_body_whole()) {
             return Ok(0);
         }
         if self.form.is_none() {

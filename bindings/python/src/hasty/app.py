@@ -47,9 +47,9 @@ class RouteOptions(TypedDict, total=False):
 
     #: Bytes of a body, in place of the app's.
     max_body_bytes: int
-    #: "buffer" (the default): the handler runs when the body is there. "stream": when the head is; `Request.read()`
-    #: gets the body as it arrives.
-    body: Literal["buffer", "stream"]
+    #: "buffer" (the default): the handler runs when the body is there. "whole": likewise, but forms beyond `spool_bytes`
+    #: stay in memory as they were sent. "stream": when the head is there; `Request.read()` gets the body as it arrives.
+    body: Literal["buffer", "whole", "stream"]
     #: Does the handler wait, for a database or another server? True runs it on a thread of its own, beside the others.
     blocking: bool
     #: What `App.url()` knows it by; the function's name by default.

@@ -22,16 +22,14 @@ from . import _ffi
 from .address import UNIX, located
 from .app import App
 from .cycle import Cycle, Wire
-from .desk import InCall
-from .errors import InvalidError, StateError
+from .errors import InvalidError
 from .handler import Route, Shared, Step, is_async, titled
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
-from .request import Request
 from .server import Native, Server
 from .slot import NO_V4, USER_DATA, WHO, Slot
 from .standard import announce
-from .turn import BODY_LEN, OVER, TURN, Turn
+from .turn import OVER, TURN, Turn
 
 if TYPE_CHECKING:
     from .lifespan import Mode
@@ -123,8 +121,7 @@ def as_app(
     ...     client.get("/").text
     'Hello, World!'
     """
-    # A form is a body like others here: the application takes it apart, so the library must keep it whole.
-    app = _AsgiApp(**{"exchange_timeout_ms": 0, "spool_bytes": 1 << 40, **options})
+    app = _AsgiApp(**{"exchange_timeout_ms": 0, **options})
     gateway = Gateway(app, application, lifespan, root_path, root_path, url_scheme)
     for count in range(1, _SLASHES + 1):
         gateway.register("/" * count + "*")
@@ -146,8 +143,6 @@ def mount(
     ...     client.get("/old/page").text
     '/old /old/page'
 
-    If mounted applications receive multipart forms, set App's `spool_bytes` to `max_body_bytes`: larger forms are
-    parsed by the library for its own routes and cannot be passed on; they are answered with 500, and the log says why.
     If the application fails to start, the server ends, and `Server.wait()` raises the LifespanError.
 
     Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
@@ -363,7 +358,7 @@ class Gateway:
 
     def register(self, pattern: str) -> None:
         """Leads requests of a pattern to the application."""
-        self._app._register_route(Entrance(pattern, self, self._app._shared), {})
+        self._app._register_route(Entrance(pattern, self, self._app._shared), {"body": "whole"})
 
     def scopes(self, slot: Slot, before: bytes | None) -> Callable[[bool], Scope]:
         """What makes the scope of the request in a slot. It is told whether that is like the one before it.
@@ -387,7 +382,6 @@ class Gateway:
         # None where it is GET.
         method: str | None = None
         query = b""
-        words, body_len = slot.words, BODY_LEN
 
         def learn() -> None:
             nonlocal names, values, rest, asker, headers, last, method, query
@@ -419,8 +413,6 @@ class Gateway:
             scope["extensions"] = {"http.response.pathsend": {}}
             if method is not None:
                 scope["method"] = method
-                if not words[body_len]:
-                    _refuse_taken(slot.request)
             if query:
                 scope["query_string"] = query
             return scope
@@ -429,8 +421,6 @@ class Gateway:
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
         """What an application is told of any request."""
-        if not _ffi.hasty_request_body(request).len:
-            _refuse_taken(request)
         scope = self._common().copy()
         scope["asgi"] = _ASGI.copy()
         scope["state"] = self.lifespan.state.copy()
@@ -517,12 +507,6 @@ def _raw_path(request: _ffi.RequestPointer) -> bytes:
     return _octets(_ffi.hasty_request_raw_path(request))
 
 
-def _refuse_taken(request: _ffi.RequestPointer) -> None:
-    """Without its body an application would see an empty form, and answer as if the client had sent none."""
-    if _ffi.hasty_request_file_count(request) or _ffi.hasty_request_form_count(request):
-        raise StateError("the library has taken this form apart: give the App as many spool_bytes as max_body_bytes")
-
-
 def _octets(view: _ffi.hasty_str) -> bytes:
     return _ffi.octets(view) or b""
 
@@ -573,21 +557,12 @@ class Entrance(Route):
         self._hand_over(scope, body, exchange)
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
-        try:
-            scope = self._gateway.scope_of(req)
-        except StateError as error:
-            return self._fail_in_call(req, res, error)
+        scope = self._gateway.scope_of(req)
         body = _octets(_ffi.hasty_request_body(req))
         exchange = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(exchange)))
         self._hand_over(scope, body, exchange)
         return _ffi.OK
-
-    def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: StateError) -> int:
-        request, desk = Request(req), InCall(res)
-        self._fail(request, None, desk, error)
-        request._end()
-        return desk.status
 
     def _hand_over(self, scope: Scope, body: bytes, exchange: _ffi.ExchangePointer) -> None:
         """Leaves a request to the loop."""

@@ -101,8 +101,6 @@ def as_app(
 
     Raises InvalidError if the application is not callable, and the errors of `App`.
     """
-    # A form is a body like others here: the application parses it, so the library must keep it whole.
-    options.setdefault("spool_bytes", 1 << 40)
     app = App(threads, **options)
     mount(app, "/", application, body=body, url_scheme=url_scheme, multiprocess=multiprocess)
     return app
@@ -129,9 +127,6 @@ def mount(
     ...     client.get("/old/page").text
     '/old /page'
 
-    If mounted applications receive multipart forms, set App's `spool_bytes` to `max_body_bytes`, or mount with
-    `body="stream"`: larger forms are parsed by the library for its own routes and cannot be passed on.
-
     Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
     """
     if not callable(application):
@@ -146,8 +141,10 @@ def mount(
         patterns.insert(0, prefix)
     environs = Environs(app, prefix, body == "stream", url_scheme, multiprocess)
     relief = Relief(app)
+    # The application parses forms itself.
+    options = {"body": "whole" if body == "buffer" else body}
     for pattern in patterns:
-        app._register_route(Entrance(pattern, application, environs, relief, app), {"body": body})
+        app._register_route(Entrance(pattern, application, environs, relief, app), options.copy())
 
 
 class Entrance(Route):
@@ -324,7 +321,7 @@ class Entrance(Route):
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         environ = self._environs.of_call(req)
-        incoming = environ["wsgi.input"].raw
+        incoming = environ["wsgi.input"].raw if self.inline else None
         reply = CallReply(res, self._relief, environ["REQUEST_METHOD"] == "HEAD")
         result: Any = None
         try:
@@ -334,7 +331,7 @@ class Entrance(Route):
         except Gone:
             return _ffi.OK
         except BaseException as error:
-            if incoming.has_caused(error):
+            if incoming is not None and incoming.has_caused(error):
                 # The client's fault: the library knows which.
                 return _ffi.ERR_CLOSED
             if reply.begun:
@@ -343,7 +340,8 @@ class Entrance(Route):
             return self._fail_in_call(req, res, error)
         finally:
             self._finish(environ, None, getattr(result, "close", None))
-            incoming.end()
+            if incoming is not None:
+                incoming.end()
             reply.leave()
 
     def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: BaseException) -> int:
