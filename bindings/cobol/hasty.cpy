@@ -292,7 +292,7 @@
       *>     RETURNING BINARY-LONG
       *>
       *> Adds a header to every answer that has none of that
-      *> name; both strings are copied.
+      *> name, `Vary` to all; both strings are copied.
       *> CALL "hasty_app_add_header"
       *>     USING BY VALUE app *> POINTER
       *>           BY REFERENCE name *> Z-text

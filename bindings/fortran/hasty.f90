@@ -501,7 +501,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_rate_limit
 
-    ! Adds a header to every answer that has none of that name; both strings are copied.
+    ! Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied.
     function hasty_app_add_header(app, name, value) bind(C, name='hasty_app_add_header') result(answer)
       import
       type(c_ptr), value :: app

@@ -374,7 +374,7 @@ function hasty_app_cors(app: PHastyApp; prefix: PAnsiChar; policy: PHastyCors): 
 function hasty_app_rate_limit(app: PHastyApp; prefix: PAnsiChar; per_minute: LongWord; burst: LongWord; allow: THastyAllowFn;
   user_data: Pointer; drop: THastyDrop): THastyStatus; cdecl; external 'hasty';
 
-// Adds a header to every answer that has none of that name; both strings are copied.
+// Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied.
 function hasty_app_add_header(app: PHastyApp; name: PAnsiChar; value: PAnsiChar): THastyStatus; cdecl; external 'hasty';
 
 // Adds a set of common security headers to every answer, each unless the answer has one of that name.
