@@ -88,7 +88,10 @@ static hasty_status visits(const hasty_request *req, hasty_response *res, void *
 {
     (void)user_data;
     hasty_str before = hasty_request_cookie(req, "visits");
-    int count = before.data ? atoi(before.data) + 1 : 1;
+    int count = before.data ? atoi(before.data) : 0;
+    if (count < 0 || count > 999999)
+        count = 0; /* a cookie is client input: it may hold anything */
+    count++;
 
     char value[16];
     snprintf(value, sizeof value, "%d", count);
