@@ -1,10 +1,10 @@
 /* Routes for Tcl programs, answered in Tcl's event loop, on Tcl's thread: what customers.tcl loads.
  *
- *     hasty::route METHOD PATTERN COMMAND   evaluates COMMAND NUMBER BODY for each request; it gives {STATUS JSON ?LOCATION?}
- *     hasty::start PORT                     gives the port; from here on requests are events, like timers
+ *     hasty::route METHOD PATTERN COMMAND   evaluates COMMAND NUMBER BODY for each request; it returns {STATUS JSON ?LOCATION?}
+ *     hasty::start PORT                     returns the port; from here on requests are events, like timers
  *     hasty::end                            ends the app; requests that still wait are answered 503
  *
- * NUMBER is the path's. BODY is {malformed SENTENCE}, {object NAME {KIND VALUE} ...} or {other}. Texts are bytes, as they came.
+ * NUMBER is the path parameter. BODY is {malformed SENTENCE}, {object NAME {KIND VALUE} ...} or {other}. Texts are bytes, as received.
  */
 #include <hasty.h>
 #include <tcl.h>
