@@ -451,7 +451,9 @@ impl Request {
     /// The client's address, without port; "unix" for a Unix socket, and "" for no connection.
     pub fn remote_address(&self) -> Text<'_> {
         self.views.text(&self.views.remote_address, |text| match self.peer {
-            Peer::Ip(ip) => write!(text, "{ip}").unwrap_or_default(),
+            Peer::Ip(ip) => {
+                let _ = write!(text, "{ip}"); // a Vec takes whatever is written
+            }
             Peer::Unix => text.extend_from_slice(b"unix"),
         })
     }
@@ -470,7 +472,9 @@ impl Request {
         }
         // Each RandomState has different keys, seeded by the operating system.
         let random = || RandomState::new().build_hasher().finish();
-        self.views.text(&self.views.id, |text| write!(text, "{:016x}{:016x}", random(), random()).unwrap_or_default())
+        self.views.text(&self.views.id, |text| {
+            let _ = write!(text, "{:016x}{:016x}", random(), random()); // a Vec takes whatever is written
+        })
     }
 
     /// Keeps `value` under `key` until the request ends; what was there before is dropped.
