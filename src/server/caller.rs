@@ -130,7 +130,7 @@ impl Drop for Waits<'_> {
 
 impl CallerQueue {
     fn bells(&self, control: &Control) -> Result<&Bells> {
-        self.bells.get_or_try_init(|| Bells::new(control)).map_err(|error| Error::io("make what tells of requests", &error))
+        self.bells.get_or_try_init(|| Bells::new(control)).map_err(|error| Error::io("make the descriptors for waiting requests", &error))
     }
 
     /// Makes the descriptors early, when a failure loses nothing yet.

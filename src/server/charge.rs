@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_away_calls_one_of_those_that_rest() {
+    fn handing_on_wakes_a_resting_thread() {
         let (charge, [lookout, other]) = with_two_idlers(FOREVER);
         charge.note_polled();
         charge.hand_on();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lookout_takes_over_from_one_who_is_held_up_and_only_then() {
+    fn the_lookout_takes_over_only_from_a_blocked_thread() {
         let (charge, [lookout, other]) = with_two_idlers(TICK);
         std::thread::sleep(4 * TICK);
         assert_eq!(charge.sitting(), 2, "whoever polls is told of everything");
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_was_called_goes_on_though_another_has_taken_the_charge_since() {
+    fn a_woken_thread_returns_even_if_another_has_taken_the_charge_since() {
         let (charge, [_lookout, other]) = with_two_idlers(FOREVER);
         charge.note_polled();
         charge.hand_on();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_the_charge_from_one_that_polls_is_told_so() {
+    fn taking_the_charge_from_a_polling_thread_is_reported() {
         let charge = Arc::<Charge>::default();
         let other = Idler::new(&charge);
         other.begin.send(FOREVER).unwrap();

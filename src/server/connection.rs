@@ -28,7 +28,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A smaller last answer has reached the client by the time it could get lost.
+/// A last answer of up to this size does not need lingering: the client receives it at once.
 const LARGE_ANSWER: u64 = 16 * 1024;
 /// Longer answers are not held back.
 const MOST_HELD_BACK: usize = 16 * 1024;
@@ -722,7 +722,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_is_told_to_continue_once_its_request_is_admitted() {
+    fn a_client_that_expects_100_gets_it_once_its_request_is_admitted() {
         let mut talk = talk();
         let head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
         assert_eq!(talk.say(head), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -731,7 +731,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_in_vain_is_left() {
+    fn a_refused_client_that_expects_100_is_disconnected() {
         let mut talk = talk();
         let answer = talk.say(b"POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("Connection: close\r\n"), "{answer}");
@@ -799,7 +799,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_its_time_from_when_middleware_has_let_it_in() {
+    fn the_time_out_of_a_body_begins_after_middleware() {
         let mut hooks = Hooks::default();
         hooks.middleware.push((Prefix::new("/").unwrap(), Box::new(|_: &Request, _: &mut Response| Ok(Flow::Next))));
         let mut talk = Talk::new(service_with(|_| {}, hooks));

@@ -853,7 +853,7 @@ impl Engine {
     #[inline(never)]
     fn tell_news(&self, tenant: &mut Tenant) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tenant.connection.tell(&self.service))) {
-            self.service.log(Level::Error, || format!("what hears of an exchange panicked: {}", panic_words(&*panic)));
+            self.service.log(Level::Error, || format!("notifying an exchange panicked: {}", panic_words(&*panic)));
         }
     }
 

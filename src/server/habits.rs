@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_the_host_is_known_to_be_quick_after_runs_in_a_row_unless_it_is_said_to_block() {
+    fn a_host_route_is_known_quick_after_quick_runs_unless_declared_blocking() {
         let (auto, yes, no) = (habit(Blocking::Auto), habit(Blocking::Yes), habit(Blocking::No));
         for habits in [&auto, &yes, &no] {
             (1..QUICK_RUNS).for_each(|_| habits.note_left_run(0, SHORT));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_neither_learned_nor_unlearned() {
+    fn a_declared_state_is_neither_learned_nor_unlearned() {
         let (yes, no) = (habit(Blocking::Yes), habit(Blocking::No));
         (0..QUICK_RUNS).for_each(|_| yes.note_run(0, SHORT));
         no.note_overrun(0, true);

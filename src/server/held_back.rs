@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_is_woken_answers_leave_at_once() {
+    fn answers_are_sent_at_once_if_no_client_is_woken() {
         let held = HeldBack::default();
         (1..CALM_BATCHES).for_each(|_| send(&held, 16, 5));
         assert_eq!(leave_at_once(&held), 0);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn now_and_then_a_batch_is_kept_back_to_see() {
+    fn a_batch_is_occasionally_held_back_as_a_probe() {
         let held = HeldBack::default();
         (0..CALM_BATCHES).for_each(|_| send(&held, 16, 5));
         assert_eq!(leave_at_once(&held), AT_ONCE);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn where_clients_are_woken_answers_are_kept_back() {
+    fn answers_are_held_back_if_clients_are_woken() {
         let held = HeldBack::default();
         for _ in 0..10 {
             (1..CALM_BATCHES).for_each(|_| send(&held, 16, 5));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn several_that_are_woken_are_sleepers_too_but_not_one_for_each_answer() {
+    fn several_woken_clients_count_unless_each_answer_wakes_one() {
         let held = HeldBack::default();
         (0..2 * CALM_BATCHES).for_each(|_| send_each(&held, &[16, 15, 4, 16, 16, 4, 15, 4]));
         assert_eq!(leave_at_once(&held), 0, "some were awake when theirs came");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_few_answers_nothing_is_learned() {
+    fn small_batches_teach_nothing() {
         let held = HeldBack::default();
         (0..10 * CALM_BATCHES).for_each(|_| send(&held, TELLING - 1, 4));
         assert_eq!(leave_at_once(&held), 0);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn they_wait_for_so_many_requests_at_most() {
+    fn answers_wait_for_a_limited_number_of_requests() {
         let held = HeldBack::default();
         assert_eq!((0..2 * MOST).take_while(|_| held.may_wait()).count(), MOST - 1);
         assert!(held.take().is_empty());

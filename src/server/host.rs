@@ -257,7 +257,7 @@ impl Engine {
             return;
         }
         if let Err(error) = self.service.callers.watch_engine_anew(&self.epoll, watches) {
-            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a loop of the host's may be told too much, or too little"));
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; the host's event loop may be woken too often, or too late"));
         }
     }
 
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_forgets_nothing_that_another_has_left_meanwhile() {
+    fn a_waiting_thread_finds_what_another_leaves_in_its_lane() {
         let [entered, goes_on, has_left, waits, is_over] = std::array::from_fn(|_| Event::default());
         let app = App::new(Options::default()).unwrap();
         app.set_option("threads", "0").unwrap();
@@ -609,7 +609,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_kept_back_leaves_when_a_drain_begins_and_those_after_it_at_once() {
+    fn a_drain_sends_held_back_answers_and_later_ones_at_once() {
         let app = quick_app();
         let clients = two_ask(&app);
         let visit = app.visit_with_slot().unwrap();
@@ -633,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_kept_back_leaves_when_its_thread_is_seen_to_be_held_up() {
+    fn held_back_answers_are_sent_when_their_thread_is_blocked() {
         let app = quick_app();
         let clients = two_ask(&app);
         let visit = app.visit_with_slot().unwrap();
@@ -685,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_by_after_an_hour_knows_what_time_it_is_for_what_others_have_left() {
+    fn a_visit_with_a_desk_idle_for_an_hour_reads_the_clock() {
         let (_app, engine, desk, mut client) = left_for_an_idle_desk();
         engine.desks.lock().push(desk);
         assert!(engine.work(&mut Seen::new(), false).0);
@@ -693,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leads_after_an_idle_hour_knows_what_time_it_is_for_what_others_have_left() {
+    fn a_leader_with_a_desk_idle_for_an_hour_reads_the_clock() {
         let (app, engine, desk, mut client) = left_for_an_idle_desk();
         std::thread::scope(|scope| {
             let _stops = Stops(&app);
@@ -703,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_being_answered_is_lent_no_more() {
+    fn a_request_that_is_being_answered_does_not_count_as_lent() {
         let engine = Arc::<OnceLock<Weak<Engine>>>::default();
         let lent = Arc::new(AtomicUsize::new(usize::MAX));
         let app = App::new(Options::default()).unwrap();

@@ -114,7 +114,7 @@ impl Engine {
             Err(error) => {
                 self.crew.stop_serving(1);
                 self.crew.leave(1);
-                self.service.log(Level::Warn, || format!("start a thread that stands by: {error}; slow handlers may hold up others"));
+                self.service.log(Level::Warn, || format!("start the standby thread: {error}; slow handlers may hold up other requests"));
                 false
             }
         }
@@ -282,7 +282,7 @@ impl Engine {
         self.answer_what_waits();
         self.listeners.write().clear();
         self.slab.for_each_free(|id, guard| {
-            // Whoever brings its answer closes it.
+            // The thread that delivers its answer closes it.
             let Some(mut guard) = guard.leave_to(|tenant| tenant.connection.is_being_answered()) else { return };
             self.dismiss(&mut guard);
             self.close(id, guard);

@@ -32,7 +32,7 @@ unsafe impl<T: Send> Sync for Baton<T> {}
 pub(crate) struct Word(u64);
 
 impl Word {
-    /// Is it nobody's?
+    /// Is it free, that is, owned by no thread?
     pub(crate) fn is_free(self) -> bool {
         self.0 & STATE == FREE
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_too_long_has_lost_it() {
+    fn a_service_that_takes_too_long_loses_the_baton() {
         let baton = Baton::new(1);
         let service = baton.take().expect("free").serve();
         let seen = baton.look();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn each_service_is_another() {
+    fn each_service_has_a_number_of_its_own() {
         let baton = Baton::new(1);
         let first = baton.take().expect("free").serve();
         let seen = baton.look();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn laid_down_in_a_service_it_is_free() {
+    fn a_baton_laid_down_in_a_service_is_free() {
         let baton = Baton::new(1);
         let service = baton.take().expect("free").serve();
         assert!(baton.lay_down(service));

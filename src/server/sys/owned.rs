@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_meanwhile_leaves_word() {
+    fn a_claim_of_an_owned_value_leaves_pending() {
         let owned = Owned::new(1);
         let guard = mine(owned.claim(0, 0));
         assert!(matches!(owned.claim(0, FIN), Claim::Busy));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_others_who_have_just_come_is_nobodys_else() {
+    fn leave_to_keeps_what_the_other_thread_has_just_found_owned() {
         let owned = Owned::new(Cell::new(true));
         let others = |awaited: &Cell<bool>| {
             // The other thread brings what was waited for, and finds the value owned.

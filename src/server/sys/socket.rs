@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_accept_says_again_and_again_is_not_passing() {
+    fn persistent_errors_of_accept_are_not_passing() {
         let passes = |number| is_passing(&io::Error::from_raw_os_error(number));
         for one_connection in [libc::ECONNABORTED, libc::EPROTO, libc::ENETDOWN, libc::EHOSTUNREACH, libc::EINTR] {
             assert!(passes(one_connection), "{one_connection}");
