@@ -1,4 +1,4 @@
-//! CORS: which pages of other origins may read answers, as the Fetch standard has it (<https://fetch.spec.whatwg.org/>).
+//! CORS: which pages of other origins may read answers, by the Fetch standard (<https://fetch.spec.whatwg.org/>).
 //!
 //! The browser decides; a server only says what it allows. It says so in answers, and beforehand in the answer to a
 //! preflight: an OPTIONS request that asks for a method and for headers which a page could not send without CORS.
@@ -72,7 +72,7 @@ impl CorsOptions {
     }
 }
 
-/// One policy, checked and made ready: what it sends is composed here once.
+/// One policy, checked and prepared: the header values are composed once.
 pub(crate) struct Cors {
     origins: Origins,
     methods: Methods,
@@ -86,7 +86,7 @@ pub(crate) struct Cors {
     preflight_vary: String,
 }
 
-/// What a preflight asks.
+/// The request headers of a preflight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     /// Origin.
@@ -118,7 +118,7 @@ enum Headers {
 }
 
 impl Cors {
-    /// Checks the options; the words name the value and the rule that it breaks.
+    /// Checks the options; the message names the value and the rule that it breaks.
     pub(crate) fn new(options: &CorsOptions) -> Result<Cors> {
         let origins = Origins::new(&options.origins)?;
         // The standard, CORS protocol and credentials: where credentials are sent, `*` in Access-Control-Allow-Origin and
@@ -184,12 +184,12 @@ impl Cors {
         }
     }
 
-    /// The headers that every answer to an allowed origin has. Is it one?
+    /// Sets the headers that every answer to an allowed origin has. False: the origin is not allowed.
     fn allow(&self, origin: Option<&[u8]>, set: &mut dyn FnMut(&'static [u8], &[u8])) -> bool {
         let Some(value) = self.origins.allowed(origin) else { return false };
         set(b"Access-Control-Allow-Origin", value);
         if self.credentials {
-            // The standard, 3.3.3: the value is `true`, with case. There is no value for no.
+            // The standard, 3.3.3: the value is `true`, case-sensitive. There is no value for no.
             set(b"Access-Control-Allow-Credentials", b"true");
         }
         true
@@ -237,7 +237,7 @@ impl Methods {
 
     /// The value of Access-Control-Allow-Methods, if it has one.
     fn allowed<'a>(&'a self, asked: &'a [u8], path_methods: &'a str) -> Option<&'a [u8]> {
-        // The method itself, and not `*`, which is a wildcard only where no credentials are sent.
+        // The method itself instead of `*`, which is a wildcard only without credentials.
         let echo = is_token(asked).then_some(asked);
         let listed = match self {
             Methods::OfPath if list(path_methods.as_bytes()).any(|method| method == b"*") => return echo,
@@ -260,7 +260,7 @@ impl Headers {
     /// The value of Access-Control-Allow-Headers, if it has one.
     fn allowed<'a>(&'a self, asked: &'a [u8]) -> Option<&'a [u8]> {
         match self {
-            // Their names, and not `*`: that is a wildcard only where no credentials are sent, and never for Authorization.
+            // Their names instead of `*`, which is a wildcard only without credentials, and never for Authorization.
             Headers::Asked => (list(asked).next().is_some() && list(asked).all(is_token)).then_some(asked),
             Headers::Listed(names) => (!names.is_empty()).then_some(names.as_bytes()),
         }
@@ -324,7 +324,7 @@ impl Site {
     fn contains(&self, origin: &Origin<'_>) -> bool {
         let same_host = match (&self.host, &origin.host) {
             (Named::Host(own), Host::Name(name)) => own.eq_ignore_ascii_case(name),
-            // No label of a host is empty, so what stands before the dot is a subdomain.
+            // No label of a host is empty, so what precedes the dot is a subdomain.
             (Named::Below(domain), Host::Name(name)) => {
                 name.len() > domain.len() && name[name.len() - domain.len()..].eq_ignore_ascii_case(domain)
             }
@@ -336,7 +336,7 @@ impl Site {
 }
 
 impl<'a> Origin<'a> {
-    /// Takes an origin apart, and is strict: it comes back in a header, and what follows a host must not look like a domain.
+    /// Parses an origin strictly: it is echoed in a header, and what follows a host must not look like a domain.
     fn parse(text: &'a [u8]) -> std::result::Result<Origin<'a>, Rule> {
         let (scheme, rest) = text.split_at(memchr(b':', text).ok_or(FORM)?);
         let authority = rest.strip_prefix(b"://").ok_or(FORM)?;
@@ -363,7 +363,7 @@ fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic) && text.iter().all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
-/// The host, and what stands for the port behind the colon.
+/// Splits an authority into the host and the text after the colon, if there is one.
 fn split_host(authority: &[u8]) -> std::result::Result<(Host<'_>, Option<&[u8]>), Rule> {
     if let Some(inside) = authority.strip_prefix(b"[") {
         let rule = "an address of IPv6 stands in brackets, as in http://[::1]:8080";
@@ -393,14 +393,14 @@ fn check_host(host: &[u8]) -> std::result::Result<(), Rule> {
 
 fn parse_port(digits: &[u8]) -> std::result::Result<u16, Rule> {
     let rule = "a port is a number from 0 to 65535";
-    // Without this, "+80" would be one.
+    // Otherwise "+80" would be accepted.
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(rule);
     }
     std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).ok_or(rule)
 }
 
-/// The standard of URLs, special scheme: those whose port is left out where it is the default.
+/// The URL standard, special scheme: the port that is omitted when it is the scheme's default.
 fn default_port(scheme: &[u8]) -> Option<u16> {
     let is = |name: &[u8]| scheme.eq_ignore_ascii_case(name);
     match () {
@@ -410,7 +410,7 @@ fn default_port(scheme: &[u8]) -> Option<u16> {
     }
 }
 
-/// The standard, normalize a method: these six a browser sends in capitals, however the page writes them.
+/// The Fetch standard, normalize a method: browsers send these six in capitals, however the page writes them.
 fn normalized(method: &str) -> String {
     let capitals = method.to_ascii_uppercase();
     if matches!(&*capitals, "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT") { capitals } else { method.to_owned() }

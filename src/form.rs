@@ -1,4 +1,4 @@
-//! What a body of multipart/form-data becomes: fields, and files in memory or beside it.
+//! Parses bodies of multipart/form-data into fields, and files in memory or in temporary files.
 
 use crate::error::{Error, Kind, Result, Shown};
 use crate::http::multipart::{Event, Limits, Multipart, Part, Refusal, boundary_of};
@@ -12,34 +12,34 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
 
-/// What the names and types of all files of a form may take together: 1000 of them have 260 bytes each.
+/// The limit for the names and types of all files of a form: 260 bytes for each of 1000.
 const FILE_TEXT_BYTES: usize = 256 * 1024;
 
-/// Data that comes in small pieces is gathered before it is written.
+/// Data that arrives in small pieces is buffered before it is written.
 const WRITE_BYTES: usize = 8 * 1024;
 
-/// What open(2) takes from programs that do not care; the umask takes its share of it.
+/// The usual mode for open(2), before the umask.
 const USUAL_MODE: u32 = 0o666;
 
-/// How much of a form is kept in memory, and where the rest goes.
+/// How much of a form is kept in memory, and where the rest is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct FormRules {
-    /// What all fields together may take, and all files together before the next goes to the disk.
+    /// The limit for all fields together, and for all files in memory; further files are written to the disk.
     pub(crate) spool_bytes: usize,
-    /// Where temporary files are made; None is the system's place for them.
+    /// The folder for temporary files; None is the system's.
     pub(crate) spool_directory: Option<PathBuf>,
     /// Fields and files together.
     pub(crate) max_parts: usize,
 }
 
-/// A form, whole.
+/// A complete form.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
-    /// The parts that are no files, in order, those of equal names too.
+    /// The parts that are not files, in order, including those with equal names.
     pub(crate) fields: Pairs,
-    /// Those that are, in order.
+    /// The parts that are files, in order.
     pub(crate) files: Vec<FilePart>,
-    /// What the fields take.
+    /// The size of the fields.
     field_bytes: usize,
 }
 
@@ -58,11 +58,11 @@ pub struct FilePart {
 enum Content {
     /// With a NUL behind it.
     Memory(Vec<u8>),
-    /// In a file that is gone with this, and its path for C. It is not kept open: a form may have many files, and a process not.
+    /// In a temporary file, with its path for C. It is not kept open, since a form may have more files than a process may have descriptors.
     Spooled(Spool, CString),
 }
 
-/// A temporary file that is gone with this, unless this is gone in a fork of the process that made it.
+/// A temporary file that is removed when this is dropped, except in a forked child.
 #[derive(Debug)]
 struct Spool {
     path: TempPath,
@@ -77,7 +77,7 @@ impl Drop for Spool {
     }
 }
 
-/// Makes a form of a body that arrives in pieces.
+/// Parses a form from a body that arrives in pieces.
 #[derive(Debug)]
 pub(crate) struct FormReader {
     multipart: Multipart,
@@ -89,17 +89,17 @@ struct Builder {
     rules: FormRules,
     form: Form,
     open: Open,
-    /// The open field's name and value, without anything between.
+    /// The open field's name and value, concatenated.
     text: Vec<u8>,
-    /// Names and values of all fields.
+    /// The size of the names and values of all fields.
     text_bytes: usize,
-    /// Names and types of all files.
+    /// The size of the names and types of all files.
     file_text_bytes: usize,
-    /// Contents in memory of all files.
+    /// The size of the contents of all files in memory.
     kept_bytes: usize,
 }
 
-/// The part that has begun and not ended.
+/// The part that is being received.
 #[derive(Debug)]
 enum Open {
     Nothing,
@@ -130,9 +130,9 @@ impl From<Refusal> for Error {
 }
 
 impl FormReader {
-    /// A reader for a body of this type; None where that is not multipart/form-data.
+    /// A reader for a body of this type; None if that is not multipart/form-data.
     ///
-    /// Errors: `Invalid` if the type has no good boundary.
+    /// Errors: `Invalid` if the type has no valid boundary.
     pub(crate) fn new(content_type: &[u8], rules: &FormRules) -> Result<Option<FormReader>> {
         let Some(boundary) = boundary_of(content_type)? else { return Ok(None) };
         let multipart = Multipart::new(boundary, Limits { parts: rules.max_parts, ..Limits::default() })?;
@@ -148,17 +148,17 @@ impl FormReader {
         Ok(Some(FormReader { multipart, builder }))
     }
 
-    /// Takes the next bytes of the body. It may write to the disk. After an error there is nothing to do but to drop it.
+    /// Parses the next bytes of the body. May write to the disk. After an error the reader must be dropped.
     ///
-    /// Errors: `Invalid` for what is no form, `Limit` for too much of something, `Io` where no temporary file can be written.
+    /// Errors: `Invalid` if the body is malformed, `Limit` if it exceeds a limit, `Io` if a temporary file cannot be written.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         let builder = &mut self.builder;
         self.multipart.feed(bytes, &mut |event| builder.take(event))
     }
 
-    /// The form, once the whole body was fed.
+    /// The form, after the whole body was fed.
     ///
-    /// Errors: `Invalid` if its end is missing.
+    /// Errors: `Invalid` if the body is incomplete.
     pub(crate) fn finish(self) -> Result<Form> {
         self.multipart.finish()?;
         Ok(self.builder.form)
@@ -240,7 +240,7 @@ impl Builder {
                 let (name, value) = self.text.split_at(name_len);
                 self.form.push_field(name, value);
             }
-            // A browser sends this for an input in which no file was chosen.
+            // Browsers send this for an input in which no file was chosen.
             Open::File(file) if file.length == 0 && file.filename == b"\0" => {}
             Open::File(OpenFile { name, filename, content_type, target, length }) => {
                 let content = match target {
@@ -257,7 +257,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Takes more of the open field: its name, or what follows of its value.
+    /// Adds to the open field: its name, or the next piece of its value.
     fn field_text(&mut self, text: &[u8]) -> Result<()> {
         if text.len() > self.rules.spool_bytes - self.text_bytes {
             return Err(Error::fixed(Kind::Limit, "the form's fields are longer than spool_bytes allows"));
@@ -269,7 +269,7 @@ impl Builder {
 }
 
 impl FormRules {
-    /// A new temporary file, for this user only.
+    /// Creates a temporary file that only this user can read.
     fn spool(&self) -> Result<BufWriter<NamedTempFile>> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("hasty-");
@@ -298,7 +298,7 @@ impl FormRules {
 impl Form {
     fn push_field(&mut self, name: &[u8], value: &[u8]) {
         self.fields.push(name, value);
-        // `Pairs` has two NULs and two numbers for each.
+        // `Pairs` needs two NULs and two offsets for each.
         self.field_bytes += name.len() + value.len() + 10;
     }
 
@@ -315,7 +315,7 @@ impl FilePart {
         Text::new(&self.name)
     }
 
-    /// The file's name as the client gave it: never a path to write to.
+    /// The file's name as the client gave it. Never use it as a path to write to.
     pub fn filename(&self) -> Text<'_> {
         Text::new(&self.filename)
     }
@@ -325,7 +325,7 @@ impl FilePart {
         self.content_type.as_deref().map(Text::new)
     }
 
-    /// The content; None where it is in a file.
+    /// The content; None if it is in a file.
     pub fn data(&self) -> Option<Text<'_>> {
         match &self.content {
             Content::Memory(bytes) => Some(Text::new(bytes)),
@@ -333,7 +333,7 @@ impl FilePart {
         }
     }
 
-    /// The file that has the content, as long as this lives; None where it is in memory.
+    /// The path of the file with the content, valid while this lives; None if the content is in memory.
     pub fn path(&self) -> Option<&CStr> {
         match &self.content {
             Content::Memory(_) => None,
@@ -350,7 +350,7 @@ impl FilePart {
     ///
     /// The copy has the permissions of any new file, those that the umask leaves. A symbolic link is replaced, not followed.
     ///
-    /// Errors: `Invalid` if the path names no file or something there is none; `Io` with the system's words.
+    /// Errors: `Invalid` if the path names no file, or something other than a file is there; `Io` with the system's message.
     pub fn save(&self, path: &Path) -> Result<()> {
         let shown = || Shown(path.as_os_str().as_bytes()).to_string();
         if path.file_name().is_none() || path.as_os_str().as_bytes().ends_with(b"/") {
@@ -363,7 +363,7 @@ impl FilePart {
         self.write_beside(path).map_err(|error| Error::io(format_args!("save an uploaded file as \"{}\"", shown()), &error))
     }
 
-    /// Writes to a new file in the same folder, then gives it the name.
+    /// Writes to a new file in the same folder, then renames it.
     fn write_beside(&self, path: &Path) -> io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
@@ -371,13 +371,13 @@ impl FilePart {
         let mut copy = builder.tempfile_in(directory)?;
         match &self.content {
             Content::Memory(bytes) => copy.write_all(&bytes[..bytes.len() - 1])?,
-            // From file to file: the kernel copies, or shares what it can.
+            // From file to file, so that the kernel copies, or shares blocks.
             Content::Spooled(spool, _) => drop(io::copy(&mut File::open(&spool.path)?, copy.as_file_mut())?),
         }
         copy.persist(path).map(drop).map_err(|failed| failed.error)
     }
 
-    /// How much memory it holds beside itself.
+    /// The size of its memory, without the struct itself.
     fn memory_bytes(&self) -> usize {
         let content = match &self.content {
             Content::Memory(bytes) => bytes.capacity(),

@@ -1,7 +1,7 @@
-//! JSON: text becomes a tree of values, and a tree becomes text.
+//! JSON: parses text into a tree of values, and writes a tree as text.
 //!
-//! serde_json reads the text; the nodes are our own, because C needs strings that end with a NUL, members
-//! in their order, and values that stay where they are while others are added beside them.
+//! serde_json parses the text; the nodes are our own, because C needs NUL-terminated strings, members in order, and values that do not move
+//! while others are added.
 //!
 //! ```
 //! use hasty::json::Value;
@@ -18,17 +18,17 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// How many arrays and objects a text may open inside one another: the reader's stack grows with each.
-/// Trees built by the program have no such limit; nothing else here recurses.
+/// The most arrays and objects that may be nested in a text, since the parser recurses. Trees built by the program have no such limit; nothing
+/// else here recurses.
 pub const MAX_DEPTH: usize = 128;
 
 /// Objects with more members than this are searched through an index.
 const UNINDEXED: usize = 8;
 
-/// From 2^53 on, a double may stand for several whole numbers.
+/// From 2^53 on, several integers may round to the same double.
 const ROUNDED: f64 = (1_u64 << 53) as f64;
 
-/// What a value is. The numbers are those of `HASTY_JSON_*`.
+/// The kind of a value. The numbers are those of `HASTY_JSON_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Kind {
@@ -49,7 +49,7 @@ pub enum Kind {
 /// One JSON value with everything below it.
 pub struct Value {
     repr: Repr,
-    /// Belongs to an array, an object or a request: may be given to no other.
+    /// Is it part of an array, an object or a request? Then it may not become part of another.
     held: bool,
 }
 
@@ -83,12 +83,12 @@ impl Text {
     }
 }
 
-/// The place of a value in its array or object.
+/// How a value is stored in its array or object.
 enum Slot {
-    /// Made here, by reading or cloning; nobody else knows of it yet.
+    /// Created here, by parsing or cloning; there is no pointer to it yet.
     Here(Value),
-    /// Given by the program, which may go on filling it through its own pointer: therefore not a `Box`,
-    /// which claims to be the only way to its content. There is never a second `Arc`.
+    /// Passed by the program, which may go on filling it through its own pointer: therefore not a `Box`, which requires unique access. There is
+    /// never a second `Arc`.
     There(Arc<Value>),
 }
 
@@ -101,11 +101,11 @@ impl Slot {
     }
 }
 
-/// A list whose values stay where they are while it grows.
+/// A list that does not move its values while it grows.
 struct Items<T> {
-    /// Grows only while the list is read or cloned: values lie in it.
+    /// Grows only while the list is parsed or cloned: holds the values themselves.
     first: Vec<T>,
-    /// Grows later: only pointers to values lie in it.
+    /// Grows later: holds only pointers to values.
     more: Vec<T>,
 }
 
@@ -145,7 +145,7 @@ impl Member {
     }
 }
 
-/// Members in the order in which their keys came first.
+/// Members in the order in which their keys first came.
 struct Object {
     members: Items<Member>,
     /// Present beyond `UNINDEXED` members.
@@ -165,7 +165,7 @@ impl Object {
         }
     }
 
-    /// The slot of an earlier `key` is replaced, a new one comes last.
+    /// Replaces the slot of an earlier `key`; a new one is added last.
     fn put(&mut self, key: Text, slot: Slot) {
         if let Some(member) = self.position(key.as_str()).and_then(|at| self.members.get_mut(at)) {
             member.slot = slot;
@@ -189,11 +189,11 @@ impl Object {
     }
 }
 
-/// Finds members by key: an open hash table of their positions. Keys come from clients, so each table
-/// has a secret of its own; members are never removed, so neither are entries.
+/// Finds members by key: an open-addressing hash table of their positions. Keys come from clients, so each table has a secret of its own.
+/// Members are never removed, so neither are entries.
 struct Index {
     secret: RandomState,
-    /// A power of two of places, at most half of them taken.
+    /// Its length is a power of two; at most half of it is used.
     places: Vec<usize>,
 }
 
@@ -208,10 +208,10 @@ impl Index {
         members * 2 <= self.places.len()
     }
 
-    /// The places where `key` may be, the likeliest first, without end.
+    /// The positions where `key` may be, the most likely first, without end.
     fn walk(&self, key: &str) -> impl Iterator<Item = usize> + use<> {
         let mask = self.places.len() - 1;
-        // Its low bits choose the place; the others may go.
+        // Only its low bits are needed.
         let start = self.secret.hash_one(key) as usize;
         (0..).map(move |step: usize| start.wrapping_add(step) & mask)
     }
@@ -294,7 +294,7 @@ impl Value {
         Repr::Object(Box::new(Object::new())).into()
     }
 
-    /// The same value, lent to C by somebody who keeps it: it can be read and cloned, not given away.
+    /// The same value, owned by something else than C: C can read and clone it, but not give it away.
     pub(crate) fn lent(mut self) -> Value {
         self.held = true;
         self
@@ -345,7 +345,7 @@ impl Value {
         Some(self.child(index)?.0?.as_str())
     }
 
-    /// The same with the NUL after it.
+    /// The same, including the NUL after it.
     pub(crate) fn key_at_terminated(&self, index: usize) -> Option<&[u8]> {
         Some(self.child(index)?.0?.0.as_bytes())
     }
@@ -377,7 +377,7 @@ impl Value {
         if let Repr::String(text) = &self.repr { Some(text.as_str()) } else { None }
     }
 
-    /// The same with the NUL after it.
+    /// The same, including the NUL after it.
     pub(crate) fn as_str_terminated(&self) -> Option<&[u8]> {
         if let Repr::String(text) = &self.repr { Some(text.0.as_bytes()) } else { None }
     }
@@ -415,14 +415,14 @@ impl Value {
         Error::late(error::Kind::Invalid, Mismatch { found: self.kind(), wanted })
     }
 
-    /// This value as JSON, without spaces.
+    /// This value as JSON, without white space.
     pub fn to_text(&self) -> String {
         let mut text = Vec::new();
         self.write_to(&mut text);
         String::from_utf8(text).expect("strings are UTF-8, and the rest is ASCII")
     }
 
-    /// Appends this value as JSON, without spaces.
+    /// Appends this value as JSON, without white space.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         for step in Walk::through(self) {
             let Step::Enter { key, value, comma } = step else {
@@ -484,28 +484,26 @@ impl Value {
         self.push_shared(Arc::new(value))
     }
 
-    /// `set` for a value to which C has a pointer that shall stay good. `value` is the only `Arc`, and
-    /// neither held nor above this object.
+    /// `set` for a value to which C keeps a pointer. `value` must be the only `Arc`, neither held nor an ancestor of this object.
     pub(crate) fn set_shared(&mut self, key: &str, value: Arc<Value>) -> Result<()> {
         let Repr::Object(object) = &mut self.repr else { return Err(self.is_not("an object")) };
         object.put(Text::new(key), hold(value));
         Ok(())
     }
 
-    /// `push` for a value to which C has a pointer that shall stay good. `value` is the only `Arc`, and
-    /// neither held nor above this array.
+    /// `push` for a value to which C keeps a pointer. `value` must be the only `Arc`, neither held nor an ancestor of this array.
     pub(crate) fn push_shared(&mut self, value: Arc<Value>) -> Result<()> {
         let Repr::Array(items) = &mut self.repr else { return Err(self.is_not("an array")) };
         items.more.push(hold(value));
         Ok(())
     }
 
-    /// Whether this value may become part of `parent`: it is nobody's part yet, and `parent` is no part of it.
+    /// May this value become part of `parent`? Not if it is held, or if `parent` is part of it.
     pub(crate) fn may_enter(&self, parent: &Value) -> Result<()> {
         if self.held {
             return Err(Error::fixed(error::Kind::Invalid, "the JSON value is already part of another, or of a request; clone it"));
         }
-        // What nothing holds is its own root, so the long way is needed only for parents deep in a tree.
+        // A value that is not held is its own root, so the search is needed only for parents deep in a tree.
         let inside = if parent.held { self.contains(parent) } else { std::ptr::eq(self, parent) };
         if inside { Err(Error::fixed(error::Kind::Invalid, "a JSON value cannot become part of itself")) } else { Ok(()) }
     }
@@ -514,12 +512,12 @@ impl Value {
         Walk::through(self).any(|step| matches!(step, Step::Enter { value, .. } if std::ptr::eq(value, part)))
     }
 
-    /// Whether this value is part of another, which frees it.
+    /// Is this value part of another, which frees it?
     pub(crate) fn is_held(&self) -> bool {
         self.held
     }
 
-    /// Appends to an array or object that is still being made.
+    /// Appends to an array or object that is still being built.
     fn append(&mut self, key: Option<Text>, mut value: Value) {
         value.held = true;
         match (&mut self.repr, key) {
@@ -529,7 +527,7 @@ impl Value {
         }
     }
 
-    /// Gives back the room that was taken in advance; small arrays are many.
+    /// Frees spare capacity, since small arrays are many.
     fn completed(mut self) -> Value {
         match &mut self.repr {
             Repr::Array(items) => items.first.shrink_to_fit(),
@@ -547,7 +545,7 @@ fn hold(mut value: Arc<Value>) -> Slot {
     Slot::There(value)
 }
 
-/// A copy of everything, part of nothing.
+/// A deep copy, which is not held.
 impl Clone for Value {
     fn clone(&self) -> Value {
         let mut open: Vec<(Option<Text>, Value)> = Vec::new();
@@ -584,7 +582,7 @@ impl Clone for Value {
     }
 }
 
-/// Frees level by level: the compiler's own way recurses, and a program may build trees of any depth.
+/// Frees iteratively: the compiler's own drop recurses, and a program may build trees of any depth.
 impl Drop for Value {
     fn drop(&mut self) {
         if self.is_empty() {
@@ -618,7 +616,7 @@ impl fmt::Debug for Value {
     }
 }
 
-/// Goes through a tree in the order of its text, with a stack of its own.
+/// Traverses a tree in the order of its text, with an explicit stack.
 struct Walk<'a> {
     root: Option<&'a Value>,
     /// Entered and not yet left, each with the index of its next child.
@@ -662,7 +660,7 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
-/// Makes nodes of what serde_json reads, inside `depth` open arrays and objects.
+/// Builds nodes from what serde_json parses, inside `depth` open arrays and objects.
 #[derive(Clone, Copy)]
 struct Reader {
     depth: usize,
@@ -758,7 +756,7 @@ impl Visitor<'_> for KeyReader {
     }
 }
 
-/// The words of a refused text.
+/// The message for a malformed text.
 struct Malformed(serde_json::Error);
 
 impl fmt::Display for Malformed {

@@ -1,9 +1,9 @@
 //! Rate limits: a token bucket for each client.
 //!
-//! A bucket holds at most `burst` tokens and gains `per_minute` of them in a minute, evenly. A request takes one; where
-//! there is none, it is refused and takes nothing.
+//! A bucket holds at most `burst` tokens and gains `per_minute` of them in a minute, evenly. A request takes one; if there is none, the
+//! request is refused and takes nothing.
 //!
-//! The caller gives the time, in milliseconds since whenever it likes, so a test needs no clock.
+//! The caller passes the time, in milliseconds since any fixed moment, so tests need no clock.
 
 #![forbid(unsafe_code)]
 
@@ -13,40 +13,38 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-/// 512 bytes to search and to move: the most that a request waits for.
+/// 512 bytes to search and to move: the most work per request.
 const BUCKETS_OF_A_SET: usize = 16;
 
-/// As many locks, so two threads seldom want the same.
+/// Also the number of locks, so that two threads seldom need the same one.
 const SETS: usize = 4096;
 
-/// 65,536 clients that a limit remembers, 2 MiB for each limit in an app. A client is remembered only until its bucket is
-/// full again, a minute if the burst is as large as the rate; more of them at the same time have so many addresses that no
-/// limit for each would hold them.
+/// A limit remembers 65,536 clients, in 2 MiB. A client is remembered only until its bucket is full again, which takes a minute if the
+/// burst is as large as the rate. Anyone with more addresses than that at a time could not be limited by address anyway.
 #[cfg(test)]
 pub(crate) const MOST_BUCKETS: usize = SETS * BUCKETS_OF_A_SET;
 
 /// A token is 60,000 parts, so that each millisecond adds a whole number of them: `per_minute`.
 const TOKEN: u64 = 60_000;
 
-/// The limit of one prefix, for many threads.
+/// The rate limit of one prefix, shared by all threads.
 ///
-/// The buckets lie in small sets, and the hash of a client's key tells its set. So a request looks at sixteen buckets at
-/// most, whatever other clients do. Where a new client needs room in a full set, a bucket goes that is full again, since
-/// a new one would say the same. If there is none, the one goes that was longest not asked for: nobody whom the limit
-/// refuses is forgotten while it goes on asking, and to make room for the tokens of one such client takes tens of
-/// thousands of others, which have more tokens of their own. The hash has a secret, so nobody can choose whose set to fill.
+/// The buckets are in small sets; the hash of the client's key selects the set. So a request searches at most sixteen buckets, whatever
+/// other clients do. If a new client needs room in a full set, a bucket that is full again is evicted, since a new one would be equal; else
+/// the least recently used one. So a client that is refused and keeps asking is not forgotten, and to evict one such client takes tens
+/// of thousands of others, which have more tokens of their own. The hash is keyed with a secret, so no client can choose a set to fill.
 pub(crate) struct RateLimit {
     per_minute: u32,
     burst: u32,
     hasher: RandomState,
-    /// In each, the bucket that was last asked for stands last.
+    /// In each set, the bucket that was used last is last.
     sets: Box<[Mutex<Vec<Bucket>>]>,
 }
 
-/// What became of a request, and what its client is told.
+/// The outcome for a request, and the values of its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Go on; else 429.
+    /// False: answer 429.
     pub(crate) allowed: bool,
     /// RateLimit-Limit: the most requests at once.
     pub(crate) limit: u32,
@@ -58,14 +56,14 @@ pub(crate) struct Verdict {
     pub(crate) retry_after_s: u64,
 }
 
-/// Who shares a bucket, or a limit of connections.
+/// What shares a bucket, or a limit of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Client {
     V4([u8; 4]),
-    /// RFC 4291 2.5.4: the interface has the last 64 bits to itself. So one client has 2^64 addresses and, by RFC 8981,
-    /// changes them daily as it is: what is limited is the network in front of them.
+    /// RFC 4291 2.5.4: the last 64 bits are the interface's. So one client has 2^64 addresses, and by RFC 8981 changes them daily; the
+    /// network before them is what can be limited.
     V6([u8; 8]),
-    /// All that have no address: those of Unix sockets.
+    /// All clients without an address: those of Unix sockets.
     Local,
 }
 
@@ -73,12 +71,12 @@ struct Bucket {
     client: Client,
     /// In parts of a token.
     level: u64,
-    /// When it had that.
+    /// When it had that level.
     at_ms: u64,
 }
 
 impl RateLimit {
-    /// A limit of `per_minute` requests, of which `burst` may come at once; 0 is as many as `per_minute`.
+    /// A limit of `per_minute` requests, of which `burst` may come at once; 0 means `per_minute`.
     pub(crate) fn new(per_minute: u32, burst: u32) -> Result<RateLimit> {
         if per_minute == 0 {
             return Err(Error::fixed(Kind::Invalid, "per_minute 0: a rate limit lets at least 1 request a minute through"));
@@ -87,13 +85,13 @@ impl RateLimit {
         Ok(RateLimit { per_minute, burst, hasher: RandomState::new(), sets: (0..SETS).map(|_| Mutex::default()).collect() })
     }
 
-    /// Takes a token of this peer, if it has one. All peers without address share a bucket.
+    /// Takes a token of this client, if it has one. All clients without an address share a bucket.
     pub(crate) fn take(&self, peer: Option<IpAddr>, now_ms: u64) -> Verdict {
         let client = Client::of(peer);
         let mut set = self.sets[self.place(client)].lock();
         let bucket = self.bucket(&mut set, client, now_ms);
         bucket.level = self.level(bucket, now_ms);
-        // Threads may come in another order than that in which they read the clock: it never goes back here.
+        // Threads may arrive in another order than that in which they read the clock; time never goes back here.
         bucket.at_ms = bucket.at_ms.max(now_ms);
         let allowed = bucket.level >= TOKEN;
         if allowed {
@@ -117,9 +115,9 @@ impl RateLimit {
         self.hasher.hash_one(client) as usize % SETS
     }
 
-    /// The client's bucket: its own, or a full one, in a place that is free or can be spared.
+    /// The client's bucket: its own, or a new, full one in a place that is free or evicted.
     fn bucket<'s>(&self, set: &'s mut Vec<Bucket>, client: Client, now_ms: u64) -> &'s mut Bucket {
-        // Whoever asks often stands at the end.
+        // Frequent clients are near the end.
         let place = set.iter().rposition(|bucket| bucket.client == client).unwrap_or_else(|| {
             let new = Bucket { client, level: self.full(), at_ms: now_ms };
             let full_again = set.iter().position(|bucket| self.level(bucket, now_ms) == self.full());
@@ -144,7 +142,7 @@ impl RateLimit {
         u64::from(self.burst) * TOKEN
     }
 
-    /// What a bucket has by now.
+    /// The level of a bucket at `now_ms`.
     fn level(&self, bucket: &Bucket, now_ms: u64) -> u64 {
         let gained = now_ms.saturating_sub(bucket.at_ms).saturating_mul(u64::from(self.per_minute));
         bucket.level.saturating_add(gained).min(self.full())
@@ -153,7 +151,7 @@ impl RateLimit {
 
 impl Client {
     pub(crate) fn of(peer: Option<IpAddr>) -> Client {
-        // A socket for both families shows clients of IPv4 as ::ffff:1.2.3.4, all of them in one network of IPv6.
+        // A dual-stack socket reports IPv4 clients as ::ffff:1.2.3.4, all of them in one IPv6 network.
         match peer.map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => Client::V4(address.octets()),
             Some(IpAddr::V6(address)) => {

@@ -1,6 +1,6 @@
-//! The router: which route answers a method and a path.
+//! The router: finds the route for a method and a path.
 //!
-//! A pattern begins with `/`. Each of its segments, what stands between slashes, is one of:
+//! A pattern begins with `/`. Each of its segments, the parts between slashes, is one of:
 //!
 //! | segment | matches | as a parameter |
 //! |---|---|---|
@@ -136,7 +136,7 @@ pub struct Router {
     routes: Vec<Route>,
     /// The ends of patterns, one per set of patterns that differ in nothing but names.
     ends: Vec<End>,
-    /// The ends of wholly literal patterns by the path that needs no decoding to match them.
+    /// The ends of wholly literal patterns, by the path that matches them without decoding.
     exact: Literals,
     /// Every pattern, a node per segment. The first is the root.
     nodes: Vec<Node>,
@@ -145,7 +145,7 @@ pub struct Router {
     methods: BTreeSet<String>,
 }
 
-/// A registration: what was given, and the names of its parameters.
+/// A registered route: what was given, and the names of its parameters.
 pub struct Route {
     method: String,
     pattern: String,
@@ -157,7 +157,7 @@ pub struct Route {
 pub enum Found<'r> {
     /// The route of this number answers.
     Route(usize),
-    /// The path is known, but not under this method: 405, or for OPTIONS the answer itself.
+    /// The path is known, but not for this method: 405, or the answer to OPTIONS.
     MethodNotAllowed(Allow<'r>),
     /// No pattern matches: 404.
     NotFound,
@@ -167,14 +167,14 @@ pub enum Found<'r> {
 
 /// The value of an Allow header: the methods of one path, in alphabetical order, each once.
 ///
-/// HEAD is there wherever GET is, and OPTIONS always.
+/// Includes HEAD if it includes GET, and always OPTIONS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allow<'r>(&'r str);
 
-/// Where the parameters of a found route lie in the raw path, in the order of the route's names.
+/// Where the parameters of a found route are in the raw path, in the order of the route's names.
 ///
-/// To be kept and lent to one [`Router::find`] after the other: it also holds the walk's scratch memory, so that a
-/// search allocates nothing once the buffers have grown to what paths need.
+/// To be reused for many calls of [`Router::find`]: it also holds the scratch memory of the search, which allocates nothing once the
+/// buffers are large enough.
 #[derive(Debug, Default)]
 pub struct Params {
     spans: Vec<Span>,
@@ -196,7 +196,7 @@ struct Segment {
 }
 
 struct Node {
-    /// None for the root alone.
+    /// None only for the root.
     parent: Option<usize>,
     literals: Literals,
     name: Option<usize>,
@@ -206,10 +206,10 @@ struct Node {
     end: Option<usize>,
 }
 
-/// The routes of one set of patterns that differ in nothing but names.
+/// The routes of one set of patterns that differ only in names.
 #[derive(Default)]
 struct End {
-    /// Method and route, without `*`. A handful, so a scan beats a table.
+    /// Method and route, without `*`. So few that a scan is faster than a table.
     methods: Vec<(Box<str>, usize)>,
     any: Option<usize>,
     allow: String,
@@ -219,7 +219,7 @@ struct End {
 #[derive(Default)]
 struct Literals {
     places: HashMap<Box<[u8]>, usize, BuildHasherDefault<TextHasher>>,
-    /// The longest key: longer text is not even hashed, so a long segment costs no more than a short one.
+    /// The length of the longest key: longer text is not hashed, so a long segment costs no more than a short one.
     longest: usize,
 }
 
@@ -230,7 +230,7 @@ enum Step {
     Rest,
 }
 
-/// How a node leads on, in the order of specificity and so of trial.
+/// The kinds of children of a node, in the order of specificity, in which they are tried.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Branch {
     Literal,
@@ -240,8 +240,7 @@ enum Branch {
 
 const ROOT: usize = 0;
 
-/// What a route for any method is likely to be asked for: the methods that have a registering call of their own,
-/// and those that follow from them.
+/// The methods listed for a route for any method: those that have a registering call of their own, and those that follow from them.
 const COMMON_METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 impl Router {
@@ -257,7 +256,7 @@ impl Router {
         }
     }
 
-    /// Adds a route and returns its number: how many were added before it.
+    /// Adds a route and returns its number, counted from 0.
     ///
     /// `method` is a token such as "GET", kept as given and compared with case, or "*" for any. Fails, and changes
     /// nothing, if the method or the pattern breaks a rule or conflicts with an earlier route; the words name both.
@@ -305,11 +304,11 @@ impl Router {
     /// `params` is empty afterwards unless a route was found. A path that does not begin with `/` is not found.
     pub fn find<'r>(&'r self, method: impl AsRef<[u8]>, path: &[u8], params: &mut Params) -> Found<'r> {
         params.clear();
-        // Keys of this table have no '%', so what is found here has no escapes to check or decode.
+        // Keys of this table contain no '%', so what is found here has no escapes to check or decode.
         let end = match self.exact.get(path) {
             Some(end) => end,
             None => {
-                // One more than nodes can consume: the first segment of a rest. What follows it is never looked at.
+                // One more than nodes can consume: the first segment of a rest. What follows it is not needed.
                 if !params.divide(path, self.deepest + 1) {
                     return Found::BadPath;
                 }
@@ -346,16 +345,16 @@ impl Router {
         (self.routes[route].pattern() == pattern).then_some(route)
     }
 
-    /// Every method that some route answers, as an Allow value: what `OPTIONS *` is told.
+    /// Every method that some route answers, as an Allow value, for the answer to `OPTIONS *`.
     ///
-    /// Routes for any method add the common ones, since any is no list.
+    /// Routes for any method add the common ones.
     pub fn all_methods(&self) -> String {
         let any = self.methods.contains("*");
         let common = COMMON_METHODS.into_iter().filter(|_| any);
         allow_value(self.methods.iter().map(String::as_str).filter(|&method| method != "*").chain(common))
     }
 
-    /// The end that these steps lead to, where earlier patterns have made one.
+    /// The end that these steps lead to, if an earlier pattern has created it.
     fn end_of(&self, steps: &[Step]) -> Option<usize> {
         let mut at = &self.nodes[ROOT];
         for step in steps {
@@ -368,7 +367,7 @@ impl Router {
         at.end
     }
 
-    /// The end that these steps lead to, made where it is missing.
+    /// The end that these steps lead to, created if it is missing.
     fn grow(&mut self, steps: &[Step]) -> usize {
         let mut at = ROOT;
         for (above, step) in steps.iter().enumerate() {
@@ -452,7 +451,7 @@ impl Router {
             };
             match below {
                 Some(child) => (at, depth, branch) = (child, depth + 1, Branch::Literal),
-                // Nothing fits here. Back to the node above, to what it tries after the branch that led here.
+                // No child matches. Back to the parent, and to the next kind of child after this one.
                 None => {
                     let parent = node.parent?;
                     branch = if self.nodes[parent].name == Some(at) {
@@ -551,7 +550,7 @@ impl Params {
         }
     }
 
-    /// Divides the path into its first `most` segments, and decodes them if there are escapes.
+    /// Splits the path into its first `most` segments, and decodes them if there are escapes.
     ///
     /// False if an escape is invalid, anywhere in the path. A path that does not begin with `/` has no segments.
     fn divide(&mut self, path: &[u8], most: usize) -> bool {
@@ -563,7 +562,7 @@ impl Params {
             return escapes_are_valid(path);
         }
 
-        // One look at each byte: segments are short, and a search per segment takes longer to begin than to find.
+        // One pass over the bytes: segments are short, so starting a search for each would take longer than the search.
         let mut start = 1;
         for (at, &byte) in path.iter().enumerate().skip(1) {
             match byte {
@@ -654,9 +653,9 @@ impl Literals {
 
 /// A fast hash without a secret.
 ///
-/// The tables hold what the program registered and nothing from requests, so a client cannot make keys collide. The
-/// worst it can ask for is the fullest place of a finished table: a bounded number of comparisons, each of which
-/// ends at the first byte that differs. Hashing costs in proportion to the text, eight bytes a step.
+/// The tables hold only what the program registered, so a client cannot insert colliding keys. At worst it can request the fullest bucket
+/// of a finished table: a bounded number of comparisons, each of which ends at the first byte that differs. The cost is proportional to the
+/// length of the text, eight bytes a step.
 #[derive(Clone, Copy, Default)]
 struct TextHasher(u64);
 
@@ -683,7 +682,7 @@ impl Hasher for TextHasher {
         self.mix(tail);
     }
 
-    /// A slice hashes its length through this, which tells texts apart that differ in zero bytes at the end.
+    /// A slice hashes its length through this, which distinguishes texts that differ in zero bytes at the end.
     fn write_usize(&mut self, length: usize) {
         self.mix(length as u64);
     }
@@ -698,7 +697,7 @@ fn new_end(ends: &mut Vec<End>) -> usize {
     ends.len() - 1
 }
 
-/// Refuses the methods for which no request would ever come.
+/// Refuses methods for which no request could ever come.
 fn refuse_unheard(method: &str) -> Result<()> {
     let upper = method.to_ascii_uppercase();
     match Method::of(upper.as_bytes()) {
@@ -711,7 +710,7 @@ fn refuse_unheard(method: &str) -> Result<()> {
     }
 }
 
-/// Divides a pattern into steps and the names of its parameters.
+/// Splits a pattern into steps and the names of its parameters.
 fn parse(pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
     let refuse = |rule: &str| Error::invalid(format!("pattern \"{}\": {rule}", Shown(pattern.as_bytes())));
     let Some(inside) = pattern.strip_prefix('/') else {
@@ -766,12 +765,12 @@ fn parse(pattern: &str) -> Result<(Vec<Step>, Vec<String>)> {
     Ok((steps, names))
 }
 
-/// The path that these steps match without decoding, if they are literals and there is one.
+/// The path that these steps match without decoding, if all are literals and there is such a path.
 fn plain_path(steps: &[Step]) -> Option<Box<[u8]>> {
     let mut path = Vec::new();
     for step in steps {
         match step {
-            // A slash or a percent sign inside a segment reaches us as an escape only; unescaped it divides or escapes.
+            // A slash or a percent sign inside a segment can only be sent as an escape.
             Step::Literal(text) if !text.contains(&b'/') && !text.contains(&b'%') => {
                 path.push(b'/');
                 path.extend_from_slice(text);

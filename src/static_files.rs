@@ -1,4 +1,4 @@
-//! A folder of files, served: names to files, files to answers.
+//! Serves a folder of files: maps names to files, and files to answers.
 
 mod listing;
 mod memory;
@@ -27,17 +27,17 @@ use std::time::{Duration, SystemTime};
 /// How a folder of files is served.
 #[derive(Clone, Debug)]
 pub struct StaticOptions {
-    /// The file that stands for its folder: "index.html". "" is none.
+    /// The file that is sent for its folder: "index.html". "" is none.
     pub index: String,
-    /// A file below the folder that is sent where there is none: for applications whose pages are made in the browser.
+    /// A file below the folder that is sent if the requested one does not exist, for single-page applications.
     pub fallback: Option<String>,
     /// The value of Cache-Control.
     pub cache_control: Option<String>,
-    /// Folders without index are listed.
+    /// Folders without an index file are listed.
     pub list: bool,
     /// Names that begin with a dot are served, too.
     pub dotfiles: bool,
-    /// Paths are resolved without the kernel's help even where it would give it. For tests.
+    /// Resolves paths without openat2 even if the kernel has it. For tests.
     #[doc(hidden)]
     pub walk: bool,
 }
@@ -48,10 +48,10 @@ impl Default for StaticOptions {
     }
 }
 
-/// The codings that a file may have beside it, by the endings of their names; the first is the file itself.
+/// The codings that a file may have beside it, by suffix; the first is the file itself.
 const CODINGS: [(&[u8], Coding); 3] = [(b"", Coding::Identity), (b".br", Coding::Brotli), (b".gz", Coding::Gzip)];
 
-/// A file and its codings, as they are sent.
+/// A file and its coded variants, as they are sent.
 type Choices = [Option<Arc<Servable>>; 3];
 
 /// One folder and the prefix it is served under.
@@ -59,22 +59,22 @@ pub(crate) struct StaticFiles {
     root: Root,
     options: StaticOptions,
     memory: Arc<Memory>,
-    /// This folder's number there.
+    /// This folder's number in `memory`.
     number: usize,
 }
 
-/// What became of a path.
+/// The outcome for a path.
 enum Outcome {
     Sent,
-    /// Nothing is there: the fallback's turn.
+    /// There is no such file; the fallback may be sent.
     Missing,
-    /// It is nobody's to ask for: 404, whatever the fallback.
+    /// The path may not be requested: 404 even if there is a fallback.
     Refused,
-    /// The process itself may not read it.
+    /// The process has no permission to read it.
     Forbidden,
-    /// A folder, asked for without its slash.
+    /// A folder, requested without its slash.
     Folder,
-    /// Descriptors or memory are short for the moment.
+    /// Descriptors or memory have run out.
     Short,
 }
 
@@ -96,7 +96,7 @@ impl StaticFiles {
         if let Some(value) = options.cache_control.as_ref().filter(|value| !is_value(value.as_bytes())) {
             return Err(Error::invalid(format!("cache_control \"{}\": a value must not hold control characters", shown(value))));
         }
-        // Absolute from now on: where the process goes later, the folder stays.
+        // Made absolute, so that a later change of the working directory does not matter.
         let opened = std::path::absolute(directory).and_then(|path| Root::new(path, options.walk));
         let root = opened.map_err(|error| Error::io(format_args!("directory \"{}\"", Shown(directory.as_os_str().as_bytes())), &error))?;
         options.fallback.as_deref().map_or(Ok(()), |fallback| check_fallback(&root, fallback))?;
@@ -122,11 +122,11 @@ impl StaticFiles {
         Ok(())
     }
 
-    /// The path below the folder that the rest of a target names, decoded; None where it names nothing that may be served.
+    /// The decoded path below the folder for the rest of a target; None if it names nothing that may be served.
     fn path_of<'a>(&self, raw: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let mut names = raw.split(|&b| b == b'/').peekable();
         while let Some(name) = names.next() {
-            // Only the last may be empty: the name of a folder ends with a slash.
+            // Only the last name may be empty, since a folder's name ends with a slash.
             if name.is_empty() && names.peek().is_some() {
                 return None;
             }
@@ -143,7 +143,7 @@ impl StaticFiles {
                 path.push(b'/');
             }
             let start = path.len();
-            // No name of a file holds a slash; and what was decoded once is not decoded again.
+            // A file's name holds no slash; and nothing is decoded twice.
             let decoded = percent_decode_into(name, &mut path);
             let name = &path[start..];
             if !decoded || name.contains(&b'/') || name.contains(&0) || (name.first() == Some(&b'.') && !self.serves_dot(name)) {
@@ -157,7 +157,7 @@ impl StaticFiles {
         self.options.dotfiles && !matches!(name, b"." | b"..")
     }
 
-    /// Sends what is at a path, if something is.
+    /// Sends the file at a path, if there is one.
     fn send(&self, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
         let wanted = Wanted::of(request);
         if let Some(entry) = self.remembered(path) {
@@ -170,7 +170,7 @@ impl StaticFiles {
             Err(error) => return self.without_file(error, path, request, response),
         };
         if file::is_folder(&found.stat) {
-            // A folder that is called like an index has none of its own.
+            // A folder with the name of an index file is not one.
             return if path.is_empty() || path.ends_with(b"/") { Ok(Outcome::Missing) } else { Ok(Outcome::Folder) };
         }
         if !file::is_regular(&found.stat) {
@@ -192,7 +192,7 @@ impl StaticFiles {
         Ok(Outcome::Sent)
     }
 
-    /// The file that a path stands for.
+    /// The path of the file that is sent for a path.
     fn file_path<'a>(&self, path: &'a [u8]) -> Cow<'a, [u8]> {
         if path.is_empty() || path.ends_with(b"/") {
             Cow::Owned([path, self.options.index.as_bytes()].concat())
@@ -201,7 +201,7 @@ impl StaticFiles {
         }
     }
 
-    /// What memory says about a path, if that holds.
+    /// The cache entry of a path, if it still holds.
     fn remembered(&self, path: &[u8]) -> Option<Arc<Entry>> {
         if self.memory.fresh().is_zero() {
             return None;
@@ -222,7 +222,7 @@ impl StaticFiles {
         }
     }
 
-    /// Looks at the files of an entry again.
+    /// Checks whether the files of an entry are unchanged.
     fn still_holds(&self, entry: &Entry, path: &[u8]) -> bool {
         let mut name = self.file_path(path).into_owned();
         let len = name.len();
@@ -238,7 +238,7 @@ impl StaticFiles {
         })
     }
 
-    /// The file of an entry that is wanted; opened, if it is too large to be kept. None where it is gone.
+    /// The variant of an entry to send; opened if it is too large to be kept. None if it has gone.
     fn pick(&self, entry: &Entry, path: &[u8], wanted: &Wanted<'_>) -> Option<Arc<Servable>> {
         let place = wanted.choose(entry.variants.each_ref().map(Option::is_some));
         if let Some(kept) = &entry.variants[place].as_ref()?.kept {
@@ -251,7 +251,7 @@ impl StaticFiles {
         file::is_regular(&found.stat).then(|| Arc::new(Servable::load(found.file, &mut identity, &name, coding, SystemTime::now())))
     }
 
-    /// Opens a file's codings, and keeps what may be kept.
+    /// Opens a file's variants, and caches those that may be cached.
     fn load(&self, path: &[u8], plain: Found) -> Result<Choices> {
         let now_ms = self.memory.now_ms();
         let now = SystemTime::now();
@@ -274,7 +274,7 @@ impl StaticFiles {
             let mut identity = Identity::of(&stat);
             let servable = Arc::new(Servable::load(file, &mut identity, &name, CODINGS[place].1, now));
             let small = identity.size() <= SMALL;
-            // What may change unseen is not kept.
+            // A file that could change without a new time-stamp is not cached.
             let kept = small && servable.is_in_memory() && identity.is_settled(now);
             keeps &= kept || !small;
             variants[place] = Some(Variant { identity, kept: kept.then(|| Arc::clone(&servable)) });
@@ -286,7 +286,7 @@ impl StaticFiles {
         Ok(choices)
     }
 
-    /// What to do where there is no file.
+    /// What to do if a file cannot be opened.
     fn without_file(&self, error: Errno, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
         if is_missing(error) {
             let is_folder = path.is_empty() || path.ends_with(b"/");
@@ -303,7 +303,7 @@ impl StaticFiles {
         }
     }
 
-    /// Shows what is in a folder: its regular files and folders, and links to such that stay inside.
+    /// Lists a folder: its regular files and folders, and links to such that stay below the root.
     fn list(&self, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
         let folder_path: &[u8] = if path.is_empty() { b"." } else { path };
         let folder = match self.root.open(folder_path, self.memory.fresh()) {
@@ -328,7 +328,7 @@ impl StaticFiles {
             }
             let Ok(mut stat) = root::look_at(&folder, name.file_name()) else { continue };
             if !file::is_regular(&stat) && !file::is_folder(&stat) {
-                // A link is shown as what it leads to.
+                // A link is listed as its target.
                 let Ok(found) = self.root.open(&[path, bytes].concat(), self.memory.fresh()) else { continue };
                 stat = found.stat;
                 if !file::is_regular(&stat) && !file::is_folder(&stat) {
@@ -348,7 +348,7 @@ impl StaticFiles {
     }
 }
 
-/// A fallback that is not there is a slip of the pen, which nobody would see before a client asks for a page.
+/// A missing fallback is most likely a typing error, which would otherwise show only when a client requests a page.
 fn check_fallback(root: &Root, path: &str) -> Result<()> {
     let shown = Shown(path.as_bytes());
     let found = root.open(path.as_bytes(), Duration::MAX);
@@ -358,10 +358,10 @@ fn check_fallback(root: &Root, path: &str) -> Result<()> {
     }
 }
 
-/// What a request says about codings and ranges.
+/// What a request wants of codings and ranges.
 struct Wanted<'a> {
     accept: Cow<'a, [u8]>,
-    /// Ranges are of the file as it is: they are asked for by those that have a part of it.
+    /// Ranges apply to the plain file, since clients that request them have a part of it.
     ranged: bool,
 }
 
@@ -385,7 +385,7 @@ impl<'a> Wanted<'a> {
         wanted
     }
 
-    /// The place in `CODINGS` of the one to send.
+    /// The index in `CODINGS` of the variant to send.
     fn choose(&self, there: [bool; 3]) -> usize {
         if self.ranged || self.accept.is_empty() || !(there[1] || there[2]) {
             return 0;
@@ -398,13 +398,13 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// There is nothing of that name that could be a file.
+/// Does the error mean that there is no such file?
 fn is_missing(error: Errno) -> bool {
     // A socket cannot be opened, nor can some devices: NXIO, NODEV.
     matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::INVAL | Errno::NXIO | Errno::NODEV)
 }
 
-/// The process has run out of something, and cannot say what is there.
+/// Does the error mean that the process has run out of a resource?
 fn is_shortage(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
 }
@@ -413,10 +413,10 @@ fn io_error(error: Errno) -> Error {
     Error::io("open a file", &std::io::Error::from(error))
 }
 
-/// The same path with a slash, and the same query. RFC 9110 10.2.2 lets a location be relative to the target.
+/// Redirects to the same path with a slash, and the same query. RFC 9110 10.2.2 permits a location relative to the target.
 fn redirect_to_folder(request: &Request, response: &mut Response) -> Result<()> {
     let path = request.raw_path();
-    // One slash at the start: two would name a host.
+    // A single slash at the start, since two would begin a host name.
     let start = path.iter().position(|&b| b != b'/').unwrap_or(path.len());
     let mut location = [b"/", &path[start..], b"/"].concat();
     if let Some(query) = request.query_string() {
@@ -426,10 +426,10 @@ fn redirect_to_folder(request: &Request, response: &mut Response) -> Result<()> 
     response.send_redirect(301, &location)
 }
 
-/// The route of a folder: for its prefix alone, or for all below it.
+/// The route of a folder: for its prefix alone, or for everything below.
 pub(crate) struct Mount {
     pub(crate) files: Arc<StaticFiles>,
-    /// Its pattern ends with `*`.
+    /// Does its pattern end with `*`?
     pub(crate) below: bool,
 }
 

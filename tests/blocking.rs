@@ -421,7 +421,7 @@ fn others_are_answered_while_all_threads_are_in_handlers_that_nobody_knew_to_blo
 fn a_route_that_is_said_not_to_block_is_never_made_to_wait() {
     let slow = with_slow(&[("threads", "2")], "no");
     let _opened = slow.opened();
-    // Two threads, and the one that stands by: it is in no handler that is known to block, but this one is known not to.
+    // Two threads, and the standby thread: it is in no handler that is known to block, but this one is known not to.
     let mut clients = slow.ask(0, 3);
     slow.gate.await_arrivals(3);
     slow.gate.open();

@@ -78,7 +78,7 @@ fn a_thousand_event_streams_and_a_hundred_slow_readers_cost_no_thread() {
         }
         assert!(begin.elapsed() < Duration::from_secs(10), "50 requests took {:?}", begin.elapsed());
     }
-    // The one that stands by is made when a handler first takes longer than usual.
+    // The standby thread is made when a handler first takes longer than usual.
     assert!(threads() <= before + 1, "threads were added: {} of {before}", threads());
     for client in &mut readers {
         assert_eq!(client.expect_head(200).framing, Framing::Chunked);

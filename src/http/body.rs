@@ -1,26 +1,26 @@
-//! Chunked bodies, decoded where they lie.
+//! Chunked bodies, decoded in place.
 
 use super::headers::is_token_byte;
 use super::refusal::Refusal;
 
-/// RFC 9112 7.1.1: "A server ought to limit the total length of chunk extensions received in a request". Nobody uses them.
+/// RFC 9112 7.1.1: "A server ought to limit the total length of chunk extensions received in a request". No client uses them.
 const MAX_EXTENSION_BYTES: u32 = 4096;
 
-/// Sixteen hexadecimal digits make 64 bits; more could only be zeros.
+/// Sixteen hexadecimal digits are 64 bits; further ones could only be leading zeros.
 const MAX_SIZE_DIGITS: u8 = 16;
 
-/// Where the decoder stands between two bytes.
+/// The state of the decoder between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// In a chunk's size, which has at least one digit.
     Size,
-    /// After the size, in spaces that only an extension may follow.
+    /// After the size, in spaces that may only precede an extension.
     SizeEnd,
     /// In an extension.
     Extension,
     /// In a quoted string of an extension.
     Quoted,
-    /// After a backslash there.
+    /// After a backslash in a quoted string.
     Escaped,
     /// At the line feed that ends the size line.
     SizeLf,
@@ -40,15 +40,15 @@ enum State {
     TrailerLf,
     /// At the last line feed.
     EndLf,
-    /// All has come.
+    /// The body is complete.
     Done,
 }
 
-/// Decodes a chunked body (RFC 9112 7.1) that may arrive cut anywhere.
+/// Decodes a chunked body (RFC 9112 7.1), which may arrive in any pieces.
 #[derive(Debug)]
 pub struct Chunked {
     state: State,
-    /// Of the current chunk: the bytes still to come.
+    /// The bytes of the current chunk that are still to come.
     left: u64,
     digits: u8,
     extension_bytes: u32,
@@ -56,23 +56,23 @@ pub struct Chunked {
     trailers: usize,
     max_trailer_bytes: usize,
     max_trailers: usize,
-    /// How much data there may still be.
+    /// How much more data is allowed.
     room: u64,
 }
 
-/// How far a decoder came.
+/// The progress of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// The place after the last byte of data.
+    /// The end of the data.
     pub data_end: usize,
-    /// The place after the last byte looked at.
+    /// The end of the bytes that were processed.
     pub consumed: usize,
-    /// Has the whole body come?
+    /// Is the body complete?
     pub done: bool,
 }
 
 impl Chunked {
-    /// A decoder at the start of a body of at most `max_bytes`. Trailers are held to the limits of a head.
+    /// A decoder for a body of at most `max_bytes`. Trailers are subject to the limits of a head.
     pub fn new(max_bytes: u64, max_trailer_bytes: usize, max_trailers: usize) -> Chunked {
         Chunked {
             state: State::Size,
@@ -87,9 +87,9 @@ impl Chunked {
         }
     }
 
-    /// Decodes `bytes[from..]`, moving the data down to `bytes[data_end..]`.
+    /// Decodes `bytes[from..]`, and moves the data down to `bytes[data_end..]`.
     ///
-    /// Each byte is looked at once and moved at most once, so the cost is linear however it is cut.
+    /// Each byte is read once and moved at most once, so the cost is linear whatever the pieces.
     pub fn decode(&mut self, bytes: &mut [u8], mut data_end: usize, from: usize) -> Result<Decoded, Refusal> {
         let mut at = from;
         while at < bytes.len() && self.state != State::Done {
@@ -152,7 +152,7 @@ impl Chunked {
 
     fn size(&mut self, b: u8) -> Result<(), Refusal> {
         if let Some(digit) = char::from(b).to_digit(16) {
-            // Judged digit by digit, so that it makes no difference how the size is cut.
+            // Checked at each digit, so that the outcome does not depend on the pieces.
             if self.left > self.room >> 4 {
                 return Err(Refusal::BodyLength);
             }
@@ -180,13 +180,13 @@ impl Chunked {
         if self.left == 0 { State::TrailerStart } else { State::Data }
     }
 
-    /// One byte more of extensions, in all chunks together.
+    /// Counts a byte of extensions, in all chunks together.
     fn extension(&mut self, next: State) -> Result<State, Refusal> {
         self.extension_bytes += 1;
         if self.extension_bytes > MAX_EXTENSION_BYTES { Err(Refusal::ChunkExtension) } else { Ok(next) }
     }
 
-    /// RFC 9112 7.1.2: trailers are field lines. They are checked like those of a head, and not kept.
+    /// RFC 9112 7.1.2: trailers are field lines. They are checked like those of a head, and discarded.
     fn trailer(&mut self, b: u8) -> Result<(), Refusal> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > self.max_trailer_bytes {
@@ -217,7 +217,7 @@ impl Chunked {
 mod tests {
     use super::*;
 
-    /// Decodes in pieces of `step` bytes, as a connection does; gives the data and what was not looked at.
+    /// Decodes in pieces of `step` bytes, as a connection does; returns the data and what was not processed.
     fn decode(text: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), Refusal> {
         let mut chunked = Chunked::new(1 << 20, 64, 3);
         let mut bytes = Vec::new();

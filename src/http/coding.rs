@@ -2,10 +2,10 @@
 
 use super::headers;
 
-/// How the bytes of an answer are coded.
+/// The content coding of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
-    /// As they are.
+    /// Not coded.
     Identity,
     /// RFC 1952.
     Gzip,
@@ -24,15 +24,14 @@ impl Coding {
     }
 }
 
-/// The best of the codings there are. Of several that the client likes the same, brotli is smaller than gzip, and both are
-/// smaller than nothing. `Identity` is always there, also where it was refused and no other is left: RFC 9110 12.5.3 lets
-/// a server answer so.
+/// The best available coding. Among equal weights brotli comes first, then gzip, since they are smaller in this order. `Identity` is always
+/// available, even if it was refused and nothing else is left: RFC 9110 12.5.3 permits that.
 pub fn choose(accept: &[u8], gzip: bool, brotli: bool) -> Coding {
     let mut wanted = Wanted::default();
     for (name, weight) in headers::weighted(accept) {
         wanted.note(name, weight);
     }
-    // RFC 9110 12.5.3: "*" matches what is not listed. What is not listed at all is not sent, but for identity.
+    // RFC 9110 12.5.3: "*" matches all codings that are not listed. A coding that is not matched is not used, except identity.
     let mut best = (wanted.identity.or(wanted.any).unwrap_or(0), Coding::Identity);
     for (there, coding, weight) in [(gzip, Coding::Gzip, wanted.gzip), (brotli, Coding::Brotli, wanted.brotli)] {
         let weight = weight.or(wanted.any).unwrap_or(0);
@@ -43,7 +42,7 @@ pub fn choose(accept: &[u8], gzip: bool, brotli: bool) -> Coding {
     best.1
 }
 
-/// The weights that a client gives, in thousandths.
+/// The client's weights, in thousandths.
 #[derive(Default)]
 struct Wanted {
     gzip: Option<u16>,

@@ -4,14 +4,14 @@ use super::headers;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What tells one state of a file from another.
+/// What distinguishes one state of a file from another.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Validators<'a> {
-    /// The entity tag with its quotes, and its `W/` where it is weak.
+    /// The entity tag with its quotes, and with `W/` if it is weak.
     pub etag: Option<&'a [u8]>,
     /// Last-Modified in seconds since 1970.
     pub modified: Option<u64>,
-    /// Was it changed so long ago that one second cannot have seen two states? RFC 9110 8.8.2.2.
+    /// Did it change so long ago that its time-stamp is a strong validator? RFC 9110 8.8.2.2.
     pub settled: bool,
 }
 
@@ -26,21 +26,21 @@ pub struct Conditions<'a> {
     range: Option<Cow<'a, [u8]>>,
 }
 
-/// What the conditions come to.
+/// The outcome of the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The answer is sent; its Range field counts, if there is one.
+    /// The file is sent; its Range field applies, if there is one.
     Ranged,
-    /// The answer is sent, all of it.
+    /// The whole file is sent.
     Whole,
-    /// The client has it: 304.
+    /// The client has the current state: 304.
     NotModified,
-    /// It is not what the client thinks: 412.
+    /// A precondition failed: 412.
     Failed,
 }
 
 impl<'a> Conditions<'a> {
-    /// Notes a field of the request, if it is one of these.
+    /// Notes a field of the request, if it is a condition.
     pub fn note(&mut self, name: &[u8], value: &'a [u8]) {
         let place = match name.len() {
             5 if name.eq_ignore_ascii_case(b"range") => &mut self.range,
@@ -51,7 +51,7 @@ impl<'a> Conditions<'a> {
             19 if name.eq_ignore_ascii_case(b"if-unmodified-since") => &mut self.if_unmodified_since,
             _ => return,
         };
-        // RFC 9110 5.3: lines of one name are one list. A date, or a Range, is none, and so becomes malformed, that is ignored.
+        // RFC 9110 5.3: lines with the same name form one list. Two dates or Ranges form a malformed value, which is ignored.
         *place = Some(match place.take() {
             None => Cow::Borrowed(value),
             Some(before) => Cow::Owned([&before, &b", "[..], value].concat()),
@@ -63,7 +63,7 @@ impl<'a> Conditions<'a> {
         self.range.as_deref()
     }
 
-    /// Compares with what the file is now, in the order of RFC 9110 13.2.2. For GET and HEAD.
+    /// Evaluates the conditions against the file's current state, in the order of RFC 9110 13.2.2. For GET and HEAD.
     pub fn judge(&self, file: Validators<'_>) -> Verdict {
         if let Some(tags) = &self.if_match {
             // RFC 9110 13.1.1: "An origin server MUST use the strong comparison function".
@@ -93,7 +93,7 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// RFC 9110 13.1.5: If-Range is a strong tag, or a date that equals Last-Modified and is a strong validator.
+/// RFC 9110 13.1.5: If-Range is a strong tag, or a date that equals Last-Modified, if that is a strong validator.
 fn is_current(validator: &[u8], file: Validators<'_>) -> bool {
     if validator.starts_with(b"\"") || validator.starts_with(b"W/") {
         return strong_eq(Some(validator), file.etag);
@@ -109,7 +109,7 @@ fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// Is there one among the tags of a list? `*` stands for any, and a file that is there has one.
+/// Does any tag of a list match? `*` matches every existing file.
 ///
 /// RFC 9110 8.8.3: `entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE`. A tag may hold commas. The list ends where it is malformed.
 fn any_tag(list: &[u8], matches: impl Fn(&[u8]) -> bool) -> bool {
@@ -134,13 +134,13 @@ fn any_tag(list: &[u8], matches: impl Fn(&[u8]) -> bool) -> bool {
     }
 }
 
-/// A date of RFC 9110 5.6.7 in seconds since 1970; None where it is none, and the field is ignored.
+/// A date of RFC 9110 5.6.7 in seconds since 1970; None if it is malformed, so that the field is ignored.
 fn seconds(date: &[u8]) -> Option<u64> {
     let time = httpdate::parse_http_date(std::str::from_utf8(date).ok()?).ok()?;
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
-/// The date of a number of seconds since 1970, where four digits can write its year.
+/// A time as a date; None if its year has more than four digits.
 pub fn date(seconds: u64) -> Option<String> {
     const YEAR_10000: u64 = 253_402_300_800;
     let time: SystemTime = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).filter(|_| seconds < YEAR_10000)?;

@@ -1,4 +1,4 @@
-//! The lines that every answer begins with, made once a second.
+//! The first lines of every answer, made once a second.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,19 +7,19 @@ use std::time::{Duration, UNIX_EPOCH};
 /// RFC 9110 6.6.1: "An origin server with a clock MUST generate a Date header field".
 pub struct DateLine {
     second: u64,
-    /// `HTTP/1.1 200 OK\r\n`, the Server line and the Date line, which most answers have one after the other.
+    /// `HTTP/1.1 200 OK\r\n`, the Server line and the Date line, as most answers begin.
     lines: Vec<u8>,
     /// Where the Date line begins.
     date_at: usize,
 }
 
 impl DateLine {
-    /// Lines that are made at the first use.
+    /// Without lines; `set` makes them.
     pub fn new() -> DateLine {
         DateLine { second: u64::MAX, lines: Vec::new(), date_at: 0 }
     }
 
-    /// Makes the lines for a time in seconds since 1970, unless they are. `server` is a whole field line, or nothing.
+    /// Makes the lines for a time in seconds since 1970, unless they are current. `server` is a whole field line, or empty.
     #[inline]
     pub fn set(&mut self, second: u64, server: &[u8]) {
         if self.second != second {

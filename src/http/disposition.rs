@@ -1,8 +1,8 @@
-//! Content-Disposition: the name under which a client saves what it gets. RFC 6266.
+//! Content-Disposition: the name under which a client saves a file. RFC 6266.
 
-/// `attachment` with `filename`, which is UTF-8 or nearly so.
+/// `attachment` with `filename`, which should be UTF-8.
 ///
-/// RFC 6266 4.3 tells clients to make no path of it; slashes and controls are replaced all the same.
+/// RFC 6266 4.3 tells clients not to use it as a path; slashes and controls are replaced all the same.
 pub fn attachment(filename: &[u8]) -> Vec<u8> {
     let name: String =
         String::from_utf8_lossy(filename).chars().map(|c| if c.is_control() || matches!(c, '/' | '\\') { '_' } else { c }).collect();
@@ -11,7 +11,7 @@ pub fn attachment(filename: &[u8]) -> Vec<u8> {
     for c in name.chars() {
         match c {
             '"' => value.extend_from_slice(b"\\\""),
-            // RFC 6266 D: what looks like an escape is decoded by some.
+            // RFC 6266 D: some clients decode what looks like an escape.
             ' '..='~' if c != '%' => value.push(c as u8),
             _ => {
                 plain = false;
@@ -21,7 +21,7 @@ pub fn attachment(filename: &[u8]) -> Vec<u8> {
     }
     value.push(b'"');
     if !plain {
-        // RFC 6266 4.3: "recipients SHOULD pick "filename*" and ignore "filename"" where both are there.
+        // RFC 6266 4.3: "recipients SHOULD pick "filename*" and ignore "filename"" if both are present.
         value.extend_from_slice(b"; filename*=UTF-8''");
         for &b in name.as_bytes() {
             // RFC 8187 3.2.1: `attr-char`

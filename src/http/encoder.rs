@@ -1,53 +1,53 @@
-//! Values to the bytes of an answer's head.
+//! Encodes the head of an answer.
 
 use super::status::{self, BodyRule};
 
-/// What a head says besides the fields of the answer.
+/// A head without the answer's own fields.
 pub struct Frame<'a> {
     /// The status code.
     pub status: u16,
     /// Whether it has a body.
     pub rule: BodyRule,
-    /// The status line, and those of Server and Date, where they are made already.
+    /// The status line and the lines of Server and Date, as far as they are prepared.
     pub lines: Lines<'a>,
-    /// The Connection field, where one is needed.
+    /// The Connection field, if one is needed.
     pub connection: Connection,
-    /// The length of the body. For HEAD, of the one that GET would have sent.
+    /// The length of the body; for HEAD, of the body that GET would have sent.
     pub length: Length,
 }
 
-/// What a head says about the length of its body.
+/// How the length of the body is indicated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// So many bytes.
+    /// By Content-Length.
     Known(u64),
-    /// The last chunk will tell.
+    /// By the last chunk.
     Chunked,
-    /// The end of the connection will tell.
+    /// By the end of the connection.
     Unknown,
 }
 
-/// How a head begins.
+/// The first lines of a head.
 pub enum Lines<'a> {
-    /// All of it is made: a 200 with the usual Server.
+    /// Prepared: a 200 with the usual Server.
     Made(&'a [u8]),
-    /// The status line is made now.
+    /// With a status line that is made now.
     Parts {
-        /// `Server: name\r\n`, or nothing.
+        /// `Server: name\r\n`, or empty.
         server: &'a [u8],
         /// `Date: ...\r\n`.
         date: &'a [u8],
     },
 }
 
-/// What an answer says about the connection. RFC 9112 9.3: silence means it persists in 1.1, and ends in 1.0.
+/// What an answer says about the connection. RFC 9112 9.3: without the field it persists in 1.1, and ends in 1.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// Nothing needs to be said.
+    /// Nothing, since it persists by default.
     Implied,
-    /// A 1.0 client that asked for it is told that the connection persists.
+    /// It persists: a 1.0 client asked for it.
     KeepAlive,
-    /// This is the last answer.
+    /// It ends after this answer.
     Close,
 }
 
@@ -77,7 +77,7 @@ pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the length, where the status has one, and the blank line.
+/// Appends the length, if the status has one, and the blank line.
 #[inline]
 pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
     match (frame.rule, frame.length) {
@@ -86,7 +86,7 @@ pub fn finish(frame: &Frame<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The same for what has no body of a known length.
+/// The same for answers without a body of known length.
 #[inline(never)]
 fn finish_unusual(frame: &Frame<'_>, out: &mut Vec<u8>) {
     match frame.rule {

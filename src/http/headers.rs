@@ -1,8 +1,8 @@
-//! Field lines as places in the bytes that came.
+//! Field lines as spans of the received bytes.
 
 use super::scan::plain_end;
 
-/// A range of bytes of a request's head. Heads are far shorter than 4 GiB, so 32 bits do.
+/// A range of bytes of a request's head. Heads are far smaller than 4 GiB, so 32 bits suffice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     start: u32,
@@ -10,28 +10,28 @@ pub struct Span {
 }
 
 impl Span {
-    /// From `start` to before `end`.
+    /// From `start`, up to but excluding `end`.
     pub fn new(start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end <= u32::MAX as usize);
         Span { start: start as u32, end: end as u32 }
     }
 
-    /// The first byte's place.
+    /// The position of the first byte.
     pub fn start(self) -> usize {
         self.start as usize
     }
 
-    /// The place after the last byte.
+    /// The position after the last byte.
     pub fn end(self) -> usize {
         self.end as usize
     }
 
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub fn len(self) -> usize {
         self.end() - self.start()
     }
 
-    /// Is there nothing in it?
+    /// Is it empty?
     pub fn is_empty(self) -> bool {
         self.start == self.end
     }
@@ -42,12 +42,12 @@ impl Span {
     }
 }
 
-/// One field line: its name, and its value without the spaces around it.
+/// One field line: its name, and its value without surrounding spaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Where the name is.
+    /// The name.
     pub name: Span,
-    /// Where the value is.
+    /// The value.
     pub value: Span,
 }
 
@@ -61,29 +61,28 @@ pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&b| is_token_byte(b))
 }
 
-/// RFC 9110 5.5: a field value's bytes: tab, visible ones, spaces, and those above 127.
+/// RFC 9110 5.5: the bytes of a field value: tab, space, visible ASCII, and bytes above 127.
 pub fn is_value(text: &[u8]) -> bool {
     plain_end(text, 0) == text.len() || text.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f))
 }
 
-/// Is `text`, which holds no line end, `lower` in any case? Compares words, not bytes: 7 instructions for ten letters, where
-/// `eq_ignore_ascii_case` takes 80.
+/// Does `text`, which holds no line end, equal `lower` in any case? Compares words, not bytes: 7 instructions for ten letters instead of
+/// the 80 of `eq_ignore_ascii_case`.
 #[inline(always)]
 pub fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
-    // Only a letter's two cases become that letter, and only a line end becomes a hyphen.
+    // With bit 5 set, only the two cases of a letter yield that letter, and only a line end or a hyphen yields a hyphen.
     debug_assert!(lower.iter().all(|&b| b == b'-' || b.is_ascii_lowercase()));
     <&[u8; N]>::try_from(text).is_ok_and(|text| text.iter().zip(lower).fold(0, |unlike, (b, l)| unlike | ((b | 0x20) ^ l)) == 0)
 }
 
-/// The members of a comma-separated list, without spaces around them and without empty ones.
+/// The members of a comma-separated list, trimmed, without empty ones.
 ///
 /// RFC 9110 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&b| b == b',').map(trim).filter(|member| !member.is_empty())
 }
 
-/// The members of a list with their weights in thousandths, as in Accept and Accept-Encoding: RFC 9110 12.4.2. Without a
-/// weight it is 1000.
+/// The members of a list with their weights in thousandths, as in Accept and Accept-Encoding: RFC 9110 12.4.2. The default is 1000.
 pub fn weighted(value: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
     list(value).map(|member| {
         let mut parts = member.split(|&b| b == b';').map(trim);
@@ -96,7 +95,7 @@ pub fn weighted(value: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
     })
 }
 
-/// RFC 9110 12.4.2: `qvalue`, "0" to "1" with at most three decimals. What is none is taken for a refusal.
+/// RFC 9110 12.4.2: `qvalue`, "0" to "1" with at most three decimals. A malformed one counts as 0, a refusal.
 fn thousandths(text: &[u8]) -> u16 {
     let (whole, decimals) = match text {
         [whole] | [whole, b'.'] => (*whole, &[][..]),
@@ -114,7 +113,7 @@ fn thousandths(text: &[u8]) -> u16 {
     }
 }
 
-/// Without the spaces and tabs at both ends.
+/// Removes spaces and tabs at both ends.
 pub fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {
         text = rest;

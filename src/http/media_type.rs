@@ -1,6 +1,6 @@
-//! Which media type a file has, by its extension: the table is written by `build.rs`.
+//! Media types by file extension, from a table that `build.rs` writes.
 
-/// Where a part of `TEXT` is. It needs no pointer, so the table is the same bytes wherever the library is loaded.
+/// A part of `TEXT`. Without a pointer, so that the table needs no relocation.
 #[derive(Clone, Copy)]
 struct Place {
     start: u16,
@@ -16,7 +16,7 @@ impl Place {
     }
 }
 
-/// The media type of files with an extension, which may have its dot; text types are UTF-8.
+/// The media type for a file extension, with or without its dot; text types get charset UTF-8.
 pub(crate) fn of_extension(name: &[u8]) -> &'static str {
     let name = name.strip_prefix(b".").unwrap_or(name);
     let found = KNOWN.binary_search_by(|(known, _)| known.text().bytes().cmp(name.iter().map(u8::to_ascii_lowercase)));

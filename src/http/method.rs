@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Method {
-    /// A token that is none of the others.
+    /// Any other token.
     #[default]
     Other = 0,
     /// GET

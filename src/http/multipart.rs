@@ -1,8 +1,7 @@
-//! Bodies of several parts: forms with files (RFC 7578, RFC 2046 5.1).
+//! Multipart bodies: forms with files (RFC 7578, RFC 2046 5.1).
 //!
-//! The parser is pushed: it takes a body in pieces, cut anywhere, and tells what they hold as soon as it is known.
-//! Data is given as slices of what was fed. All that is kept from one piece to the next is a line of a part's head
-//! and how much of a boundary has been seen.
+//! A push parser: it takes a body in any pieces, and reports events as early as possible. Data are slices of what was fed. Between two pieces
+//! it keeps only a line of a part's head, and how much of a boundary has matched.
 //!
 //! ```
 //! use hasty::http::multipart::{Event, Limits, Multipart, Refusal, boundary_of};
@@ -35,11 +34,11 @@ use std::fmt;
 /// RFC 2046 5.1.1: "Boundary delimiters [...] must be no longer than 70 characters, not counting the two leading hyphens."
 const MAX_BOUNDARY_BYTES: usize = 70;
 
-/// What of a delimiter is there before a body begins: its line end. RFC 2046 5.1.1 asks for none before the first
+/// How much of a delimiter counts as matched when a body begins: its line end. RFC 2046 5.1.1 requires none before the first
 /// boundary, and lets that of an empty part be the one that ends its head.
 const LINE_END: usize = 2;
 
-/// How much of everything a body may have.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Parts.
@@ -48,9 +47,9 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Fields of one part's head.
     pub fields: usize,
-    /// Bytes of a part's name, of its file's name, and of its type: of each.
+    /// Bytes of each of a part's name, its file's name, and its type.
     pub name_bytes: usize,
-    /// Bytes that belong to no part: before the first, after the last, and spaces behind boundaries. Taken together.
+    /// Bytes outside parts: before the first, after the last, and spaces after boundaries, in total.
     pub outside_bytes: usize,
 }
 
@@ -61,7 +60,7 @@ impl Default for Limits {
     }
 }
 
-/// The element of the grammar that was broken, or the limit that was passed.
+/// The rule of the grammar that was broken, or the limit that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "explain() says what each means")]
 pub enum Refusal {
@@ -83,7 +82,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The status that answers it, and the sentence that says what is wrong.
+    /// The status of the answer, and the sentence that says what is wrong.
     pub fn explain(self) -> (u16, &'static str) {
         match self {
             Refusal::Boundary => (400, "multipart/form-data must have one boundary of 1 to 70 characters that RFC 2046 allows"),
@@ -104,7 +103,7 @@ impl Refusal {
         }
     }
 
-    /// The status that answers it.
+    /// The status of the answer.
     pub fn status(self) -> u16 {
         self.explain().0
     }
@@ -118,7 +117,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What a part's head says about it.
+/// The contents of a part's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
     /// The name of the form's field. It may be empty, and several parts may have the same.
@@ -129,18 +128,18 @@ pub struct Part<'a> {
     pub content_type: Option<&'a [u8]>,
 }
 
-/// What the parser tells. Each part is one `Begin`, any number of `Data`, and one `End`.
+/// A parser event. Each part is one `Begin`, any number of `Data`, and one `End`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A part begins: its head has come.
+    /// A part begins: its head is complete.
     Begin(Part<'a>),
     /// The next bytes of its data; at least one.
     Data(&'a [u8]),
-    /// Its data has come.
+    /// Its data is complete.
     End,
 }
 
-/// Where the parser stands between two bytes.
+/// The state of the parser between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Before the first boundary.
@@ -161,35 +160,35 @@ enum State {
     LastPadding,
     /// At the line feed after it.
     LastLf,
-    /// In what follows.
+    /// In what follows the last boundary.
     Epilogue,
     /// After a refusal, or an error of the sink.
     Failed,
 }
 
-/// Takes a body of multipart/form-data apart that may arrive cut anywhere.
+/// Parses a body of multipart/form-data, which may arrive in any pieces.
 ///
-/// RFC 2046 5.1.1: `delimiter := CRLF "--" boundary`. A carriage return is only at its start, so where a match fails
-/// no other one has begun inside it: how many bytes match is all there is to remember, and each byte is looked at once.
+/// RFC 2046 5.1.1: `delimiter := CRLF "--" boundary`. Its only carriage return is the first byte, so if a match fails no other match has begun
+/// inside it. So the length of the match is all the state there is, and each byte is looked at once.
 #[derive(Debug)]
 pub struct Multipart {
     state: State,
     limits: Limits,
-    /// Looks for delimiters.
+    /// Searches for delimiters.
     finder: Finder<'static>,
-    /// How much of a delimiter the bytes so far end with.
+    /// How much of a delimiter the last bytes have matched.
     matched: usize,
-    /// How much of that is not data, should it turn out to be no delimiter.
+    /// How many bytes of that are not data, if the match fails.
     taken: usize,
     parts: usize,
     outside_bytes: usize,
     head: Head,
 }
 
-/// What is known of a part before its data.
+/// The state of a part's head.
 #[derive(Debug, Default)]
 struct Head {
-    /// The beginning of a line that was cut.
+    /// The beginning of an incomplete line.
     line: Vec<u8>,
     bytes: usize,
     fields: usize,
@@ -217,10 +216,10 @@ impl Multipart {
         })
     }
 
-    /// Takes the next bytes of the body and gives what they hold to `sink`, in order.
+    /// Parses the next bytes of the body, and passes the events to `sink`, in order.
     ///
-    /// The events are the same however the body is cut, but for where data is divided. After a refusal, or an error
-    /// of the sink, what follows is ignored. The cost is linear in the bytes, also when they come one by one.
+    /// The events do not depend on the pieces, except for where data is divided. After a refusal, or an error of the sink, further bytes are
+    /// ignored. The cost is linear in the bytes, even if they come one by one.
     pub fn feed<E: From<Refusal>>(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
         let outcome = self.read(bytes, sink);
         if outcome.is_err() {
@@ -250,7 +249,7 @@ impl Multipart {
         Ok(())
     }
 
-    /// Says whether the body may end here: only after its last boundary.
+    /// May the body end here? Only after its last boundary.
     pub fn finish(&self) -> Result<(), Refusal> {
         match self.state {
             State::LastPadding | State::LastLf | State::Epilogue => Ok(()),
@@ -258,14 +257,14 @@ impl Multipart {
         }
     }
 
-    /// How much memory it holds beside itself.
+    /// The size of its memory, without the struct itself.
     pub fn memory_bytes(&self) -> usize {
         let text = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, Vec::capacity);
         let head = &self.head;
         self.finder.needle().len() + head.line.capacity() + text(&head.name) + text(&head.filename) + text(&head.content_type)
     }
 
-    /// Looks for the next delimiter, and gives what is before it. Tells how many bytes it took.
+    /// Searches for the next delimiter, and passes on what precedes it. Returns how many bytes it has consumed.
     fn search<E: From<Refusal>>(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<(), E>) -> Result<usize, E> {
         let delimiter = self.finder.needle();
         let expected = &delimiter[self.matched..];
@@ -280,7 +279,7 @@ impl Multipart {
             if same == bytes.len() {
                 return Ok(same);
             }
-            // It was none. What came of it earlier is gone, but equal to this.
+            // The match has failed. The bytes that had matched earlier are gone, but equal those of the delimiter.
             let before = &delimiter[self.taken..self.matched];
             pass(before, self.state, &mut self.outside_bytes, &self.limits, sink)?;
             start = same;
@@ -306,10 +305,10 @@ impl Multipart {
         Ok(())
     }
 
-    /// One byte after a boundary.
+    /// Processes one byte after a boundary.
     ///
-    /// RFC 2046 5.1.1: `transport-padding := *LWSP-char`, and the last boundary has "two more hyphens". What else follows
-    /// makes the line no boundary for some and one for others, so it is refused.
+    /// RFC 2046 5.1.1: `transport-padding := *LWSP-char`, and the last boundary has "two more hyphens". Parsers differ in whether a line with
+    /// anything else is a boundary, so it is refused.
     fn boundary_line(&mut self, b: u8) -> Result<(), Refusal> {
         self.state = match (self.state, b) {
             (State::Boundary, b'-') => State::Hyphen,
@@ -345,7 +344,7 @@ impl Multipart {
         Ok(())
     }
 
-    /// Takes one line of a head, or what has come of it. Tells how many bytes it took.
+    /// Processes a line of a head, or the part of it that is here. Returns how many bytes it has consumed.
     fn head_line<E: From<Refusal>>(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event<'_>) -> Result<(), E>) -> Result<usize, E> {
         let line_feed = memchr(b'\n', bytes);
         let piece = &bytes[..line_feed.map_or(bytes.len(), |at| at + 1)];
@@ -384,13 +383,13 @@ impl Multipart {
 }
 
 impl Head {
-    /// The part, once the head is there. RFC 7578 4.2: the field "MUST also contain an additional parameter of "name"".
+    /// The part, after its head. RFC 7578 4.2: the field "MUST also contain an additional parameter of "name"".
     fn part(&self) -> Result<Part<'_>, Refusal> {
         let name = self.name.as_deref().ok_or(Refusal::NameMissing)?;
         Ok(Part { name, filename: self.filename.as_deref(), content_type: self.content_type.as_deref() })
     }
 
-    /// Takes one field line, without its end.
+    /// Processes one field line, without its end.
     fn field(&mut self, line: &[u8], limits: &Limits) -> Result<(), Refusal> {
         self.fields += 1;
         if self.fields > limits.fields {
@@ -446,7 +445,7 @@ impl Head {
                 return Err(Refusal::Disposition);
             }
         }
-        // RFC 7578 4.2: `filename*` "MUST NOT be used". Some send it all the same, and some send nothing else.
+        // RFC 7578 4.2: `filename*` "MUST NOT be used". Some clients send it all the same, and some send only that.
         if let (None, Some(value)) = (&self.filename, extended) {
             self.filename = Some(bounded(extended_text(value).ok_or(Refusal::Disposition)?, limits)?);
         }
@@ -454,7 +453,7 @@ impl Head {
     }
 }
 
-/// Gives bytes that are no delimiter: data, or part of the preamble.
+/// Passes on bytes that are not a delimiter: data, or part of the preamble.
 fn pass<E: From<Refusal>>(
     bytes: &[u8],
     state: State,
@@ -476,7 +475,7 @@ fn count(bytes: usize, outside_bytes: &mut usize, limits: &Limits) -> Result<(),
     if *outside_bytes > limits.outside_bytes { Err(Refusal::OutsideLength) } else { Ok(()) }
 }
 
-/// How many bytes at the end of a text without a delimiter may be the beginning of one.
+/// The length of the longest end of a text that may be the beginning of a delimiter.
 fn common_len(text: &[u8], delimiter: &[u8]) -> usize {
     let tail = &text[text.len() - text.len().min(delimiter.len() - 1)..];
     match memrchr(b'\r', tail) {
@@ -489,9 +488,9 @@ fn bounded(text: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, Refusal> {
     if text.len() > limits.name_bytes { Err(Refusal::NameLength) } else { Ok(text) }
 }
 
-/// The boundary that the value of Content-Type tells; None where that is not multipart/form-data.
+/// The boundary in the value of Content-Type; None if that is not multipart/form-data.
 ///
-/// RFC 2046 5.1.1 has spaces and commas, slashes and the like in boundaries. Those that are no token must be in quotes.
+/// RFC 2046 5.1.1 permits spaces, commas, slashes and others in boundaries. Those that are not tokens must be quoted.
 pub fn boundary_of(content_type: &[u8]) -> Result<Option<&[u8]>, Refusal> {
     let (kind, parameters) = divide(content_type);
     if !kind.eq_ignore_ascii_case(b"multipart/form-data") {
@@ -500,7 +499,7 @@ pub fn boundary_of(content_type: &[u8]) -> Result<Option<&[u8]>, Refusal> {
     let mut boundary = None;
     for parameter in parameters {
         let parameter = parameter.ok_or(Refusal::Boundary)?;
-        // Two boundaries are two readings of one body.
+        // Two boundaries would give a body two meanings.
         if headers::is(parameter.name, b"boundary") && boundary.replace(parameter.value).is_some() {
             return Err(Refusal::Boundary);
         }
@@ -520,7 +519,7 @@ fn divide(value: &[u8]) -> (&[u8], Parameters<'_>) {
     (trim(kind), Parameters { rest })
 }
 
-/// RFC 9110 5.6.6: `parameters = *( OWS ";" OWS [ parameter ] )`. What is malformed is None, and the last one.
+/// RFC 9110 5.6.6: `parameters = *( OWS ";" OWS [ parameter ] )`. A malformed one is None, and ends the list.
 struct Parameters<'a> {
     rest: &'a [u8],
 }
@@ -528,7 +527,7 @@ struct Parameters<'a> {
 /// RFC 9110 5.6.6: `parameter = parameter-name "=" parameter-value`
 struct Parameter<'a> {
     name: &'a [u8],
-    /// Without the quotes around it, and otherwise as it stands.
+    /// Without the quotes around it, otherwise unchanged.
     value: &'a [u8],
     quoted: bool,
 }
@@ -574,7 +573,7 @@ impl<'a> Parameters<'a> {
 }
 
 impl Parameter<'_> {
-    /// What the value stands for, as browsers and others write it.
+    /// The decoded value, as browsers and others encode it.
     ///
     /// The WHATWG's HTML standard writes a quote, CR and LF as `%22`, `%0D` and `%0A`, and everything else as it is: no
     /// other escape is one. Those that follow RFC 9110 5.6.4 put a backslash before a quote and before a backslash; one
@@ -608,7 +607,7 @@ fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if len == 0 { None } else { Some(text.split_at(len)) }
 }
 
-/// The place of the quote that ends a quoted string. One behind a backslash does not.
+/// The position of the quote that ends a quoted string, which is not escaped by a backslash.
 fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {

@@ -1,8 +1,7 @@
 //! Lists of names and values decoded from text: queries, forms, cookies and path parameters.
 //!
-//! One buffer holds all bytes of a list and is kept from request to request, so that a list costs no
-//! allocation per entry. Every name and value is followed by a NUL byte: a view into the buffer is a C string
-//! as it stands.
+//! One buffer holds all bytes of a list and is reused from request to request, so that a list costs no
+//! allocation per entry. Every name and value is followed by a NUL byte, so a view into the buffer is a C string.
 //!
 //! ```
 //! use hasty::http::pairs::Pairs;
@@ -23,8 +22,8 @@ use memchr::{memchr, memchr2};
 
 /// Decoded names and values in one buffer, each followed by a NUL byte (so they are C strings too), in order.
 ///
-/// Building is linear in the text, and so is the memory: a pair takes 8 bytes beside its text and two NULs.
-/// Names and values may themselves hold NUL (`%00` in a query); the length of a view is the truth.
+/// Building takes linear time, and linear memory: 8 bytes and two NULs per pair beside its text.
+/// Names and values may themselves contain NUL (`%00` in a query); only the length of a view tells where it ends.
 #[derive(Debug, Default)]
 pub struct Pairs {
     /// `name NUL value NUL`, pair after pair without gaps.
@@ -32,42 +31,42 @@ pub struct Pairs {
     places: Vec<Place>,
 }
 
-/// Where a pair lies in the text. It ends where the next one begins, the last at the end of the text.
+/// Where a pair is in the text. It ends where the next one begins, the last one at the end of the text.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     name: u32,
     value: u32,
 }
 
-/// Offsets are 32 bits wide: half the table for a form of many short fields. No body that is decoded in memory
-/// comes near 4 GiB; what would go beyond is left out rather than wrapped around.
+/// Offsets have 32 bits, which halves the table of a form with many short fields. No body that is decoded in memory
+/// comes near 4 GiB; what would exceed it is left out rather than wrapped around.
 const MOST_TEXT: usize = u32::MAX as usize;
 
 impl Pairs {
-    /// Forgets all pairs and keeps the memory.
+    /// Removes all pairs and keeps the memory.
     pub fn clear(&mut self) {
         self.text.clear();
         self.places.clear();
     }
 
-    /// Gives back memory beyond `bytes` of text, and as much of places.
+    /// Frees memory beyond `bytes` of text, and the same number of bytes of places.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.text.shrink_to(bytes);
         self.places.shrink_to(bytes / size_of::<Place>());
     }
 
-    /// Appends one pair as it is.
+    /// Appends one pair without decoding.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         self.append(name, value, Vec::extend_from_slice);
     }
 
-    /// Appends the pairs of `a=1&b=2`, decoded: a query string, or a form body in its format.
+    /// Appends the decoded pairs of `a=1&b=2`: a query string, or a form body in this format.
     ///
-    /// `+` is a space, `%41` is `A`, and an escape that is none stays as it was written (`100%`). Empty pieces
-    /// (`a=1&&b=2`) are skipped; a piece without `=` is a name with an empty value. The first `=` divides.
+    /// `+` is a space, `%41` is `A`, and a malformed escape stays as it is (`100%`). Empty pieces (`a=1&&b=2`) are skipped; a piece without
+    /// `=` is a name with an empty value. The first `=` separates name and value.
     pub fn query(&mut self, text: &[u8]) {
         let pieces = || text.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty());
-        // Decoding never lengthens: after this no pair allocates, and `&&&...` reserves nothing.
+        // Decoding never lengthens, so no pair reallocates; and `&&&...` reserves nothing.
         let count = pieces().count();
         self.places.reserve(count);
         self.text.reserve(text.len() + 2 * count);
@@ -77,17 +76,16 @@ impl Pairs {
         }
     }
 
-    /// Appends the pairs of one Cookie header; for several headers call it for each.
+    /// Appends the pairs of one Cookie header; call it for each header.
     ///
-    /// Nothing is percent-decoded, since cookies have no such rule. One pair of quotes around a value is taken
-    /// off, spaces around names and values are dropped, and a missing space after `;` is forgiven. What has
-    /// no `=` or no name is skipped.
+    /// Nothing is percent-decoded, since cookies have no such rule. One pair of quotes around a value and spaces around names and values are
+    /// removed, and a missing space after `;` is accepted. Pieces without `=` or without a name are skipped.
     pub fn cookies(&mut self, header: &[u8]) {
         // RFC 6265 4.2.1: cookie-string = cookie-pair *( ";" SP cookie-pair )
         for piece in header.split(|&byte| byte == b';') {
             let Some((name, value)) = split_at_byte(piece, b'=') else { continue };
             let (name, value) = (trim(name), trim(value));
-            // RFC 6265 4.1.1: cookie-name = token, so an empty one is no pair.
+            // RFC 6265 4.1.1: cookie-name = token, which is not empty.
             if name.is_empty() {
                 continue;
             }
@@ -100,7 +98,7 @@ impl Pairs {
         }
     }
 
-    /// How many pairs there are, repeated names counted each time.
+    /// The number of pairs; repeated names count each time.
     pub fn len(&self) -> usize {
         self.places.len()
     }
@@ -120,33 +118,33 @@ impl Pairs {
         self.value_terminated(i).map(without_nul)
     }
 
-    /// The first value under `name`, compared byte by byte. Absent is `None`, empty is `Some` of nothing.
+    /// The first value under `name`, compared byte by byte. None if there is none; an empty value is `Some`.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.get_terminated(name).map(without_nul)
     }
 
-    /// Like [`Pairs::name`], with the NUL byte that follows as the last of the slice.
+    /// Like [`Pairs::name`], including the NUL byte that follows.
     pub fn name_terminated(&self, i: usize) -> Option<&[u8]> {
         let place = self.places.get(i)?;
         self.text.get(place.name as usize..place.value as usize)
     }
 
-    /// Like [`Pairs::value`], with the NUL byte that follows as the last of the slice.
+    /// Like [`Pairs::value`], including the NUL byte that follows.
     pub fn value_terminated(&self, i: usize) -> Option<&[u8]> {
         let place = self.places.get(i)?;
         let end = self.places.get(i + 1).map_or(self.text.len(), |next| next.name as usize);
         self.text.get(place.value as usize..end)
     }
 
-    /// Like [`Pairs::get`], with the NUL byte that follows as the last of the slice.
+    /// Like [`Pairs::get`], including the NUL byte that follows.
     ///
-    /// A walk over the pairs: a request is bounded in size, and who looks up decides how often.
+    /// A linear search: requests are small, and most look up only a few names.
     pub fn get_terminated(&self, name: &[u8]) -> Option<&[u8]> {
         let i = (0..self.len()).find(|&i| self.name(i) == Some(name))?;
         self.value_terminated(i)
     }
 
-    /// The one place that writes: both parts through `copy`, which must not lengthen them.
+    /// The only place that writes: both parts through `copy`, which must not lengthen them.
     fn append(&mut self, name: &[u8], value: &[u8], copy: impl Fn(&mut Vec<u8>, &[u8])) {
         if name.len() + value.len() + 2 > MOST_TEXT - self.text.len() {
             return;
@@ -157,14 +155,14 @@ impl Pairs {
         let value_at = self.text.len();
         copy(&mut self.text, value);
         self.text.push(0);
-        // No bits are lost: the text was just seen to stay within MOST_TEXT.
+        // The casts lose no bits: the text stays within MOST_TEXT.
         self.places.push(Place { name: name_at as u32, value: value_at as u32 });
     }
 }
 
-/// Appends `segment` of a path to `out`, percent-decoded; `+` stays itself.
+/// Appends a path segment to `out`, percent-decoded; `+` is not a space.
 ///
-/// Returns false, with `out` as it was, where an escape is not `%` and two hex digits, or is `%00`.
+/// Returns false, and leaves `out` unchanged, if an escape is not `%` and two hex digits, or is `%00`.
 pub fn percent_decode_into(segment: &[u8], out: &mut Vec<u8>) -> bool {
     let before = out.len();
     let mut rest = segment;
@@ -183,7 +181,7 @@ pub fn percent_decode_into(segment: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Whether every `%` of `path` is followed by two hex digits that are not `00`.
+/// Is every `%` of `path` followed by two hex digits that are not `00`?
 pub fn escapes_are_valid(path: &[u8]) -> bool {
     let mut rest = path;
     while let Some(at) = memchr(b'%', rest) {
@@ -195,7 +193,7 @@ pub fn escapes_are_valid(path: &[u8]) -> bool {
     true
 }
 
-/// Appends `text` by the rules of queries and forms.
+/// Appends `text`, decoded by the rules of queries and forms.
 fn decode_lenient(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     while let Some(at) = memchr2(b'%', b'+', rest) {
@@ -211,7 +209,7 @@ fn decode_lenient(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// The byte that the escape at the beginning of `text` stands for, if it is one.
+/// The byte encoded by the escape at the beginning of `text`, if there is one.
 fn escaped(text: &[u8]) -> Option<u8> {
     // RFC 3986 2.1: pct-encoded = "%" HEXDIG HEXDIG, in either case.
     match *text {
@@ -229,7 +227,7 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// What stands before and after the first `byte`.
+/// Splits at the first `byte`.
 fn split_at_byte(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     let at = memchr(byte, text)?;
     Some((&text[..at], &text[at + 1..]))
@@ -245,7 +243,7 @@ mod tests {
 
     type Texts<'a> = &'a [(&'a str, &'a str)];
 
-    /// The pairs as a reader sees them, after checking that each is terminated and the table agrees with itself.
+    /// The pairs as a reader sees them, after checking the NULs and the consistency of the table.
     fn texts(pairs: &Pairs) -> Vec<(String, String)> {
         assert_eq!(pairs.is_empty(), pairs.places.is_empty());
         assert_eq!((pairs.name(pairs.len()), pairs.value(pairs.len())), (None, None));

@@ -1,9 +1,8 @@
-//! Bytes to a request's head, in one pass.
+//! Parses the head of a request, in one pass.
 //!
-//! [`parse`] has three outcomes: the head is complete, more bytes are needed, or it is refused with the
-//! element of the grammar that was broken. It allocates nothing once the field list has grown.
-//! Whoever stores a partial head asks [`head_end`] whether the blank line has come before parsing again,
-//! so that a head that arrives byte by byte costs no more than twice one that comes whole.
+//! [`parse`] has three outcomes: the head is complete, more bytes are needed, or it is refused with the rule of the grammar that was
+//! broken. It does not allocate once the field list has grown. Before a saved partial head is parsed again, [`head_end`] should tell that its
+//! blank line has arrived, so that a head that arrives byte by byte costs at most twice as much as one that arrives whole.
 
 use super::headers::{Field, Span, is, is_token_byte, list, trim};
 use super::method::Method;
@@ -22,13 +21,13 @@ pub struct Limits {
     pub target_bytes: usize,
 }
 
-/// RFC 9110 9.1 sets no length; no method in use is half as long as this.
+/// RFC 9110 9.1 sets no limit; no method in use is half as long as this.
 const MAX_METHOD_BYTES: usize = 32;
 
 /// How the body is delimited. RFC 9112 6.3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
-    /// There is none: neither Content-Length nor Transfer-Encoding.
+    /// No body: neither Content-Length nor Transfer-Encoding.
     #[default]
     Absent,
     /// Content-Length bytes.
@@ -37,12 +36,12 @@ pub enum Framing {
     Chunked,
 }
 
-/// A parsed head: places in the bytes it was parsed from, and what they mean for the connection.
+/// A parsed head: spans of the bytes it was parsed from, and their meaning for the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The method.
     pub method: Method,
-    /// Where the method's token is.
+    /// The method's token.
     pub method_span: Span,
     /// The target and its parts.
     pub target: Target,
@@ -56,22 +55,22 @@ pub struct Head {
     pub keep_alive: bool,
     /// Does the client wait for a 100 before it sends the body?
     pub expects_continue: bool,
-    /// Does it expect anything else? Nobody can meet that.
+    /// Does it expect anything else, which cannot be met?
     pub expects_else: bool,
 }
 
-/// What became of the bytes.
+/// The outcome of parsing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The head takes this many bytes.
     Complete(usize),
     /// More bytes are needed.
     Partial,
-    /// This can never become a head that we accept.
+    /// No continuation could be an acceptable head.
     Refused(Refusal),
 }
 
-/// Parses the head at the start of `input` into `head`, whose spans count from there.
+/// Parses the head at the start of `input` into `head`, whose spans are relative to that.
 pub fn parse(input: &[u8], limits: &Limits, head: &mut Head) -> Outcome {
     #[cfg(test)]
     work::add(input.len());
@@ -79,7 +78,7 @@ pub fn parse(input: &[u8], limits: &Limits, head: &mut Head) -> Outcome {
         Ok(end) => end,
         Err(Stop::Refused(refusal)) => return Outcome::Refused(refusal),
         Err(Stop::Partial) if input.len() <= limits.head_bytes => return Outcome::Partial,
-        // The limit is passed: it is the target's fault where the request line never ended.
+        // The limit is exceeded, by the target if the request line has not ended.
         Err(Stop::Partial) if memchr::memchr(b'\n', input).is_none() => return Outcome::Refused(Refusal::TargetLength),
         Err(Stop::Partial) => return Outcome::Refused(Refusal::HeadLength),
     };
@@ -89,9 +88,9 @@ pub fn parse(input: &[u8], limits: &Limits, head: &mut Head) -> Outcome {
     Outcome::Complete(end)
 }
 
-/// Has the blank line come? Looks at what follows `scanned` only; the second value is the next `scanned`.
+/// Has the blank line arrived? Searches only what follows `scanned`; the second value is the next `scanned`.
 ///
-/// Bare line feeds count too, so that what ends with them is refused at once, not when the time is up.
+/// Bare line feeds count as well, so that a head that ends with them is refused at once, not by a time-out.
 pub fn head_end(input: &[u8], scanned: usize) -> (bool, usize) {
     #[cfg(test)]
     work::add(input.len() - scanned);
@@ -100,7 +99,7 @@ pub fn head_end(input: &[u8], scanned: usize) -> (bool, usize) {
             return (true, lf);
         }
     }
-    // A line end at the very end may be followed by the second one; nothing else is looked at again.
+    // A line end at the very end may be followed by the second one, so it is looked at again; nothing else is.
     let open = match input {
         [.., b'\n'] => 1,
         [.., b'\n', b'\r'] => 2,
@@ -142,7 +141,7 @@ impl Parser<'_> {
     }
 
     /// RFC 9112 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF) received prior to the request-line."
-    /// One it is: with more, a blank line would no longer tell that a head is complete.
+    /// Exactly one: with more, a blank line would not show that a head is complete.
     fn skip_empty_line(&mut self) -> Result<(), Stop> {
         match &self.input[self.at..] {
             [b'\r', b'\n', ..] => self.at += 2,
@@ -179,7 +178,7 @@ impl Parser<'_> {
         Ok((Method::of(&rest[..len]), span))
     }
 
-    /// The target, and the place where its path ends.
+    /// The target, and the position where its path ends.
     fn target(&mut self) -> Result<(Span, usize), Stop> {
         let start = self.at;
         let path_end = path_end(self.input, start);
@@ -196,7 +195,7 @@ impl Parser<'_> {
                 self.at = end + 1;
                 Ok((Span::new(start, end), path_end))
             }
-            // `GET /` and a line end: what HTTP/0.9 looked like.
+            // `GET /` and a line end: an HTTP/0.9 request.
             Some(b'\r' | b'\n') => Err(Refusal::Version.into()),
             Some(_) => Err(Refusal::Target.into()),
         }
@@ -226,8 +225,8 @@ impl Parser<'_> {
         }
     }
 
-    /// RFC 9112 5: `field-line = field-name ":" OWS field-value OWS`. None is the empty line that ends the head, which has `count`
-    /// fields by now.
+    /// RFC 9112 5: `field-line = field-name ":" OWS field-value OWS`. None is the empty line that ends the head, which has `count` fields so
+    /// far.
     #[inline(always)]
     fn field_line(&mut self, count: usize) -> Result<Option<Field>, Stop> {
         let start = self.at;
@@ -251,7 +250,7 @@ impl Parser<'_> {
         Ok(Some(Field { name: Span::new(start, colon), value }))
     }
 
-    /// The empty line that ends the head, where no name begins. A space here would continue the line before.
+    /// The empty line that ends the head. Called where no name begins; a space here would be an obs-fold.
     fn blank_line(&mut self) -> Result<(), Stop> {
         match &self.input[self.at..] {
             [b'\r', b'\n', ..] => {
@@ -266,7 +265,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What follows a colon, without the spaces around it.
+    /// The value after a colon, trimmed.
     #[inline(always)]
     fn field_value(&mut self, at: usize) -> Result<Span, Stop> {
         let end = plain_end(self.input, at);
@@ -284,7 +283,7 @@ impl Parser<'_> {
         matches!(self.input.get(at..), Some([b'\r', b'\n', ..]))
     }
 
-    /// Where a value ends that goes on behind a tab, or why it has no end.
+    /// The end of a value that continues after a tab, or why it has none.
     #[inline(never)]
     fn unusual_value_end(&self, mut end: usize) -> Result<usize, Stop> {
         while self.input.get(end) == Some(&b'\t') {
@@ -293,13 +292,13 @@ impl Parser<'_> {
         match &self.input[end..] {
             [b'\r', b'\n', ..] => Ok(end),
             [] | [b'\r'] => Err(Stop::Partial),
-            // RFC 9112 2.2: a lone CR is "invalid"; a lone LF is not taken for a line end here, since peers differ.
+            // RFC 9112 2.2: a lone CR is "invalid"; a lone LF is not accepted as a line end, since recipients differ in that.
             [b'\r', ..] | [b'\n', ..] => Err(Refusal::LineEnd.into()),
             _ => Err(Refusal::FieldValue.into()),
         }
     }
 
-    /// Without the spaces and tabs at both ends; where there is nothing else, its end.
+    /// Trims spaces and tabs at both ends; if there is nothing else, an empty span at its end.
     #[inline(never)]
     fn trimmed(&self, mut start: usize, mut end: usize) -> Span {
         while start < end && matches!(self.input[start], b' ' | b'\t') {
@@ -312,7 +311,7 @@ impl Parser<'_> {
     }
 }
 
-/// What the fields say about framing and connection, gathered while they pass.
+/// What the fields say about framing and connection, gathered while they are parsed.
 #[derive(Default)]
 struct Seen {
     host: bool,
@@ -326,11 +325,11 @@ struct Seen {
 }
 
 impl Seen {
-    /// Most names are none of those that matter here, as their length and first letter tell.
+    /// Most names do not matter here, which their length and first letter show.
     #[inline(always)]
     fn learn(&mut self, input: &[u8], field: Field) -> Result<(), Refusal> {
         let name = || field.name.of(input);
-        // Every request has this one; apart from the others it needs no table of jumps.
+        // Every request has Host; checked separately it needs no jump table.
         if field.name.len() == 4 && is(name(), b"host") {
             return self.host(input, field.value);
         }
@@ -362,7 +361,7 @@ impl Seen {
 
     #[inline(never)]
     fn connection(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        // What nearly all send spares the search for commas.
+        // What nearly all clients send needs no search for commas.
         if is(value, b"keep-alive") {
             self.keep_alive = true;
         } else if is(value, b"close") {
@@ -376,7 +375,7 @@ impl Seen {
         Ok(())
     }
 
-    /// RFC 9110 8.6: `Content-Length = 1*DIGIT`; a list of equal numbers may be refused as well, and is.
+    /// RFC 9110 8.6: `Content-Length = 1*DIGIT`; a list of equal numbers may be refused, and is.
     #[inline(never)]
     fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
         if self.length.is_some() {
@@ -413,7 +412,7 @@ impl Seen {
             return Err(Refusal::HostMissing);
         }
         head.framing = self.framing(head.minor)?;
-        // RFC 9112 9.3: close wins; 1.1 persists by default, 1.0 where it asks for it.
+        // RFC 9112 9.3: close wins; 1.1 persists by default, 1.0 if the client asks for it.
         head.keep_alive = !self.close && (head.minor > 0 || self.keep_alive);
         // RFC 9110 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
         head.expects_else = self.expects_else && head.minor > 0;
@@ -446,7 +445,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// How many bytes were looked at: tests of cost count work, not time.
+/// Counts the bytes looked at, so that tests of cost need not measure time.
 #[cfg(test)]
 pub(crate) mod work {
     use std::cell::Cell;
@@ -529,7 +528,7 @@ mod tests {
 
     #[test]
     fn a_blank_line_always_decides() {
-        // Otherwise a head that comes byte by byte would be parsed again with each of them.
+        // Otherwise a head that arrives byte by byte would be parsed again with each of them.
         for text in ["\r\n\r\n", "\r\n\nGET", "GET / HTTP/1.1\n\n", "GET / HTTP/1.1\r\nA: b\n\r\n", "\n\n", "A\r\n\r\n", "GET /\r\n\r\n"] {
             assert!(head_end(text.as_bytes(), 0).0, "{text:?}");
             assert_ne!(outcome(text), Outcome::Partial, "{text:?}");

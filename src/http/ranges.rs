@@ -1,26 +1,26 @@
-//! Which bytes of a file are asked for: RFC 9110 14.
+//! Selects the requested ranges of a file: RFC 9110 14.
 
 use super::headers;
 use std::ops::Range;
 
-/// What a Range field comes to.
+/// The outcome of a Range field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ranges {
-    /// All of it: the field is malformed, of another unit, or asks for too much at a time, and so is ignored.
+    /// The whole file: the field is malformed, in another unit, or has too many ranges, and so is ignored.
     Whole,
-    /// These ranges in the order asked for, none of them empty, none touching another.
+    /// These ranges in the requested order, none of them empty, no two of them touching.
     Parts(Vec<Range<u64>>),
-    /// None of the ranges lies in the file: 416.
+    /// No range lies in the file: 416.
     Unsatisfiable,
 }
 
-/// Ranges of one request. RFC 9110 14.2: a server "MAY ignore or reject a Range header field" with "many small ranges",
-/// since each costs it a part and the client nothing.
+/// The most ranges per request. RFC 9110 14.2: a server "MAY ignore or reject a Range header field" with "many small ranges", each of which
+/// costs the server a part, and the client nothing.
 const MOST_RANGES: usize = 32;
 
-/// Reads a Range field for a file of `len` bytes.
+/// Evaluates a Range field for a file of `len` bytes.
 pub fn select(value: &[u8], len: u64) -> Ranges {
-    // RFC 9110 14.1: range units are compared without case; 14.2: one that is not understood is ignored.
+    // RFC 9110 14.1: range units are case-insensitive; 14.2: an unknown one is ignored.
     let Some(equals) = value.iter().position(|&b| b == b'=') else { return Ranges::Whole };
     if !value[..equals].eq_ignore_ascii_case(b"bytes") {
         return Ranges::Whole;
@@ -34,8 +34,8 @@ pub fn select(value: &[u8], len: u64) -> Ranges {
             Some(_) if count > MOST_RANGES => return Ranges::Whole,
             Some(spec) => match spec.within(len) {
                 Some(range) => add(&mut parts, range),
-                // RFC 9110 14.1.2: a suffix "is satisfiable if the suffix-length is non-zero", of an empty file too,
-                // but no Content-Range can say so.
+                // RFC 9110 14.1.2: a suffix "is satisfiable if the suffix-length is non-zero", even for an
+                // empty file, but no Content-Range can express that.
                 None => empty_suffix |= len == 0 && matches!(spec, Spec::Suffix(1..)),
             },
             None => return Ranges::Whole,
@@ -67,9 +67,9 @@ fn add(parts: &mut Vec<Range<u64>>, mut range: Range<u64>) {
 }
 
 enum Spec {
-    /// `first-last`, both counted.
+    /// `first-last`, both inclusive.
     Int(u64, u64),
-    /// `-length`: that many at the end.
+    /// `-length`: the last bytes.
     Suffix(u64),
 }
 
@@ -97,7 +97,7 @@ impl Spec {
     }
 }
 
-/// Digits; what exceeds 64 bits is as far away as anything.
+/// A decimal number; what exceeds 64 bits becomes the largest.
 fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;

@@ -1,6 +1,6 @@
-//! Why bytes are no request: one table of reasons, statuses and words.
+//! Why a request is refused: one table of reasons, statuses and messages.
 
-/// The element of the grammar that was broken, or the limit that was passed.
+/// The rule of the grammar that was broken, or the limit that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "status() and words() say what each means")]
 pub enum Refusal {
@@ -36,7 +36,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The status that answers it, and the sentence that says what is wrong.
+    /// The status of the answer, and the sentence that says what is wrong.
     pub fn explain(self) -> (u16, &'static str) {
         match self {
             Refusal::Method => (400, "the request line must begin with a method, followed by one space"),
@@ -71,7 +71,7 @@ impl Refusal {
         }
     }
 
-    /// The status that answers it.
+    /// The status of the answer.
     pub fn status(self) -> u16 {
         self.explain().0
     }

@@ -1,11 +1,11 @@
-//! Where runs of the bytes that make up a head end. Sixteen bytes at a time: a head is mostly such runs.
+//! Finds the ends of runs of bytes in a head, sixteen bytes at a time, since a head mostly consists of such runs.
 
 use super::headers::is_token_byte;
 use wide::{CmpEq, CmpGt, CmpLt, i8x16};
 
 const BLOCK: usize = 16;
 
-/// Sixteen bytes. Those above 127 are negative here, so they are greater than none of the others.
+/// Sixteen bytes, as signed numbers: those above 127 are negative, and so are not greater than any other.
 #[derive(Clone, Copy)]
 struct Block(i8x16);
 
@@ -28,13 +28,13 @@ impl Block {
         self.0.cmp_eq(i8x16::splat(byte as i8))
     }
 
-    /// Those from `first` to `last`.
+    /// Bytes from `first` to `last`.
     #[inline(always)]
     fn between(self, first: u8, last: u8) -> Kind {
         self.0.cmp_gt(i8x16::splat(first as i8 - 1)) & self.0.cmp_lt(i8x16::splat(last as i8 + 1))
     }
 
-    /// Letters, whatever their case.
+    /// Letters in either case.
     #[inline(always)]
     fn letters(self) -> Kind {
         Block(self.0 | i8x16::splat(0x20)).between(b'a', b'z')
@@ -45,16 +45,16 @@ impl Block {
         self.between(b'0', b'9')
     }
 
-    /// What the common host names and addresses are made of: letters, digits, dots and hyphens.
+    /// The bytes of common host names and addresses: letters, digits, dots and hyphens.
     #[inline(always)]
     fn common_in_hosts(self) -> Kind {
         self.letters() | self.between(b'-', b'.') | self.digits()
     }
 }
 
-/// Where the first byte from `at` on is that `stop` names; the end, if none is.
+/// The position of the first byte from `at` on that `stop` reports; the end, if there is none.
 ///
-/// What comes before `at` may be looked at as well, which spares a copy of the last bytes.
+/// May also read bytes before `at`, which avoids a copy of the last bytes.
 #[inline(always)]
 fn run(text: &[u8], mut at: usize, stop: impl Fn(Block) -> u32) -> usize {
     let mut blocks = text[at..].chunks_exact(BLOCK);
@@ -77,38 +77,38 @@ fn run(text: &[u8], mut at: usize, stop: impl Fn(Block) -> u32) -> usize {
     at + (stops | 1 << left).trailing_zeros() as usize
 }
 
-/// A bit for each of sixteen bytes, the first one's lowest.
+/// A bit for each of sixteen bytes, the lowest for the first.
 #[inline(always)]
 fn bits(kind: Kind) -> u32 {
     kind.move_mask() as u32
 }
 
-/// A bit for each that is not of this kind.
+/// A bit for each byte that is not of this kind.
 #[inline(always)]
 fn others(kind: Kind) -> u32 {
     bits(kind) ^ 0xffff
 }
 
-/// Where the first byte from `at` on is a control or DEL.
+/// The position of the first control byte or DEL from `at` on.
 #[inline(always)]
 pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
     run(text, at, |block| bits(block.between(0, 0x1f) | block.equal(0x7f)))
 }
 
-/// Where the first byte from `at` on is that no target has: all but visible ASCII without `#`, and bytes above 127, which clients
-/// send though they should not.
+/// The position of the first byte from `at` on that is not allowed in a target. Allowed are visible ASCII except `#`, and bytes above 127,
+/// which clients send although they should not.
 #[inline(always)]
 pub(super) fn target_end(text: &[u8], at: usize) -> usize {
     run(text, at, |block| bits(block.between(0, b' ') | block.equal(0x7f) | block.equal(b'#')))
 }
 
-/// The same, or where the first `?` is.
+/// The same, or the position of the first `?`.
 #[inline(always)]
 pub(super) fn path_end(text: &[u8], at: usize) -> usize {
     run(text, at, |block| bits(block.between(0, b' ') | block.equal(0x7f) | block.equal(b'#') | block.equal(b'?')))
 }
 
-/// Where the first byte from `at` on is that no token has. Most are letters; what else there is, is looked up.
+/// The position of the first byte from `at` on that is not a token's. Most are letters; others are looked up in a table.
 #[inline(always)]
 pub(super) fn token_end(text: &[u8], mut at: usize) -> usize {
     loop {
@@ -124,24 +124,24 @@ pub(super) fn token_end(text: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// Where the first byte from `at` on is that no common host name or address has.
+/// The position of the first byte from `at` on that no common host name or address has.
 #[inline(always)]
 pub(super) fn host_end(text: &[u8], at: usize) -> usize {
     run(text, at, |block| others(block.common_in_hosts()))
 }
 
-/// What the sixteen bytes from `at` on are, as far as hosts and ports are made of them: a bit for each, the first one's lowest.
+/// The kinds of the sixteen bytes from `at` on, as far as hosts and ports consist of them: a bit for each, the lowest for the first.
 pub(super) struct HostBytes {
     pub(super) digits: u32,
     pub(super) colons: u32,
-    /// Of any kind that [`host_end`] goes past.
+    /// Of any kind that [`host_end`] skips.
     pub(super) common: u32,
 }
 
 impl HostBytes {
     pub(super) const COUNT: usize = BLOCK;
 
-    /// None where less than sixteen are left.
+    /// None if fewer than sixteen are left.
     #[inline(always)]
     pub(super) fn at(text: &[u8], at: usize) -> Option<HostBytes> {
         let block = Block::first_of(text.get(at..)?)?;
@@ -153,7 +153,7 @@ impl HostBytes {
 mod tests {
     use super::*;
 
-    /// Does `end` stop at each byte that is not `allowed`, and at no other, wherever it stands and whatever is before it?
+    /// Does `end` stop at each byte that is not `allowed`, and at no other, whatever its position and the bytes before it?
     fn check(end: impl Fn(&[u8], usize) -> usize, allowed: impl Fn(u8) -> bool) {
         let fillers: Vec<u8> = (0..=255).filter(|&b| allowed(b)).collect();
         let stops: Vec<u8> = (0..=255).filter(|&b| !allowed(b)).collect();

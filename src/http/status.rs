@@ -1,6 +1,6 @@
-//! Status codes, their phrases and their lines.
+//! Status codes, reason phrases and status lines.
 
-/// A code's reason phrase; "" for one that has none registered.
+/// The reason phrase of a code; "" if none is registered.
 pub fn phrase(code: u16) -> &'static str {
     match code {
         100 => "Continue",
@@ -68,7 +68,7 @@ pub fn phrase(code: u16) -> &'static str {
 
 /// Appends the status line with its CRLF.
 ///
-/// RFC 9112 4: the phrase may be empty, the space before it may not be missing.
+/// RFC 9112 4: the phrase may be empty, the space before it is required.
 pub fn write_line(code: u16, out: &mut Vec<u8>) {
     let digits = [b'0' + (code / 100) as u8, b'0' + (code / 10 % 10) as u8, b'0' + (code % 10) as u8, b' '];
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -77,7 +77,7 @@ pub fn write_line(code: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// What a status says about the body of an answer.
+/// Whether an answer with a status has a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyRule {
     /// The body is sent with its length.

@@ -6,24 +6,24 @@ use super::refusal::Refusal;
 use super::scan::{HostBytes, host_end};
 use std::net::Ipv6Addr;
 
-/// Where the parts of a target lie.
+/// The parts of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// All of it.
+    /// The whole target.
     pub whole: Span,
-    /// The path, from its slash to before the `?`; empty in `OPTIONS *` and where an absolute target has none.
+    /// The path, up to but excluding the `?`; empty in `OPTIONS *` and if an absolute target has none.
     pub path: Span,
     /// What follows the `?`, if there is one.
     pub query: Option<Span>,
     /// The host and port of an absolute target.
     pub authority: Option<Span>,
-    /// `OPTIONS *`: the server as a whole is meant.
+    /// `OPTIONS *`: concerns the server as a whole.
     pub asterisk: bool,
 }
 
 impl Target {
-    /// Finds the parts of the target at `whole` of `head`, whose first `?` is at `path_end`, or which ends there; its bytes were
-    /// checked by the parser.
+    /// Finds the parts of the target at `whole` of `head`, whose path ends at `path_end`: at its first `?` or its end. The parser has checked its
+    /// bytes.
     #[inline]
     pub fn set(&mut self, head: &[u8], whole: Span, path_end: usize, method: Method) -> Result<(), Refusal> {
         self.whole = whole;
@@ -37,7 +37,7 @@ impl Target {
         self.set_unusual(head, method)
     }
 
-    /// The same for one that is no path.
+    /// The same for a target that is not a path.
     #[cold]
     fn set_unusual(&mut self, head: &[u8], method: Method) -> Result<(), Refusal> {
         let text = self.whole.of(head);
@@ -76,13 +76,13 @@ impl Target {
     }
 }
 
-/// RFC 9110 7.2: `Host = uri-host [ ":" port ]`, with RFC 3986's host: no user, no path, nothing that could be read in two ways.
+/// RFC 9110 7.2: `Host = uri-host [ ":" port ]`, with RFC 3986's host: no user, no path, nothing ambiguous.
 #[inline]
 pub fn authority_is_valid(head: &[u8], authority: Span) -> bool {
     is_short_and_common(head, authority) || is_valid(head, authority)
 }
 
-/// Is it one of the most common, a plain name or an IPv4 address, perhaps with a port, in sixteen bytes? One look tells.
+/// Is it one of the most common: a plain name or an IPv4 address, perhaps with a port, in sixteen bytes? One comparison tells.
 #[inline(always)]
 fn is_short_and_common(head: &[u8], authority: Span) -> bool {
     let Some(look) = HostBytes::at(head, authority.start()).filter(|_| authority.len() <= HostBytes::COUNT) else {
@@ -91,7 +91,7 @@ fn is_short_and_common(head: &[u8], authority: Span) -> bool {
     let within = (1 << authority.len()) - 1;
     let colons = look.colons & within;
     let colon = colons & colons.wrapping_neg();
-    // What lies above the first colon; nothing where there is none.
+    // The bytes after the first colon; none if there is no colon.
     let port = within & !colon.wrapping_sub(1) ^ colon;
     let port_len = authority.len().saturating_sub(colon.trailing_zeros() as usize + 1);
     let is_port = match port_len {
@@ -104,7 +104,7 @@ fn is_short_and_common(head: &[u8], authority: Span) -> bool {
 
 #[inline(never)]
 fn is_valid(head: &[u8], authority: Span) -> bool {
-    // Most are plain names and addresses, which take one look; what follows an authority stops it as well.
+    // Most are plain names and addresses, which take one comparison; the byte that follows an authority ends the run as well.
     let end = host_end(head, authority.start()).min(authority.end());
     port_is_valid(&head[end..authority.end()]) || unusual_is_valid(authority.of(head))
 }
@@ -114,7 +114,7 @@ fn unusual_is_valid(text: &[u8]) -> bool {
     if text.first() == Some(&b'[') {
         return bracketed_is_valid(text);
     }
-    // Escapes are rare enough to be looked at twice.
+    // Escapes are rare, so a second pass for them is cheap.
     match text.iter().position(|&b| !IN_REG_NAME[b as usize]) {
         None => true,
         Some(end) if text[end] == b'%' => {
@@ -126,14 +126,14 @@ fn unusual_is_valid(text: &[u8]) -> bool {
     }
 }
 
-/// RFC 3986 3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`; of the second kind there is none.
+/// RFC 3986 3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`; no IPvFuture is defined.
 fn bracketed_is_valid(text: &[u8]) -> bool {
     let Some(end) = text.iter().position(|&b| b == b']') else { return false };
     let address = std::str::from_utf8(&text[1..end]).unwrap_or_default();
     address.parse::<Ipv6Addr>().is_ok() && port_is_valid(&text[end + 1..])
 }
 
-/// RFC 3986 3.2.3: `port = *DIGIT`, so it may even be empty.
+/// RFC 3986 3.2.3: `port = *DIGIT`, so it may be empty.
 #[inline]
 fn port_is_valid(rest: &[u8]) -> bool {
     let [b':', digits @ ..] = rest else { return rest.is_empty() };
@@ -148,7 +148,7 @@ fn port_is_valid(rest: &[u8]) -> bool {
     true
 }
 
-/// RFC 3986 3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`; here without the percent sign.
+/// RFC 3986 3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`; here without pct-encoded.
 const IN_REG_NAME: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = 0;

@@ -1,4 +1,4 @@
-//! An answer becomes bytes.
+//! Turns an answer into bytes.
 
 use super::sys::clock;
 use crate::call::Call;
@@ -12,7 +12,7 @@ use crate::response::Response;
 use crate::service::Service;
 use crate::stream::Ending;
 
-/// What time it is: taken once for each batch of events, since asking costs more than most of what is asked for.
+/// The time, read once per batch of events, since reading it costs more than most of its uses.
 pub(super) struct Clock {
     /// Milliseconds, modulo 2^32.
     pub(super) now: u32,
@@ -26,7 +26,7 @@ impl Clock {
         Clock { now: clock::milliseconds(), unix_seconds: clock::unix_seconds(), date: DateLine::new() }
     }
 
-    /// Looks at the clock.
+    /// Reads the clock.
     pub(super) fn tick(&mut self) {
         let now = clock::milliseconds();
         if now != self.now {
@@ -36,7 +36,7 @@ impl Clock {
     }
 }
 
-/// Writes a whole answer to `out`. `last` ends the connection.
+/// Writes a whole answer to `out`. `last`: the connection ends with it.
 #[inline(always)]
 pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock: &mut Clock, last: bool) {
     let Call { request, response } = call;
@@ -54,7 +54,7 @@ pub(super) fn write(service: &Service, call: &mut Call, out: &mut Output, clock:
     }
 }
 
-/// How the end of a streamed answer will be told.
+/// How the end of a streamed answer will be marked.
 pub(super) fn ending(request: &Request, response: &Response) -> Ending {
     let has_body = status::body_rule(response.status()) == BodyRule::Sent;
     match response.set_content_length() {
@@ -77,7 +77,7 @@ pub(super) fn write_stream_head(service: &Service, request: &Request, response: 
     write_head(service, request, response, out, &mut Clock::new(), last, length);
 }
 
-/// Gives what the status says of a body.
+/// Writes a head; returns what the status says about a body.
 #[inline(always)]
 fn write_head(
     service: &Service,
@@ -91,7 +91,7 @@ fn write_head(
     let code = response.status();
     let rule = status::body_rule(code);
     clock.date.set(clock.unix_seconds, &service.server_line);
-    // RFC 9110 5.3: a field that is no list must not be sent twice.
+    // RFC 9110 5.3: a field that is not a list must not be sent twice.
     let own_server = response.has_header(b"server");
     let frame = Frame {
         status: code,

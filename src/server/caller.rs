@@ -1,4 +1,4 @@
-//! The requests that wait for a thread of the host's own, and what tells that thread of them.
+//! The queue of requests for the host's own threads, and the descriptors that tell these threads of them.
 
 use super::control::Control;
 use super::leftover::{Leftover, Said};
@@ -16,10 +16,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// So many requests are looked through at once.
+/// Up to this many queued requests are searched at once.
 const FEW: usize = 16;
 
-/// How the host comes for its requests. The first way it takes is the app's for good.
+/// How the host takes its requests. The first way used is the app's for good.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Mode {
@@ -41,46 +41,46 @@ impl Mode {
     }
 }
 
-/// The queue of those requests.
+/// The queue of requests for the host's threads.
 #[derive(Default)]
 pub(crate) struct CallerQueue {
     line: Mutex<Waiting>,
-    /// How many requests wait there, for those who only look.
+    /// How many requests are queued, readable without the lock.
     count: AtomicUsize,
     /// Changed under the lock of `line`.
     leftover: Said,
-    /// Made when somebody first wants to wait.
+    /// Made when a thread first wants to wait.
     bells: OnceCell<Bells>,
-    /// How many calls wait, or are about to, above; how many of them, or of those to come, are to return instead, below.
+    /// High half: how many calls wait, or are about to. Low half: how many of these, or of future ones, are to return because of a wake.
     wakes: AtomicU64,
     mode: AtomicU8,
-    /// When a thread of the host's last looked for requests; in milliseconds, 0 is never.
+    /// When a thread of the host's last looked for requests, in milliseconds; 0 is never.
     last_look: AtomicU32,
 }
 
 #[derive(Default)]
 struct Waiting {
     exchanges: VecDeque<Exchange>,
-    /// Those that were found by a thread that only waited; they have stayed where they are.
+    /// Lent requests found by a thread that only waited; they have stayed in place.
     lent: VecDeque<Lent>,
-    /// How many of the exchanges cannot be answered any more, about.
+    /// About how many of the exchanges can no longer be answered.
     left: usize,
-    /// How many watch the bell; nobody is rung for otherwise, which costs a system call.
+    /// How many calls watch `ready`; it is not raised for none, since that costs a system call.
     watchers: usize,
-    /// Has the host the descriptor? Then it may be watching at any time.
+    /// Has the host asked for the descriptor? Then it may watch it at any time.
     is_watched: bool,
     is_ringing: bool,
 }
 
-/// What threads of the host's wait for.
+/// The descriptors that the host's threads wait for.
 struct Bells {
-    /// Readable while requests wait, or work that was begun is nobody's.
+    /// Readable while requests are queued, or there are leftovers.
     ready: Flag,
-    /// Readable once somebody wants a waiting call to return, or to have a look.
+    /// Readable once a waiting call is to return, or to look at the lanes.
     wake: Flag,
-    /// Readable while `ready` is, and from the stop on.
+    /// Readable while `ready` is, and after the stop.
     requests: Epoll,
-    /// The same, and while the engine has work that is for the host's threads: what the host watches.
+    /// The same, and while the engine has work for the host's threads: this is what the host watches.
     outer: Epoll,
 }
 
@@ -94,9 +94,9 @@ impl Bells {
     }
 }
 
-/// One call that waits.
+/// One waiting call.
 const WAITING: u64 = 1 << 32;
-/// The part that counts wakes.
+/// The bits that count wakes.
 const WAKES: u64 = WAITING - 1;
 
 /// A call that waits, or may.
@@ -106,7 +106,7 @@ pub(super) struct Waits<'q> {
 }
 
 impl Waits<'_> {
-    /// Was there a wake that has ended nobody yet? Then it ends this call, which does not count any more.
+    /// Consumes a wake that has not ended a call yet. True: it ends this call, which is then no longer counted.
     pub(super) fn take_wake(&mut self) -> bool {
         let take = |word: u64| (word & WAKES > 0).then(|| word - WAITING - 1);
         let taken = self.queue.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
@@ -130,15 +130,15 @@ impl Drop for Waits<'_> {
 
 impl CallerQueue {
     fn bells(&self, control: &Control) -> Result<&Bells> {
-        self.bells.get_or_try_init(|| Bells::new(control)).map_err(|error| Error::io("make what tells of requests", &error))
+        self.bells.get_or_try_init(|| Bells::new(control)).map_err(|error| Error::io("make the descriptors for waiting requests", &error))
     }
 
-    /// Makes what threads of the host's wait for, while a failure still loses nothing.
+    /// Makes the descriptors early, when a failure loses nothing yet.
     pub(crate) fn prepare(&self, control: &Control) -> Result<()> {
         self.bells(control).map(|_| ())
     }
 
-    /// The descriptor that is readable while there is something to do, and from the stop on.
+    /// The descriptor that is readable while there is something to do, and after the stop.
     pub(crate) fn descriptor(&self, control: &Control) -> Result<BorrowedFd<'_>> {
         let bells = self.bells(control)?;
         let mut line = self.line.lock();
@@ -147,26 +147,26 @@ impl CallerQueue {
         Ok(bells.outer.as_fd())
     }
 
-    /// The host does the engine's work as well: what the engine waits for is told by the same descriptor.
+    /// The host does the engine's work as well: the descriptor also covers the engine's epoll.
     pub(super) fn watch_engine(&self, control: &Control, engine: &Epoll) -> Result<()> {
         let outer = &self.bells(control)?.outer;
         outer.add(engine.as_fd().as_raw_fd(), epoll::READ_LEVEL, 0).map_err(|error| Error::io("start", &error))
     }
 
-    /// It is told so no more, or again.
+    /// Turns that off or on again.
     pub(super) fn watch_engine_anew(&self, engine: &Epoll, watches: bool) -> io::Result<()> {
         let Some(bells) = self.bells.get() else { return Ok(()) };
         bells.outer.modify(engine.as_fd().as_raw_fd(), if watches { epoll::READ_LEVEL } else { epoll::NOTHING }, 0)
     }
 
-    /// Gives the descriptors to `each`, without any lock.
+    /// Gives the descriptors to `each`, without locking.
     pub(super) fn for_each_descriptor(&self, each: &mut dyn FnMut(RawFd)) {
         if let Some(Bells { ready, wake, requests, outer }) = self.bells.get() {
             [ready.as_fd(), wake.as_fd(), requests.as_fd(), outer.as_fd()].iter().for_each(|fd| each(fd.as_raw_fd()));
         }
     }
 
-    /// Does nothing but for the first mode, and those that come after in the same.
+    /// Records the first mode; fails if another one was recorded.
     pub(super) fn choose(&self, mode: Mode) -> Result<()> {
         let known = self.mode.load(Ordering::Relaxed);
         if known == mode as u8 {
@@ -181,12 +181,12 @@ impl CallerQueue {
         }
     }
 
-    /// How many requests wait.
+    /// How many requests are queued.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
-    /// What waits has changed: those who look and those who watch are to know.
+    /// Updates the count and the descriptor after a change.
     fn tell(&self, line: &mut Waiting) {
         self.count.store(line.exchanges.len() + line.lent.len(), Ordering::Release);
         if let Some(bells) = self.bells.get() {
@@ -194,7 +194,7 @@ impl CallerQueue {
         }
     }
 
-    /// Lets the bell ring exactly while somebody waits who may be watched for.
+    /// Makes `ready` readable exactly while there is work and a thread that may watch it.
     fn ring(&self, line: &mut Waiting, bells: &Bells) {
         let leftover = self.leftover.get();
         let has_work = !line.exchanges.is_empty() || !line.lent.is_empty() || leftover == Leftover::Left;
@@ -206,8 +206,8 @@ impl CallerQueue {
         if rings { bells.ready.raise() } else { bells.ready.lower() }
     }
 
-    /// One of those that wait cannot be answered any more. What it holds is let go of soon: when it is one of few, or one of many
-    /// such, so that nobody can make this costly.
+    /// A queued exchange can no longer be answered. Its memory is released soon: at once in a short queue, else when half of the queue is like
+    /// that. So the cost stays constant per request, and clients cannot make it quadratic.
     pub(super) fn note_left(&self) {
         let left: Vec<Exchange> = {
             let mut line = self.line.lock();
@@ -224,13 +224,13 @@ impl CallerQueue {
         drop(left);
     }
 
-    /// A request waits from now on.
+    /// Queues a request.
     pub(crate) fn push(&self, exchange: Exchange) {
         exchange.debt().note_queued(true);
         let mut line = self.line.lock();
         line.exchanges.push_back(exchange);
         self.tell(&mut line);
-        // A client that has left before it stood here has told nobody.
+        // If the client left before it was queued, it was not noted.
         let has_left = line.exchanges.back().is_some_and(|last| !last.is_open());
         drop(line);
         if has_left {
@@ -238,7 +238,7 @@ impl CallerQueue {
         }
     }
 
-    /// The request that has waited longest, and can still be answered.
+    /// Takes the oldest request that can still be answered.
     pub(super) fn pop(&self) -> Option<Exchange> {
         self.note_look();
         loop {
@@ -249,14 +249,14 @@ impl CallerQueue {
                 first
             };
             exchange.debt().note_queued(false);
-            // One whose client has left, or was told to wait no longer, ends here.
+            // Otherwise it ends here: its client has left, or has got another answer.
             if exchange.is_open() {
                 return Some(exchange);
             }
         }
     }
 
-    /// A request waits that has stayed where it is.
+    /// Queues a lent request, which stays in place.
     pub(super) fn push_lent(&self, lent: Lent) {
         let mut line = self.line.lock();
         line.lent.push_back(lent);
@@ -274,7 +274,7 @@ impl CallerQueue {
         Some(lent)
     }
 
-    /// The app has stopped: nobody takes these any more.
+    /// After a stop: gives up the lent requests.
     pub(super) fn give_up_lent(&self) {
         let lent = {
             let mut line = self.line.lock();
@@ -287,7 +287,7 @@ impl CallerQueue {
 
     /// Ends a call that waits, or the next one that would. Safe in signal handlers: atomics and one write.
     pub(crate) fn wake(&self) {
-        // Those that come before anybody waits end one call between them.
+        // Several wakes while no call waits end one call together.
         let add = |word: u64| (word & WAKES < (word >> 32).max(1)).then(|| word + 1);
         let counted = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
         if let (Ok(_), Some(bells)) = (counted, self.bells.get()) {
@@ -295,33 +295,32 @@ impl CallerQueue {
         }
     }
 
-    /// A call that waits begins.
+    /// Counts a call that waits.
     pub(super) fn begin_wait(&self) -> Waits<'_> {
         self.wakes.fetch_add(WAITING, Ordering::SeqCst);
         Waits { queue: self, is_counted: true }
     }
 
-    /// What was said last.
+    /// The last announcement.
     pub(super) fn leftover(&self) -> Leftover {
         self.leftover.get()
     }
 
-    /// What is left of the engine's work. Threads that wait are told of what nobody comes back for soon; the host's own loop is told
-    /// of all.
+    /// Announces leftovers. Threads that wait are only notified of those for which no thread comes back soon; the host's own loop of all.
     pub(super) fn say_leftover(&self, leftover: Leftover) {
         let mut line = self.line.lock();
         self.leftover.set(leftover);
         self.tell(&mut line);
     }
 
-    /// Lets one of those who wait have a look.
+    /// Lets one of the waiting threads look at the lanes.
     pub(crate) fn rouse(&self) {
         if let (true, Some(bells)) = (self.line.lock().watchers > 0, self.bells.get()) {
             bells.wake.raise();
         }
     }
 
-    /// The same, also where it is only about to wait.
+    /// The same, even if that thread is only about to wait.
     pub(super) fn rouse_in_any_case(&self) {
         if let Some(bells) = self.bells.get() {
             bells.wake.raise();
@@ -332,12 +331,12 @@ impl CallerQueue {
         self.note_look_at(clock::milliseconds());
     }
 
-    /// A thread of the host's has looked for requests.
+    /// Notes that a thread of the host's looks for requests.
     pub(super) fn note_look_at(&self, now: u32) {
         self.last_look.store(now.max(1), Ordering::Relaxed);
     }
 
-    /// How long nobody has looked for requests, 0 while somebody waits for them; None if nobody ever did.
+    /// For how long no thread has looked for requests; 0 while one waits for them, None if none ever did.
     pub(crate) fn idle_ms(&self) -> Option<u32> {
         if self.line.lock().watchers > 0 {
             return Some(0);
@@ -348,14 +347,14 @@ impl CallerQueue {
         }
     }
 
-    /// Waits until there may be something to do, a wake or a signal; at most until `end`, None is without end. True: it was a signal.
+    /// Waits until there may be something to do, a wake or a signal; at most until `end`, without end if None. True: it was a signal.
     ///
-    /// `has_changed` is asked once those who rouse see that this thread waits.
+    /// `has_changed` is called after this thread has counted itself as waiting, so that no `rouse` is missed.
     pub(super) fn wait(&self, control: &Control, end: Option<Instant>, has_changed: impl Fn() -> bool) -> Result<bool> {
         self.wait_by(control, |bells| bells.outer.as_fd(), end, has_changed)
     }
 
-    /// The same, whatever the engine gets to do.
+    /// The same, but not for the engine's work.
     pub(super) fn wait_for_requests(&self, control: &Control, end: Option<Instant>, has_changed: impl Fn() -> bool) -> Result<bool> {
         self.wait_by(control, |bells| bells.requests.as_fd(), end, has_changed)
     }
@@ -374,18 +373,18 @@ impl CallerQueue {
             self.ring(&mut line, bells);
         }
         if self.wakes.load(Ordering::SeqCst) & WAKES > 0 || has_changed() {
-            // It came before there was anything to ring, or anybody to be rung for.
+            // The wake came before the descriptor existed, or before this call was counted as waiting.
             return Ok(self.note_waited(bells, Waited::Other));
         }
         let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);
         if waited == Waited::Other && self.wakes.load(Ordering::SeqCst) & WAKES == 0 {
-            // It was taken before it rang, or this is to have a look.
+            // The wake was consumed before this call saw it, or was a `rouse`.
             bells.wake.lower();
         }
         Ok(self.note_waited(bells, waited))
     }
 
-    /// A wait is over. Did a signal end it?
+    /// A wait is over. True: by a signal.
     fn note_waited(&self, bells: &Bells, waited: Waited) -> bool {
         let mut line = self.line.lock();
         line.watchers -= 1;

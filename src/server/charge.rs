@@ -1,9 +1,9 @@
-//! Which of the host's threads watches what the app waits for, while the others rest.
+//! Which of the host's waiting threads polls, while the others rest.
 //!
-//! If all threads that are idle polled the same descriptors, each request would wake them all. So one is in charge: it polls, and stays
-//! in charge while it answers a request that is known to be quick, since it comes back at once. Before it does anything longer it hands
-//! on to one that rests. Of those that rest one is the lookout: where whoever is in charge neither polls nor moves for a tick, it has
-//! been held up after all, and the lookout takes the charge over. While nothing moves the lookout rests as well.
+//! If all idle threads polled the same descriptors, each request would wake them all. So one is in charge: it polls, and stays in charge
+//! while it answers requests known to be quick, since it returns at once. Before anything longer it hands over to a thread that rests. One of
+//! the resting threads is the lookout: if the thread in charge neither polls nor moves for a tick, it is blocked after all, and the lookout
+//! takes over. While there is no activity the lookout rests as well.
 
 use super::sys::event::{Flag, Waited, wait_once};
 use super::sys::sync::this_thread;
@@ -13,27 +13,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// After so many ticks in which nothing moved the lookout rests. Calling it costs about as much as four of them.
+/// After this many ticks without activity the lookout rests. Waking it costs about as much as four of them.
 const QUIET_TICKS: u32 = 4;
 
-/// Seats kept for the next threads. Each has a descriptor.
+/// Spare seats. Each has a descriptor.
 const SPARE_SEATS: usize = 64;
 
-/// The charge, and who waits for it.
+/// Which thread is in charge, and which rest.
 #[derive(Default)]
 pub(super) struct Charge {
     bench: Mutex<Bench>,
-    /// How often whoever is in charge has done something.
+    /// How often the thread in charge has moved, that is, begun or finished something.
     moves: AtomicUsize,
-    /// The thread that is in charge while it does not poll, for itself to know without the lock. 0 is none.
+    /// The thread in charge while it does not poll, for itself to read without the lock; 0 is none.
     mover: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Bench {
-    /// The thread that is in charge; it is nobody only while nobody rests.
+    /// The thread in charge; None only while no thread rests.
     holder: Option<usize>,
-    /// Does it poll? Then it is told of whatever happens.
+    /// Does it poll? Then the lookout need not watch it.
     polls: bool,
     lookout: Option<Arc<Seat>>,
     /// Does the lookout rest as well?
@@ -44,7 +44,7 @@ struct Bench {
 
 /// Where one thread rests at a time.
 struct Seat {
-    /// Which. It changes under the bench's lock only.
+    /// The thread. Changed only under the bench's lock.
     thread: AtomicUsize,
     bell: Flag,
 }
@@ -55,19 +55,19 @@ impl Seat {
     }
 }
 
-/// What a rest came to.
+/// The outcome of a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rested {
-    /// This thread is in charge; it was before, or nobody was.
+    /// This thread is in charge; it was before, or no thread was.
     Holds,
-    /// It was called to be in charge.
+    /// This thread was woken, or took over, to be in charge.
     Called,
     Late,
     Signal,
 }
 
 impl Charge {
-    /// Rests until this thread is in charge, the time is up or a signal has come. Not at all where nobody else is in charge.
+    /// Rests until this thread is in charge, the time is up or a signal has come. Returns at once if no other thread is in charge.
     pub(super) fn wait(&self, end: Option<Instant>, tick: Duration) -> Rested {
         let me = this_thread();
         let seat = {
@@ -78,7 +78,7 @@ impl Charge {
                 self.note_mover(&bench);
                 return Rested::Holds;
             }
-            // Where descriptors are short it polls beside the other one.
+            // Out of descriptors: it polls beside the thread in charge.
             let Some(seat) = bench.seat(me) else { return Rested::Holds };
             bench.sit(&seat);
             seat
@@ -107,7 +107,7 @@ impl Charge {
                 seat.bell.lower();
             }
             if !bench.rests(seat) {
-                // Called; another thread may have come and taken the charge since.
+                // Woken to be in charge; yet another thread may have taken the charge since.
                 drop(bench);
                 self.note_polled();
                 return if waited == Waited::Signal { Rested::Signal } else { Rested::Called };
@@ -136,7 +136,7 @@ impl Charge {
         }
     }
 
-    /// This thread polls no more. If it is in charge the lookout watches it from now on.
+    /// This thread stops polling. If it is in charge the lookout watches it from now on.
     pub(super) fn note_polled(&self) {
         self.note_move();
         let mut bench = self.bench.lock();
@@ -146,13 +146,13 @@ impl Charge {
         }
     }
 
-    /// This thread has something in hand that does not take long, and comes back at once: it is in charge. True: another thread was,
-    /// and polls; it is to be told.
+    /// This thread is in charge: it answers a request that is known to be quick, and returns at once. True: another thread was in charge and
+    /// polls, so it must be woken.
     pub(super) fn keep(&self) -> bool {
         self.note_move();
         let me = this_thread();
         if self.mover.load(Ordering::Acquire) == me {
-            // It has said so before.
+            // Noted before.
             return false;
         }
         let mut bench = self.bench.lock();
@@ -163,17 +163,17 @@ impl Charge {
         polled
     }
 
-    /// The holder has changed, or whether it polls.
+    /// Updates `mover` after the holder, or whether it polls, has changed.
     fn note_mover(&self, bench: &Bench) {
         self.mover.store(bench.holder.filter(|_| !bench.polls).unwrap_or(0), Ordering::Release);
     }
 
     fn note_move(&self) {
-        // Not exact where threads meet here; one of them is seen.
+        // Approximate if several threads move at once; one of them is counted.
         self.moves.store(self.moves.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// This thread may be away for long: somebody else is in charge, if anybody rests.
+    /// This thread may be away for long: a resting thread, if there is one, is put in charge.
     pub(super) fn hand_on(&self) {
         let mut bench = self.bench.lock();
         if bench.holder.is_some_and(|holder| holder != this_thread()) {
@@ -181,7 +181,7 @@ impl Charge {
         }
         let next = bench.resting.pop().or_else(|| bench.lookout.take());
         bench.holder = next.as_ref().map(|seat| seat.thread());
-        // It is on its way to poll.
+        // It is about to poll.
         bench.polls = true;
         self.note_mover(&bench);
         if let Some(seat) = next {
@@ -190,7 +190,7 @@ impl Charge {
         bench.appoint_lookout();
     }
 
-    /// Gives the descriptors to `each`; those that cannot be known at this moment are left out.
+    /// Gives the descriptors to `each`, except while another thread has the lock.
     pub(super) fn for_each_descriptor(&self, each: &mut dyn FnMut(RawFd)) {
         let Some(bench) = self.bench.try_lock() else { return };
         let seats = bench.resting.iter().chain(&bench.lookout).chain(&bench.spare);
@@ -199,7 +199,7 @@ impl Charge {
 }
 
 impl Bench {
-    /// Whoever is in charge does not poll for a moment: the lookout watches for how long.
+    /// The thread in charge does not poll for a moment: the lookout watches how long.
     fn begin_move(&mut self) {
         self.polls = false;
         if let (true, Some(lookout)) = (std::mem::take(&mut self.is_quiet), &self.lookout) {
@@ -231,12 +231,12 @@ impl Bench {
         self.lookout.as_ref().is_some_and(|lookout| Arc::ptr_eq(lookout, seat))
     }
 
-    /// Does this one rest?
+    /// Does the thread in this seat rest?
     fn rests(&self, seat: &Arc<Seat>) -> bool {
         self.is_lookout(seat) || self.resting.iter().any(|other| Arc::ptr_eq(other, seat))
     }
 
-    /// This one rests no more.
+    /// The thread in this seat rests no longer.
     fn get_up(&mut self, seat: &Arc<Seat>) {
         self.resting.retain(|other| !Arc::ptr_eq(other, seat));
         if self.is_lookout(seat) {
@@ -245,7 +245,7 @@ impl Bench {
         }
     }
 
-    /// One that rests looks out, if nobody does.
+    /// Makes a resting thread the lookout, if there is none.
     fn appoint_lookout(&mut self) {
         if self.lookout.is_none() {
             self.lookout = self.resting.pop();
@@ -265,7 +265,7 @@ mod tests {
     const TICK: Duration = Duration::from_millis(2);
     const FOREVER: Duration = Duration::from_secs(3600);
 
-    /// A thread that waits when it is told to, and tells what came of it.
+    /// A thread that waits on request and reports the outcome.
     struct Idler {
         begin: Sender<Duration>,
         rested: Receiver<Rested>,
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_away_calls_one_of_those_that_rest() {
+    fn handing_on_wakes_a_resting_thread() {
         let (charge, [lookout, other]) = with_two_idlers(FOREVER);
         charge.note_polled();
         charge.hand_on();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lookout_takes_over_from_one_who_is_held_up_and_only_then() {
+    fn the_lookout_takes_over_only_from_a_blocked_thread() {
         let (charge, [lookout, other]) = with_two_idlers(TICK);
         std::thread::sleep(4 * TICK);
         assert_eq!(charge.sitting(), 2, "whoever polls is told of everything");
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_was_called_goes_on_though_another_has_taken_the_charge_since() {
+    fn a_woken_thread_returns_even_if_another_has_taken_the_charge_since() {
         let (charge, [_lookout, other]) = with_two_idlers(FOREVER);
         charge.note_polled();
         charge.hand_on();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_the_charge_from_one_that_polls_is_told_so() {
+    fn taking_the_charge_from_a_polling_thread_is_reported() {
         let charge = Arc::<Charge>::default();
         let other = Idler::new(&charge);
         other.begin.send(FOREVER).unwrap();

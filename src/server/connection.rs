@@ -1,10 +1,10 @@
-//! The protocol of one connection: bytes in, bytes out. It knows no socket, so that another driver or a
-//! transport such as TLS can carry its bytes as well.
+//! The protocol of one connection: bytes in, bytes out. It knows no socket, so that another driver, or a transport such as TLS, can use
+//! it as well.
 //!
-//! A thread seats it at its desk, adds what came to `desk.request`'s bytes, lets it feed on them, sends
-//! what is then in `desk.out`, and lets it stand up again, taking with it only what is unfinished.
+//! A thread seats it at its desk, appends the bytes received to `desk.call.request`, lets it process them, and sends `desk.out`. Then the
+//! connection leaves the desk, and takes along only what is unfinished.
 //!
-//! The steps from bytes to answers are in the files below; each tells whether there may be more to do.
+//! The steps from bytes to answers are in the files below; each returns whether there may be more to do.
 
 mod admitting;
 mod answering;
@@ -28,82 +28,81 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is smaller is with the client at once.
+/// A last answer of up to this size does not need lingering: the client receives it at once.
 const LARGE_ANSWER: u64 = 16 * 1024;
-/// Longer answers leave at once.
+/// Longer answers are not held back.
 const MOST_HELD_BACK: usize = 16 * 1024;
-/// Saved heads grow by at least this.
+/// The least growth of the buffer for a head that is saved.
 const HEAD_ROOM: usize = 1024;
-/// Bodies grow as they are received, by at least this, never by what Content-Length promises.
+/// The least growth of the buffer for a body. It grows with the bytes received, never by Content-Length.
 const BODY_ROOM: usize = 64 * 1024;
 
 /// One connection's state. An idle one holds no buffer.
 pub(super) struct Connection {
     peer: Peer,
     phase: Phase,
-    /// Input that is not done with: part of a head, a request that waits for its body, or requests that
-    /// must wait until answers before them are sent.
+    /// Unprocessed input: part of a head, a request that waits for its body, or requests that wait until the answers before them are sent.
     saved: Option<Box<Call>>,
-    /// How much of a partial head was searched for its end; 0 if it was never looked at.
+    /// How much of a partial head was searched for its end; 0 if none was.
     scanned: usize,
     /// Bytes of empty lines since the last request.
     empty: usize,
     /// Is there more in `saved` than a partial request?
     unfed: bool,
-    /// When the present head or idle time began, or the last byte of a body or an answer moved; in milliseconds.
+    /// When the present head or idle time began, or the last byte of a body or an answer was moved; in milliseconds.
     since: u32,
-    /// When the body or the answer is too slow, or the lingering too long; 0 is never.
+    /// The deadline of the minimum rate, or of lingering; 0 is never.
     slow: u32,
     /// How many requests were answered.
     served: u64,
     /// Answers that the socket did not take.
     unsent: Option<Box<Output>>,
-    /// What its driver calls it.
+    /// The driver's token for it.
     ticket: u64,
-    /// Does only a reset tell that what is unsent was cut?
+    /// If unsent output is cut, must the connection be reset, since the answer would look complete otherwise?
     cut_resets: bool,
-    /// Does it end with a reset when all is sent?
+    /// Is it reset when all is sent?
     resets_at_end: bool,
-    /// An exchange that is not waited for any more, and has not been told yet.
+    /// An exchange that is no longer waited for, and was not notified yet.
     left: Option<Arc<Deferred>>,
-    /// Has it been put where threads look for work?
+    /// Is it in the queue for a thread?
     is_queued: bool,
 }
 
 /// What a connection is doing.
 enum Phase {
-    /// It waits for a head.
+    /// Waiting for a head.
     Reading,
-    /// A request was admitted, and its body is on the way.
+    /// A request was admitted, and its body is arriving.
     Uploading(Box<Incoming>),
-    /// A request was answered before its body was there; the body is thrown away.
+    /// A request was answered before its body had arrived; the body is discarded.
     Skipping(Box<Skip>),
-    /// A request waits for a thread that may block. Nothing is read until its handler has run.
+    /// A request waits for a thread on which its handler may block. Nothing is received meanwhile.
     Ready(Box<Ready>),
-    /// A request is in the hands of a thread of the host's, on whose desk it stays. What follows it begins at `next`. Nobody else
-    /// looks at the connection meanwhile.
+    /// A request is lent to a thread of the host's, and stays on the desk. What follows it begins at `next`. No other thread touches the
+    /// connection meanwhile.
     Lent { next: usize },
-    /// A request was deferred. Nothing is read until its exchange has answered.
+    /// A request was deferred. Nothing is received until its exchange has answered.
     Waiting(Box<Wait>),
-    /// Nothing more is read. It ends when all is sent; with `linger` the client is given time to read it.
+    /// Nothing more is received. It ends when all is sent; with `linger` the client gets time to read it.
     Ending { linger: bool },
-    /// Our side has ended; what still comes is thrown away until the client's side ends too.
+    /// Our side is closed; further input is discarded until the client closes its side.
     Lingering,
-    /// It is over. With `reset` the client is told that what it has is not all.
+    /// It is over. With `reset` the client must learn that its answer is incomplete.
     Closed { reset: bool },
 }
 
-/// Waiting for a thread.
+/// A request that waits for a thread.
 struct Ready {
     step: Step,
-    /// Is it for another thread? If not, it is this one's turn again once what was written before is sent.
+    /// Is it for another thread? If not, this thread continues once the output before it is sent.
     is_left: bool,
 }
 
-/// Where a request goes on.
+/// Where a request continues.
 #[derive(Clone)]
 enum Step {
-    /// Its head is there: limits, policies and middleware come first. What follows the head begins there.
+    /// After its head: limits, policies and middleware come next. What follows the head begins at `body_at`.
     Admit { body_at: usize },
     /// It was admitted, and its handler reads the body itself.
     Lend { body_at: usize },
@@ -112,7 +111,7 @@ enum Step {
 }
 
 impl Step {
-    /// The first `count` bytes before it are gone.
+    /// Adjusts to the removal of `count` bytes before it.
     fn shift(&mut self, count: usize) {
         match self {
             Step::Admit { body_at } | Step::Lend { body_at } => *body_at -= count,
@@ -129,23 +128,23 @@ struct Wait {
     exchange: Arc<Deferred>,
     /// Has it begun to answer?
     begun: bool,
-    /// How long it may take until it has; in milliseconds, 0 is for ever.
+    /// How long it may take to begin, in milliseconds; 0 is without limit.
     time_ms: u32,
     method: Method,
     keep_alive: bool,
     minor_version: u8,
-    /// The headers of its policies, for an answer in its place.
+    /// The headers of policies, for an answer in its place.
     fields: Option<Box<Response>>,
     then: Then,
 }
 
-/// What comes after an answer.
+/// What follows an answer.
 struct Then {
-    /// How much of the input is done with.
+    /// How much of the input is processed.
     used: usize,
-    /// A body that nobody reads.
+    /// A body that is not read.
     skip: Option<Box<Skip>>,
-    /// Is that more than is worth receiving?
+    /// Does the connection end, since that body is too long to be worth receiving?
     last: bool,
 }
 
@@ -159,13 +158,13 @@ impl Then {
 const CLOSED: Phase = Phase::Closed { reset: false };
 
 impl Default for Connection {
-    /// The one in a place where nobody lives.
+    /// The connection of an unused slab entry.
     fn default() -> Connection {
         Connection { phase: CLOSED, ..Connection::new(Peer::Unix, 0) }
     }
 }
 
-/// What a driver asks.
+/// What a driver queries.
 impl Connection {
     /// A connection accepted at `now`.
     pub(super) fn new(peer: Peer, now: u32) -> Connection {
@@ -188,7 +187,7 @@ impl Connection {
         }
     }
 
-    /// What its driver calls it; its requests say so when they ask for something.
+    /// Sets the driver's token, by which the connection's requests refer to it.
     pub(super) fn set_ticket(&mut self, ticket: u64) {
         self.ticket = ticket;
     }
@@ -197,12 +196,12 @@ impl Connection {
         self.peer
     }
 
-    /// Is it over? Then the socket is to be closed.
+    /// Is it over, so that the socket must be closed?
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed { .. })
     }
 
-    /// Is the client to be told that what it has is not all?
+    /// Must the client learn that its answer is incomplete?
     pub(super) fn wants_reset(&self) -> bool {
         matches!(self.phase, Phase::Closed { reset: true })
     }
@@ -221,28 +220,28 @@ impl Connection {
         matches!(self.phase, Phase::Lent { .. })
     }
 
-    /// Has it a request that only waits for the answers before it to be sent?
+    /// Does it have a request that only waits until the answers before it are sent?
     pub(super) fn is_ready(&self) -> bool {
         matches!(&self.phase, Phase::Ready(ready) if !ready.is_left)
     }
 
-    /// Is it to be put where threads look for work? Said once.
+    /// Must it be queued for a thread? True only once.
     pub(super) fn wants_thread(&mut self) -> bool {
         let is_left = matches!(&self.phase, Phase::Ready(ready) if ready.is_left);
         is_left && !std::mem::replace(&mut self.is_queued, true)
     }
 
-    /// It was not put there after all.
+    /// It was not queued after all.
     pub(super) fn still_wants_thread(&mut self) {
         self.is_queued = false;
     }
 
-    /// Is it where threads look for work? It may be over all the same.
+    /// Is it queued for a thread? It may be closed all the same.
     pub(super) fn is_queued(&self) -> bool {
         self.is_queued
     }
 
-    /// The thread that it has waited for is here.
+    /// The thread that it was queued for has come.
     pub(super) fn call_up(&mut self) {
         self.is_queued = false;
         if let Phase::Ready(ready) = &mut self.phase {
@@ -251,7 +250,7 @@ impl Connection {
         }
     }
 
-    /// Is our side to be ended, so that the client sees the end and can read what was sent?
+    /// Is our side to be closed, so that the client sees the end and can read what was sent?
     pub(super) fn is_lingering(&self) -> bool {
         matches!(self.phase, Phase::Lingering)
     }
@@ -261,33 +260,33 @@ impl Connection {
         matches!(self.phase, Phase::Reading) && self.saved.is_none() && self.unsent.is_none()
     }
 
-    /// Is there input that can be fed on without receiving any?
+    /// Is there input that can be processed without receiving more?
     pub(super) fn is_unfed(&self) -> bool {
         self.unfed && self.unsent.is_none() && !self.is_waiting()
     }
 
-    /// Is it receiving a body that is kept?
+    /// Is it receiving a body into memory?
     pub(super) fn is_uploading(&self) -> bool {
         matches!(self.phase, Phase::Uploading(_))
     }
 
-    /// Is the answer of the exchange that it waits for being made at this moment?
+    /// Is the answer of its exchange being made at this moment?
     pub(super) fn is_being_answered(&self) -> bool {
         matches!(&self.phase, Phase::Waiting(wait) if wait.exchange.is_answering())
     }
 
-    /// Answers that wait for the socket to take them.
+    /// Output that the socket has not taken yet.
     pub(super) fn unsent_mut(&mut self) -> Option<&mut Output> {
         self.unsent.as_deref_mut()
     }
 
-    /// Is it plain that no memory is held for the client?
+    /// Does it certainly hold no memory for the client?
     #[inline]
     pub(super) fn holds_nothing(&self) -> bool {
         self.saved.is_none() && self.unsent.is_none() && !matches!(self.phase, Phase::Uploading(_) | Phase::Waiting(_))
     }
 
-    /// Bytes of memory held for the client while it is waited for.
+    /// Bytes of memory held while the client is waited for.
     pub(super) fn held_bytes(&self) -> usize {
         let elsewhere = match &self.phase {
             Phase::Uploading(body) => body.form_bytes(),
@@ -299,7 +298,7 @@ impl Connection {
             + self.unsent.as_ref().map_or(0, |unsent| unsent.held_bytes())
     }
 
-    /// When to look at it again if nothing happens; 0 is never.
+    /// When to check it if nothing happens; 0 is never.
     #[inline(always)]
     pub(super) fn deadline(&self, pace: &Pace) -> u32 {
         if self.is_idle() { after(self.since, pace.idle_ms) } else { self.deadline_at_work(pace) }
@@ -308,7 +307,7 @@ impl Connection {
     fn deadline_at_work(&self, pace: &Pace) -> u32 {
         match &self.phase {
             _ if self.unsent.is_some() => earlier(after(self.since, pace.write_ms), self.slow),
-            // Absolute from the first byte: a byte now and then does not prolong it.
+            // Counted from the first byte: sending a byte now and then does not prolong it.
             Phase::Reading => after(self.since, pace.header_ms),
             Phase::Uploading(_) | Phase::Skipping(_) => earlier(after(self.since, pace.body_ms), self.slow),
             Phase::Lingering => earlier(after(self.since, LINGER_MS), self.slow),
@@ -324,9 +323,9 @@ impl Connection {
     }
 }
 
-/// What a driver does, between `sit_down` and `stand_up`.
+/// What a driver does between `sit_down` and `stand_up`, and with output.
 impl Connection {
-    /// Puts what it had kept onto the desk.
+    /// Puts what it has saved onto the desk.
     #[inline]
     pub(super) fn sit_down(&mut self, desk: &mut Desk) {
         if let Some(saved) = self.saved.take() {
@@ -334,11 +333,11 @@ impl Connection {
         }
     }
 
-    /// Takes what is unfinished off the desk; the thread has its own things again.
+    /// Takes what is unfinished off the desk; the thread gets its own buffers back.
     #[inline(always)]
     pub(super) fn stand_up(&mut self, desk: &mut Desk) {
         if self.unfed {
-            // Whatever comes first of what is left had to wait for us.
+            // The first of the remaining requests had to wait for us.
             self.since = desk.now();
         }
         if desk.input().is_empty() { desk.clean() } else { self.take_with(desk) }
@@ -353,7 +352,7 @@ impl Connection {
         self.saved = Some(desk.take_off());
     }
 
-    /// Makes room for input; gives how many bytes to receive at most.
+    /// Makes room for input; returns how many bytes to receive at most.
     pub(super) fn make_room(&self, desk: &mut Desk) -> usize {
         let bytes = desk.bytes_mut();
         let left = match &self.phase {
@@ -368,8 +367,8 @@ impl Connection {
         left.min(bytes.capacity() - bytes.len() - 1)
     }
 
-    /// Does all that the input on the desk allows: parses, runs handlers, writes answers to `desk.out`.
-    /// Stops when so much was written that it should be sent first; `is_unfed` tells.
+    /// Does all that the input on the desk allows: parses, runs handlers, writes answers to `desk.out`. Stops when so much was written that
+    /// it should be sent first; then `is_unfed` is true.
     pub(super) fn feed(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         self.unfed = false;
         loop {
@@ -387,7 +386,7 @@ impl Connection {
         }
     }
 
-    /// The same for a request whose head is done with. True: there may be more to do.
+    /// The same after a head was processed. True: there may be more to do.
     #[inline(never)]
     fn feed_what_has_begun(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
         match &mut self.phase {
@@ -399,7 +398,7 @@ impl Connection {
                 self.phase = Phase::Reading;
                 self.take_step(step, desk, service)
             }
-            // What was received behind it waits as well.
+            // Input received behind it waits as well.
             Phase::Ready(_) | Phase::Lent { .. } | Phase::Waiting(_) => false,
             Phase::Ending { .. } | Phase::Lingering | Phase::Closed { .. } => {
                 desk.use_up();
@@ -408,12 +407,12 @@ impl Connection {
         }
     }
 
-    /// The client has ended its side, and all its bytes were fed.
+    /// The client has closed its side, and all its bytes were processed.
     pub(super) fn end_of_input(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         match self.phase {
             Phase::Reading if desk.input().is_empty() => self.phase = CLOSED,
             Phase::Reading => {
-                // What came in pieces was not parsed since the first; it may be worse than incomplete.
+                // A head that arrived in pieces was parsed only at the first; it may be malformed, not only incomplete.
                 let (input, head) = desk.call.request.parts_from(desk.used);
                 let outcome = parser::parse(input, &service.limits, head);
                 self.refuse(if let Outcome::Refused(refusal) = outcome { refusal } else { Refusal::Incomplete }, desk, service);
@@ -437,7 +436,7 @@ impl Connection {
         self.refuse_and_end(408, Error::fixed(Kind::Timeout, words), desk, service);
     }
 
-    /// Answers with an error of the library's own, and ends the connection.
+    /// Answers with an error of the library's, and ends the connection.
     pub(super) fn refuse_and_end(&mut self, code: u16, why: Error, desk: &mut Desk, service: &Arc<Service>) {
         self.note_upload(desk);
         if !self.is_uploading() {
@@ -451,7 +450,7 @@ impl Connection {
         desk.use_up();
     }
 
-    /// Bytes were received.
+    /// Notes that bytes were received.
     pub(super) fn note_received(&mut self, count: usize, pace: &Pace, now: u32) {
         match self.phase {
             Phase::Uploading(_) | Phase::Skipping(_) => {
@@ -463,7 +462,7 @@ impl Connection {
         }
     }
 
-    /// Bytes of what is unsent were sent.
+    /// Notes that unsent bytes were sent.
     pub(super) fn note_sent(&mut self, count: usize, pace: &Pace, now: u32) {
         if count > 0 {
             self.since = now;
@@ -471,7 +470,7 @@ impl Connection {
         }
     }
 
-    /// More is held for clients than the app allows, and this body is a part of it.
+    /// Refuses a body because max_buffered_bytes is reached.
     pub(super) fn refuse_upload(&mut self, desk: &mut Desk, service: &Arc<Service>) {
         self.note_upload(desk);
         let Call { request, response } = &mut *desk.call;
@@ -480,14 +479,14 @@ impl Connection {
         desk.use_up();
     }
 
-    /// The rest of a body is not received: its request is told how much was, for the access log.
+    /// Notes how much of a body was received, for the access log, since the rest will not be.
     fn note_upload(&self, desk: &mut Desk) {
         if let Phase::Uploading(body) = &self.phase {
             desk.call.request.note_taken(body.received());
         }
     }
 
-    /// All answers are sent.
+    /// All output is sent.
     pub(super) fn sent_all(&mut self, now: u32) {
         self.unsent = None;
         if let Phase::Ending { linger } = self.phase {
@@ -501,7 +500,7 @@ impl Connection {
         }
     }
 
-    /// The socket took only some of `desk.out`; the rest waits here.
+    /// Keeps what the socket did not take of `desk.out`.
     #[inline(never)]
     pub(super) fn keep_unsent(&mut self, desk: &mut Desk, pace: &Pace) {
         self.since = desk.now();
@@ -512,29 +511,29 @@ impl Connection {
         self.unsent = Some(Box::new(desk.out.take_rest()));
     }
 
-    /// Is an answer at the desk all that there is to do? Then it may be kept back.
+    /// Is the answer on the desk all there is to do, and small, so that it may be held back?
     pub(super) fn may_hold_back(&self, desk: &Desk) -> bool {
         !self.unfed && self.is_idle() && desk.out.len() <= MOST_HELD_BACK
     }
 
-    /// Keeps what was written at the desk for a moment; `spare` takes its place there.
+    /// Holds the desk's output back; `spare` takes its place there.
     pub(super) fn hold_back(&mut self, desk: &mut Desk, spare: Box<Output>) {
         self.unsent = Some(std::mem::replace(&mut desk.out, spare));
     }
 
-    /// What was kept for a moment.
+    /// The output that was held back.
     pub(super) fn take_held_back(&mut self) -> Option<Box<Output>> {
         self.unsent.take()
     }
 
-    /// The socket did not take all of what was kept for a moment.
+    /// Keeps what the socket did not take of held-back output.
     pub(super) fn keep_held_back(&mut self, rest: Box<Output>, pace: &Pace, now: u32) {
         self.since = now;
         self.slow = pace.begin(now);
         self.unsent = Some(rest);
     }
 
-    /// The connection is broken, or not worth more of our time.
+    /// Ends the connection: it is broken, or takes too long.
     pub(super) fn break_off(&mut self) {
         self.end_with(CLOSED);
     }
@@ -591,7 +590,7 @@ mod tests {
         Arc::new(Service::new(&options, router, routes, handlers, hooks, Arc::default(), Arc::new(Control::new().unwrap())))
     }
 
-    /// A client and a connection without a socket between them.
+    /// A client and a connection, without a socket between them.
     struct Talk {
         service: Arc<Service>,
         desk: Desk,
@@ -609,7 +608,7 @@ mod tests {
             }
         }
 
-        /// Sends one piece, and gives what is answered to it.
+        /// Sends one piece, and returns the answer to it.
         fn say(&mut self, piece: &[u8]) -> String {
             let Talk { service, desk, connection, came } = self;
             let from = came.len();
@@ -676,7 +675,7 @@ mod tests {
         let answers: String = head.bytes().map(|byte| slow.say(&[byte])).collect();
         assert!(answers.starts_with("HTTP/1.1 200"));
         let cut = work::take();
-        // Each byte is looked at when it comes, line ends again with the next, and all once more at the end.
+        // Each byte is looked at when it comes, line ends again with the next one, and all once more at the end.
         assert!(cut <= 3 * whole, "{cut} bytes looked at, {whole} when it came whole");
     }
 
@@ -723,7 +722,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_is_told_to_continue_once_its_request_is_admitted() {
+    fn a_client_that_expects_100_gets_it_once_its_request_is_admitted() {
         let mut talk = talk();
         let head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
         assert_eq!(talk.say(head), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -732,7 +731,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_in_vain_is_left() {
+    fn a_refused_client_that_expects_100_is_disconnected() {
         let mut talk = talk();
         let answer = talk.say(b"POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("Connection: close\r\n"), "{answer}");
@@ -800,7 +799,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_its_time_from_when_middleware_has_let_it_in() {
+    fn the_time_out_of_a_body_begins_after_middleware() {
         let mut hooks = Hooks::default();
         hooks.middleware.push((Prefix::new("/").unwrap(), Box::new(|_: &Request, _: &mut Response| Ok(Flow::Next))));
         let mut talk = Talk::new(service_with(|_| {}, hooks));

@@ -1,4 +1,4 @@
-//! Whether the app is to end.
+//! Whether the app drains or stops.
 
 use super::sys::event::Flag;
 use super::sys::fork::Birthmark;
@@ -6,12 +6,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The switches that end an app. They are there before it starts, and they are never switched back.
+/// The switches that end an app. They exist before it starts, and are never reset.
 pub(crate) struct Control {
     stopping: AtomicBool,
     draining: AtomicBool,
     flag: Flag,
-    /// Of the process that made the app; a fork of it has no threads, and shares our descriptors.
+    /// Of the process that created the app; a child has none of its threads, but shares its descriptors.
     birthmark: Birthmark,
 }
 
@@ -23,19 +23,19 @@ impl Control {
     /// Asks all threads to leave. Safe in signal handlers: one store, one write.
     pub(crate) fn stop(&self) {
         if self.is_forked() {
-            // The flag is the other process's as well.
+            // The parent shares the flag.
             return;
         }
         self.stopping.store(true, Ordering::SeqCst);
         self.flag.raise();
     }
 
-    /// From now on each answer is the last one of its connection.
+    /// From now on each answer ends its connection.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
 
-    /// Is this a fork of the process that made the app?
+    /// Is this a child of the process that created the app?
     pub(crate) fn is_forked(&self) -> bool {
         self.birthmark.is_forked()
     }
@@ -44,13 +44,13 @@ impl Control {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Is each answer the last one of its connection?
+    /// Does each answer end its connection?
     pub(crate) fn is_ending(&self) -> bool {
         self.draining.load(Ordering::SeqCst) || self.stopping.load(Ordering::SeqCst)
     }
 }
 
-/// Readable from `stop` on, for ever.
+/// Readable for ever once `stop` was called.
 impl AsFd for Control {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.flag.as_fd()

@@ -1,30 +1,30 @@
-//! How many threads serve, and who waits for them to leave.
+//! Counts the threads that serve, and lets others wait for them to leave.
 
 use super::sys::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// The threads that serve. It outlives the engine by the moment in which the last one leaves.
+/// The threads that serve. It outlives the engine, which the last thread releases before it leaves.
 #[derive(Default)]
 pub(super) struct Crew {
-    /// How many are serving.
+    /// How many serve.
     serving: AtomicUsize,
     present: Mutex<Present>,
-    /// Is the app gone? Then nobody comes any more. Changed under the lock of `present`.
+    /// Has the app been freed? Then no thread may enter. Changed under the lock of `present`.
     is_shut: AtomicBool,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Present {
-    /// How many have not yet let go of the engine.
+    /// How many have not yet released the engine.
     count: usize,
-    /// How many wait for a change: telling costs a system call, also where nobody listens.
+    /// How many wait for a change. A notification costs a system call even if no thread waits.
     listeners: usize,
 }
 
 impl Crew {
-    /// `count` threads come to serve, unless it is too late.
+    /// Counts `count` serving threads. False: it is too late for them.
     pub(super) fn enter(&self, count: usize, is_too_late: impl FnOnce() -> bool) -> bool {
         let mut present = self.present.lock();
         let in_time = !is_too_late();
@@ -35,7 +35,7 @@ impl Crew {
         in_time
     }
 
-    /// Somebody from outside has something to do, unless it is too late. He leaves like the others.
+    /// Counts a thread from outside that works in the engine for a moment. False: it is too late. It must call `leave` like the others.
     pub(super) fn visit(&self, is_too_late: impl FnOnce() -> bool) -> bool {
         let mut present = self.present.lock();
         let welcome = !is_too_late() && !self.is_shut.load(Ordering::Relaxed);
@@ -43,12 +43,12 @@ impl Crew {
         welcome
     }
 
-    /// `count` threads have stopped serving. Were they the last?
+    /// `count` threads have stopped serving. True: they were the last.
     pub(super) fn stop_serving(&self, count: usize) -> bool {
         self.serving.fetch_sub(count, Ordering::SeqCst) == count
     }
 
-    /// `count` threads have let go of everything.
+    /// `count` threads have released the engine.
     pub(super) fn leave(&self, count: usize) {
         let has_listeners = {
             let mut present = self.present.lock();
@@ -60,7 +60,7 @@ impl Crew {
         }
     }
 
-    /// How many are serving, about.
+    /// How many serve, approximately.
     pub(super) fn serving(&self) -> usize {
         self.serving.load(Ordering::Relaxed)
     }
@@ -69,12 +69,12 @@ impl Crew {
         self.serving.load(Ordering::SeqCst) == 0
     }
 
-    /// Wakes those who wait for a change.
+    /// Wakes the threads that wait for a change.
     pub(super) fn tell(&self) {
         self.changed.notify_all();
     }
 
-    /// Waits until all have left; None is without end. False: the time is up.
+    /// Waits until all have left; without end if `end` is None. False: the time is up.
     pub(super) fn wait_until_gone(&self, end: Option<Instant>) -> bool {
         let mut present = self.present.lock();
         while present.count > 0 {
@@ -85,7 +85,7 @@ impl Crew {
         true
     }
 
-    /// Waits until all have left, and lets nobody come any more.
+    /// Waits until all have left, and refuses further threads.
     pub(super) fn shut(&self) {
         let mut present = self.present.lock();
         while present.count > 0 {
@@ -94,12 +94,12 @@ impl Crew {
         self.is_shut.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until something has changed, at most until `end`.
+    /// Waits for a change, at most until `end`.
     pub(super) fn wait_for_change(&self, end: Instant) {
         self.listen(&mut self.present.lock(), Some(end));
     }
 
-    /// False: the time is up.
+    /// Waits for one notification. False: the time is up.
     fn listen(&self, present: &mut MutexGuard<'_, Present>, end: Option<Instant>) -> bool {
         present.listeners += 1;
         let changed = match end {

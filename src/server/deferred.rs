@@ -1,7 +1,7 @@
-//! What an exchange and the connection that waits for it share.
+//! The state that an exchange and its connection share.
 //!
-//! The exchange may be finished by any thread at any time, while the client leaves, the time runs out or the app stops.
-//! `verdict.rs` decides who was first; what goes to and fro is here.
+//! Any thread may finish the exchange at any time, while the client leaves, the time runs out or the app stops. `verdict.rs` decides which
+//! came first; this module moves the data.
 
 use super::answer;
 use super::control::Control;
@@ -30,13 +30,13 @@ use std::sync::{Arc, Weak};
 
 const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
 
-/// Not a status of HTTP, but of access logs: nobody was there to be answered.
+/// A status of access logs, not of HTTP: there was no client to answer.
 const LEFT: u16 = 499;
 
-/// Bytes of most answers: their buffer need not grow.
+/// The size of most answers, so that their buffer need not grow.
 const USUAL_ANSWER: usize = 512;
 
-/// What codes a stream takes, about; that of brotli takes more.
+/// The approximate size of a stream's encoder; that of brotli is larger.
 const ENCODER_BYTES: usize = 400 * 1024;
 
 /// A deferred answer.
@@ -46,34 +46,34 @@ pub(super) struct Deferred {
     control: Arc<Control>,
     /// The connection that waits.
     id: Id,
-    /// Itself, for its request to know.
+    /// A reference to itself, for its request.
     this: Weak<Deferred>,
-    /// Memory that the request and its answer hold.
+    /// Bytes that the request and its answer hold.
     held: AtomicUsize,
-    /// Does it wait for a thread of the host's?
+    /// Is it queued for a thread of the host's?
     is_queued: AtomicBool,
     verdict: Verdict<Draft>,
 }
 
-/// What goes from the exchange to its connection, and what is known of it.
+/// What the exchange passes to its connection.
 struct Draft {
-    /// What the connection has not collected yet,
+    /// Bytes that the connection has not collected yet.
     out: Output,
-    /// and how much of what it has collected is not sent.
+    /// How many of the bytes it has collected are not sent.
     unsent: usize,
-    /// What the last write that found no room had wanted.
+    /// The size of the last write that found no room.
     wanted: usize,
-    /// How much of a stream may wait for the client.
+    /// How many bytes of a stream may wait for the client.
     limit: usize,
     end: Option<End>,
-    /// What the connection has answered instead; `LEFT` where there was nobody to answer.
+    /// The status of the connection's answer in its place; `LEFT` if there was no client.
     instead: u16,
-    /// Bytes written to a stream, whose end is told by the connection's where that is so.
+    /// Bytes written to a stream.
     written: u64,
     ends_by_close: bool,
-    /// A copy of the request where somebody will ask for it, should the connection decide: the request itself is in other hands.
+    /// A copy of the request, if one is needed when the connection decides: the request itself belongs to the exchange.
     copy: Option<Box<Request>>,
-    /// What middleware had set before, for the same answer.
+    /// Headers that middleware had set, for an answer in its place.
     kept: KeptHeaders,
 }
 
@@ -95,36 +95,36 @@ impl From<TooLate> for Error {
 pub(super) struct End {
     /// The connection ends with it.
     pub(super) last: bool,
-    /// It failed after its head: the connection is cut.
+    /// It failed after its head was sent: the connection is cut.
     pub(super) cut: bool,
-    /// Only a reset tells that it was cut.
+    /// The answer ends with the connection, so only a reset shows that it is incomplete.
     pub(super) reset: bool,
 }
 
-/// What the connection takes.
+/// What the connection collects.
 pub(super) struct Collected {
     pub(super) bytes: Option<Output>,
     pub(super) end: Option<End>,
 }
 
-/// Somebody from outside at work in the engine: while he is, it does not go.
+/// A call from outside that works in the engine, which it keeps alive.
 pub(super) struct Visit {
-    /// If not, it brings an answer, perhaps with a lock of the host's in hand: nobody else's notices are called then.
+    /// False: it only delivers an answer, perhaps while the host holds a lock, so no notices of others are called.
     comes_to_serve: bool,
     engine: Option<Arc<Engine>>,
     crew: Arc<Crew>,
-    /// What is called from here cannot wait for the engine to go.
+    /// Marks that callbacks made from here must not wait for the engine's threads to leave.
     _here: Serving,
 }
 
 impl Visit {
-    /// None: it is too late.
+    /// None: the app has stopped.
     pub(super) fn of(engine: Arc<Engine>) -> Option<Visit> {
         let control = Arc::clone(&engine.service.control);
         Visit::unless(engine, || control.is_stopping())
     }
 
-    /// The same, also after a stop. None: the app is gone.
+    /// The same, also after a stop. None: the app was freed.
     pub(super) fn late(engine: Arc<Engine>) -> Option<Visit> {
         Visit::unless(engine, || false)
     }
@@ -145,18 +145,18 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let comes_to_serve = self.engine.as_ref().filter(|_| self.comes_to_serve);
         if let Some(engine) = comes_to_serve.filter(|engine| engine.service.control.is_stopping()) {
-            // Where no thread serves, nobody else does it.
+            // Without serving threads nothing else would do it.
             engine.close_if_nobody_serves();
         }
-        // Whoever waits for the crew may free the app next.
+        // The thread that waits for the crew may free the app next.
         drop(self.engine.take());
         self.crew.leave(1);
     }
 }
 
-/// For handlers, and those that they give their exchange to.
+/// For handlers, and code that they give the exchange to.
 impl Deferred {
-    /// Takes a request and its answer over from their handler.
+    /// Takes a request and its answer over from the handler.
     pub(super) fn begin(engine: &Arc<Engine>, id: Id, request: &Request, response: &mut Response) -> Exchange {
         let this = Arc::new_cyclic(|this| Deferred {
             engine: Arc::downgrade(engine),
@@ -195,11 +195,11 @@ impl Deferred {
     }
 
     fn visit(&self) -> Result<Visit> {
-        // A fork of the process has the exchange, but not the client.
+        // The child of a fork has the exchange, but not the client.
         if self.control.is_forked() {
             return Err(CLOSED);
         }
-        // A stop leaves their time to handlers that run, and this may be in the hands of one.
+        // After a stop running handlers may still answer, and a lent request belongs to one.
         let is_lent = self.verdict.lock().is_lent();
         if !self.crew.visit(|| self.control.is_stopping() && !is_lent) {
             return Err(CLOSED);
@@ -216,7 +216,7 @@ impl Deferred {
         self.verdict.lock().is_closed()
     }
 
-    /// Lets the answer go; `end` is decided with it.
+    /// Passes bytes to the connection; `end`: they complete the answer.
     fn give(&self, engine: &Engine, out: Output, end: Option<End>) -> Result<()> {
         {
             let mut case = self.verdict.lock();
@@ -232,7 +232,7 @@ impl Deferred {
         Ok(())
     }
 
-    /// The exchange is going to answer, unless it is too late.
+    /// Decides for the exchange, unless the connection has.
     fn decide(&self) -> Result<()> {
         let mut case = self.verdict.lock();
         case.decide()?;
@@ -240,7 +240,7 @@ impl Deferred {
         Ok(())
     }
 
-    /// Makes bytes of the answer, and lets them go. `settle` makes it complete first.
+    /// Makes the answer's bytes and passes them on. `settle` completes the answer first.
     fn answer(&self, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Result<()> {
         let visit = self.visit()?;
         let engine = visit.engine()?;
@@ -248,21 +248,21 @@ impl Deferred {
         match catch_unwind(AssertUnwindSafe(|| encode(engine, call, settle))) {
             Ok((out, end)) => self.give(engine, out, Some(end)),
             Err(panic) => {
-                // Nobody else answers any more: the client is not left waiting.
+                // No other thread will answer, so the connection is cut rather than left waiting.
                 let _ = self.give(engine, Output::default(), Some(End { last: true, cut: true, reset: false }));
                 resume_unwind(panic)
             }
         }
     }
 
-    /// Nothing calls back from now on, and nothing is at it.
+    /// Prevents further notices, and waits for those that are being called.
     fn fall_silent(&self) {
         if !self.control.is_forked() {
             self.verdict.fall_silent();
         }
     }
 
-    /// Counts bytes that are going to be written, if there is room for them.
+    /// Counts bytes that are about to be written, if there is room for them.
     fn reserve(&self, bytes: usize) -> Result<()> {
         let mut case = self.verdict.lock();
         if case.is_closed() {
@@ -277,7 +277,7 @@ impl Deferred {
         Err(wire::FULL)
     }
 
-    /// Waits until the client has taken enough, and sends it what waits: there may be nobody else who does.
+    /// Waits until the client has read enough, and sends what is buffered, since no other thread may be there to do it.
     fn wait_for_room(&self, bytes: usize, patience: &mut Patience) -> Result<()> {
         let visit = self.visit()?;
         let engine = visit.engine()?;
@@ -307,7 +307,7 @@ impl Debt for Deferred {
 
     fn abandon(&self, mut call: Box<Call>) {
         self.fall_silent();
-        // Whoever waits has left, or is told: there is nothing else to do.
+        // An error means that the client has left, or has got another answer.
         let _ = self.answer(&mut call, |service, request, response| match response.stream_mut() {
             Some((stream, _)) => stream.break_off(),
             None => service.fail(503, Error::fixed(Kind::Closed, "the handler gave up this request"), None, request, response),
@@ -349,7 +349,7 @@ impl Debt for Deferred {
 
 /// For the connection that waits.
 impl Deferred {
-    /// Takes what was answered so far.
+    /// Takes what the exchange has put there so far.
     pub(super) fn collect(&self) -> Collected {
         let draft = &mut self.verdict.lock().draft;
         let bytes = if draft.out.is_empty() { None } else { Some(std::mem::take(&mut draft.out)) };
@@ -357,22 +357,22 @@ impl Deferred {
         Collected { bytes, end: draft.end.take() }
     }
 
-    /// What the same answer keeps of the exchange's.
+    /// Headers that an answer in its place keeps.
     pub(super) fn take_kept(&self) -> KeptHeaders {
         std::mem::take(&mut self.verdict.lock().draft.kept)
     }
 
-    /// So much of what was collected is not sent.
+    /// Notes how many of the collected bytes are not sent.
     pub(super) fn note_unsent(&self, bytes: usize) {
         self.verdict.lock().draft.unsent = bytes;
     }
 
-    /// The client has ended its side; it may still read.
+    /// Notes that the client has closed its side; it may still read.
     pub(super) fn note_gone(&self) {
         self.verdict.lock().note_gone();
     }
 
-    /// The connection decides, and answers with a status of its own, or nobody; unless the exchange has decided.
+    /// Decides for the connection, which answers with the status `instead`, or not at all; unless the exchange has decided.
     pub(super) fn close(&self, instead: Option<u16>) -> Closing {
         let closing = {
             let mut case = self.verdict.lock();
@@ -387,12 +387,12 @@ impl Deferred {
         closing
     }
 
-    /// The copy of its request, for the answer that the connection gives in its place, and records.
+    /// The copy of the request, for the answer in its place and the access log.
     pub(super) fn take_copy(&self) -> Option<Box<Request>> {
         self.verdict.lock().draft.copy.take()
     }
 
-    /// Memory that its request and its answer hold.
+    /// Bytes that its request and its answer hold.
     pub(super) fn held_bytes(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
@@ -402,23 +402,23 @@ impl Deferred {
         self.verdict.lock().has_begun()
     }
 
-    /// Is its answer being made by somebody who will bring it?
+    /// Is a thread making the answer, which it will deliver?
     pub(super) fn is_answering(&self) -> bool {
         self.verdict.lock().is_answering()
     }
 
-    /// Would the half of its answer look like the whole?
+    /// Would a truncated answer look complete?
     pub(super) fn ends_by_close(&self) -> bool {
         self.verdict.lock().draft.ends_by_close
     }
 
-    /// Is there a notice to be called? Never by a thread that writes or finishes: it may hold a lock that the notice wants.
+    /// Is a notice due? Threads that write or finish must not call it: they may hold a lock that the notice needs.
     pub(super) fn has_news(&self) -> bool {
         let case = self.verdict.lock();
         is_unrecorded(&case) || case.has_news()
     }
 
-    /// Calls the notices whose time has come, and the access log. For threads that serve.
+    /// Calls the notices that are due, and the access log. For serving threads.
     pub(super) fn tell(&self, service: &Service) {
         let mut case = self.verdict.lock();
         let copy = if is_unrecorded(&case) { case.draft.copy.take() } else { None };
@@ -427,7 +427,7 @@ impl Deferred {
         if let Some(request) = copy {
             service.record(&request, status, written);
         }
-        // The connection goes on, whatever a notice does.
+        // The connection continues, whatever a notice does.
         let log = |panic: Box<dyn Any + Send>| {
             service.log(Level::Error, || format!("a notice of an exchange panicked: {}", panic_words(&*panic)));
         };
@@ -435,12 +435,12 @@ impl Deferred {
     }
 }
 
-/// Was it the connection that decided, and does the access log not know?
+/// Has the connection decided, and is that not in the access log yet?
 fn is_unrecorded(case: &Case<Draft>) -> bool {
     case.is_closed() && case.draft.copy.is_some()
 }
 
-/// The bytes of an answer, or of the end of a stream, and what becomes of the connection then.
+/// The bytes of an answer, or of the end of a stream, and what follows for the connection.
 fn encode(engine: &Engine, call: &mut Call, settle: impl FnOnce(&Service, &Request, &mut Response)) -> (Output, End) {
     let service = &engine.service;
     let Call { request, response } = call;
@@ -464,10 +464,10 @@ fn encode(engine: &Engine, call: &mut Call, settle: impl FnOnce(&Service, &Reque
     (out, End { last, cut: false, reset: false })
 }
 
-/// What a deferred answer's own response writes to.
+/// The wire of a deferred answer's response.
 struct Queue {
     deferred: Arc<Deferred>,
-    /// Where the handler waits for the client.
+    /// For writes that wait for the client.
     patience: Patience,
 }
 
@@ -522,10 +522,10 @@ impl Line for Deferred {
         if !self.verdict.lock().keep() {
             return Err(Error::state("this answer is deferred already"));
         }
-        // Middleware may have run in the host's thread meanwhile.
+        // Middleware may have run on the host's thread since.
         self.verdict.lock().draft.kept = response.kept_headers();
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
-        // Nobody asks what it is known as: its connection waits for it already.
+        // No slot needs its identity: the connection waits for this exchange already.
         let call = Call { request: request.detach(line), response: response.hand_over(Box::new(())) };
         Ok(Exchange::new(Box::new(call), this))
     }

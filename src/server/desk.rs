@@ -1,4 +1,4 @@
-//! What a serving thread has at hand.
+//! What a serving thread works with.
 
 use super::answer::{self, Clock};
 use super::lanes::Shift;
@@ -11,33 +11,33 @@ use crate::service::Service;
 use crate::tally::Place;
 use std::sync::Arc;
 
-/// Room for one receive: more than most batches of pipelined requests need.
+/// The size of one receive: more than most batches of pipelined requests need.
 const INPUT_BYTES: usize = 64 * 1024;
-/// From here on answers are sent before more requests are served.
+/// At this size answers are sent before more requests are served.
 const OUTPUT_FULL: usize = 64 * 1024;
-/// Calls kept for connections that will have to save theirs.
+/// Spare calls, for connections that keep theirs.
 const SPARE_CALLS: usize = 4;
 
-/// One thread's tools. A connection brings what it had kept, and takes with it only what is unfinished.
+/// One thread's buffers. A connection brings what it has kept, and takes away only what is unfinished.
 pub(super) struct Desk {
-    /// The request being served, with its answer. The request's bytes hold the input: the thread's own buffer, or what a
-    /// connection brought.
+    /// The request being served, with its answer. The request's bytes are the input: in the thread's own buffer, or in one that the
+    /// connection has brought.
     pub(super) call: Box<Call>,
     pub(super) out: Box<Output>,
-    /// How many bytes of the input are done with.
+    /// How many bytes of the input are processed.
     pub(super) used: usize,
-    /// Is it a thread of the host's that is here for one request? Then it is given the first one that is left to the host.
+    /// Does a thread of the host's want one request? Then it is lent the first one for a route of the host's threads.
     pub(super) lends: bool,
-    /// The thread's own call with its buffer, while one that a connection brought is on the desk.
+    /// The thread's own call with its buffer, while one of a connection's is on the desk.
     parked: Option<Box<Call>>,
     #[allow(clippy::vec_box, reason = "they come from connections in their boxes, and go to others in them")]
     spare: Vec<Box<Call>>,
     service: Arc<Service>,
     line: Option<Arc<dyn Line>>,
-    /// The lane that the thread leads.
+    /// The service that the thread is in, and its lane.
     pub(super) shift: Arc<Shift>,
     pub(super) clock: Clock,
-    /// How many requests were begun here.
+    /// Counts the requests begun here.
     pub(super) requests: Place,
 }
 
@@ -60,22 +60,22 @@ impl Desk {
         desk
     }
 
-    /// Milliseconds, modulo 2^32; as old as the batch of events.
+    /// Milliseconds, modulo 2^32, as of the current batch of events.
     pub(super) fn now(&self) -> u32 {
         self.clock.now
     }
 
-    /// All input, that which is done with as well.
+    /// All input, including what is processed.
     pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         self.call.request.bytes_mut()
     }
 
-    /// The input that is not done with.
+    /// The unprocessed input.
     pub(super) fn input(&self) -> &[u8] {
         &self.call.request.bytes()[self.used..]
     }
 
-    /// Done with all the input.
+    /// Marks all input as processed.
     pub(super) fn use_up(&mut self) {
         self.used = self.call.request.bytes().len();
     }
@@ -84,7 +84,7 @@ impl Desk {
         self.out.len() >= OUTPUT_FULL
     }
 
-    /// Runs a handler, which may write to the output itself.
+    /// Runs a handler with the output in its response, so that it can write there.
     pub(super) fn with_output<R>(&mut self, run: impl FnOnce(&mut Call) -> R) -> R {
         std::mem::swap(&mut self.out, &mut self.call.response.out);
         let outcome = run(&mut self.call);
@@ -92,13 +92,13 @@ impl Desk {
         outcome
     }
 
-    /// Puts a connection's call on the desk, the thread's own aside.
+    /// Puts a connection's call on the desk, and the thread's own aside.
     pub(super) fn put_on(&mut self, saved: Box<Call>) {
         self.parked = Some(std::mem::replace(&mut self.call, saved));
         self.used = 0;
     }
 
-    /// Gives the call and the unused input to its connection; the thread has its own again.
+    /// Gives the call and the unprocessed input to the connection; the thread gets its own call back.
     pub(super) fn take_off(&mut self) -> Box<Call> {
         let used = std::mem::take(&mut self.used);
         if let Some(own) = self.parked.take() {
@@ -109,11 +109,11 @@ impl Desk {
             kept.request.drop_before(used);
             return kept;
         }
-        // The large buffer stays with the thread; only what is needed leaves, in one of its own.
+        // The large buffer stays with the thread; the unprocessed bytes leave in a buffer of their size.
         let fresh = self.spare.pop().unwrap_or_else(|| new_call(&self.service, self.line.clone()));
         let mut kept = std::mem::replace(&mut self.call, fresh);
         if kept.request.has_views_out() {
-            // What middleware keeps points into it: then the buffer leaves, and the thread has a new one.
+            // Middleware keeps views of the buffer, so it must leave itself, and the thread gets a new one.
             kept.request.keep_bytes();
             kept.request.drop_before(used);
             self.bytes_mut().reserve_exact(INPUT_BYTES);
@@ -126,8 +126,8 @@ impl Desk {
         kept
     }
 
-    /// Gives the present call a buffer of the size that it needs, if it has the thread's large one. Gives by how many bytes what
-    /// is in it has moved down.
+    /// Gives the present call a buffer of the size it needs, if it has the thread's large one. Returns by how many bytes its contents have
+    /// moved down.
     pub(super) fn set_apart(&mut self) -> usize {
         if self.parked.is_some() {
             return 0;
@@ -138,7 +138,7 @@ impl Desk {
         used
     }
 
-    /// All input is used; the thread has its own call and buffer again.
+    /// All input is processed; the thread gets its own call and buffer back.
     #[inline]
     pub(super) fn clean(&mut self) {
         self.used = 0;
@@ -158,14 +158,14 @@ impl Desk {
         }
     }
 
-    /// Something of the host's is going to run here, which may take its time: answers that were kept back leave first.
+    /// Sends the answers that are held back, before code of the host's that may take long.
     pub(super) fn let_go(&self) {
         if let Some(line) = &self.line {
             line.let_go();
         }
     }
 
-    /// Writes the answer to the output. `last` ends the connection.
+    /// Writes the answer to the output. `last`: the connection ends with it.
     #[inline(always)]
     pub(super) fn write_answer(&mut self, last: bool) {
         let Desk { call, out, clock, service, .. } = self;
@@ -173,7 +173,7 @@ impl Desk {
     }
 }
 
-/// A copy that has room for the NUL behind a body: it must not move when views of it are out.
+/// A copy with room for the NUL behind a body, since it must not be reallocated while there are views of it.
 fn copy_with_room(bytes: &[u8]) -> Vec<u8> {
     let mut copy = Vec::with_capacity(bytes.len() + 1);
     copy.extend_from_slice(bytes);

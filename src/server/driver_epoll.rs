@@ -1,4 +1,4 @@
-//! Carries bytes between sockets and connections: one thread's part of one edge-triggered epoll.
+//! Moves bytes between sockets and connections: what each thread does with the one edge-triggered epoll.
 
 use super::connection::Connection;
 use super::desk::Desk;
@@ -26,51 +26,51 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a lane that is not the first waits for events before it is left, in milliseconds.
+/// How long a lane other than the first waits for events before it is given up, in milliseconds.
 const EXTRA_LANE_MS: i32 = 2;
-/// How long a thread waits after an epoll_wait that failed.
+/// How long a thread pauses after epoll_wait has failed.
 const EPOLL_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes of requests received in one turn.
+/// Bytes of requests received per turn.
 const INPUT_TURN: usize = 64 * 1024;
-/// Bytes of a body received in one turn.
+/// Bytes of a body received per turn.
 const BODY_TURN: usize = 256 * 1024;
 
 /// One serving thread.
 pub(super) struct Worker<'e> {
     engine: &'e Arc<Engine>,
     desk: Box<Desk>,
-    /// Where it is to go on once the request on its desk is back.
+    /// What to continue with once the request on the desk is given back.
     loan: Option<Loan>,
 }
 
-/// A connection whose request is lent. It stays owned.
+/// A connection whose request is lent. It stays owned meanwhile.
 pub(super) struct Loan {
     id: Id,
     kept: Kept,
     pass: Pass,
 }
 
-/// How far a turn has come.
+/// The progress of a turn.
 #[derive(Clone, Copy, Default)]
 struct Pass {
-    /// Bytes received in it.
+    /// Bytes received in this turn.
     received: usize,
     /// May there be more to receive?
     more: bool,
 }
 
-/// What is to be served besides the connections.
+/// What is served besides events of connections.
 enum Job {
     Welcome(Accepted),
-    /// Deadlines may have passed.
+    /// Check the deadlines.
     Sweep,
     PauseAccepting(std::io::Error),
 }
 
-/// How long a leader goes on.
+/// How long a leader leads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Term {
-    /// Until it has lost its lane, or the app stops.
+    /// Until it loses its lane, or the app stops.
     Long,
     /// For one batch of events.
     Short,
@@ -78,23 +78,23 @@ enum Term {
 
 /// Where a turn begins.
 enum Start {
-    /// With a look at what there is. `due`: the connection's deadline has passed.
+    /// With the connection's present state. `due`: its deadline has passed.
     Look { due: bool },
-    /// Behind a request that was lent, and is back.
+    /// After a request that was lent and is given back.
     Fed(Pass),
 }
 
-/// What a look at a connection came to.
+/// The outcome of a turn.
 enum Turn {
-    /// It waits for something to happen.
+    /// The connection waits for an event.
     Wait,
-    /// It has more to do, but it is somebody else's turn.
+    /// It has more to do, but other connections come first.
     Again,
     /// Its request is lent to the host.
     Lend(Pass),
-    /// Its answer is kept back until others leave with it.
+    /// Its answer is held back, to be sent with others.
     HoldBack,
-    /// It is over.
+    /// It is to be closed.
     Close,
 }
 
@@ -108,7 +108,7 @@ impl<'e> Worker<'e> {
         let engine = self.engine;
         let parker = Arc::<Parker>::default();
         while let Some(duty) = engine.lanes.next_duty(&parker, || engine.service.control.is_stopping()) {
-            // It may have been idle for long, and there may be events that others have taken.
+            // The thread may have been idle for long, and the events may have been taken by another.
             self.desk.clock.tick();
             match duty {
                 Duty::Lead(lane, held) => self.lead(lane, held, Term::Long),
@@ -121,12 +121,12 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Its desk, for the next worker; or for whoever gives back the request that lies on it.
+    /// The desk, for the next worker or for the thread that gives back the request on it.
     pub(super) fn into_parts(self) -> (Box<Desk>, Option<Loan>) {
         (self.desk, self.loan)
     }
 
-    /// Goes on where a request was lent, which is back with what `settle` makes of its answer. `began`: it is timed.
+    /// Continues after a lent request, whose answer `settle` completes. `began`: when the handler began, if it is timed.
     pub(super) fn resume(
         &mut self,
         Loan { id, kept, pass }: Loan,
@@ -145,7 +145,7 @@ impl<'e> Worker<'e> {
         self.follow(id, guard, turn);
     }
 
-    /// Serves on, unless a request is lent already, or others wait to be taken. False: it did not try.
+    /// Serves another batch, unless a request is lent or others wait to be taken. False: it did not try.
     pub(super) fn serve_on(&mut self) -> bool {
         let callers = &self.engine.service.callers;
         callers.note_look_at(self.desk.now());
@@ -156,8 +156,7 @@ impl<'e> Worker<'e> {
         looks
     }
 
-    /// Does what is there to be done now, for a thread that has other things to do as well: until a request is lent, where that is
-    /// what it has come for. False: another thread is at it.
+    /// Serves one batch, for a host's thread: up to the first request that is lent, if it came for one. False: another thread leads.
     pub(super) fn run_once(&mut self, seen: &mut Seen) -> bool {
         let engine = self.engine;
         let (lane, held) = match engine.lanes.take_free() {
@@ -180,10 +179,10 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Takes events and serves them.
+    /// Leads a lane: takes events and serves them.
     fn lead(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) {
         let engine = self.engine;
-        // The first lane tells for all: it is always active, and who leads another one moves there when that has too little to do.
+        // The first lane decides: it is always active, and the leader of another one moves to it when its own is given up.
         if lane == 0 && held.keep(term == Term::Long) {
             engine.let_host_watch_events(term == Term::Short);
         }
@@ -192,7 +191,7 @@ impl<'e> Worker<'e> {
             let Some(task) = held.next() else {
                 if std::mem::replace(&mut is_over, term == Term::Short) {
                     engine.lanes.end_batch(lane);
-                    // Said before the lane is laid down: what its next leader says is newer.
+                    // Before the lane is freed: what its next leader reports is newer.
                     engine.note_leftover(Leftover::None);
                     return engine.lanes.lay_down(held);
                 }
@@ -221,14 +220,14 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Whoever finds that what follows takes too long may go on with the lane.
+    /// Begins a service, during which the lookout may take over the lane.
     #[inline(always)]
     fn begin_task(&self, lane: usize, held: Held<'e, Batch>) {
         self.engine.lanes.begin_task(lane);
         self.desk.shift.begin(lane, held.serve());
     }
 
-    /// Lays the lane down while a request is lent, so that whoever comes next goes on with the events that are left.
+    /// Frees the lane while a request is lent, so that the next thread serves the remaining events.
     fn leave(&self, lane: usize, held: Held<'e, Batch>) {
         let engine = self.engine;
         let leftover = match held.is_over() {
@@ -239,25 +238,25 @@ impl<'e> Worker<'e> {
         if leftover == Leftover::None {
             engine.lanes.end_batch(lane);
         }
-        // Said before, too.
+        // Before the lane is freed, as in `lead`.
         engine.note_leftover(leftover);
         engine.lanes.lay_down(held);
         engine.confirm(leftover);
     }
 
-    /// Waits for events. None: the lane was laid down.
+    /// Waits for events. None: the lane was freed.
     fn refill(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) -> Option<Held<'e, Batch>> {
         let engine = self.engine;
         engine.lanes.end_batch(lane);
         if term == Term::Long {
-            // What a thread of the host's has left in the lane is done.
+            // The events that a host's thread had left in the lane are served.
             engine.note_leftover(Leftover::None);
         }
         if engine.service.control.is_stopping() {
             engine.lanes.lay_down(held);
             return None;
         }
-        // Events in a lane wait for what is served before them, unless somebody takes it over.
+        // Events in a lane wait for those before them unless another thread can take it over.
         let most = if engine.is_alone() { BATCH_ALONE } else { BATCH };
         let ms = match term {
             Term::Short => 0,
@@ -277,7 +276,7 @@ impl<'e> Worker<'e> {
                     engine.lanes.widen();
                 }
                 if !engine.has_threads && !self.desk.lends {
-                    // A thread of the host's that waits is to look whether one of them takes long.
+                    // One of the host's waiting threads must look out for a handler that takes long.
                     engine.service.callers.rouse();
                 }
                 self.desk.clock.tick();
@@ -287,28 +286,28 @@ impl<'e> Worker<'e> {
             Err(error) => {
                 engine.lanes.lay_down(held);
                 engine.service.log(Level::Error, || format!("epoll_wait: {error}; a thread pauses"));
-                // It is not known to fail for a descriptor that is open; if it does, it must not take all of the processor.
+                // This is not known to happen with an open descriptor; if it does, it must not take a whole processor.
                 std::thread::sleep(EPOLL_PAUSE);
                 None
             }
         }
     }
 
-    /// Does what cannot take long while the lane is in hand, for all but connections. Some: the rest is to be served.
+    /// Handles what cannot take long while the lane is held: everything but events of connections. Some: the rest, to be served.
     #[inline(never)]
     fn take_up(&self, task: Task, held: &mut Batch) -> Option<Job> {
         let engine = self.engine;
         match task {
             Task::Event { token: STOP, .. } => None,
             Task::Event { token: TIMER, .. } => Some(Job::Sweep),
-            // Connections' tokens do not come here, so it is a listener's.
+            // Neither connection nor STOP nor TIMER: a listener.
             Task::Event { token, .. } => {
                 held.open_door((LISTENER - token) as usize);
                 None
             }
             Task::Accept(number) => match engine.accept_from(number) {
                 Ok(accepted) => {
-                    // Whoever leads next goes on accepting, whatever becomes of this one.
+                    // Whoever leads next continues to accept, however long this connection takes.
                     if held.note_accepted() {
                         engine.resume_listener(number);
                     }
@@ -317,7 +316,7 @@ impl<'e> Worker<'e> {
                 Err(error) if socket::is_passing(&error) => None,
                 Err(error) => {
                     held.close_door();
-                    // Out of descriptors or memory: those that wait are accepted when some are free again.
+                    // Out of descriptors or memory: waiting connections are accepted when some are released.
                     (error.kind() != ErrorKind::WouldBlock).then_some(Job::PauseAccepting(error))
                 }
             },
@@ -341,7 +340,7 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Runs the handler of a request that has waited for this thread.
+    /// Runs the handler of a queued request.
     fn answer_queued(&mut self, id: Id) {
         let engine = self.engine;
         match engine.slab.claim(id, 0) {
@@ -349,7 +348,7 @@ impl<'e> Worker<'e> {
                 guard.connection.call_up();
                 self.turns(id, guard, false);
             }
-            // Somebody looks at it for a moment.
+            // Another thread owns it for a moment.
             Claim::Busy => {
                 engine.lanes.enqueue(id);
                 std::thread::yield_now();
@@ -359,26 +358,26 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Looks at every connection whose deadline has passed.
+    /// Serves all connections whose deadline has passed.
     fn sweep(&mut self) {
         let engine = self.engine;
         engine.on_tick();
-        // Whoever has kept them back may have been held up.
+        // The thread that held answers back may be blocked.
         engine.let_go();
-        // One request at a time lies on this desk, and here several connections are looked at.
+        // The desk has room for one lent request, and several connections are served here.
         let lends = std::mem::take(&mut self.desk.lends);
         engine.slab.for_each_due(self.desk.now(), |id, guard| {
-            // Its last owner may have set a new one in the meantime, and what it waits for may have just come.
+            // The previous owner may have set a new deadline meanwhile, and what it waits for may just have come.
             self.turns(id, guard, true);
         });
         self.desk.lends = lends;
     }
 
-    /// Gives a new connection its place. Where its first bytes are there it may never need the epoll.
+    /// Puts a new connection into the slab. If its first bytes are there already, it may never need the epoll.
     fn welcome(&mut self, Accepted { socket, peer, deferred }: Accepted) {
         let engine = self.engine;
         let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now())) else {
-            // Even the places for those that are told so are taken.
+            // Not even an entry for a 503 is left.
             return;
         };
         engine.on_insert();
@@ -391,7 +390,7 @@ impl<'e> Worker<'e> {
         if deferred {
             return self.turns(id, guard, false);
         }
-        // Let go of first, and watched then: its first event may be another thread's.
+        // Released before it is registered, since another thread may get its first event.
         guard.registered = true;
         self.set_deadline(id, &guard);
         guard.abandon();
@@ -401,7 +400,7 @@ impl<'e> Worker<'e> {
                 engine.close(id, guard);
             }
         } else if engine.service.control.is_ending() {
-            // A drain that began meanwhile has not seen it.
+            // A drain that began meanwhile has missed it.
             self.requeue(id);
         }
     }
@@ -414,20 +413,20 @@ impl<'e> Worker<'e> {
         send(socket.as_fd(), connection, desk, engine);
     }
 
-    /// Serves a connection that is ours until it waits, is over, lends its request, or has had its turn. `due`: its deadline has
-    /// passed.
+    /// Serves a connection that this thread owns until it waits, is closed, has lent its request, or has had its turn. `due`: its deadline
+    /// has passed.
     fn turns(&mut self, id: Id, mut guard: Guard<'_, Tenant>, due: bool) {
         let turn = self.next_turn(&mut guard, due);
         self.follow(id, guard, turn);
     }
 
     fn next_turn(&mut self, guard: &mut Guard<'_, Tenant>, due: bool) -> Turn {
-        // The other side's end, once announced, comes after all its bytes.
+        // Once announced, the end of the client's side comes after all its bytes.
         let fin = guard.fin();
         self.caught(|worker| worker.turn(guard, fin, Start::Look { due }))
     }
 
-    /// Does what a turn came to, and takes those that follow it.
+    /// Carries out the outcome of a turn, and takes further turns if events came meanwhile.
     fn follow(&mut self, id: Id, mut guard: Guard<'_, Tenant>, mut turn: Turn) {
         loop {
             if !matches!(turn, Turn::Wait) || !self.engine.is_at_rest(&guard) {
@@ -449,7 +448,7 @@ impl<'e> Worker<'e> {
                 }
             }
             if !self.desk.shift.leads() {
-                // More for this connection is for whoever leads; this thread has had its time.
+                // This thread has taken too long: further events are for a leader.
                 guard.abandon();
                 return self.requeue(id);
             }
@@ -457,7 +456,7 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Does what a turn leaves to be done. Some: the connection waits.
+    /// Carries out the outcome of a turn. Some: the connection waits.
     #[inline(never)]
     fn round_off<'g>(&mut self, id: Id, mut guard: Guard<'g, Tenant>, turn: Turn) -> Option<Guard<'g, Tenant>> {
         match turn {
@@ -480,7 +479,7 @@ impl<'e> Worker<'e> {
         let ends = match turn {
             Turn::Close => true,
             _ if !self.register(id, &mut guard) => true,
-            // Asked after it is registered: a drain that begins now finds it in the epoll.
+            // Checked after it is registered: a drain that begins now finds it in the epoll.
             _ => guard.connection.is_idle() && self.engine.service.control.is_ending(),
         };
         if ends {
@@ -496,7 +495,7 @@ impl<'e> Worker<'e> {
         Some(guard)
     }
 
-    /// An exchange hears that its client has left, unless it has answered. Where nobody can read it, it need not.
+    /// Notifies an exchange that its client has left, unless it has answered. If the client cannot read any more, the connection is closed.
     #[inline]
     fn note_gone(&self, guard: &mut Guard<'_, Tenant>, turn: Turn) -> Turn {
         let (fin, gone) = (guard.fin(), guard.is_gone());
@@ -521,7 +520,7 @@ impl<'e> Worker<'e> {
         self.engine.register(id, tenant)
     }
 
-    /// A turn. A panic, which only a drop or a view of the host's can cause here, ends the connection and no more.
+    /// Runs a turn. A panic, which only a destructor or a view of the host's can cause here, closes this connection only.
     #[inline]
     fn caught(&mut self, turn: impl FnOnce(&mut Self) -> Turn) -> Turn {
         let outcome = catch_unwind(AssertUnwindSafe(|| turn(self)));
@@ -533,7 +532,7 @@ impl<'e> Worker<'e> {
         })
     }
 
-    /// Receives, feeds and sends until nothing more can be done now, or a request is lent.
+    /// Receives, processes and sends until nothing more can be done now, or a request is lent.
     fn turn(&mut self, tenant: &mut Tenant, fin: bool, start: Start) -> Turn {
         let (due, mut pass) = match start {
             Start::Look { due } => (due, Pass::default()),
@@ -545,7 +544,7 @@ impl<'e> Worker<'e> {
         let Tenant { socket: Some(socket), connection, counted, unreceived, .. } = tenant else { return Turn::Close };
         let Worker { engine, desk, .. } = self;
         let socket = socket.as_fd();
-        // Most come here between two requests.
+        // Most turns begin between two requests.
         let mut is_idle = connection.is_idle();
         let mut sent = Sent::All;
         if !is_idle {
@@ -571,14 +570,14 @@ impl<'e> Worker<'e> {
             }
             engine.leave_if_forked();
             connection.stand_up(desk);
-            // What is let go of counts no more when the client has its answer.
+            // Memory that was released is no longer counted when the client has its answer.
             engine.count_held(connection, counted);
             sent = send(socket, connection, desk, engine);
             is_idle = false;
             if has_more(connection, &pass, sent) {
                 continue;
             }
-            // Nothing came to save it in the last moment.
+            // Nothing has arrived in time.
             if !(due && connection.is_late(&engine.service.pace, desk.now())) {
                 return Turn::Wait;
             }
@@ -589,7 +588,7 @@ impl<'e> Worker<'e> {
         }
     }
 
-    /// Sends the answer of a request that was lent, or keeps it back. Err: that was the turn.
+    /// Sends the answer of a request that was lent, or holds it back. Err: the turn is over.
     fn send_fed(&mut self, tenant: &mut Tenant, pass: &Pass) -> Result<(), Turn> {
         let Tenant { socket: Some(socket), connection, counted, .. } = tenant else { return Err(Turn::Close) };
         let Worker { engine, desk, .. } = self;
@@ -604,19 +603,19 @@ impl<'e> Worker<'e> {
         }
         let sent = send(socket.as_fd(), connection, desk, engine);
         if sent == Sent::All && connection.is_ready() {
-            // A handler has had its time, and the next one is not known to be quick: other clients come first.
+            // A handler has had its time, and the next one is not known to be quick: other connections come first.
             return Err(Turn::Again);
         }
         if has_more(connection, pass, sent) { Ok(()) } else { Err(Turn::Wait) }
     }
 }
 
-/// Feeding may have stopped for the output's sake, or at the end; and no event announces the rest of what was enough for one turn.
+/// The connection may have stopped reading because of its output or its end; and no event announces what a turn's budget has left over.
 fn has_more(connection: &Connection, pass: &Pass, sent: Sent) -> bool {
     pass.more || connection.is_unfed() || connection.is_closed() || sent == Sent::Enough
 }
 
-/// What comes before more is received: the end, what is unsent, and an exchange that is waited for. Some: that was the turn.
+/// What comes before receiving: the end, unsent output, an exchange that is waited for. Some: the turn is over.
 #[inline(never)]
 fn first_of_all(
     socket: BorrowedFd<'_>,
@@ -633,7 +632,7 @@ fn first_of_all(
         }
         let is_late = due && connection.is_late(&engine.service.pace, desk.now());
         if connection.unsent_mut().is_some() {
-            // An answer that is not taken in time is given up.
+            // The client has not read the answer in time.
             if is_late {
                 connection.break_off();
                 return Some(Turn::Close);
@@ -643,7 +642,7 @@ fn first_of_all(
         if !connection.is_waiting() {
             return None;
         }
-        // Nothing is read while an exchange is waited for.
+        // Nothing is received while an exchange is waited for.
         *unreceived = true;
         if !is_late {
             return Some(Turn::Wait);
@@ -656,7 +655,7 @@ fn first_of_all(
     }
 }
 
-/// Lets the connection have what it has kept. False: it needs what its socket has.
+/// Lets the connection process input that it has kept. False: there is none.
 #[inline(never)]
 fn feed_kept(connection: &mut Connection, desk: &mut Desk, engine: &Engine) -> bool {
     let overfull = connection.is_uploading() && engine.service.buffered.is_overfull();
@@ -672,7 +671,7 @@ fn feed_kept(connection: &mut Connection, desk: &mut Desk, engine: &Engine) -> b
     }
 }
 
-/// Receives once, and feeds the connection. False: nothing more is there for now.
+/// Receives once, and lets the connection process it. False: there is no more for now.
 fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine, fin: bool, received: &mut usize) -> bool {
     let most = connection.make_room(desk);
     match socket::receive(socket, desk.bytes_mut(), most) {
@@ -684,7 +683,7 @@ fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk,
             *received += count;
             connection.note_received(count, &engine.service.pace, desk.now());
             connection.feed(desk, &engine.service);
-            // A short receive has emptied the socket: that is how TCP is.
+            // With TCP, a short receive has emptied the socket.
             count == most || fin
         }
         Err(error) if error.kind() == ErrorKind::Interrupted => true,
@@ -696,7 +695,7 @@ fn receive(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk,
     }
 }
 
-/// Sends what was written at the desk; what the socket does not take, the connection keeps.
+/// Sends the desk's output; the connection keeps what the socket does not take.
 fn send(socket: BorrowedFd<'_>, connection: &mut Connection, desk: &mut Desk, engine: &Engine) -> Sent {
     let sent = send_output(socket, &mut desk.out);
     match sent {
@@ -736,7 +735,7 @@ fn send_unsent(socket: BorrowedFd<'_>, connection: &mut Connection, engine: &Eng
     sent.unwrap_or(Sent::All)
 }
 
-/// All is sent: where that was the last, our side ends.
+/// All is sent; if that was the last answer, our side of the connection ends.
 fn end_side(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
     let was_lingering = connection.is_lingering();
     connection.sent_all(now);
@@ -746,28 +745,28 @@ fn end_side(socket: BorrowedFd<'_>, connection: &mut Connection, now: u32) {
 }
 
 impl Engine {
-    /// A callback may have forked, and come back in the other process: nothing of that may reach the client.
+    /// A callback may have forked and returned in the child, which must not send anything.
     fn leave_if_forked(&self) {
         if self.service.control.is_forked() {
             resume_unwind(Box::new("a fork"));
         }
     }
 
-    /// What a thread needs to serve.
+    /// A desk for a thread.
     pub(super) fn new_desk(self: &Arc<Engine>, shift: &Arc<Shift>) -> Box<Desk> {
         Box::new(Desk::new(&self.service, Some(Arc::new(EngineLine::new(self))), Arc::clone(shift)))
     }
 }
 
-/// Gives a connection up. False: something happened meanwhile, such as the client's end, for which it is to be queued anew.
+/// Releases a connection. False: an event came meanwhile, so the caller must re-queue it.
 fn give_up(guard: Guard<'_, Tenant>) -> bool {
     guard.release().map(Guard::abandon).is_none()
 }
 
-/// What is done for connections by whoever owns one, workers and exchanges alike.
+/// What the owner of a connection does for it, be it a serving thread or an exchange.
 impl Engine {
-    /// An exchange has something for the connection that waits for it: it is sent here and now, as far as the socket takes it.
-    /// What the client wants next is left to the threads that serve.
+    /// Sends what an exchange has put into its connection, as far as the socket takes it. What the client sends next is left to the
+    /// serving threads.
     pub(super) fn attend(&self, id: Id) {
         let Claim::Mine(guard) = self.slab.claim(id, 0) else { return };
         if !self.deliver(id, guard, clock::milliseconds()) {
@@ -778,7 +777,7 @@ impl Engine {
 
     fn close_if_last(&self, id: Id) {
         if self.service.control.is_stopping() && self.crew.is_nobody() {
-            // Whoever has closed all the others has passed this one by, while it was ours.
+            // The thread that closed all others has skipped this one, since this thread owned it.
             if let Claim::Mine(mut guard) = self.slab.claim(id, 0) {
                 self.dismiss(&mut guard);
                 self.close(id, guard);
@@ -786,7 +785,7 @@ impl Engine {
         }
     }
 
-    /// Sends an answer that was kept back. Gives its buffer where nothing is left in it.
+    /// Sends an answer that was held back. Returns its buffer if all was sent.
     pub(super) fn release(&self, id: Id, kept: Kept, now: u32) -> Option<Box<Output>> {
         let mut guard = self.slab.resume(id, kept)?;
         let Tenant { socket: Some(socket), connection, .. } = &mut *guard else { return None };
@@ -812,7 +811,7 @@ impl Engine {
         sent
     }
 
-    /// Sends what an exchange has given, and lets the connection go. False: there is more to do, for a thread that serves.
+    /// Sends what an exchange has put there, and releases the connection. False: there is more to do for a serving thread.
     fn deliver(&self, id: Id, mut guard: Guard<'_, Tenant>, now: u32) -> bool {
         let Tenant { socket, connection, counted, .. } = &mut *guard;
         let Some(socket) = socket else {
@@ -827,7 +826,7 @@ impl Engine {
         }
         self.set_deadline(id, &guard);
         let idle = guard.connection.unsent_mut().is_none() && !guard.connection.is_waiting();
-        // Its end as well: whoever is to hear of it may wait for a lock that the caller of this holds.
+        // Even its close: what is then notified may need a lock that the caller of this function holds.
         let goes_on = idle && (guard.unreceived || !guard.connection.is_idle());
         if sent == Sent::Enough || goes_on || guard.connection.has_news() || self.service.control.is_ending() {
             guard.abandon();
@@ -836,14 +835,14 @@ impl Engine {
         give_up(guard)
     }
 
-    /// Is it between two requests, as after most turns, with nothing to tell, to count or to watch anew?
+    /// Is it between two requests, as after most turns, with nothing to notify, count or register?
     #[inline(always)]
     fn is_at_rest(&self, tenant: &Tenant) -> bool {
         let Tenant { connection, registered, counted, .. } = tenant;
         *registered && *counted == 0 && connection.is_idle() && !connection.has_news() && !self.service.control.is_ending()
     }
 
-    /// Tells exchanges what has happened to them.
+    /// Notifies exchanges of what has happened to them.
     #[inline]
     pub(super) fn tell_exchanges(&self, tenant: &mut Tenant) {
         if tenant.connection.has_news() {
@@ -854,11 +853,11 @@ impl Engine {
     #[inline(never)]
     fn tell_news(&self, tenant: &mut Tenant) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tenant.connection.tell(&self.service))) {
-            self.service.log(Level::Error, || format!("what hears of an exchange panicked: {}", panic_words(&*panic)));
+            self.service.log(Level::Error, || format!("notifying an exchange panicked: {}", panic_words(&*panic)));
         }
     }
 
-    /// The app has stopped: a client that waits for an exchange is told so, as far as the socket takes it.
+    /// After a stop: answers a client that waits for an exchange, as far as the socket takes it.
     pub(super) fn dismiss(&self, tenant: &mut Tenant) {
         let Tenant { socket: Some(socket), connection, .. } = tenant else { return };
         if connection.is_waiting() {
@@ -880,7 +879,7 @@ impl Engine {
         }
     }
 
-    /// Lets the epoll watch the socket: for input always, for output from the first time that some was left unsent.
+    /// Registers the socket with the epoll: always for input, and for output from the first time that some was left unsent.
     #[inline]
     fn register(&self, id: Id, tenant: &mut Tenant) -> bool {
         let output = tenant.watches_output || tenant.connection.unsent_mut().is_some();

@@ -1,4 +1,4 @@
-//! What the serving threads share: doors, places, time.
+//! What the serving threads share: epoll, listeners, slab, timer, lanes.
 
 use super::answer::Clock;
 use super::charge::Charge;
@@ -32,16 +32,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Numbers in the epoll that name no connection.
+/// Tokens in the epoll that are not connections.
 pub(super) const STOP: u64 = u64::MAX;
 pub(super) const TIMER: u64 = u64::MAX - 1;
-/// The first listener; others follow downwards. Places of connections have far smaller indices.
+/// The token of the first listener; the others follow downwards. Tokens of connections are below all of these.
 pub(super) const LISTENER: u64 = u64::MAX - 16;
 pub(super) const MAX_LISTENERS: u64 = 1024;
-/// What is left to connections.
+/// The tokens of connections.
 pub(super) const CONNECTIONS: RangeToInclusive<u64> = ..=LISTENER - MAX_LISTENERS;
 
-/// Places beyond max_connections, for those that are told so.
+/// Slab entries beyond max_connections, for connections that only get a 503.
 const TURNED_AWAY: usize = 64;
 
 /// What the serving threads share.
@@ -56,35 +56,35 @@ pub(crate) struct Engine {
     timer_lock: Mutex<()>,
     /// Emptied when the app drains or stops.
     pub(super) listeners: RwLock<Vec<Listener>>,
-    /// Were descriptors or memory short, and is it not yet time to try again?
+    /// Is accepting paused, since descriptors or memory ran out?
     accept_paused: AtomicBool,
-    /// Were they short at the last try? Said once.
+    /// Had they run out at the last attempt? So that it is logged once.
     accept_short: AtomicBool,
     max_connections: usize,
-    /// How many of the connections are only told to come again later.
+    /// How many of the connections only get a 503.
     turned_away: AtomicUsize,
     guests: Guests,
     pub(super) crew: Arc<Crew>,
     pub(super) lanes: Arc<Lanes>,
-    /// Has a thread begun to close what is nobody's?
+    /// Has a thread begun to close the connections that no thread owns?
     pub(super) is_closing: AtomicBool,
-    /// The thread that stands by, once it is made.
+    /// The standby thread, once it is made.
     pub(super) spare: Mutex<Option<JoinHandle<()>>>,
-    /// Connections whose answers are kept back until others leave with them.
+    /// Connections whose answers are held back, to be sent together.
     pub(super) held_back: HeldBack,
-    /// What time it is, for answers that others bring.
+    /// The clock of exchanges, which are answered by any thread.
     pub(super) clock: Mutex<Clock>,
-    /// Which of the host's threads waits for all of them.
+    /// Which of the host's waiting threads polls for all of them.
     pub(super) charge: Charge,
-    /// For those of them that only come by.
+    /// For the host's threads that do not wait: what the last visit saw of the lanes.
     pub(super) glance: Mutex<Glance>,
     /// How many requests are lent.
     pub(super) lent: AtomicUsize,
-    /// Desks of threads of the host's, between two visits.
+    /// Desks of the host's threads, between two calls.
     #[allow(clippy::vec_box, reason = "they go from hand to hand, and are large")]
     pub(super) desks: Mutex<Vec<Box<Desk>>>,
     began: Instant,
-    /// Are there threads of the app's own?
+    /// Does the app have threads of its own?
     pub(super) has_threads: bool,
 }
 
@@ -92,11 +92,11 @@ pub(crate) struct Engine {
 pub(super) struct Accepted {
     pub(super) socket: OwnedFd,
     pub(super) peer: Peer,
-    /// Did the kernel keep it back until its first bytes were there?
+    /// Had the kernel deferred the accept until the first bytes were there?
     pub(super) deferred: bool,
 }
 
-/// What can be short when an app starts. Made first, so that a start that fails has used up nothing.
+/// What an app's start may fail to create. Made first, so that a start that fails has consumed nothing.
 pub(crate) struct Watch {
     epoll: Epoll,
     timer: Timer,
@@ -165,7 +165,7 @@ impl Engine {
 impl Descriptors for Engine {
     fn for_each(&self, each: &mut dyn FnMut(RawFd)) {
         self.slab.for_each_fd(each);
-        // Where they are being closed at this moment they are left to that.
+        // If they are locked, they are just being closed.
         if let Some(listeners) = self.listeners.try_read() {
             listeners.iter().for_each(|listener| each(listener.as_fd().as_raw_fd()));
         }
@@ -177,9 +177,9 @@ impl Descriptors for Engine {
     }
 }
 
-/// What workers ask for.
+/// What serving threads use.
 impl Engine {
-    /// How it is.
+    /// The app's state, for health checks.
     pub(crate) fn signs(&self) -> Signs {
         Signs {
             is_ending: self.service.control.is_ending(),
@@ -191,9 +191,9 @@ impl Engine {
         }
     }
 
-    /// Accepts one connection; there is none where the listener is closed.
+    /// Accepts one connection. A listener that is closed counts as having none.
     pub(super) fn accept_from(&self, number: usize) -> io::Result<Accepted> {
-        // Held for one call that does not block, so that nobody keeps a door open that is being closed.
+        // Locked for one call that does not block, so that closing the listeners is not delayed.
         let listeners = self.listeners.read();
         let listener = listeners.get(number).ok_or(io::ErrorKind::WouldBlock)?;
         let (socket, peer) = socket::accept(listener.as_fd())?;
@@ -203,19 +203,19 @@ impl Engine {
         Ok(Accepted { socket, peer, deferred: listener.defers })
     }
 
-    /// Is there no second thread that could have to wait for what the first one has taken? Those of the host's lay their lane down
+    /// Is there no other thread to which events that this one has taken could matter? The host's threads do not count: they free their lane
     /// before they do anything of their own.
     pub(super) fn is_alone(&self) -> bool {
         self.crew.serving() < 2
     }
 
-    /// Puts a listener back into the queue: there may be more to accept.
+    /// Re-arms a listener, since more connections may wait there.
     pub(super) fn resume_listener(&self, number: usize) {
         if self.accept_paused.load(Ordering::SeqCst) {
             return;
         }
         let resumed = {
-            // Under the lock, so that the number is still the listener's; the log is the host's, and is called after.
+            // Locked so that the number still belongs to this listener; released before the log, which is the host's function.
             let listeners = self.listeners.read();
             let Some(listener) = listeners.get(number) else { return };
             self.epoll.modify(listener.as_fd().as_raw_fd(), epoll::READ, LISTENER - number as u64)
@@ -225,7 +225,7 @@ impl Engine {
         }
     }
 
-    /// Descriptors or memory are short: nobody is accepted until some are free again.
+    /// Pauses accepting: descriptors or memory have run out.
     pub(super) fn pause_accepting(&self, error: &io::Error) {
         self.accept_paused.store(true, Ordering::SeqCst);
         if !self.accept_short.swap(true, Ordering::SeqCst) {
@@ -240,7 +240,7 @@ impl Engine {
         }
     }
 
-    /// Puts all listeners back into the queue.
+    /// Re-arms all listeners.
     pub(super) fn resume_listeners(&self) {
         let count = self.listeners.read().len();
         for number in 0..count {
@@ -248,7 +248,7 @@ impl Engine {
         }
     }
 
-    /// Counts a new connection of `peer`, which has its place already, or tells why it is to come again later.
+    /// Counts a new connection of `peer`, which is in the slab already; Err: why it gets a 503.
     pub(super) fn admit(&self, peer: Peer) -> std::result::Result<(), &'static str> {
         let served = self.slab.len().saturating_sub(self.turned_away.load(Ordering::SeqCst));
         if served > self.max_connections {
@@ -258,12 +258,12 @@ impl Engine {
         if self.guests.admit(peer) { Ok(()) } else { Err(refused) }
     }
 
-    /// A connection is there only to be told to come again later.
+    /// Counts a connection that only gets a 503.
     pub(super) fn count_turned_away(&self) {
         self.turned_away.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Brings the count of buffered bytes up to date.
+    /// Updates the count of buffered bytes.
     #[inline]
     pub(super) fn count_held(&self, connection: &Connection, counted: &mut usize) {
         if *counted != 0 || !connection.holds_nothing() {
@@ -279,7 +279,7 @@ impl Engine {
         }
     }
 
-    /// A connection has come.
+    /// Starts the timer for the first connection.
     pub(super) fn on_insert(&self) {
         if !self.ticking.load(Ordering::SeqCst) {
             self.start_timer();
@@ -299,14 +299,14 @@ impl Engine {
         }
     }
 
-    /// The timer has ticked.
+    /// Handles the tick of the timer.
     pub(super) fn on_tick(&self) {
         self.timer.take();
         self.resume_accepting();
         if self.slab.len() > 0 {
             return;
         }
-        // Nobody is there: no more ticks. Who comes in this moment either finds the timer off, or is found here.
+        // No connection is left: the timer stops. One that comes just now either sees `ticking` unset, or is counted below.
         let _changing = self.timer_lock.lock();
         self.ticking.store(false, Ordering::SeqCst);
         if self.slab.len() == 0 && !self.accept_paused.load(Ordering::SeqCst) {
@@ -316,13 +316,13 @@ impl Engine {
         }
     }
 
-    /// Ends a connection.
+    /// Closes a connection.
     pub(super) fn close(&self, id: Id, mut guard: Guard<'_, Tenant>) {
         if let (true, Some(socket)) = (guard.connection.wants_reset(), &guard.socket) {
             socket::reset_at_close(socket.as_fd());
         }
         if let (true, false, Some(socket)) = (fork::has_forked(), guard.connection.wants_reset(), &guard.socket) {
-            // The client is to see the end also while a fork has a copy of it.
+            // A fork may hold a copy of the socket; the client must see the end all the same.
             socket::cut(socket.as_raw_fd());
         }
         if guard.connection.is_queued() {

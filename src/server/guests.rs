@@ -1,11 +1,11 @@
-//! How many connections each client has.
+//! Counts the connections of each client.
 
 use crate::rate_limit::Client;
 use crate::request::Peer;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
-/// The clients that are connected, where there is a limit for each. Those of Unix sockets are not counted.
+/// The clients that are connected, if there is a limit per client. Those of Unix sockets are not counted.
 pub(super) struct Guests {
     /// Zero is off.
     most: usize,
@@ -17,7 +17,7 @@ impl Guests {
         Guests { most, counts: Mutex::default() }
     }
 
-    /// Counts one more connection of its client. False: it has as many as it may.
+    /// Counts one more connection of its client. False: the client is at its limit.
     pub(super) fn admit(&self, peer: Peer) -> bool {
         let (true, Peer::Ip(ip)) = (self.most > 0, peer) else { return true };
         let mut counts = self.counts.lock();
@@ -27,7 +27,7 @@ impl Guests {
         is_admitted
     }
 
-    /// One that was admitted is over.
+    /// Uncounts a connection that was admitted.
     pub(super) fn leave(&self, peer: Peer) {
         let (true, Peer::Ip(ip)) = (self.most > 0, peer) else { return };
         let mut counts = self.counts.lock();

@@ -1,26 +1,27 @@
-//! Which routes block: what was said of them, and what was learned.
+//! Which routes block: as declared, and as learned.
 //!
-//! A route whose handler overran twice, or once for long, is taken to block: its leader gives the lane away before the call. It is
-//! taken to be quick again after a number of quick runs in a row. Nothing is timed as long as a route is taken to be quick.
+//! A route whose handler overran twice, or once for long, is considered blocking: its leader gives the lane away before the call. After a
+//! number of quick runs in a row it is considered quick again. Routes that are considered quick are not timed.
 
 use crate::route::{Blocking, Routes};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A run below this is a quick one.
+/// A run below this is quick.
 const QUICK: Duration = Duration::from_micros(200);
-/// So many of them in a row make a route quick again.
+/// This many quick runs in a row make a route quick again.
 const QUICK_RUNS: u32 = 16;
-/// So many overruns make it one that blocks.
+/// This many overruns make a route blocking.
 const OVERRUNS: u32 = 2;
 
-/// Set while a route is taken to block. Below it quick runs are counted then, and overruns otherwise.
+/// Set while a route is considered blocking. The bits below count quick runs then, and overruns otherwise; for routes of the host's
+/// threads, which never set it, quick runs.
 const BLOCKS: u32 = 1 << 31;
 
-/// What is known of all routes, under their numbers.
+/// What is known of each route, by route number.
 pub(crate) struct Habits {
     routes: Box<[Habit]>,
-    /// Has any ever been taken to block?
+    /// Was any route ever considered blocking?
     any: AtomicBool,
 }
 
@@ -40,12 +41,12 @@ impl Habits {
         Habits { routes, any }
     }
 
-    /// Was any route ever taken to block?
+    /// Was any route ever considered blocking?
     pub(crate) fn any_blocks(&self) -> bool {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// Is its handler taken to block?
+    /// Is the route considered blocking?
     pub(crate) fn blocks(&self, route: usize) -> bool {
         self.routes.get(route).is_some_and(|habit| match habit.said {
             Blocking::Yes => true,
@@ -54,12 +55,12 @@ impl Habits {
         })
     }
 
-    /// Is it worth timing? Only what was learned can be unlearned.
+    /// Must its runs be timed? Only what was learned can be unlearned.
     pub(crate) fn is_timed(&self, route: usize) -> bool {
         self.routes.get(route).is_some_and(|habit| habit.said == Blocking::Auto && habit.learned.load(Ordering::Relaxed) & BLOCKS != 0)
     }
 
-    /// It overran; `long` enough to leave no doubt?
+    /// Its handler overran; `long`: by so much that it was not chance.
     pub(crate) fn note_overrun(&self, route: usize, long: bool) {
         self.learn(route, |now| match now {
             now if now & BLOCKS != 0 => BLOCKS,
@@ -68,7 +69,7 @@ impl Habits {
         });
     }
 
-    /// It ran for so long, while it was taken to block.
+    /// Its handler ran for this time while the route was considered blocking.
     pub(crate) fn note_run(&self, route: usize, time: Duration) {
         self.learn(route, |now| match now {
             now if now & BLOCKS == 0 => now,
@@ -78,19 +79,19 @@ impl Habits {
         });
     }
 
-    /// A request of a route that is left to the host was answered within that time.
+    /// A request for a route of the host's threads was answered within this time.
     pub(crate) fn note_left_run(&self, route: usize, time: Duration) {
         self.learn(route, |now| if time < QUICK { (now + 1).min(QUICK_RUNS) } else { 0 });
     }
 
-    /// Is a route that is left to the host known to be quick? What is said to block may be quick a thousand times, and then is not.
+    /// Is a route of the host's threads known to be quick? One that is declared blocking never is, however quick it has been.
     pub(crate) fn is_known_quick(&self, route: usize) -> bool {
         self.routes.get(route).is_some_and(|habit| habit.learned.load(Ordering::Relaxed) >= QUICK_RUNS && habit.said != Blocking::Yes)
     }
 
     fn learn(&self, route: usize, next: impl Fn(u32) -> u32) {
         let Some(habit) = self.routes.get(route) else { return };
-        // Most runs teach nothing new.
+        // Most runs change nothing.
         let news = |now| Some(next(now)).filter(|&next| next != now);
         let learned = habit.learned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, news);
         if habit.said == Blocking::Auto && learned.is_ok_and(|before| next(before) & BLOCKS != 0) {
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_the_host_is_known_to_be_quick_after_runs_in_a_row_unless_it_is_said_to_block() {
+    fn a_host_route_is_known_quick_after_quick_runs_unless_declared_blocking() {
         let (auto, yes, no) = (habit(Blocking::Auto), habit(Blocking::Yes), habit(Blocking::No));
         for habits in [&auto, &yes, &no] {
             (1..QUICK_RUNS).for_each(|_| habits.note_left_run(0, SHORT));
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_neither_learned_nor_unlearned() {
+    fn a_declared_state_is_neither_learned_nor_unlearned() {
         let (yes, no) = (habit(Blocking::Yes), habit(Blocking::No));
         (0..QUICK_RUNS).for_each(|_| yes.note_run(0, SHORT));
         no.note_overrun(0, true);

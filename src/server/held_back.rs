@@ -1,8 +1,8 @@
-//! Answers that are kept back for a moment, so that they leave together: to wake a client that sleeps costs more than to answer it.
+//! Answers that are held back for a moment and sent together, since waking a sleeping client costs more than answering it.
 //!
-//! It pays only where clients are woken: by those on this machine that wait. Others lose time by it, and so does this thread, which
-//! comes back to sockets that its caches have forgotten. Which it is shows in the time that the first answer takes to be sent, and
-//! those that follow it do not, since whom they go to is awake by then.
+//! This pays only for clients on this machine that sleep while they wait. Others lose time by it, and so does this thread, which returns to
+//! sockets that are no longer in its caches. Which case it is shows in the send times: if clients sleep, the first send takes longer than
+//! the following ones, whose recipient is awake by then.
 
 use super::slab::Id;
 use super::sys::owned::Kept;
@@ -11,22 +11,22 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// For about so many requests they are kept back. Each request brings one of them at most.
+/// They are held back for about this many requests; each request brings at most one of them.
 const MOST: usize = 16;
-/// Of fewer answers nothing is learned.
+/// From fewer answers nothing is learned.
 const TELLING: usize = 4;
-/// After so many batches in a row that woke nobody, answers leave at once.
+/// After this many batches in a row that woke no client, answers are sent at once.
 const CALM_BATCHES: u32 = 16;
-/// So many of them; then a batch is kept back, to see.
+/// This many answers are sent at once; then a batch is held back as a probe.
 const AT_ONCE: usize = 256;
 
-/// Connections whose answers are ready, and leave as soon as no quick request comes before them.
+/// Connections whose answers are ready, and are sent as soon as no further quick request comes.
 #[derive(Default)]
 pub(super) struct HeldBack {
     inner: Mutex<Inner>,
-    /// For how many requests they have waited. Not exact where threads meet, like the next one.
+    /// For how many requests they have waited. Approximate if several threads take requests, like `at_once`.
     waited: AtomicUsize,
-    /// So many answers are still to leave at once.
+    /// This many answers are still to be sent at once.
     at_once: AtomicUsize,
 }
 
@@ -39,15 +39,15 @@ struct Inner {
     spare: Vec<Box<Output>>,
 }
 
-/// What is to be sent.
+/// An answer to be sent.
 pub(super) enum Answer {
-    /// That of an exchange: its connection is to be attended to.
+    /// Of an exchange: `attend` sends it.
     Given(Id),
-    /// That of a request that was lent: its connection has it, and is still owned.
+    /// Of a request that was lent: its connection has it, and stays owned.
     Ready(Id, Kept),
 }
 
-/// How long it took to send answers together: the first of them, and of the others the one that took least.
+/// How long sending a batch took: the first answer, and the fastest of the others.
 #[derive(Default)]
 pub(super) struct Took {
     count: usize,
@@ -56,7 +56,7 @@ pub(super) struct Took {
 }
 
 impl Took {
-    /// One more was sent.
+    /// Adds the time of one answer.
     pub(super) fn add(&mut self, time: Duration) {
         match self.count {
             0 => self.first = time,
@@ -67,17 +67,17 @@ impl Took {
     }
 }
 
-/// How many batches in a row have woken nobody.
+/// How many batches in a row have woken no client.
 #[derive(Default)]
 struct Calm(u32);
 
 impl Calm {
-    /// A batch was sent. Has it come to so many that answers may leave at once? One more is enough the next time.
+    /// Learns from a batch. True: answers are to be sent at once for a while. Then one more such batch suffices the next time.
     fn learn(&mut self, took: &Took) -> bool {
         if took.count < TELLING {
             return false;
         }
-        // The first takes 4.1 times as long as the others where it wakes a client, else 1.03 times: measured as the middle of many.
+        // The first takes 4.1 times as long as the others if it wakes a client, else 1.03 times (medians of many).
         self.0 = if took.first > 2 * took.least { 0 } else { self.0 + 1 };
         let is_calm = self.0 >= CALM_BATCHES;
         self.0 -= u32::from(is_calm);
@@ -86,7 +86,7 @@ impl Calm {
 }
 
 impl HeldBack {
-    /// Is the next answer to be kept back at all?
+    /// Is the next answer to be held back at all?
     pub(super) fn pays(&self) -> bool {
         let left = self.at_once.load(Ordering::Relaxed);
         if left > 0 {
@@ -102,26 +102,26 @@ impl HeldBack {
         waited < MOST
     }
 
-    /// That of an exchange is there.
+    /// Adds the answer of an exchange.
     pub(super) fn push_given(&self, id: Id) {
         self.inner.lock().answers.push(Answer::Given(id));
     }
 
-    /// That of a request that was lent. `keep` is given a buffer for the place of the one that is kept back.
+    /// Adds the answer of a request that was lent. `keep` gets a buffer in exchange for the one that is held back.
     pub(super) fn push(&self, id: Id, keep: impl FnOnce(Box<Output>) -> Kept) {
         let mut inner = self.inner.lock();
         let kept = keep(inner.spare.pop().unwrap_or_default());
         inner.answers.push(Answer::Ready(id, kept));
     }
 
-    /// All of them.
+    /// Takes all of them.
     pub(super) fn take(&self) -> Vec<Answer> {
         let mut inner = self.inner.lock();
         self.waited.store(0, Ordering::Relaxed);
         std::mem::take(&mut inner.answers)
     }
 
-    /// They were sent. Keeps their buffers, as far as they are wanted.
+    /// Learns from a batch that was sent, and keeps spare buffers.
     #[allow(clippy::vec_box, reason = "they take the place of others in their boxes")]
     pub(super) fn note_sent(&self, buffers: &mut Vec<Box<Output>>, took: &Took) {
         buffers.iter_mut().for_each(|out| out.clear());
@@ -138,14 +138,14 @@ impl HeldBack {
 mod tests {
     use super::*;
 
-    /// A batch of answers that took so many microseconds each.
+    /// Sends a batch of answers that took so many microseconds each.
     fn send_each(held: &HeldBack, times: &[u64]) {
         let mut took = Took::default();
         times.iter().for_each(|&time| took.add(Duration::from_micros(time)));
         held.note_sent(&mut Vec::new(), &took);
     }
 
-    /// A batch of `count` answers, of which the first took so long, and each of the others four.
+    /// Sends a batch of `count` answers, of which the first took `first` microseconds, and each of the others four.
     fn send(held: &HeldBack, count: usize, first: u64) {
         let times: Vec<u64> = (0..count).map(|at| if at == 0 { first } else { 4 }).collect();
         send_each(held, &times);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_is_woken_answers_leave_at_once() {
+    fn answers_are_sent_at_once_if_no_client_is_woken() {
         let held = HeldBack::default();
         (1..CALM_BATCHES).for_each(|_| send(&held, 16, 5));
         assert_eq!(leave_at_once(&held), 0);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn now_and_then_a_batch_is_kept_back_to_see() {
+    fn a_batch_is_occasionally_held_back_as_a_probe() {
         let held = HeldBack::default();
         (0..CALM_BATCHES).for_each(|_| send(&held, 16, 5));
         assert_eq!(leave_at_once(&held), AT_ONCE);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn where_clients_are_woken_answers_are_kept_back() {
+    fn answers_are_held_back_if_clients_are_woken() {
         let held = HeldBack::default();
         for _ in 0..10 {
             (1..CALM_BATCHES).for_each(|_| send(&held, 16, 5));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn several_that_are_woken_are_sleepers_too_but_not_one_for_each_answer() {
+    fn several_woken_clients_count_unless_each_answer_wakes_one() {
         let held = HeldBack::default();
         (0..2 * CALM_BATCHES).for_each(|_| send_each(&held, &[16, 15, 4, 16, 16, 4, 15, 4]));
         assert_eq!(leave_at_once(&held), 0, "some were awake when theirs came");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_few_answers_nothing_is_learned() {
+    fn small_batches_teach_nothing() {
         let held = HeldBack::default();
         (0..10 * CALM_BATCHES).for_each(|_| send(&held, TELLING - 1, 4));
         assert_eq!(leave_at_once(&held), 0);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn they_wait_for_so_many_requests_at_most() {
+    fn answers_wait_for_a_limited_number_of_requests() {
         let held = HeldBack::default();
         assert_eq!((0..2 * MOST).take_while(|_| held.may_wait()).count(), MOST - 1);
         assert!(held.take().is_empty());

@@ -1,5 +1,4 @@
-//! What threads of the host's do for the app: they run the handlers that are left to them, and without threads of the app's
-//! own they do all its work.
+//! What threads of the host's do for the app: run the handlers of their routes, and, if the app has no threads of its own, all its work.
 
 use super::caller::Mode;
 use super::charge::Rested;
@@ -22,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Desks kept for the next visit. One has room for 128 KiB.
+/// Spare desks, of up to 128 KiB each.
 const SPARE_DESKS: usize = 64;
 
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
@@ -31,7 +30,7 @@ const NOTHING: Error = Error::fixed(Kind::Timeout, "no request has come");
 
 /// A request in a slot.
 pub(crate) enum Taken {
-    /// The library has no threads of its own: it stays where it is.
+    /// Without library threads: the request stays in place.
     Lent(Lent),
     Exchange(Exchange),
 }
@@ -45,11 +44,11 @@ impl Taken {
     }
 }
 
-/// A thread of the host's with a slot. As long as it is here the engine stays, whoever frees the app.
+/// A thread of the host's with a slot. It keeps the engine alive, even if the app is freed.
 pub(crate) struct SlotVisit(Visit);
 
 impl SlotVisit {
-    /// Answers a request that was taken for a slot then; `fill` makes the answer.
+    /// Answers a request that was put into a slot at `began`; `fill` makes the answer.
     pub(crate) fn submit(&self, taken: Taken, began: Instant, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) -> Next {
         let Ok(engine) = self.0.engine() else { return Next::Unknown };
         match taken {
@@ -67,7 +66,7 @@ impl SlotVisit {
         }
     }
 
-    /// Gives a request that waits, without waiting; its middleware has run. Answers that were kept back leave, unless this one is
+    /// Takes a request, without waiting; its middleware has run. Sends the answers that are held back, unless the answer to this request is
     /// known to follow soon.
     pub(crate) fn take(&self, next: Next) -> Result<Taken> {
         let engine = self.0.engine()?;
@@ -89,10 +88,10 @@ impl SlotVisit {
         found.ok_or(NOTHING)
     }
 
-    /// Makes an exchange of a request that was taken.
+    /// Turns a request that was taken into an exchange.
     pub(crate) fn keep(&self, taken: Taken) -> Result<Exchange> {
         let engine = self.0.engine()?;
-        // Nobody knows when this thread comes again.
+        // It is unknown when this thread comes again.
         engine.let_go();
         engine.charge.hand_on();
         match taken {
@@ -104,7 +103,7 @@ impl SlotVisit {
         }
     }
 
-    /// Waits until there is a request to be taken, a wake or a signal. None is without end.
+    /// Waits until there is a request to be taken, a wake or a signal; without end if `end` is None.
     pub(crate) fn wait(&self, end: Option<Instant>) -> Result<()> {
         let engine = self.0.engine()?;
         engine.let_go();
@@ -121,11 +120,11 @@ impl SlotVisit {
 enum Purpose {
     /// A request to be put into a slot. A signal ends the wait.
     Slot,
-    /// A request that is taken otherwise.
+    /// A request that is taken in another way.
     Other,
 }
 
-/// What was seen of the lanes by those who come by.
+/// What the last thread that did not wait saw of the lanes.
 #[derive(Default)]
 pub(super) struct Glance {
     seen: Seen,
@@ -133,7 +132,7 @@ pub(super) struct Glance {
 }
 
 impl Glance {
-    /// None: two looks are to be a tick apart.
+    /// None: the previous check is less than a tick ago.
     fn take(&mut self, tick: Duration) -> Option<Seen> {
         let is_due = self.at.is_none_or(|at| at.elapsed() >= tick);
         is_due.then(|| std::mem::take(&mut self.seen))
@@ -145,23 +144,23 @@ impl Glance {
 }
 
 impl Engine {
-    /// A thread of the host's comes with a slot, also after a stop: it may have an answer to give.
+    /// A thread of the host's enters with a slot, also after a stop, since it may have an answer to submit.
     pub(crate) fn visit_with_slot(self: Arc<Engine>) -> Result<SlotVisit> {
         self.service.callers.choose(Mode::Take)?;
         Visit::late(self).map(SlotVisit).ok_or(STOPPED)
     }
 
-    /// A thread of the host's comes, and holds the engine until it leaves: whoever frees the app waits for it.
+    /// A thread of the host's enters. It keeps the engine alive; freeing the app waits for it.
     fn visited_for(self: Arc<Engine>, mode: Mode) -> Result<Visit> {
         self.service.callers.choose(mode)?;
         if self.service.control.is_stopping() && !self.has_threads {
-            // Nobody else comes to close what is open.
+            // No other thread comes to close what is open.
             self.close_if_nobody_serves();
         }
         Visit::of(self).ok_or(STOPPED)
     }
 
-    /// This thread goes to answer a request.
+    /// This thread is about to answer a request.
     fn note_away(&self, request: &Request) {
         if !self.service.is_known_quick(request) {
             self.charge.hand_on();
@@ -170,12 +169,12 @@ impl Engine {
         }
     }
 
-    /// May answers wait for the one to this request?
+    /// May the held-back answers wait for the answer to this request?
     fn keeps_answers_for(&self, request: &Request) -> bool {
         self.service.is_known_quick(request) && self.held_back.may_wait() && !self.service.control.is_ending()
     }
 
-    /// One that waits, or that there is among what is to be done now.
+    /// Takes a queued request, or serves until one is found.
     fn find_for_slot(self: &Arc<Engine>) -> Option<Taken> {
         self.pop_for_slot().or_else(|| {
             if self.has_threads {
@@ -183,14 +182,14 @@ impl Engine {
             }
             let (leads, lent) = self.work_in_passing(true);
             if !leads && !self.service.control.is_forked() {
-                // Who is at it goes on with what was left, too: the host's loop is not to be told of that until there is more.
+                // The leading thread serves the leftovers too, so the host's loop is not woken for them until there are new ones.
                 self.note_leftover(Leftover::None);
             }
             lent.map(Taken::Lent).or_else(|| self.pop_for_slot())
         })
     }
 
-    /// One that waits.
+    /// Takes a queued request.
     fn pop_for_slot(&self) -> Option<Taken> {
         if let Some(lent) = self.service.callers.pop_lent() {
             return Some(Taken::Lent(lent));
@@ -198,29 +197,29 @@ impl Engine {
         loop {
             let exchange = self.service.callers.pop()?;
             if self.service.hooks.has_middleware(exchange.request()) {
-                // It takes its time.
+                // Middleware may take long.
                 self.let_go();
             }
             if let Some(exchange) = self.pass_left_middleware(exchange) {
-                // It is in the hands of a handler, as it were.
+                // A slot counts as a handler: a stop leaves it time, and a write waits for the client.
                 exchange.debt().lend(true);
                 return Some(Taken::Exchange(exchange));
             }
         }
     }
 
-    /// Sends the answer to a request that was taken for a slot: it may be kept back until the next one is taken.
+    /// Answers a request that was put into a slot; the answer may be held back until the next request is taken.
     fn submit(&self, exchange: Exchange, fill: impl FnOnce(&Request, &mut Response) -> Result<()>) {
         let Some((mut call, debt)) = exchange.take_apart() else { return };
         let outcome = fill(&call.request, &mut call.response);
         if self.held_back.pays() && !self.service.control.is_ending() {
             debt.hold_back();
         }
-        // Nobody is left to be told that nobody waits any more.
+        // An error means that the client has left, which concerns no one here.
         let _ = debt.finish(call, outcome);
     }
 
-    /// Sends what was kept back.
+    /// Sends the answers that are held back.
     pub(super) fn let_go(&self) {
         let answers = self.held_back.take();
         if answers.is_empty() {
@@ -241,29 +240,28 @@ impl Engine {
         self.held_back.note_sent(&mut buffers, &took);
     }
 
-    /// The app ends: what was kept back leaves, and requests that nobody takes any more are given up.
+    /// When the app ends: sends the answers that are held back, and gives up lent requests that no thread will take.
     pub(super) fn answer_what_waits(&self) {
         self.let_go();
         self.service.callers.give_up_lent();
     }
 
-    /// Without threads of its own the app is driven by the host's, which watch what the engine waits for.
+    /// Without library threads the host's threads do all the work, so their descriptor covers the engine's epoll.
     pub(crate) fn let_host_watch(&self) -> Result<()> {
         if self.has_threads { Ok(()) } else { self.service.callers.watch_engine(&self.service.control, &self.epoll) }
     }
 
-    /// While a thread that stays waits for events the host's loop is not told of them: it would be woken for each, and look in vain
-    /// until that thread has a processor.
+    /// While a thread that stays waits for events, the host's loop is not notified of them: otherwise each would wake it in vain.
     pub(super) fn let_host_watch_events(&self, watches: bool) {
         if self.has_threads {
             return;
         }
         if let Err(error) = self.service.callers.watch_engine_anew(&self.epoll, watches) {
-            self.service.log(Level::Error, || format!("epoll_ctl: {error}; a loop of the host's may be told too much, or too little"));
+            self.service.log(Level::Error, || format!("epoll_ctl: {error}; the host's event loop may be woken too often, or too late"));
         }
     }
 
-    /// Runs at most so many handlers of requests that wait, once there are some; gives how many. None is without end.
+    /// Waits for requests, and runs at most `most` handlers; returns how many. None is without end.
     pub(crate) fn poll(self: Arc<Engine>, most: usize, end: Option<Instant>) -> Result<usize> {
         let visit = self.visited_for(Mode::Poll)?;
         let engine = visit.engine()?;
@@ -279,7 +277,7 @@ impl Engine {
         })
     }
 
-    /// Gives a request that waits, once there is one; its middleware has run. None is without end.
+    /// Waits for a request and takes it; its middleware has run. None is without end.
     pub(crate) fn next(self: Arc<Engine>, end: Option<Instant>) -> Result<Exchange> {
         let visit = self.visited_for(Mode::Next)?;
         let engine = visit.engine()?;
@@ -293,20 +291,20 @@ impl Engine {
         })
     }
 
-    /// Does what there is to be done for the app, where it has no threads of its own. False: another thread is at it. With `lends` it
-    /// ends with the first request that is left to the host.
+    /// Serves a batch, if the app has no threads of its own. False: another thread leads. With `lends` it ends with the first request that is
+    /// lent.
     pub(super) fn work(self: &Arc<Engine>, seen: &mut Seen, lends: bool) -> (bool, Option<Lent>) {
         let kept = self.desks.lock().pop();
         let mut desk = kept.unwrap_or_else(|| self.new_desk(&Arc::new(Shift::new(&self.lanes))));
         desk.lends = lends;
-        // It may have lain there for long, and there may be events that others have taken.
+        // The desk may have been unused for long, and the events may have been taken by another thread.
         desk.clock.tick();
         let (leads, lending) = self.employ(desk, |worker| worker.run_once(seen));
         (leads, lending.map(|lending| Lent::new(self, lending)))
     }
 
-    /// The same for a thread that does not wait here. It compares what it sees of others with what was seen by the last one that came
-    /// by, or none of them would ever find that somebody takes too long.
+    /// The same for a thread that does not wait here. It compares the lanes with what the previous such thread saw; otherwise none of these
+    /// threads would notice that a leader takes too long.
     fn work_in_passing(self: &Arc<Engine>, lends: bool) -> (bool, Option<Lent>) {
         let done = self.work(&mut Seen::new(), lends);
         if done.0 || self.service.control.is_forked() {
@@ -325,7 +323,7 @@ impl Engine {
         }
     }
 
-    /// Lets a worker work at a desk, on this thread. Some: a request is lent, and the desk with it.
+    /// Lets a worker use a desk on this thread. Some: a request is lent, and the desk with it.
     pub(super) fn employ<R: Default>(self: &Arc<Engine>, desk: Box<Desk>, work: impl FnOnce(&mut Worker<'_>) -> R) -> (R, Option<Lending>) {
         let _here = Serving::here(Arc::as_ptr(self).addr(), Some(Arc::clone(&desk.shift)));
         let mut worker = Worker::new(self, desk);
@@ -337,14 +335,14 @@ impl Engine {
                     (done, None)
                 }
             },
-            // A handler has forked, and come back in the other process; whoever called is told.
+            // A handler has forked and returned in the child; `wait_for` reports that to the host.
             Err(_) if self.service.control.is_forked() => {
                 std::mem::forget(worker);
                 (R::default(), None)
             }
             Err(panic) => {
                 if let (desk, Some(loan)) = worker.into_parts() {
-                    // Its client is answered, and its connection is somebody's again.
+                    // Dropping it answers its client and releases its connection.
                     drop(Lent::new(self, (desk, loan)));
                 }
                 resume_unwind(panic)
@@ -352,7 +350,7 @@ impl Engine {
         }
     }
 
-    /// Looks again and again, until something is found, the app has stopped, somebody wakes this thread, or the time is up.
+    /// Repeats `look` until it finds something, the app stops, this thread is woken, or the time is up.
     fn wait_for<R>(self: &Arc<Engine>, end: Option<Instant>, purpose: Purpose, mut look: impl FnMut() -> Option<R>) -> Result<R> {
         let callers = &self.service.callers;
         let control = &self.service.control;
@@ -389,26 +387,26 @@ impl Engine {
                     return Err(NOTHING);
                 }
                 Rested::Called => {
-                    // Whoever was in charge may be held up, and what it has kept back would wait for it.
+                    // The thread in charge may be blocked, and its held-back answers would wait for it.
                     self.let_go();
                     continue;
                 }
                 Rested::Late | Rested::Signal => continue,
             }
-            // Another thread may have begun since this one looked.
+            // Another thread may have begun to serve since this one looked.
             let has_begun = || !self.has_threads && self.lanes.are_serving();
             let waited = if self.has_threads || leads {
                 callers.wait(control, end, has_begun)
             } else if self.lanes.are_serving() {
-                // Another thread is at it, with what was left too, and is watched: looks are to be a tick apart.
+                // Another thread leads, and serves the leftovers too. This thread checks on it a tick later.
                 self.note_leftover(Leftover::None);
                 let soon = Instant::now() + self.lanes.tick();
                 callers.wait_for_requests(control, Some(end.map_or(soon, |end| end.min(soon))), || false)
             } else if self.crew.is_nobody() {
-                // Another thread of the host's has just looked, and goes.
+                // Another thread of the host's has just looked, and returns.
                 callers.wait(control, end, has_begun)
             } else {
-                // Another thread waits for events, and rouses this one when there are some.
+                // Another thread waits for events, and rouses this one if there are some.
                 callers.wait_for_requests(control, end, has_begun)
             };
             self.charge.note_polled();
@@ -419,26 +417,26 @@ impl Engine {
         }
     }
 
-    /// What is left of a batch has changed: it is told to threads of the host's, where nobody else goes on with it.
+    /// Announces leftovers to the host's threads, if there are no others to serve them.
     pub(super) fn note_leftover(&self, leftover: Leftover) {
         if !self.has_threads {
             self.note(leftover);
         }
     }
 
-    /// Runs middleware and handler of a request that was left to this thread, and sends the answer.
+    /// Runs middleware and handler of a request on this thread, and sends the answer.
     fn run_left_handler(&self, exchange: Exchange) {
         let Some(exchange) = self.pass_left_middleware(exchange) else { return };
         let Some((mut call, debt)) = exchange.take_apart() else { return };
         debt.lend(true);
         let outcome = self.service.run_handler(&call.request, &mut call.response);
         if !call.response.is_deferred() {
-            // Nobody is left to be told that nobody waits any more.
+            // An error means that the client has left, which concerns no one here.
             let _ = debt.finish(call, outcome);
         }
     }
 
-    /// Runs the middleware of a request that was left to this thread. None: that was all.
+    /// Runs the middleware of a request on this thread. None: middleware has answered.
     pub(super) fn pass_left_middleware(&self, exchange: Exchange) -> Option<Exchange> {
         if !self.service.hooks.has_middleware(exchange.request()) {
             return Some(exchange);
@@ -499,11 +497,11 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_forgets_nothing_that_another_has_left_meanwhile() {
+    fn a_waiting_thread_finds_what_another_leaves_in_its_lane() {
         let [entered, goes_on, has_left, waits, is_over] = std::array::from_fn(|_| Event::default());
         let app = App::new(Options::default()).unwrap();
         app.set_option("threads", "0").unwrap();
-        // Looks are far apart: only a signal ends a wait.
+        // Checks of the lanes are far apart: only a signal ends a wait.
         app.set_option("tick_us", "1000000").unwrap();
         app.get("/mine", |_: &Request, _: &mut Response| Ok(())).unwrap();
         app.set_route_option("GET", "/mine", "dispatch", "caller").unwrap();
@@ -540,7 +538,7 @@ mod tests {
             entered.wait();
             let visit = app.visit_with_slot().unwrap();
             let engine = visit.0.engine().unwrap();
-            // The other thread is at it when this one looks, and has left the second request when this one goes to wait.
+            // The other thread leads when this one looks, and has left the second request when this one is about to wait.
             let found = engine.wait_for(None, Purpose::Slot, || {
                 goes_on.happens();
                 has_left.wait();
@@ -553,7 +551,7 @@ mod tests {
         found.expect("the second request is nobody else's");
     }
 
-    /// An app with a route that is left to the host, and is known to be quick.
+    /// An app with a route for the host's threads that is known to be quick.
     fn quick_app() -> App {
         let app = App::new(Options::default()).unwrap();
         app.set_option("threads", "0").unwrap();
@@ -566,7 +564,7 @@ mod tests {
         app
     }
 
-    /// Clients that have asked.
+    /// Two clients that have sent a request.
     fn two_ask(app: &App) -> [TcpStream; 2] {
         std::array::from_fn(|_| {
             let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
@@ -576,20 +574,20 @@ mod tests {
         })
     }
 
-    /// Answers, and was quick, however busy the machine is.
+    /// Answers, and counts as quick, however busy the machine is.
     fn answer(visit: &SlotVisit, taken: Taken) -> Next {
         let began = Instant::now() + Duration::from_secs(3600);
         visit.submit(taken, began, |_, response| response.send_text(b"mine"))
     }
 
-    /// Answers the first of two requests, and takes the second; whatever comes of the first answer then.
+    /// Answers the first of two requests, whose answer is held back, and takes the second.
     fn keep_back(visit: &SlotVisit) -> Taken {
         visit.wait(None).unwrap();
         let first = visit.take(Next::Unknown).unwrap();
         visit.take(answer(visit, first)).expect("both have come")
     }
 
-    /// A test that fails leaves no thread waiting.
+    /// Stops the app, so that a failing test leaves no thread waiting.
     struct Stops<'a>(&'a App);
 
     impl Drop for Stops<'_> {
@@ -611,14 +609,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_kept_back_leaves_when_a_drain_begins_and_those_after_it_at_once() {
+    fn a_drain_sends_held_back_answers_and_later_ones_at_once() {
         let app = quick_app();
         let clients = two_ask(&app);
         let visit = app.visit_with_slot().unwrap();
         let second = keep_back(&visit);
         let engine = Arc::clone(visit.0.engine().unwrap());
         assert_eq!(are_answered(&clients), 0);
-        // Nobody else does anything for connections: no sweep comes to its help.
+        // While the lane is held no sweep can send the answer.
         let (_, lane) = engine.lanes.take_free().unwrap();
         std::thread::scope(|scope| {
             let _stops = Stops(&app);
@@ -635,14 +633,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_kept_back_leaves_when_its_thread_is_seen_to_be_held_up() {
+    fn held_back_answers_are_sent_when_their_thread_is_blocked() {
         let app = quick_app();
         let clients = two_ask(&app);
         let visit = app.visit_with_slot().unwrap();
         let second = keep_back(&visit);
         assert_eq!(are_answered(&clients), 0);
         let engine = visit.0.engine().unwrap();
-        // No sweep comes to its help.
+        // While the lane is held no sweep can send the answer.
         let (_, lane) = engine.lanes.take_free().unwrap();
         std::thread::scope(|scope| {
             let _stops = Stops(&app);
@@ -658,7 +656,7 @@ mod tests {
         });
     }
 
-    /// An app in whose lane a connection has been left, and a desk that nobody has used for an hour.
+    /// An app with a leftover connection in its lane, and a desk that was unused for an hour.
     fn left_for_an_idle_desk() -> (App, Arc<Engine>, Box<Desk>, TcpStream) {
         let app = App::new(Options::default()).unwrap();
         app.set_option("threads", "0").unwrap();
@@ -676,7 +674,7 @@ mod tests {
         (app, engine, desk, client)
     }
 
-    /// Waits until the only connection has been served, and looks whether its client still has time.
+    /// Waits until the only connection has been served. Is its deadline still ahead?
     fn has_time(engine: &Engine, client: &mut TcpStream) -> bool {
         assert!(client.read(&mut [0; 1024]).unwrap() > 0);
         let now = clock::milliseconds();
@@ -687,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_by_after_an_hour_knows_what_time_it_is_for_what_others_have_left() {
+    fn a_visit_with_a_desk_idle_for_an_hour_reads_the_clock() {
         let (_app, engine, desk, mut client) = left_for_an_idle_desk();
         engine.desks.lock().push(desk);
         assert!(engine.work(&mut Seen::new(), false).0);
@@ -695,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leads_after_an_idle_hour_knows_what_time_it_is_for_what_others_have_left() {
+    fn a_leader_with_a_desk_idle_for_an_hour_reads_the_clock() {
         let (app, engine, desk, mut client) = left_for_an_idle_desk();
         std::thread::scope(|scope| {
             let _stops = Stops(&app);
@@ -705,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_being_answered_is_lent_no_more() {
+    fn a_request_that_is_being_answered_does_not_count_as_lent() {
         let engine = Arc::<OnceLock<Weak<Engine>>>::default();
         let lent = Arc::new(AtomicUsize::new(usize::MAX));
         let app = App::new(Options::default()).unwrap();

@@ -1,4 +1,4 @@
-//! A body on its way in: kept for its request, or thrown away.
+//! A body that is being received: kept for its request, or discarded.
 
 use super::desk::Desk;
 use crate::error::Error;
@@ -10,23 +10,23 @@ use crate::request::Request;
 use crate::service::Service;
 use crate::upload::{self, SKIPPED_BYTES};
 
-/// A body being received, behind its head in a request's bytes.
+/// A body that is being received, behind its head in the request's bytes.
 pub(super) struct Incoming {
     /// Where it begins.
     pub(super) start: usize,
-    /// Where the data received so far ends, but for what a form has taken.
+    /// Where the data received so far ends, without what was passed to a form reader.
     pub(super) end: usize,
-    /// How much that has.
+    /// How many bytes were passed to the form reader.
     taken: u64,
-    /// Is it a form to be parsed while it arrives? Asked once there is much of it.
+    /// Is it a form to be parsed while it arrives? Determined once it is large.
     brings_form: Option<bool>,
-    /// What takes the form from then on.
+    /// Parses the form from then on.
     form: Option<Box<FormReader>>,
-    /// How many bytes it will have; None when it comes in chunks.
+    /// Its length; None if it is chunked.
     length: Option<u64>,
-    /// The decoder, when it comes in chunks.
+    /// The decoder, if it is chunked.
     pub(super) chunked: Option<Chunked>,
-    /// Was it not looked at before?
+    /// True until its first bytes are processed.
     pub(super) is_new: bool,
 }
 
@@ -40,12 +40,12 @@ impl Incoming {
         Incoming { start, end: start, taken: 0, brings_form: None, form: None, length, chunked, is_new: true }
     }
 
-    /// Bytes of it that have come.
+    /// How many bytes of it were received.
     pub(super) fn received(&self) -> u64 {
         self.taken + (self.end - self.start) as u64
     }
 
-    /// Memory that the form has taken.
+    /// Memory that the form reader holds.
     pub(super) fn form_bytes(&self) -> usize {
         self.form.as_ref().map_or(0, |form| form.memory_bytes())
     }
@@ -55,13 +55,13 @@ impl Incoming {
         self.length.map_or(usize::MAX, |length| usize::try_from(length - self.received()).unwrap_or(usize::MAX))
     }
 
-    /// The first `count` bytes before it are gone.
+    /// Adjusts to the removal of `count` bytes before it.
     pub(super) fn shift(&mut self, count: usize) {
         self.start -= count;
         self.end -= count;
     }
 
-    /// Takes in what was added to the request's bytes. Some: it is complete, and what follows it begins there.
+    /// Processes what was added to the request's bytes. Some: it is complete, and what follows it begins there.
     pub(super) fn take_in(&mut self, request: &mut Request) -> Result<Option<usize>, Fault> {
         let Some(next) = self.delimit(request.bytes_mut())? else {
             self.feed_form(request)?;
@@ -75,7 +75,7 @@ impl Incoming {
         Ok(Some(next - left))
     }
 
-    /// Finds out how much of it is here.
+    /// Determines how much of it is here. Some: all of it, and what follows it begins there.
     fn delimit(&mut self, bytes: &mut Vec<u8>) -> Result<Option<usize>, Fault> {
         let Some(chunked) = &mut self.chunked else {
             let left = self.length.unwrap_or(0) - self.taken;
@@ -92,7 +92,7 @@ impl Incoming {
         Ok(None)
     }
 
-    /// Gives what is here to the form, once that is too much to be kept. Gives how many bytes have left.
+    /// Passes what is here to the form reader, if that is too much to be kept. Returns how many bytes it has removed.
     fn feed_form(&mut self, request: &mut Request) -> Result<usize, Fault> {
         if self.form.is_none() && self.end - self.start <= request.form_bytes() {
             return Ok(0);
@@ -114,17 +114,17 @@ impl Incoming {
     }
 }
 
-/// Why a body cannot be taken in.
+/// Why a body is refused.
 pub(super) enum Fault {
-    /// It is not framed as it must be, or too long.
+    /// Its framing is malformed, or it is too long.
     Refusal(Refusal),
-    /// The form in it is malformed, too much, or could not be put aside.
+    /// Its form is malformed, exceeds a limit, or could not be stored.
     Form(Error),
 }
 
-/// A body being thrown away.
+/// A body that is discarded.
 pub(super) struct Skip {
-    /// How many bytes may still come; of chunks, their sizes and line ends as well.
+    /// How many bytes may still come, including chunk sizes and line ends.
     pub(super) left: u64,
     chunked: Option<Chunked>,
 }
@@ -139,7 +139,7 @@ impl Skip {
         Skip { left, chunked }
     }
 
-    /// What a handler that could read it has left.
+    /// The rest of a body that a handler could read itself.
     pub(super) fn rest_of(framing: upload::Framing) -> Skip {
         match framing {
             upload::Framing::Length(left) => Skip { left, chunked: None },
@@ -147,7 +147,7 @@ impl Skip {
         }
     }
 
-    /// Throws away what is there. Some(true): that was all of it. None: it is malformed, or too much.
+    /// Discards what is here. Some(true): that was the rest. None: it is malformed, or too long.
     pub(super) fn take_in(&mut self, desk: &mut Desk) -> Option<bool> {
         let from = desk.used;
         let here = (desk.call.request.bytes().len() - from) as u64;

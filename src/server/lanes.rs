@@ -1,14 +1,14 @@
 //! Lanes: the right to poll, and who has it.
 //!
 //! As many threads poll as there are active lanes. A thread that leads a lane holds its baton, takes events from the epoll into the
-//! lane, and serves them one by one, handlers included. One idle thread is the lookout: where a service lasts longer than a tick or
-//! two it takes the lane over, with the events that are left, so a handler that blocks holds one thread and nobody's connection. A
-//! handler that is known to block has its lane given away before the call. The other idle threads are parked.
+//! lane, and serves them one by one, handlers included. One idle thread is the lookout: if a service lasts longer than a tick or two, it
+//! takes over the lane with the remaining events. So a handler that blocks holds up one thread and one connection. Before a handler that
+//! is known to block, the lane is given away. The other idle threads are parked.
 //!
-//! What always holds:
-//! 1. Events that were taken and not served are in a lane, never with a thread.
-//! 2. No thread parks while an active lane is nobody's, or a request waits for a thread.
-//! 3. A thread gives its lane up only to one that is idle. So there is always one that is in no handler known to block.
+//! Invariants:
+//! 1. Events that were taken and not served are in a lane, never private to a thread.
+//! 2. No thread parks while an active lane is free or a request is queued.
+//! 3. A thread gives its lane up only to an idle thread. So there always is a thread outside handlers known to block.
 
 use super::crew::Crew;
 use super::leftover::is_left;
@@ -24,37 +24,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Events taken at a time where others can take them over, and where nobody can.
+/// Events taken at a time if other threads can take them over, and if there is no other thread.
 pub(super) const BATCH: usize = 8;
 pub(super) const BATCH_ALONE: usize = 64;
-/// Connections accepted in one turn.
+/// Connections accepted per turn.
 const ACCEPTED: usize = 16;
-/// So many full batches in a row are more than one lane can do.
+/// After this many full batches in a row one more lane is activated.
 const FULL_BATCHES: u32 = 4;
-/// After so many ticks in which nothing moved the lookout rests.
+/// After this many ticks without activity the lookout rests.
 const QUIET_TICKS: u32 = 50;
-/// What a tick is at the least: with a tick of 0 nothing is waited for, since every handler has its lane given away.
+/// The shortest tick. With `tick_us` = 0 the usual one is used, since then the lane is given away before every handler.
 const LEAST_TICK: Duration = Duration::from_micros(20);
 const USUAL_TICK: Duration = Duration::from_millis(2);
 
-/// All lanes, and those who wait for one.
+/// All lanes, and the idle threads.
 pub(super) struct Lanes {
     lanes: Box<[Lane]>,
     tick: Duration,
-    /// Is every handler taken to block? That is for tests.
+    /// Is every handler considered blocking? For tests.
     always: bool,
     rota: Mutex<Rota>,
-    /// Is there a lookout? Where there is none, handlers are timed by those who run them.
+    /// Is there a lookout? If not, each thread times its own handlers.
     is_watched: AtomicBool,
-    /// The lookout's, after which whoever finds events wakes it.
+    /// Whether the lookout rests; if so, the thread that takes a batch wakes it.
     rest: Rest,
     max_queued: usize,
-    /// How many requests wait for a thread.
+    /// The length of the queue, readable without the lock.
     queued: AtomicUsize,
-    /// Can a thread be made that stands by? Without one as many handlers may block as there are threads, and nobody serves then.
+    /// Can a standby thread be made? Without one, as many handlers may block as there are threads, and none is left to serve.
     may_reinforce: bool,
     crew: Arc<Crew>,
-    /// Makes one more thread, which stands by.
+    /// Makes the standby thread.
     reinforce: OnceCell<Reinforce>,
 }
 
@@ -62,24 +62,24 @@ type Reinforce = Box<dyn Fn() -> bool + Send + Sync>;
 
 struct Lane {
     baton: Baton<Batch>,
-    /// The route whose handler runs, plus 1.
+    /// The route whose handler runs, plus 1; 0 for none.
     route: AtomicU32,
-    /// The batches that are taken.
+    /// Counts the batches taken.
     batches: Moves,
-    /// When it was taken over last, in microseconds.
+    /// When it was last taken over, in microseconds.
     taken_us: AtomicU64,
 }
 
-/// Events on their way through a lane.
+/// A lane's events.
 pub(super) struct Batch {
     pub(super) events: [Event; BATCH_ALONE],
     count: usize,
     cursor: usize,
-    /// A listener where more connections may wait, and how many may still be accepted in this turn.
+    /// A listener that may have more connections, and how many may still be accepted in this turn.
     door: Option<Door>,
     /// How many batches in a row were full.
     full: u32,
-    /// Is it led by a thread that stays, and waits for events with the lane in hand?
+    /// Is the leader a thread that stays, and waits for events while it holds the lane?
     is_kept: bool,
 }
 
@@ -89,9 +89,9 @@ struct Door {
     left: usize,
 }
 
-/// What there is to do next.
+/// What to serve next.
 pub(super) enum Task {
-    /// An event of the socket that this token is of.
+    /// An event of the socket with this token.
     Event {
         token: u64,
         ready: u32,
@@ -106,7 +106,7 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// The next thing to do; the cursor is behind it already, unless it is a door that may have more to give.
+    /// The next task. The cursor is past it already, except for a listener that may have more connections.
     pub(super) fn next(&mut self) -> Option<Task> {
         if let Some(door) = self.door {
             return Some(Task::Accept(door.number));
@@ -121,12 +121,12 @@ impl Batch {
         self.door.is_none() && self.cursor >= self.count
     }
 
-    /// It is led by a thread that stays, or by one that goes on with other things. True: before it was otherwise.
+    /// Notes whether the leader stays, or returns to the host after one batch. True: that has changed.
     pub(super) fn keep(&mut self, stays: bool) -> bool {
         std::mem::replace(&mut self.is_kept, stays) != stays
     }
 
-    /// Connections wait at a listener.
+    /// Notes that connections wait at a listener.
     pub(super) fn open_door(&mut self, number: usize) {
         self.door = Some(Door { number, left: ACCEPTED });
     }
@@ -135,7 +135,7 @@ impl Batch {
         self.door = None;
     }
 
-    /// One was accepted. True: that was the last of this turn, though there may be more.
+    /// Counts an accepted connection. True: the turn's limit is reached, and more may wait.
     pub(super) fn note_accepted(&mut self) -> bool {
         let Some(door) = &mut self.door else { return false };
         door.left -= 1;
@@ -146,7 +146,7 @@ impl Batch {
         last
     }
 
-    /// So many events have come, where `most` could have. True: it goes on like that.
+    /// Notes the number of events that were received, of `most` possible. True: one lane is not enough.
     pub(super) fn fill(&mut self, count: usize, most: usize) -> bool {
         (self.count, self.cursor) = (count, 0);
         self.full = if count == most { self.full + 1 } else { 0 };
@@ -158,42 +158,42 @@ impl Batch {
     }
 }
 
-/// Who is idle, and what waits for one.
+/// The idle threads, and the queue.
 #[derive(Default)]
 struct Rota {
     parked: Vec<Arc<Parker>>,
     lookout: Option<Arc<Parker>>,
-    /// Requests that wait for a thread that may block.
+    /// Requests that wait for a thread on which their handler may block.
     queue: VecDeque<Id>,
-    /// Lanes from here on are not led.
+    /// The number of active lanes; those from this index on are not led.
     active: usize,
     ended: bool,
     spare_made: bool,
 }
 
-/// Where one idle thread waits.
+/// Where an idle thread parks.
 #[derive(Default)]
 pub(super) struct Parker {
     bell: Condvar,
-    /// Was it called? Changed under the rota's lock only.
+    /// Was it woken? Changed only under the rota's lock.
     called: AtomicBool,
 }
 
-/// What a thread that was idle does next.
+/// What an idle thread is to do next.
 pub(super) enum Duty<'l> {
-    /// It leads the lane of this number.
+    /// Lead the lane with this number.
     Lead(usize, Held<'l, Batch>),
-    /// The same, after whoever led it before took too long.
+    /// The same, since its previous leader took too long.
     Overran(usize, Held<'l, Batch>),
-    /// It runs the handler of a request that has waited.
+    /// Run the handler of a queued request.
     Answer(Id),
 }
 
-/// What a thread has in hand: the lane that it leads, if any. Others than its own thread do not use it.
+/// The service that a thread is in, and its lane. Used by that thread only.
 pub(super) struct Shift {
     lanes: Option<Arc<Lanes>>,
     lane: AtomicUsize,
-    /// The number of the service; 0 where it leads none.
+    /// The word of the service; 0 if it leads no lane.
     service: AtomicU64,
 }
 
@@ -202,13 +202,13 @@ impl Shift {
         Shift { lanes: Some(Arc::clone(lanes)), lane: AtomicUsize::new(0), service: AtomicU64::new(0) }
     }
 
-    /// That of a thread without lanes.
+    /// For a thread without lanes.
     #[cfg(test)]
     pub(super) fn none() -> Shift {
         Shift { lanes: None, lane: AtomicUsize::new(0), service: AtomicU64::new(0) }
     }
 
-    /// It serves what it has taken from a lane.
+    /// Begins a service.
     pub(super) fn begin(&self, lane: usize, service: Service) {
         self.lane.store(lane, Ordering::Relaxed);
         self.service.store(service.number(), Ordering::Relaxed);
@@ -220,68 +220,67 @@ impl Shift {
         Some((lanes, &lanes.lanes[self.lane.load(Ordering::Relaxed)], Service::of(service)))
     }
 
-    /// Does it still lead?
+    /// Does this thread still lead?
     pub(super) fn leads(&self) -> bool {
         self.leading().is_some_and(|(_, lane, service)| lane.baton.is_on(service))
     }
 
-    /// The handler of this route is going to run.
+    /// Notes the route whose handler is about to run.
     pub(super) fn note_route(&self, route: usize) {
         if let Some((_, lane, _)) = self.leading().filter(|(_, lane, service)| lane.baton.is_on(*service)) {
             lane.route.store(route as u32 + 1, Ordering::Relaxed);
         }
     }
 
-    /// Is every handler taken to block?
+    /// Is every handler considered blocking?
     pub(super) fn takes_all_to_block(&self) -> bool {
         self.lanes.as_ref().is_some_and(|lanes| lanes.always)
     }
 
-    /// Has the lane been taken over since, and was that long ago? None: it has not.
+    /// Has the lane been taken over, and at least a tick ago? None: it has not.
     pub(super) fn overran(&self) -> Option<bool> {
         let (lanes, lane, service) = self.leading()?;
         if lane.baton.is_on(service) {
             return None;
         }
-        // Said once: what comes after it in the same service has not overrun.
+        // Reported once: what follows in the same service has not overrun.
         self.service.store(0, Ordering::Relaxed);
         let since = clock::microseconds().saturating_sub(lane.taken_us.load(Ordering::Relaxed));
         Some(u128::from(since) >= lanes.tick.as_micros())
     }
 
-    /// Does nobody look whether a handler takes too long?
+    /// Are there other threads, but no lookout?
     pub(super) fn is_unwatched(&self) -> bool {
         self.lanes.as_ref().is_some_and(|lanes| !lanes.is_watched.load(Ordering::Relaxed)) && !self.is_alone()
     }
 
-    /// Has it lasted so long that the lookout would have taken the lane over? And so long that it cannot be chance, such as that
-    /// the thread had to wait for a processor?
+    /// Would the lookout have taken the lane over? And was the time too long to be chance, such as a wait for a processor?
     pub(super) fn has_overrun(&self, time: Duration) -> Option<bool> {
         let tick = self.lanes.as_ref()?.tick;
         (time >= 2 * tick).then_some(time >= 5 * tick)
     }
 
-    /// Is this the only thread there is? Then nothing can be left to others.
+    /// Is this the only thread? Then there is no other to leave anything to.
     pub(super) fn is_alone(&self) -> bool {
         self.lanes.as_ref().is_none_or(|lanes| lanes.crew.serving() < 2)
     }
 
-    /// May a request wait for another thread, where none is idle? Only where one stands by, or all threads but one would be all.
+    /// May a request be queued if no thread is idle? Only with a standby thread: without it all threads may block, and none lead.
     pub(super) fn may_leave_it(&self) -> bool {
         self.lanes.as_ref().is_some_and(|lanes| lanes.may_reinforce) && !self.is_alone()
     }
 
-    /// May one more request wait for a thread?
+    /// Is there room in the queue?
     pub(super) fn has_room_in_queue(&self) -> bool {
         self.lanes.as_ref().is_none_or(|lanes| lanes.queued.load(Ordering::Relaxed) < lanes.max_queued)
     }
 
-    /// Could it give the lane away, if it leads one?
+    /// Does it lead no lane, or one that it could give away?
     pub(super) fn could_step_aside(&self) -> bool {
         self.leading().is_none_or(|(lanes, lane, service)| lanes.has_idle() || !lane.baton.is_on(service))
     }
 
-    /// Gives the lane away, if it leads one. False: nobody is there to take it.
+    /// Gives the lane away, if it leads one. False: no thread is idle.
     pub(super) fn step_aside(&self) -> bool {
         let Some((lanes, lane, service)) = self.leading() else { return true };
         let aside = lanes.give_away(lane, service);
@@ -291,9 +290,9 @@ impl Shift {
         aside
     }
 
-    /// The service is over.
+    /// Ends the service. Some: the lane is still this thread's.
     pub(super) fn end<'l>(&self, lanes: &'l Lanes) -> Option<Held<'l, Batch>> {
-        // No swap: nobody else writes it.
+        // No swap: only this thread writes it.
         let service = self.service.load(Ordering::Relaxed);
         self.service.store(0, Ordering::Relaxed);
         match service {
@@ -304,7 +303,7 @@ impl Shift {
 }
 
 impl Lanes {
-    /// `tick_us`: the lookout's; with 0 every handler is taken to block.
+    /// `tick_us`: the lookout's tick; with 0 every handler is considered blocking.
     pub(super) fn new(crew: &Arc<Crew>, count: usize, tick_us: u64, max_queued: usize, may_reinforce: bool) -> Lanes {
         let tick = if tick_us == 0 { USUAL_TICK } else { Duration::from_micros(tick_us).max(LEAST_TICK) };
         let lane = || Lane {
@@ -328,12 +327,12 @@ impl Lanes {
         }
     }
 
-    /// `reinforce` makes one more thread, once there is need of it.
+    /// Sets the function that makes the standby thread.
     pub(super) fn reinforce_by(&self, reinforce: impl Fn() -> bool + Send + Sync + 'static) {
         let _ = self.reinforce.set(Box::new(reinforce));
     }
 
-    /// How many requests wait for a thread.
+    /// How many requests are queued.
     pub(super) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
@@ -342,7 +341,7 @@ impl Lanes {
         self.tick
     }
 
-    /// Waits until there is something to do for this thread; None: it leaves.
+    /// Waits until there is something to do; None: the thread is to leave.
     pub(super) fn next_duty(&self, me: &Arc<Parker>, is_stopping: impl Fn() -> bool) -> Option<Duty<'_>> {
         let mut rota = self.rota.lock();
         loop {
@@ -376,9 +375,9 @@ impl Lanes {
         }
     }
 
-    /// An active lane that is nobody's, for a thread that does not wait for one.
+    /// A free active lane, for a thread that does not wait for one.
     pub(super) fn take_free(&self) -> Option<(usize, Held<'_, Batch>)> {
-        // The first is always active, so it takes no lock.
+        // The first lane is always active, so it is tried without the lock.
         self.lanes[0].baton.take().map(|held| (0, held)).or_else(|| self.free_lane(&self.rota.lock()))
     }
 
@@ -386,7 +385,7 @@ impl Lanes {
         self.lanes[..rota.active].iter().enumerate().find_map(|(number, lane)| Some((number, lane.baton.take()?)))
     }
 
-    /// Looks at the batons until one is to be taken over, or somebody calls.
+    /// Checks the batons until a lane can be taken over (Some), or this thread is woken for something else (None).
     fn look_out<'l>(&'l self, me: &Arc<Parker>, rota: &mut MutexGuard<'_, Rota>) -> Option<(usize, Held<'l, Batch>)> {
         rota.lookout = Some(Arc::clone(me));
         self.is_watched.store(true, Ordering::Relaxed);
@@ -400,7 +399,7 @@ impl Lanes {
                 quiet = 0;
             }
             if me.called.swap(false, Ordering::Relaxed) {
-                // Whoever has called has put somebody else, or nobody, in this place.
+                // The caller has already replaced or removed the lookout.
                 return None;
             }
             match self.look(&mut seen) {
@@ -415,13 +414,13 @@ impl Lanes {
         }
     }
 
-    /// Rests until something moves, or somebody calls.
+    /// Rests until a batch is taken, or this thread is woken.
     fn rest(&self, me: &Parker, rota: &mut MutexGuard<'_, Rota>, seen: &Seen) {
         let batches = self.lanes.iter().zip(seen).map(|(lane, seen)| (&lane.batches, seen.1));
         self.rest.take(rota, &me.bell, batches, || me.called.load(Ordering::Relaxed));
     }
 
-    /// Looks at all lanes once. The first look sees nothing but what the next one compares with.
+    /// Checks all lanes once. The first check only records what the next one compares with.
     pub(super) fn look(&self, seen: &mut Seen) -> Look<'_> {
         seen.resize_with(self.lanes.len(), Default::default);
         let mut moved = false;
@@ -443,7 +442,7 @@ impl Lanes {
         self.lanes.iter().any(|lane| lane.batches.is_on())
     }
 
-    /// Is a lane nobody's whose batch was not served to its end?
+    /// Is a lane free although its batch was not served to the end?
     pub(super) fn are_left(&self) -> bool {
         self.lanes.iter().any(|lane| is_left(&lane.baton, &lane.batches))
     }
@@ -453,7 +452,7 @@ impl Lanes {
         self.lanes[number].route.load(Ordering::Relaxed).checked_sub(1).map(|route| route as usize)
     }
 
-    /// A batch was taken.
+    /// Notes that a batch was taken, and wakes the lookout if it rests.
     pub(super) fn begin_batch(&self, number: usize) {
         if self.lanes[number].batches.note() {
             let rota = self.rota.lock();
@@ -464,23 +463,23 @@ impl Lanes {
         }
     }
 
-    /// All of the batch was served.
+    /// Notes that the whole batch was served.
     pub(super) fn end_batch(&self, number: usize) {
         self.lanes[number].batches.note_end();
     }
 
-    /// What is served next is no handler, as far as is known.
+    /// Clears the route: what is served next is not known to run a handler.
     pub(super) fn begin_task(&self, number: usize) {
         self.lanes[number].route.store(0, Ordering::Relaxed);
     }
 
-    /// More comes than the active lanes can do: one more is led, if there is a thread for it.
+    /// Activates one more lane, if there is a thread for it.
     pub(super) fn widen(&self) {
         let mut rota = self.rota.lock();
         if rota.active == self.lanes.len() {
             return;
         }
-        // The lookout stays: who is called comes from those that are parked.
+        // Only parked threads are woken; the lookout stays.
         match rota.parked.pop() {
             Some(parker) => {
                 rota.active += 1;
@@ -490,7 +489,7 @@ impl Lanes {
                 drop(rota);
                 if self.make_spare() {
                     let mut rota = self.rota.lock();
-                    // The leader of another lane may have had the same wish meanwhile.
+                    // The leader of another lane may have activated the last one at the same time.
                     rota.active = self.lanes.len().min(rota.active + 1);
                     // As in `give_away`.
                     if let Some(parker) = rota.parked.pop() {
@@ -502,7 +501,7 @@ impl Lanes {
         }
     }
 
-    /// There is too little to do for this lane. Gives it back where another one is to be left first.
+    /// Deactivates this lane for lack of events. Some: not this one, since lanes are deactivated from the last on.
     pub(super) fn narrow<'l>(&'l self, number: usize, held: Held<'l, Batch>) -> Option<Held<'l, Batch>> {
         let mut rota = self.rota.lock();
         if number == 0 || number + 1 != rota.active {
@@ -513,7 +512,7 @@ impl Lanes {
         None
     }
 
-    /// Somebody who is idle, and is to be called. The lookout goes last.
+    /// Removes an idle thread from the rota, for the caller to wake; the lookout only if no other is idle.
     fn reserve(&self, rota: &mut Rota) -> Option<Arc<Parker>> {
         rota.parked.pop().or_else(|| {
             self.is_watched.store(false, Ordering::Relaxed);
@@ -521,7 +520,7 @@ impl Lanes {
         })
     }
 
-    /// A leader ends: the lane is for whoever is idle.
+    /// A leader leaves: frees the lane and wakes an idle thread.
     pub(super) fn lay_down(&self, held: Held<'_, Batch>) {
         let mut rota = self.rota.lock();
         held.lay_down();
@@ -530,12 +529,12 @@ impl Lanes {
         }
     }
 
-    /// Gives a lane to somebody who is idle, in the middle of a service. False: there is nobody.
+    /// Frees a lane during a service and wakes an idle thread. False: no thread is idle.
     fn give_away(&self, lane: &Lane, service: Service) -> bool {
         {
             let mut rota = self.rota.lock();
             if let Some(parker) = self.reserve(&mut rota) {
-                // Where it was taken over in this moment, who is called finds nothing to do, and that is all.
+                // If the lane was taken over just now, the woken thread finds nothing to do, which is harmless.
                 lane.baton.lay_down(service);
                 parker.call_and_unlock(rota);
                 return true;
@@ -549,7 +548,7 @@ impl Lanes {
         }
         let mut rota = self.rota.lock();
         lane.baton.lay_down(service);
-        // The one that was made may have come, found nothing to lead, and be idle by now.
+        // The new thread may have started, found no free lane, and parked already.
         if let Some(parker) = self.reserve(&mut rota) {
             parker.call_and_unlock(rota);
         }
@@ -562,13 +561,13 @@ impl Lanes {
         !rota.parked.is_empty() || rota.lookout.is_some() || !rota.spare_made
     }
 
-    /// Makes the thread that stands by, once. False: it was made before, or cannot be.
+    /// Makes the standby thread. False: it was made before, or cannot be made.
     fn make_spare(&self) -> bool {
         let wanted = !std::mem::replace(&mut self.rota.lock().spare_made, true);
         wanted && self.reinforce.get().is_some_and(|reinforce| reinforce())
     }
 
-    /// A request that waits for a thread has lost its client.
+    /// Removes a queued request whose client has left.
     pub(super) fn forget(&self, id: Id) {
         let mut rota = self.rota.lock();
         if let Some(place) = rota.queue.iter().position(|&queued| queued == id) {
@@ -577,7 +576,7 @@ impl Lanes {
         }
     }
 
-    /// A request waits for a thread.
+    /// Queues a request for a thread.
     pub(super) fn enqueue(&self, id: Id) {
         let mut rota = self.rota.lock();
         rota.queue.push_back(id);
@@ -588,26 +587,26 @@ impl Lanes {
     }
 }
 
-/// What a thread remembers from one look to the next: the word of each lane, and how many batches it had taken.
+/// What the lookout remembers from the previous check: for each lane the word, and the number of batches taken.
 pub(super) type Seen = Vec<(Word, usize)>;
 
-/// What a look at the lanes has shown.
+/// The result of a check.
 pub(super) enum Look<'l> {
-    /// Nothing has moved, and nobody serves.
+    /// Nothing has changed, and no lane has a batch.
     Quiet,
     Moved,
-    /// A service has lasted too long; its lane is in hand.
+    /// A service has taken too long; its lane is now held by this thread.
     Overran(usize, Held<'l, Batch>),
 }
 
 impl Parker {
-    /// The caller has the lock of the rota.
+    /// The caller must hold the rota's lock.
     fn call(&self) {
         self.called.store(true, Ordering::Relaxed);
         self.bell.notify_one();
     }
 
-    /// Lets go of the lock before it rings, since who is called needs it at once: 0.3 waits less for each request that blocks.
+    /// Unlocks before it notifies, since the woken thread needs the lock at once; this saves 0.3 waits per blocking request.
     fn call_and_unlock(&self, rota: MutexGuard<'_, Rota>) {
         self.called.store(true, Ordering::Relaxed);
         drop(rota);
@@ -616,7 +615,7 @@ impl Parker {
 }
 
 impl Rota {
-    /// A parked thread becomes the lookout, if there is none. False: there is nobody.
+    /// Wakes a parked thread to become the lookout, if there is none. False: no thread is parked.
     fn appoint_lookout(&mut self) -> bool {
         if self.lookout.is_some() {
             return true;
@@ -643,7 +642,7 @@ mod tests {
             rota.active = 2;
             rota.lookout = Some(Arc::default());
         }
-        // While one leader makes the thread that stands by, that one is idle already, and the leader of the other lane calls it.
+        // While one leader makes the standby thread, that one parks already, and the leader of another lane wakes it.
         let known = Arc::downgrade(&lanes);
         lanes.reinforce_by(move || {
             let lanes = known.upgrade().unwrap();

@@ -1,24 +1,24 @@
-//! Work that was begun, and is nobody's: events in a lane that was laid down while a request is lent.
+//! Leftovers: events in a lane that was freed in the middle of a batch, since a request is lent.
 //!
-//! Whoever leaves some says so before it lays the lane down, and looks afterwards whether that still stands. Whoever finds none says
-//! that, and looks afterwards whether it is so. Between what each of them does and what it looks at there is a fence, so one of the two
-//! sees what the other has done: what is left does not stay unsaid. That some is left where none is costs somebody a look, and no
-//! more. `tests/loom` tries every order in which they can meet here.
+//! A thread that leaves events announces it before it frees the lane, and then checks that the announcement still stands. A thread that
+//! finds none announces that, and then checks the lanes. Between each thread's announcement and its check there is a fence, so at least one
+//! of the two sees what the other has done: leftovers never stay unannounced. A false announcement only costs a thread a look at the lanes.
+//! `tests/loom` checks all interleavings.
 
 use super::rest::Moves;
 use super::sys::baton::Baton;
 use super::sys::sync::{AtomicUsize, Ordering, fence};
 
-/// Is there such work?
+/// Are there leftovers?
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leftover {
     None,
-    /// Yes, and whoever has begun it comes back for it soon.
+    /// Yes, and the thread that left them comes back for them soon.
     Soon,
     Left,
 }
 
-/// What was said last.
+/// The last announcement.
 #[derive(Default)]
 pub(super) struct Said(AtomicUsize);
 
@@ -31,25 +31,24 @@ impl Said {
         }
     }
 
-    /// The caller has the lock of those who are told.
+    /// The caller must hold the lock of the threads that are notified.
     pub(super) fn set(&self, leftover: Leftover) {
         self.0.store(leftover as usize, Ordering::Relaxed);
     }
 }
 
-/// Where it is said, and where it is.
+/// Where leftovers are announced, and found.
 pub(super) trait Leaves {
     fn said(&self) -> Leftover;
 
-    /// Tells those who wait.
+    /// Announces it to the threads that wait.
     fn say(&self, leftover: Leftover);
 
-    /// Is it in any lane?
+    /// Does any lane have leftovers?
     fn are_left(&self) -> bool;
 
-    /// It has changed, as far as this thread knows: it is going to leave some, or has found none.
+    /// Announces what this thread knows, if that is new: that it is about to leave some, or has found none.
     fn note(&self, leftover: Leftover) {
-        // From one request to the next it mostly has not.
         if self.said() == leftover {
             return;
         }
@@ -57,26 +56,26 @@ pub(super) trait Leaves {
         if leftover == Leftover::None {
             fence(Ordering::SeqCst);
             if self.are_left() {
-                // In another lane, or in this one from the very moment on in which it was looked at.
+                // In another lane, or in this one, left since it was checked.
                 self.say(Leftover::Left);
             }
         }
     }
 
-    /// The lane was laid down with that in it.
+    /// Checks the announcement after the lane was freed with these leftovers in it.
     fn confirm(&self, leftover: Leftover) {
         if leftover == Leftover::None {
             return;
         }
         fence(Ordering::SeqCst);
-        // Who has looked just before that may have said since that there is none.
+        // A thread that checked just before may have announced since that there are none.
         if self.said() == Leftover::None && self.are_left() {
             self.say(leftover);
         }
     }
 }
 
-/// Is a lane nobody's whose batch was not served to its end?
+/// Is the lane free although its batch was not served to the end?
 pub(super) fn is_left<T>(baton: &Baton<T>, batches: &Moves) -> bool {
     baton.look().is_free() && batches.is_on()
 }

@@ -1,7 +1,7 @@
-//! A request in the hands of a thread of the host's, which stays where it is: on a desk, in its connection's place.
+//! A request that a thread of the host's answers in place: it stays on the desk, and its connection stays owned.
 //!
-//! Nothing of it is copied, and nobody else touches its connection meanwhile. So this is for handlers that answer before they do
-//! anything else; who wants to answer later makes an exchange of it.
+//! Nothing is copied, and no other thread touches the connection meanwhile. So this is for handlers that answer before they do anything
+//! else; a request to be answered later is turned into an exchange.
 
 use super::deferred::Visit;
 use super::desk::Desk;
@@ -27,12 +27,12 @@ pub(crate) struct Lent {
     lending: Option<Lending>,
 }
 
-/// Where the request lies, and what it has interrupted.
+/// The desk with the request, and how its connection continues afterwards.
 pub(super) type Lending = (Box<Desk>, Loan);
 
-/// What comes after a request that was given back.
+/// What follows a request that was given back.
 pub(crate) enum Next {
-    /// Nobody has looked.
+    /// Not known: the thread has not looked.
     Unknown,
     /// Nothing that could be lent.
     Nothing,
@@ -51,7 +51,7 @@ impl Lent {
         &desk.call.request
     }
 
-    /// Gives it back with what `settle` makes of its answer, which is sent.
+    /// Gives it back, with the answer that `settle` completes, and sends that.
     fn give_back(mut self, engine: &Arc<Engine>, settle: impl FnOnce(&Service, &Request, &mut Response)) {
         let Some((mut desk, loan)) = self.lending.take() else { return };
         engine.lent.fetch_sub(1, Ordering::SeqCst);
@@ -59,7 +59,7 @@ impl Lent {
         engine.employ(desk, |worker| worker.resume(loan, None, settle));
     }
 
-    /// The same, for a thread that has taken it then, and wants the next one.
+    /// The same for a thread that wants the next request as well; the slot took this one at `began`.
     pub(super) fn trade(mut self, engine: &Arc<Engine>, began: Instant, settle: impl FnOnce(&Service, &Request, &mut Response)) -> Next {
         let Some((mut desk, loan)) = self.lending.take() else { return Next::Unknown };
         engine.lent.fetch_sub(1, Ordering::SeqCst);
@@ -79,7 +79,7 @@ impl Lent {
         }
     }
 
-    /// Makes an exchange of it.
+    /// Turns it into an exchange.
     pub(super) fn defer(mut self, engine: &Arc<Engine>) -> Result<Exchange> {
         let (desk, _) = self.lending.as_mut().ok_or(GIVEN_BACK)?;
         let Call { request, response } = &mut *desk.call;
@@ -94,7 +94,7 @@ impl Drop for Lent {
         let Some(lending) = self.lending.take() else { return };
         let engine = self.engine.upgrade();
         if engine.as_ref().is_some_and(|engine| engine.service.control.is_forked()) {
-            // The client is the other process's.
+            // The client belongs to the parent process.
             return std::mem::forget((lending, engine));
         }
         let Some(visit) = engine.and_then(Visit::late) else { return };

@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Listening sockets.
 
 use super::sys::socket;
 use crate::error::{Error, Result, Shown};
@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 /// A listening socket.
 pub(crate) struct Listener {
     socket: Socket,
-    /// Does the kernel keep connections back until their first bytes are there?
+    /// Does the kernel defer connections until their first bytes are there?
     pub(super) defers: bool,
-    /// The file of a Unix socket that we made; it goes with the listener.
+    /// The file of a Unix socket that we created; removed with the listener.
     #[allow(dead_code, reason = "it is there to be dropped")]
     file: Option<OwnFile>,
 }
 
-/// A file that is removed at the end, if it is still the one that was made.
+/// A file that is removed on drop, if it still is the one that was created.
 struct OwnFile {
     path: PathBuf,
     device: u64,
@@ -30,7 +30,7 @@ struct OwnFile {
 }
 
 impl Listener {
-    /// Listens on an address or a name; none is the loopback. "::" takes IPv4 as well.
+    /// Listens on an address or a name; None is the loopback. "::" accepts IPv4 as well.
     pub(crate) fn tcp(host: Option<&str>, port: i32, options: &Options) -> Result<Listener> {
         let Ok(number) = u16::try_from(port) else {
             return Err(Error::invalid(format!("port {port} is not in 0 to 65535")));
@@ -44,7 +44,7 @@ impl Listener {
     fn bind_tcp(address: SocketAddr, options: &Options) -> io::Result<Listener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
-            // Whatever the system's default: "::" is everybody, other addresses are themselves.
+            // Regardless of the system's default: "::" accepts all, other addresses only themselves.
             let takes_v4 = address.ip().is_unspecified() || address.ip().to_canonical().is_ipv4();
             socket.set_only_v6(!takes_v4)?;
         }
@@ -55,7 +55,7 @@ impl Listener {
         Listener::prepared(socket, options)
     }
 
-    /// Listens on a Unix socket. A file that is one, and that nobody listens on, is replaced.
+    /// Listens on a Unix socket. A socket file on which no program listens is replaced.
     pub(crate) fn unix(path: &[u8], mode: u32, options: &Options) -> Result<Listener> {
         if path.is_empty() || mode > 0o777 {
             return Err(Error::invalid(format!(
@@ -72,11 +72,11 @@ impl Listener {
     fn bind_unix(path: &Path, mode: u32, options: &Options) -> io::Result<Listener> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
-        // From here on it is ours, and goes with us, also when something below fails.
+        // From here on the file is ours, and is removed also if something below fails.
         let made = std::fs::symlink_metadata(path)?;
         let file = OwnFile { path: std::path::absolute(path)?, device: made.dev(), inode: made.ino() };
         if mode != 0 {
-            // Before `listen`, so that nobody connects under the mode that umask left.
+            // Before `listen`, so that no client can connect with the permissions that umask left.
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         }
         socket.listen(backlog(options))?;
@@ -85,7 +85,7 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Takes over a socket that listens already, such as one that systemd passes. Gives it back if it cannot.
+    /// Adopts a socket that listens already, such as one that systemd passes. Returns it if that fails.
     pub(crate) fn adopt(socket: OwnedFd, options: &Options) -> std::result::Result<Listener, (OwnedFd, Error)> {
         let socket = Socket::from(socket);
         let number = socket.as_raw_fd();
@@ -93,7 +93,7 @@ impl Listener {
             return Err((socket.into(), Error::invalid(format!("descriptor {number} is not a listening socket"))));
         }
         let copy = socket.try_clone().and_then(|copy| Listener::prepared(copy, options));
-        // The copy is a second name of the same socket; the first is closed only when nothing can fail any more.
+        // The duplicate is the same socket; the original is closed only when nothing can fail any more.
         copy.map_err(|error| (socket.into(), Error::io(format!("listen on descriptor {number}"), &error)))
     }
 
@@ -103,7 +103,7 @@ impl Listener {
         let defer = u32::try_from(options.get(Key::DeferAcceptS)).unwrap_or(0);
         let mut defers = false;
         if is_tcp {
-            // Accepted sockets inherit both, which spares each of them the calls.
+            // Accepted sockets inherit both, which saves the calls for each of them.
             socket.set_tcp_nodelay(true)?;
             defers = defer > 0 && socket::defer_accept(socket.as_fd(), defer).is_ok();
         }
@@ -124,7 +124,7 @@ impl AsFd for Listener {
 
 impl Drop for OwnFile {
     fn drop(&mut self) {
-        // Another server may have put its own in the place of ours.
+        // Another server may have replaced the file.
         let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode);
         if ours {
             let _ = std::fs::remove_file(&self.path);
@@ -136,7 +136,7 @@ fn backlog(options: &Options) -> i32 {
     i32::try_from(options.get(Key::Backlog)).unwrap_or(i32::MAX)
 }
 
-/// An address as it is, a name by way of the system; of several the first IPv4 one, as most clients try it.
+/// An address is used as it is, a name is resolved by the system; of several addresses the first IPv4 one, which most clients try first.
 fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = bare.parse::<IpAddr>() {
@@ -150,7 +150,7 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     first.copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }
 
-/// Removes a socket that nobody listens on; anything else in its place is an error.
+/// Removes a socket file on which no program listens; any other file is an error.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let found = match std::fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -160,7 +160,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !found.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists and is not a socket"));
     }
-    // Not to wait for a listener that accepts nobody.
+    // Non-blocking, since the connect would wait if the listener's queue is full.
     let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     match probe.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),

@@ -1,34 +1,61 @@
 //! The engine: sockets, threads, time.
 //!
-//! | file | noun |
+//! | file | contents |
 //! |---|---|
-//! | `sys/` | the operating system; the only room here with `unsafe` |
-//! | `listener.rs` | where connections come from |
+//! | `sys/` | system calls and atomic words; the only folder here with `unsafe` |
+//! | `listener.rs` | listening sockets |
 //! | `guests.rs` | how many connections each client has |
-//! | `slab.rs` | the places connections live in, and their deadlines |
+//! | `slab.rs` | the entries that connections live in, and their deadlines |
 //! | `connection.rs` | the protocol of one connection: bytes in, bytes out, no socket |
-//! | `incoming.rs` | a body on its way in |
-//! | `pace.rs` | how long anything may take |
-//! | `control.rs` | whether the app is to end |
-//! | `desk.rs` | what a serving thread has at hand: one request with its answer, buffers |
+//! | `incoming.rs` | a body that is being received |
+//! | `pace.rs` | time-outs, and the minimum rate |
+//! | `control.rs` | whether the app drains or stops |
+//! | `desk.rs` | the buffers of a serving thread |
 //! | `answer.rs` | an answer becomes bytes |
-//! | `sending.rs` | output into sockets |
-//! | `wire.rs` | a connection in the hands of its handler, which waits for it |
-//! | `deferred.rs` | what an exchange and its connection share |
-//! | `verdict.rs` | which of the two was first |
-//! | `held_back.rs` | answers that leave together |
-//! | `lent.rs` | a request in the hands of a thread of the host's |
-//! | `lanes.rs` | the right to poll, and who has it |
+//! | `sending.rs` | output to sockets |
+//! | `wire.rs` | a handler that streams, or reads its body, and waits for its client |
+//! | `deferred.rs` | the state that an exchange and its connection share |
+//! | `verdict.rs` | which of these two came first |
+//! | `lanes.rs` | which threads poll, which are idle, and which takes over |
 //! | `rest.rs` | how the lookout rests, and is woken |
-//! | `leftover.rs` | what is left in a lane, and who is told of it |
 //! | `habits.rs` | which routes block |
-//! | `caller.rs` | the requests that wait for a thread of the host's own |
-//! | `charge.rs` | which of those threads watches, while the others rest |
-//! | `host.rs` | what threads of the host's do for the app |
-//! | `driver_epoll.rs` | carries bytes between sockets and connections |
+//! | `driver_epoll.rs` | moves bytes between sockets and connections |
 //! | `engine.rs` | what the serving threads share |
 //! | `crew.rs` | how many threads serve |
-//! | `pool.rs` | the threads, from start to end |
+//! | `pool.rs` | the serving threads, from start to end |
+//!
+//! Only for the host's own threads (`poll`, `next`, slots); to be skipped on first reading:
+//!
+//! | file | contents |
+//! |---|---|
+//! | `host.rs` | what these threads do for the app |
+//! | `caller.rs` | the queue of requests for them |
+//! | `charge.rs` | which of them polls, while the others rest |
+//! | `lent.rs` | a request that one of them answers in place |
+//! | `leftover.rs` | the events that such a request leaves in its lane |
+//! | `held_back.rs` | answers that are held back, and sent together |
+//!
+//! # Glossary
+//!
+//! - **lane**: the right to poll, and the batch of events that its leader has taken; there are as many as processors
+//! - **baton**: the atomic word that says which thread owns a lane, and whether that thread is in a service
+//! - **service**: the handling of one event, during which the lookout may take over the lane
+//! - **lookout**: an idle thread that takes over the lane of a service that lasts too long
+//! - **standby thread**, `spare` in code: the one thread beyond `threads`, created when no other is idle
+//! - **rota**: the idle threads, and the queue of requests that wait for one
+//! - **shift**: the service that a thread is in, and its lane
+//! - **desk**: a thread's buffers, with the request being served and its answer
+//! - **turn**: one thread's work on a connection, limited so that other connections get theirs
+//! - **slab**, **tenant**: the table of connections; a connection in its entry there, with its socket
+//! - **line**, **wire**: the traits by which a request reaches its connection, and a stream or a body its socket
+//! - **exchange**: a deferred request with its answer, to be finished by any thread
+//! - **verdict**: whether an exchange answered first, or its connection gave up
+//! - **caller queue**: the requests for routes of the host's threads (`dispatch = caller`)
+//! - **slot**: a struct of the host's by which one call submits an answer and takes the next request
+//! - **lent**: in the hands of a thread of the host's, in place or as an exchange
+//! - **leftover**: events in a lane that was freed because a request is lent
+//! - **held back**: ready, but not yet sent, so that several answers leave together
+//! - **charge**: which of the host's waiting threads polls for all of them
 
 mod answer;
 mod caller;

@@ -1,20 +1,20 @@
-//! How long anything may take: time-outs, and the least rate.
+//! Time-outs, and the minimum rate.
 //!
 //! Times are milliseconds modulo 2^32; a deadline of 0 is never.
 
 use crate::options::{Key, Options};
 use crate::route::Routes;
 
-/// After an answer that ends the connection: how long the client may send nothing before it ends its own side,
+/// After an answer that ends the connection: how long the client may be silent before it closes its side,
 pub(super) const LINGER_MS: u32 = 2_000;
-/// and how long it may go on sending what nobody reads.
+/// and how long it may go on sending what is discarded.
 pub(super) const LINGER_MOST_MS: u32 = 30_000;
 /// The longest step of the clock in use, that of a kernel with 100 ticks a second.
 const CLOCK_STEP_MS: u32 = 10;
-/// A rate is judged after this time.
+/// The minimum rate is enforced after this time.
 const RATE_GRACE_MS: u32 = 5_000;
 
-/// The time-outs in milliseconds, and the rate in bytes a second; zero is off.
+/// The time-outs in milliseconds, and the minimum rate in bytes a second; zero is off.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     pub(super) header_ms: u32,
@@ -23,7 +23,7 @@ pub(crate) struct Pace {
     pub(super) write_ms: u32,
     pub(super) exchange_ms: u32,
     pub(super) min_rate: u32,
-    /// The shortest of all.
+    /// The shortest time-out.
     pub(super) shortest_ms: u32,
 }
 
@@ -46,18 +46,18 @@ impl Pace {
         Pace { shortest_ms, ..pace }
     }
 
-    /// The shortest time that anything has to be noticed in.
+    /// The shortest time-out, which determines how often deadlines are checked.
     pub(super) fn shortest_ms(&self) -> u32 {
         self.shortest_ms
     }
 
-    /// When a body or an answer that begins now is too slow if nothing of it moves. 0 is never.
+    /// The deadline of the minimum rate for a body or an answer that begins now. 0 is never.
     pub(super) fn begin(&self, now: u32) -> u32 {
         if self.min_rate == 0 { 0 } else { after(now, RATE_GRACE_MS) }
     }
 
-    /// The same after `bytes` have moved. Each buys the time that the rate gives it, but no more is saved up than
-    /// the longest pause: a fast start is no licence to dawdle.
+    /// The same after `bytes` were moved. Each extends the deadline by the time that the rate gives it, but at most to the longest pause, so
+    /// that a fast start does not allow a long pause later.
     pub(super) fn moved(&self, slow: u32, pause_ms: u32, bytes: usize, now: u32) -> u32 {
         if self.min_rate == 0 {
             return 0;
@@ -69,12 +69,12 @@ impl Pace {
     }
 }
 
-/// A time-out, zero is off. The clock may be one step behind when a wait begins; nobody is cut off early for that.
+/// A time-out that is never too short, although the clock may be one step behind when a wait begins. Zero is off.
 pub(super) fn patient(ms: u32) -> u32 {
     if ms == 0 { 0 } else { ms.saturating_add(CLOCK_STEP_MS).min(i32::MAX as u32) }
 }
 
-/// The earlier of two deadlines, either of which may be 0, never.
+/// The earlier of two deadlines; 0 is never.
 pub(super) fn earlier(one: u32, other: u32) -> u32 {
     match (one, other) {
         (0, deadline) | (deadline, 0) => deadline,
@@ -83,7 +83,7 @@ pub(super) fn earlier(one: u32, other: u32) -> u32 {
     }
 }
 
-/// `ms` after `from`; zero is never, so what would be zero is one.
+/// `ms` after `from`; a deadline of zero would mean never, so it becomes one.
 pub(super) fn after(from: u32, ms: u32) -> u32 {
     if ms == 0 { 0 } else { from.wrapping_add(ms).max(1) }
 }

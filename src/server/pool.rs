@@ -1,4 +1,4 @@
-//! The threads that serve, from the first to the last.
+//! The serving threads, from start to end.
 
 use super::connection::Connection;
 use super::driver_epoll::Worker;
@@ -19,31 +19,31 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// When a drain's time is up: how long it waits for clients to be told, which takes threads that are not held up a moment.
+/// When a drain's time is up: how long it waits for threads that are not in a handler to send the clients a 503.
 const TELLING: Duration = Duration::from_millis(50);
-/// After a drain has cut connections: how long it waits for the threads to find out.
+/// After a drain has cut connections: how long it waits for the threads to notice.
 const CUT_GRACE: Duration = Duration::from_millis(500);
 
 thread_local! {
-    /// The engines that this thread serves; more than one where a handler runs another app.
+    /// The engines that this thread serves; more than one if a handler runs another app.
     static SERVING: RefCell<Vec<Service>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The engine that is served, and the lane that is led for it.
+/// An engine, by its address, and the shift of this thread there.
 type Service = (usize, Option<Arc<Shift>>);
 
-/// While it lives, this thread does work of an engine, and what it calls cannot wait for that to end.
+/// While this exists, the thread works for an engine, so what it calls must not wait for that engine's threads to leave.
 pub(super) struct Serving(());
 
 impl Serving {
     pub(super) fn here(engine: usize, shift: Option<Arc<Shift>>) -> Serving {
-        // A thread that is ending, and calls from a destructor of its own, may have lost it already.
+        // A destructor that runs while the thread ends may find the thread-local destroyed.
         let _ = SERVING.try_with(|serving| serving.borrow_mut().push((engine, shift)));
         Serving(())
     }
 }
 
-/// What this thread has in hand of an engine.
+/// This thread's shift at an engine.
 pub(super) fn shift_here(engine: usize) -> Option<Arc<Shift>> {
     let find = |serving: &RefCell<Vec<Service>>| {
         let serving = serving.borrow();
@@ -58,7 +58,7 @@ impl Drop for Serving {
     }
 }
 
-/// A thread of our own, which runs none of the host's signal handlers.
+/// Starts a thread of the library's, with all signals blocked, so that no signal handler of the host's runs there.
 fn spawn_serving(name: String, engine: Arc<Engine>) -> io::Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name(name);
     process::with_signals_blocked(|| {
@@ -70,14 +70,14 @@ fn spawn_serving(name: String, engine: Arc<Engine>) -> io::Result<JoinHandle<()>
 }
 
 impl Engine {
-    /// Makes threads that serve.
+    /// Starts serving threads.
     pub(crate) fn spawn(self: &Arc<Engine>, count: usize) -> Result<Vec<JoinHandle<()>>> {
         let mut threads = Vec::with_capacity(count);
         let known: Weak<dyn Descriptors> = Arc::downgrade(&(Arc::clone(self) as Arc<dyn Descriptors>));
         fork::close_in_forks(known).map_err(|error| Error::io("start", &error))?;
         let weak = Arc::downgrade(self);
         self.lanes.reinforce_by(move || weak.upgrade().is_some_and(|engine| engine.spawn_spare()));
-        // All are counted before the first runs, so that it does not take itself for the only one.
+        // All are counted before the first one runs, so that it does not consider itself alone.
         self.crew.enter(count, || false);
         for number in 0..count {
             match spawn_serving(format!("hasty-{number}"), Arc::clone(self)) {
@@ -93,14 +93,14 @@ impl Engine {
         Ok(threads)
     }
 
-    /// Serves on this thread, too, until the app stops.
+    /// Serves on the calling thread until the app stops.
     pub(crate) fn run(self: Arc<Engine>) {
         if self.crew.enter(1, || self.service.control.is_stopping()) {
             self.serve(false);
         }
     }
 
-    /// Makes the thread that stands by when all others may be held up.
+    /// Starts the standby thread.
     fn spawn_spare(self: &Arc<Engine>) -> bool {
         if !self.crew.enter(1, || self.service.control.is_stopping()) {
             return false;
@@ -114,19 +114,19 @@ impl Engine {
             Err(error) => {
                 self.crew.stop_serving(1);
                 self.crew.leave(1);
-                self.service.log(Level::Warn, || format!("start a thread that stands by: {error}; slow handlers may hold up others"));
+                self.service.log(Level::Warn, || format!("start the standby thread: {error}; slow handlers may hold up other requests"));
                 false
             }
         }
     }
 
-    /// Tells those who want to know of the pool's threads.
+    /// Calls the host's `on_thread`.
     fn tell(&self, what: impl FnOnce(&dyn Notify)) {
-        // The thread serves whether or not somebody has trouble with it.
+        // The thread serves even if that function panics.
         let _ = catch_unwind(AssertUnwindSafe(|| self.service.hooks.on_thread.as_deref().map(what)));
     }
 
-    /// `is_ours`: the thread is one of the pool.
+    /// `is_ours`: it is a thread of the pool.
     fn serve(self: Arc<Engine>, is_ours: bool) {
         let name = Arc::as_ptr(&self).addr();
         let shift = Arc::new(Shift::new(&self.lanes));
@@ -136,14 +136,14 @@ impl Engine {
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| Worker::new(&self, self.new_desk(&shift)).run()));
         if self.service.control.is_forked() {
-            // A callback has forked, and come back in the other process, which has nothing of this but copies.
+            // A callback has forked and returned in the child, where the engine is only a copy.
             std::mem::forget(self);
             return;
         }
         if let Err(panic) = outcome {
             self.service.log(Level::Error, || format!("a serving thread ends, it panicked: {}", panic_words(&*panic)));
         }
-        // The first one as well: a handler that takes its time keeps nobody else waiting.
+        // The first thread to leave does it as well, so that clients need not wait for a handler that takes long.
         let is_first = self.service.control.is_stopping() && !self.is_closing.swap(true, Ordering::SeqCst);
         if self.crew.stop_serving(1) || is_first {
             self.close_all();
@@ -151,31 +151,31 @@ impl Engine {
         if is_ours {
             self.tell(Notify::stop);
         }
-        // Whoever waits for the crew may free the app next, so everything of it is let go before.
+        // The thread that waits for the crew may free the app next, so everything of it is released before.
         let crew = Arc::clone(&self.crew);
         drop(self);
         drop(here);
         crew.leave(1);
     }
 
-    /// Waits until nobody is at work here, and lets nobody come any more.
+    /// Waits until no thread is at work here, and refuses threads from then on.
     pub(crate) fn shut(&self) {
         self.crew.shut();
     }
 
-    /// The thread that stands by, to be waited for.
+    /// The standby thread, to be joined.
     pub(crate) fn take_spare(&self) -> Option<JoinHandle<()>> {
         self.spare.lock().take()
     }
 
-    /// Is this call made by one of the app's own callbacks?
+    /// Is this call made by one of the app's callbacks?
     pub(crate) fn is_serving_here(&self) -> bool {
         let name = std::ptr::from_ref(self).addr();
-        // A thread that is ending, and calls from a destructor of its own, serves nothing any more.
+        // A destructor that runs while the thread ends may find the thread-local destroyed; it serves nothing any more.
         SERVING.try_with(|serving| serving.borrow().iter().any(|(engine, _)| *engine == name)).unwrap_or(false)
     }
 
-    /// Waits until the app was stopped and all threads have left. None is without end.
+    /// Waits until the app was stopped and all threads have left; without end if `end` is None.
     pub(crate) fn wait(&self, end: Option<Instant>) -> Result<()> {
         const TIMED_OUT: Error = Error::fixed(Kind::Timeout, "the app is still running");
         if !wait_readable(self.service.control.as_fd(), end) {
@@ -184,24 +184,24 @@ impl Engine {
         if !self.crew.wait_until_gone(end) {
             return Err(TIMED_OUT);
         }
-        // With no thread ever serving, nobody has done it.
+        // If no thread has ever served, nothing was closed yet.
         self.close_all();
         Ok(())
     }
 
-    /// Refuses new connections, lets what runs finish, and stops: when all is done, or at `end`.
+    /// Refuses new connections, lets running requests finish, and stops when all are done, or at `end`.
     pub(crate) fn drain(self: &Arc<Engine>, end: Option<Instant>) -> Result<()> {
         self.service.control.drain();
-        // Whoever has kept answers back may be held up. Those that come now leave at once.
+        // The thread that held answers back may be blocked. From now on answers are sent at once.
         self.let_go();
         self.accept_last();
-        // A thread looks at each whether a request has just come, and closes those that are idle.
+        // A serving thread checks each connection for a request, and closes those that are idle.
         self.slab.requeue_all(&self.epoll);
         let done = self.wait_until_empty(end);
         let owed = !self.service.control.is_stopping() && self.owes_answers();
         self.service.control.stop();
-        // Where somebody else has stopped the app, what runs still has its time. Those who only wait are told that it ends before
-        // anybody is cut off. Where nobody is, threads have longer to leave; but a handler may go on whose client has left.
+        // If another call has stopped the app, running handlers still have their time. Clients that wait for an exchange get their 503
+        // before any connection is cut. If none waits, threads have longer to leave. A handler whose client has left may still be running.
         let grace = if done { CUT_GRACE } else { TELLING };
         let end = end.map(|end| end.max(Instant::now() + grace));
         if self.wait(end).is_ok() && !owed {
@@ -209,24 +209,24 @@ impl Engine {
         }
         self.answer_what_waits();
         self.slab.cut_owned();
-        // Threads that find out leave at once; one that is in a handler keeps its time.
+        // Threads that notice leave at once; one in a handler does so after it.
         let _ = self.wait(Some(Instant::now() + CUT_GRACE));
         Err(Error::fixed(Kind::Timeout, "requests were cut off at the deadline"))
     }
 
-    /// Is an exchange waited for?
+    /// Does a client wait for an exchange, or for a request that is lent?
     fn owes_answers(&self) -> bool {
         let mut owes = self.lent.load(Ordering::SeqCst) > 0;
         self.slab.for_each_free(|id, guard| {
             owes |= guard.connection.is_waiting();
             guard.abandon();
-            // What happened in this moment was not looked at.
+            // Events that came while this thread owned the connection were not handled.
             let _ = self.slab.requeue(id, &self.epoll);
         });
         owes
     }
 
-    /// Takes in who has connected already, and closes the doors.
+    /// Accepts the connections that are complete already, and closes the listeners.
     fn accept_last(&self) {
         let listeners = std::mem::take(&mut *self.listeners.write());
         for listener in &listeners {
@@ -254,11 +254,11 @@ impl Engine {
     fn wait_until_empty(self: &Arc<Engine>, end: Option<Instant>) -> bool {
         let mut seen = Seen::new();
         while self.slab.len() > 0 && !self.service.control.is_stopping() {
-            // A connection's end is announced; a stop from a signal handler is not, so look now and then.
+            // The end of a connection is signalled; a stop from a signal handler is not, hence the short wait.
             let soon = Instant::now() + Duration::from_millis(50);
             let until = end.map_or(soon, |end| end.min(soon));
             if self.crew.is_nobody() && self.work(&mut seen, false).0 {
-                // Nobody else does it.
+                // No other thread would serve.
                 wait_readable(self.epoll.as_fd(), Some(until));
             } else {
                 self.crew.wait_for_change(until);
@@ -270,19 +270,19 @@ impl Engine {
         self.slab.len() == 0
     }
 
-    /// The app has stopped, and no thread serves: what is nobody's is closed.
+    /// After a stop: closes the connections that no thread owns, if no thread serves.
     pub(super) fn close_if_nobody_serves(&self) {
         if self.crew.is_nobody() && !self.service.control.is_forked() {
             self.close_all();
         }
     }
 
-    /// Closes doors, and connections that are nobody's.
+    /// Closes the listeners, and the connections that no thread owns.
     fn close_all(&self) {
         self.answer_what_waits();
         self.listeners.write().clear();
         self.slab.for_each_free(|id, guard| {
-            // Whoever brings the answer closes it.
+            // The thread that delivers its answer closes it.
             let Some(mut guard) = guard.leave_to(|tenant| tenant.connection.is_being_answered()) else { return };
             self.dismiss(&mut guard);
             self.close(id, guard);

@@ -1,45 +1,45 @@
-//! How the lookout rests while nothing moves, and how the first thing that does ends its rest.
+//! How the lookout rests while there is no activity, and how a batch that is taken ends its rest.
 //!
-//! Whoever moves adds to a counter; the lookout sets a bit in the same word. So one of the two comes first: either the one who moves
-//! finds the bit, or the lookout finds that the counter is another. `tests/loom` tries both, and what lies between.
+//! A thread that takes a batch adds to a counter; the lookout sets a bit in the same word. Since both change one atomic word, either the
+//! thread sees the bit, or the lookout sees that the count has changed. `tests/loom` checks all interleavings.
 
 use super::sys::sync::{AtomicBool, AtomicUsize, Condvar, MutexGuard, Ordering};
 
-/// The lookout rests.
+/// Set while the lookout rests.
 const RESTS: usize = 1;
 const ONE: usize = 2;
 
-/// How often something has moved.
+/// Counts the batches taken.
 #[derive(Default)]
 pub(super) struct Moves {
     /// `count << 1 | RESTS`.
     word: AtomicUsize,
-    /// The count when the last move ended. Written by whoever moves.
+    /// The count when the last batch ended. Written by the thread that took it.
     ended: AtomicUsize,
 }
 
 impl Moves {
-    /// It moves. True: the lookout rests, and is to be woken.
+    /// A batch begins. True: the lookout rests and must be woken.
     pub(super) fn note(&self) -> bool {
         self.word.fetch_add(ONE, Ordering::Relaxed) & RESTS != 0
     }
 
-    /// The move is over.
+    /// The batch has ended.
     pub(super) fn note_end(&self) {
         self.ended.store(self.count(), Ordering::Relaxed);
     }
 
-    /// Is a move on?
+    /// Is a batch being served?
     pub(super) fn is_on(&self) -> bool {
         self.ended.load(Ordering::Relaxed) != self.count()
     }
 
-    /// A number that is another after each move.
+    /// A number that changes with each batch.
     pub(super) fn count(&self) -> usize {
         self.word.load(Ordering::Relaxed) & !RESTS
     }
 
-    /// The next one who moves is to wake the lookout. False: it has moved since its count was `seen`.
+    /// Requests a wake-up at the next batch. False: the count is not the one that was `seen` any more.
     fn ask(&self, seen: usize) -> bool {
         self.word.fetch_or(RESTS, Ordering::Relaxed) & !RESTS == seen
     }
@@ -49,14 +49,14 @@ impl Moves {
     }
 }
 
-/// Whether the lookout rests. It changes under the lock that the lookout waits with.
+/// Whether the lookout rests. Changed under the lock with which it waits.
 #[derive(Default)]
 pub(super) struct Rest {
     rests: AtomicBool,
 }
 
 impl Rest {
-    /// Rests until one of `moves` has gone beyond the count that was seen of it, or somebody has called.
+    /// Rests until the count of one of `moves` is beyond what was seen of it, or `is_called`.
     pub(super) fn take<'m, T>(
         &self,
         lock: &mut MutexGuard<'_, T>,
@@ -74,7 +74,7 @@ impl Rest {
         self.rests.store(false, Ordering::Relaxed);
     }
 
-    /// Ends it; the caller has the lock, and rings.
+    /// Ends the rest; the caller holds the lock, and notifies the lookout.
     pub(super) fn end<T>(&self, _lock: &MutexGuard<'_, T>) {
         self.rests.store(false, Ordering::Relaxed);
     }

@@ -1,29 +1,29 @@
-//! Output into sockets.
+//! Sends output to sockets.
 
 use super::sys::socket;
 use crate::output::{Next, Output, SLICES};
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Bytes sent to one connection in one turn.
+/// Bytes sent to one connection per turn.
 const TURN: usize = 1024 * 1024;
 
-/// What sending came to.
+/// The outcome of sending.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     /// All is sent.
     All,
     /// The socket takes no more.
     Blocked,
-    /// The socket may take more, but it is somebody else's turn.
+    /// The socket may take more, but other connections come first.
     Enough,
 }
 
-/// Sends until all is sent, the socket takes no more, or the turn is over.
+/// Sends until all is sent, the socket takes no more, or the turn's budget is used up.
 #[inline]
 pub(super) fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<Sent> {
     let from = output.sent();
-    // Most leave all at once.
+    // Mostly one call sends all.
     if let Some(bytes @ [_, ..]) = output.single() {
         let len = bytes.len();
         let count = match socket::send(socket, bytes) {
@@ -40,7 +40,7 @@ pub(super) fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Re
     send_rest(socket, output, from)
 }
 
-/// Goes on where the turn began with `from` bytes sent.
+/// Continues a turn that began when `from` bytes were sent.
 #[inline(never)]
 fn send_rest(socket: BorrowedFd<'_>, output: &mut Output, from: usize) -> io::Result<Sent> {
     while !output.is_empty() {
@@ -57,7 +57,7 @@ fn send_rest(socket: BorrowedFd<'_>, output: &mut Output, from: usize) -> io::Re
     Ok(Sent::All)
 }
 
-/// One call.
+/// Makes one system call.
 fn send_some(socket: BorrowedFd<'_>, output: &Output) -> io::Result<usize> {
     if let Some(bytes) = output.single() {
         return socket::send(socket, bytes);
@@ -66,7 +66,7 @@ fn send_some(socket: BorrowedFd<'_>, output: &Output) -> io::Result<usize> {
     match output.next(&mut slices) {
         Next::Slices { count, more } => socket::send_slices(socket, &slices[..count], more),
         Next::File { file, offset, len } => match socket::send_file(socket, file.as_fd(), offset, len.min(TURN))? {
-            // It was longer when its length was promised. Nothing can be put in place of what is gone.
+            // The file has become shorter than its announced length, and no other bytes could replace the missing ones.
             0 => Err(ErrorKind::UnexpectedEof.into()),
             count => Ok(count),
         },

@@ -1,7 +1,7 @@
-//! The places that connections live in.
+//! The slab: the entries that connections live in.
 //!
-//! Places are made 1,024 at a time and never moved, so that any thread can look at one while another makes
-//! more. A place is used again and again; its generation tells one tenant's events from the next one's.
+//! Entries are allocated 1,024 at a time and never moved, so that any thread can access one while another allocates more. An entry is
+//! reused; its generation distinguishes the events of one connection from those of the next.
 
 use super::connection::Connection;
 use super::sys::owned::{Claim, Guard, Kept, Owned};
@@ -16,55 +16,55 @@ const CHUNK: usize = 1024;
 const STRIPES: usize = 64;
 const NO_FD: RawFd = -1;
 
-/// What lives in a place.
+/// The contents of an entry.
 #[derive(Default)]
 pub(super) struct Tenant {
-    /// Some wherever somebody lives.
+    /// Some while a connection lives here.
     pub(super) socket: Option<OwnedFd>,
     pub(super) connection: Connection,
-    /// Does the epoll know the socket?
+    /// Is the socket registered with the epoll?
     pub(super) registered: bool,
-    /// Does it watch for room for output as well?
+    /// Is it registered for output as well?
     pub(super) watches_output: bool,
-    /// Has something come that was not received, since an exchange was waited for?
+    /// May there be input that was not received, since an exchange was waited for?
     pub(super) unreceived: bool,
     /// Bytes of this connection that are counted as buffered.
     pub(super) counted: usize,
-    /// Is it there only to be told to come again later?
+    /// Is it only there to get a 503?
     pub(super) turned_away: bool,
 }
 
 struct Place {
     cell: Owned<Tenant>,
-    /// The socket's number, for those who touch it without owning the place. Guarded by the place's stripe, but for
-    /// the moment of moving in, when nobody knows the tenant yet.
+    /// The socket's descriptor, for threads that use it without owning the entry. Guarded by the entry's stripe, except while a
+    /// connection is inserted, when no other thread knows it yet.
     fd: AtomicI32,
 }
 
 struct Chunk {
     places: Box<[Place]>,
-    /// When to look at each place again, in milliseconds modulo 2^32; 0 is never. Dense, so that a sweep is quick.
+    /// When to check each entry again, in milliseconds modulo 2^32; 0 is never. Dense, so that a sweep is quick.
     deadlines: Box<[AtomicU32]>,
 }
 
-/// All places.
+/// All entries.
 pub(super) struct Slab {
     chunks: Box<[OnceCell<Chunk>]>,
     free: Mutex<Free>,
-    /// Whoever closes a socket, or touches one without owning its place, holds the place's stripe:
-    /// otherwise a number that the host has just been given anew might be meant.
+    /// A thread that closes a socket, or uses one without owning its entry, holds the entry's stripe: otherwise the descriptor's number
+    /// might already belong to a new file of the host's.
     stripes: [Mutex<()>; STRIPES],
     tenants: AtomicUsize,
 }
 
 struct Free {
     indices: Vec<u32>,
-    /// Places from here on were never used.
+    /// Entries from this index on were never used.
     next: usize,
     capacity: usize,
 }
 
-/// A place, and the generation of the tenant that is meant.
+/// An entry, and the generation of the connection in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id {
     pub(super) index: u32,
@@ -72,7 +72,7 @@ pub(super) struct Id {
 }
 
 impl Id {
-    /// As a number for the epoll.
+    /// As a token for the epoll.
     pub(super) fn token(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
@@ -97,13 +97,13 @@ impl Slab {
         self.tenants.load(Ordering::SeqCst)
     }
 
-    /// Moves a connection in; it is the caller's until given up. Gives the socket back where all places are taken.
+    /// Inserts a connection, which the caller owns. Err: the socket, since all entries are taken.
     pub(super) fn insert(&self, socket: OwnedFd, connection: Connection) -> Result<(Id, Guard<'_, Tenant>), OwnedFd> {
         let Some(index) = self.free.lock().take() else {
             return Err(socket);
         };
         let place = self.place(index);
-        // A sweep may be looking at the empty place for a moment.
+        // A sweep may own the empty entry for a moment.
         let mut guard = loop {
             match place.cell.claim_any() {
                 Some(guard) => break guard,
@@ -118,7 +118,7 @@ impl Slab {
         Ok((id, guard))
     }
 
-    /// Moves a connection out and closes its socket.
+    /// Removes a connection and closes its socket.
     pub(super) fn remove(&self, id: Id, mut guard: Guard<'_, Tenant>) {
         let place = self.place(id.index);
         self.deadline(id.index).store(0, Ordering::Relaxed);
@@ -129,38 +129,38 @@ impl Slab {
             guard.retire();
             drop(tenant.socket);
         }
-        // What the connection held may belong to the host, whose drop takes its time; no lock is held for it.
+        // The connection may hold values of the host's, whose destructors may take long; no lock is held meanwhile.
         drop(tenant.connection);
         self.free.lock().indices.push(id.index);
         self.tenants.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Owns the connection that is meant, if it is still there and nobody else's.
+    /// Claims the connection, if it is still there and not owned; otherwise notes the event for its owner.
     pub(super) fn claim(&self, id: Id, noted: u64) -> Claim<'_, Tenant> {
         self.place(id.index).cell.claim(id.generation, noted)
     }
 
-    /// Owns the connection again, for whoever has kept it.
+    /// Claims the connection again for the thread that has kept it owned.
     pub(super) fn resume(&self, id: Id, kept: Kept) -> Option<Guard<'_, Tenant>> {
         self.place(id.index).cell.resume(kept)
     }
 
-    /// Another descriptor for its socket; None if it is gone.
+    /// A duplicate of the socket's descriptor; None if the connection is gone.
     pub(super) fn duplicate(&self, id: Id) -> io::Result<Option<OwnedFd>> {
         self.with_fd(id, |fd| socket::duplicate(fd).map(Some))
     }
 
-    /// Lets the epoll watch a connection.
+    /// Registers a connection's socket with the epoll.
     pub(super) fn register(&self, id: Id, epoll: &epoll::Epoll) -> io::Result<()> {
         self.with_fd(id, |fd| epoll.add(fd, epoll::READ, id.token()))
     }
 
-    /// Puts a connection back into the epoll's queue, whether or not something new has come.
+    /// Puts a connection back into the epoll's ready list, whether or not anything new has come.
     pub(super) fn requeue(&self, id: Id, epoll: &epoll::Epoll) -> io::Result<()> {
         self.with_fd(id, |fd| epoll.modify(fd, epoll::READ_WRITE, id.token()))
     }
 
-    /// Does something with the socket of a connection that need not be ours; nothing if it is gone.
+    /// Uses the socket of a connection that this thread need not own; does nothing if it is gone.
     fn with_fd<R: Default>(&self, id: Id, act: impl FnOnce(RawFd) -> io::Result<R>) -> io::Result<R> {
         let place = self.place(id.index);
         let _stripe = self.stripe(id.index).lock();
@@ -171,26 +171,26 @@ impl Slab {
         act(fd)
     }
 
-    /// Puts all connections back into the epoll's queue; an owner finds that something happened meanwhile.
+    /// Re-queues all connections; the owner of one sees it as a further event.
     pub(super) fn requeue_all(&self, epoll: &epoll::Epoll) {
         for index in self.used() {
             let generation = self.place(index).cell.generation();
-            // One that is not registered yet looks for itself once it is.
+            // One that is not registered yet is re-queued by its owner after that.
             let _ = self.requeue(Id { index, generation }, epoll);
         }
     }
 
-    /// Looks at the connection again when `deadline` has passed; 0 is never.
+    /// Sets when the connection is checked again; 0 is never.
     pub(super) fn set_deadline(&self, index: u32, deadline: u32) {
         self.deadline(index).store(deadline, Ordering::Relaxed);
     }
 
-    /// Has the deadline of this place passed?
+    /// Has the deadline of this entry passed?
     pub(super) fn is_due(&self, index: u32, now: u32) -> bool {
         is_past(self.deadline(index).load(Ordering::Relaxed), now)
     }
 
-    /// Owns one after the other of those connections whose deadline has passed, and gives them to `each`.
+    /// Claims one after the other all free connections whose deadline has passed, for `each`.
     pub(super) fn for_each_due<'s>(&'s self, now: u32, mut each: impl FnMut(Id, Guard<'s, Tenant>)) {
         for index in self.used() {
             if self.is_due(index, now) {
@@ -199,14 +199,14 @@ impl Slab {
         }
     }
 
-    /// Owns one after the other of all connections that are nobody's, and gives them to `each`.
+    /// Claims one after the other all connections that no thread owns, for `each`.
     pub(super) fn for_each_free<'s>(&'s self, mut each: impl FnMut(Id, Guard<'s, Tenant>)) {
         for index in self.used() {
             self.visit(index, &mut each);
         }
     }
 
-    /// Ends both directions of those connections that are somebody's, so that the thread finds out.
+    /// Shuts down both directions of all owned connections, so that their threads notice.
     pub(super) fn cut_owned(&self) {
         for index in self.used() {
             let place = self.place(index);
@@ -218,7 +218,7 @@ impl Slab {
         }
     }
 
-    /// Gives the number of each socket to `each`, without any lock.
+    /// Gives each socket's descriptor to `each`, without locking.
     pub(super) fn for_each_fd(&self, each: &mut dyn FnMut(RawFd)) {
         for chunk in self.chunks.iter().filter_map(OnceCell::get) {
             let numbers = chunk.places.iter().map(|place| place.fd.load(Ordering::Relaxed));
@@ -271,7 +271,7 @@ impl Free {
     }
 }
 
-/// Times are compared modulo 2^32: what is less than half of that ahead lies in the future.
+/// Times are compared modulo 2^32: less than half of that ahead is in the future.
 fn is_past(deadline: u32, now: u32) -> bool {
     deadline != 0 && now.wrapping_sub(deadline) as i32 >= 0
 }

@@ -1,7 +1,7 @@
-//! Who was first: an exchange with its answer, or the connection that waits for it; and who is told.
+//! Decides whether an exchange answers first or its connection gives up, and which notices are called.
 //!
-//! One lock decides. No notice is called under it, none is called twice, and none after [`Verdict::fall_silent`] has returned.
-//! `tests/loom` tries every order in which the two can meet here.
+//! One lock decides. No notice is called while it is held, none is called twice, and none after [`Verdict::fall_silent`] has returned.
+//! `tests/loom` checks all interleavings.
 
 use super::sys::sync::{Condvar, Mutex, MutexGuard, this_thread};
 use crate::exchange::Notice;
@@ -11,28 +11,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 /// A case and its lock.
 pub(super) struct Verdict<D> {
     case: Mutex<Case<D>>,
-    /// A notice has returned.
+    /// Notified when a notice has returned.
     returned: Condvar,
 }
 
-/// What is to be decided, and what is known of it.
+/// What is to be decided, and its state.
 pub(super) struct Case<D> {
     stage: Stage,
-    /// Has the client ended its side?
+    /// Has the client closed its side?
     gone: bool,
-    /// Is it in the hands of a handler that runs in a thread of the host's?
+    /// Does a handler on a thread of the host's have it?
     lent: bool,
-    /// Is its answer to wait until others leave with it?
+    /// Is its answer to be held back, and sent with others?
     is_held_back: bool,
     on_close: Option<Notice>,
     on_ready: Option<Notice>,
-    /// Threads in a notice.
+    /// The threads that are in a notice.
     calling: Vec<usize>,
-    /// What the exchange has to say.
+    /// What the exchange has to send.
     pub(super) draft: D,
 }
 
-/// Something that may be full.
+/// Something with limited room.
 pub(super) trait Room {
     fn has_room(&self) -> bool;
 }
@@ -40,11 +40,11 @@ pub(super) trait Room {
 /// Who has decided.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nobody.
+    /// Neither side.
     Open,
     /// The exchange: it has begun a stream.
     Streaming,
-    /// The exchange: its answer is being made.
+    /// The exchange: it is making its answer.
     Answering,
     /// The exchange: it has answered.
     Answered,
@@ -52,29 +52,29 @@ enum Stage {
     Closed,
 }
 
-/// What became of closing it.
+/// The outcome of closing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closing {
-    /// It is closed, and nothing was sent.
+    /// Closed before anything was sent.
     Closed,
-    /// It is closed, in the middle of a stream.
+    /// Closed in the middle of a stream.
     Streaming,
-    /// The exchange was first.
+    /// Too late: the exchange has answered.
     Answered,
 }
 
-/// The connection was first.
+/// The exchange is too late: the connection has decided.
 #[derive(Debug)]
 pub(super) struct TooLate;
 
 /// For the exchange.
 impl<D> Case<D> {
-    /// A stream has begun.
+    /// Notes that a stream has begun.
     pub(super) fn begin_stream(&mut self) {
         self.stage = Stage::Streaming;
     }
 
-    /// The answer is going to be made: the connection leaves it the time.
+    /// The exchange is about to make its answer; the connection waits for it from now on.
     pub(super) fn decide(&mut self) -> Result<(), TooLate> {
         if self.stage == Stage::Closed {
             return Err(TooLate);
@@ -83,7 +83,7 @@ impl<D> Case<D> {
         Ok(())
     }
 
-    /// The answer, or a piece of it, is there; the caller adds it to the draft before it lets go of the lock.
+    /// The answer, or a piece of it, is complete; the caller adds it to the draft under the same lock.
     pub(super) fn give(&mut self, is_last: bool) -> Result<(), TooLate> {
         if matches!(self.stage, Stage::Closed | Stage::Answered) {
             return Err(TooLate);
@@ -100,7 +100,7 @@ impl<D> Case<D> {
         self.lent
     }
 
-    /// Its handler keeps it. False: it was not lent.
+    /// Its handler has made an exchange of it. False: it was not lent.
     pub(super) fn keep(&mut self) -> bool {
         std::mem::take(&mut self.lent)
     }
@@ -116,12 +116,12 @@ impl<D> Case<D> {
 
 /// For the connection.
 impl<D> Case<D> {
-    /// The client has ended its side; it may still read.
+    /// Notes that the client has closed its side; it may still read.
     pub(super) fn note_gone(&mut self) {
         self.gone = true;
     }
 
-    /// The connection decides, unless the exchange has.
+    /// Decides for the connection, unless the exchange has.
     pub(super) fn close(&mut self) -> Closing {
         let before = self.stage;
         if self.is_open() {
@@ -134,12 +134,12 @@ impl<D> Case<D> {
         }
     }
 
-    /// Has the exchange begun to answer, or the connection?
+    /// Has the exchange begun to answer, or the connection decided?
     pub(super) fn has_begun(&self) -> bool {
         self.stage != Stage::Open
     }
 
-    /// Is its answer being made by somebody who will bring it?
+    /// Is a thread making the answer, which it will deliver?
     pub(super) fn is_answering(&self) -> bool {
         self.stage == Stage::Answering || self.lent && self.is_open()
     }
@@ -160,19 +160,19 @@ impl<D> Case<D> {
         !self.gone && self.is_open()
     }
 
-    /// Does the client wait no more?
+    /// Has the client stopped waiting?
     fn is_over(&self) -> bool {
         self.gone || self.is_closed()
     }
 }
 
 impl<D: Room> Case<D> {
-    /// Is there room again, or nobody to wait for?
+    /// Is there room again, or no client to wait for?
     fn is_ready(&self) -> bool {
         self.draft.has_room() || self.is_closed()
     }
 
-    /// Has the time of a notice come?
+    /// Is a notice due?
     pub(super) fn has_news(&self) -> bool {
         self.is_over() && self.on_close.is_some() || self.is_ready() && self.on_ready.is_some()
     }
@@ -205,7 +205,7 @@ impl<D: Room> Verdict<D> {
         self.case.lock()
     }
 
-    /// Calls `notice` once the client waits no more; at once if that is so. It replaces the one before.
+    /// Calls `notice` when the client stops waiting, or at once if it has. Replaces the previous notice.
     pub(super) fn on_close(&self, notice: Notice) {
         let mut case = self.lock();
         if case.is_over() {
@@ -216,7 +216,7 @@ impl<D: Room> Verdict<D> {
         drop(before);
     }
 
-    /// Calls `notice` once there is room; at once if that is so. It replaces the one before.
+    /// Calls `notice` when there is room, or at once if there is. Replaces the previous notice.
     pub(super) fn on_ready(&self, notice: Notice) {
         let mut case = self.lock();
         if case.is_ready() {
@@ -227,7 +227,7 @@ impl<D: Room> Verdict<D> {
         drop(before);
     }
 
-    /// Calls the notices whose time has come. What one of them panics with goes to `panicked`.
+    /// Calls the notices that are due. If one panics, `panicked` gets its panic.
     pub(super) fn tell(&self, panicked: impl Fn(Box<dyn Any + Send>)) {
         let mut case = self.lock();
         if let Some(notice) = case.due_on_close() {
@@ -239,7 +239,7 @@ impl<D: Room> Verdict<D> {
         }
     }
 
-    /// Nothing is called from now on, and nothing is being called, but by whom this is called itself.
+    /// Prevents further notices, and waits for those that are being called, except in this thread.
     pub(super) fn fall_silent(&self) {
         let mut case = self.lock();
         let notices = (case.on_close.take(), case.on_ready.take());
@@ -256,7 +256,7 @@ impl<D: Room> Verdict<D> {
         let here = this_thread();
         case.calling.push(here);
         drop(case);
-        // What it owns is dropped before it counts as returned.
+        // The notice, with all it owns, is dropped before it counts as returned.
         let outcome = catch_unwind(AssertUnwindSafe(notice));
         let mut case = self.lock();
         if let Some(place) = case.calling.iter().position(|&thread| thread == here) {

@@ -1,4 +1,4 @@
-//! A connection in the hands of its handler, which waits for it: streams and bodies that are read go this way.
+//! A connection while its handler sends or receives and waits for the client: streams, and bodies that a handler reads itself.
 
 use super::answer;
 use super::control::Control;
@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// A rate is judged after so much waiting.
+/// The minimum rate is enforced only after this much waiting.
 const RATE_GRACE: Duration = Duration::from_secs(5);
 
 const GONE: Error = Error::fixed(Kind::Closed, "the client has left");
@@ -38,7 +38,7 @@ const CROWDED: Error = Error::fixed(
 );
 const STOPPED: Error = Error::fixed(Kind::Closed, "the app has stopped");
 
-/// The engine, as its requests know it.
+/// The engine, as its requests reach it.
 pub(super) struct EngineLine(Weak<Engine>);
 
 impl EngineLine {
@@ -46,20 +46,20 @@ impl EngineLine {
         EngineLine(Arc::downgrade(engine))
     }
 
-    /// The engine, and what the request's connection is called there.
+    /// The engine, and the connection's ticket there.
     fn engine(&self, request: &Request) -> Result<(Arc<Engine>, u64)> {
         let engine = self.0.upgrade().ok_or(STOPPED)?;
         let (_, ticket) = request.line().ok_or(STOPPED)?;
-        // A handler that forks, and goes on in the other process, has the request there, but not the client.
+        // A handler that forks and continues in the child has the request there, but not the client.
         if engine.service.control.is_forked() { Err(STOPPED) } else { Ok((engine, ticket)) }
     }
 
     fn wire(&self, request: &Request) -> Result<(Arc<Engine>, DirectWire)> {
         let (engine, ticket) = self.engine(request)?;
-        // A descriptor of its own, so that nobody can close it and have another connection in its place.
+        // A duplicate, so that its number cannot come to mean another connection while the handler uses it.
         let socket = engine.slab.duplicate(Id::from_token(ticket)).map_err(|error| Error::io("dup", &error))?.ok_or(GONE)?;
         let (service, name) = (Arc::clone(&engine.service), Arc::as_ptr(&engine).addr());
-        // What is left to the host's threads waits in them, and for no lane.
+        // A handler on a host's thread holds no lane, so nothing is learned from its waits.
         let route = request.route_number().filter(|_| !request.is_for_caller());
         let wire = DirectWire { socket, service, engine: name, route, kept: 0, input: Patience::default(), output: Patience::default() };
         Ok((engine, wire))
@@ -88,7 +88,7 @@ impl Line for EngineLine {
     }
 }
 
-/// Fixes the head, and lets the body go by `wire`.
+/// Writes the head, and begins a stream that sends its body through `wire`.
 pub(super) fn begin(service: &Service, request: &Request, response: &mut Response, wire: Box<dyn Wire>) -> Result<()> {
     let encoder = service.dress_stream(request, response)?;
     let ending = answer::ending(request, response);
@@ -105,18 +105,17 @@ pub(super) fn begin(service: &Service, request: &Request, response: &mut Respons
 struct DirectWire {
     socket: OwnedFd,
     service: Arc<Service>,
-    /// The engine's name, by which the thread's lane is found.
+    /// The engine's address, by which the thread's shift is found.
     engine: usize,
     /// The route whose handler waits.
     route: Option<usize>,
-    /// How much is kept where nobody can be waited for.
+    /// How many bytes are buffered because the thread may not wait.
     kept: usize,
     input: Patience,
     output: Patience,
 }
 
-/// How long a client may still be waited for at the least rate; each byte buys some, but no more is saved up than the longest
-/// pause, as in `Pace`.
+/// How much longer a client may be waited for at the minimum rate. Each byte adds to it, up to the longest pause, as in `Pace`.
 pub(super) struct Patience {
     left: Duration,
 }
@@ -134,8 +133,8 @@ impl Patience {
         self.left = (self.left + Duration::from_millis(bought.min(most.as_millis() as u64))).min(most);
     }
 
-    /// Waits for the client, at most so long in one go. False: the time is up; but it may have moved a little all the same, since
-    /// the kernel tells of room for output only when there is much.
+    /// Waits for the client, at most `pause_ms`. False: the time is up. The client may have taken a little all the same, since the kernel
+    /// reports room for output only when there is much.
     pub(super) fn wait(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -160,7 +159,7 @@ impl Patience {
 }
 
 impl DirectWire {
-    /// May this thread wait? It gives its lane away first; where nobody is there to take it, others would wait with it.
+    /// May this thread wait? It gives its lane away first; if no thread can take the lane, other requests would wait too.
     fn may_wait(&self) -> bool {
         shift_here(self.engine).is_none_or(|shift| shift.step_aside())
     }
@@ -174,8 +173,8 @@ impl DirectWire {
         patience.wait(self.socket.as_fd(), readiness, pause_ms, &self.service.pace, &self.service.control, too_slow)
     }
 
-    /// The handler writes more than this client takes at once. Others of its route will, too: each had better give its lane away
-    /// before, and stand in line where there is nobody to give it to, than find nobody in the middle of its answer.
+    /// The handler writes more than the client takes at once. Its route is considered blocking from now on: its handlers give their lane away
+    /// before they begin, or are queued, so that they do not run out of threads in the middle of an answer.
     fn note_slow_client(&self) {
         if let Some(route) = self.route {
             self.service.habits.note_overrun(route, true);
@@ -191,7 +190,7 @@ impl Wire for DirectWire {
     fn send(&mut self, out: &mut Output) -> Result<()> {
         let mut in_time = true;
         loop {
-            // Or a stop would wait for a stream that has no end.
+            // Otherwise a stop would wait for an endless stream.
             if self.service.control.is_stopping() {
                 return Err(STOPPED);
             }
@@ -230,7 +229,7 @@ impl Wire for DirectWire {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock && in_time => {
-                    // Where it cannot be given away the lane is taken over by whoever is idle first.
+                    // If it cannot be given away, the lookout or the next idle thread takes the lane over.
                     self.may_wait();
                     in_time = self.wait(Readiness::Input, self.service.pace.body_ms, SLOW)?;
                 }

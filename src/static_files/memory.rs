@@ -1,4 +1,4 @@
-//! Small files that are kept in memory while they are asked for.
+//! Keeps small files in memory while they are requested.
 
 use crate::file::{Identity, Servable};
 use parking_lot::RwLock;
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What all files of an app may take, with what is remembered about them.
+/// The limit for all files of an app, including what is remembered about them.
 const MOST_BYTES: usize = 16 << 20;
 
-/// What an entry takes besides its files: names, tags, its places in the table and in the order.
+/// The size of an entry without its files: names, tags, its places in the table and in the order.
 const ENTRY_BYTES: usize = 1024;
 
-/// An app's memory for files of all its folders. No lock is held while a file is looked at.
+/// An app's cache for the files of all its folders. No lock is held while a file is accessed.
 pub(crate) struct Memory {
     started: Instant,
-    /// For how many milliseconds a file is not looked at again; 0 keeps none.
+    /// For how many milliseconds an entry holds without a check; 0 disables the cache.
     fresh_ms: AtomicU64,
     store: RwLock<Store>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Memory {
 struct Store {
     /// By folder and path.
     folders: Vec<HashMap<Box<[u8]>, Arc<Entry>>>,
-    /// Every key once, the one that is next to go first.
+    /// Every key once, the next to be evicted first.
     order: VecDeque<(usize, Box<[u8]>)>,
     bytes: usize,
 }
@@ -35,26 +35,26 @@ pub(super) struct Entry {
     /// The file's own path, and its codings'. None: there was none.
     pub(super) variants: [Option<Variant>; 3],
     checked_ms: AtomicU64,
-    /// A thread is looking whether it is still so.
+    /// Is a thread checking whether it still holds?
     checking: AtomicBool,
-    /// Asked for since it was last spared.
+    /// Was it requested since it was last spared from eviction?
     used: AtomicBool,
 }
 
 pub(super) struct Variant {
     pub(super) identity: Identity,
-    /// None: it is too large to be kept.
+    /// None: the file is too large to be kept.
     pub(super) kept: Option<Arc<Servable>>,
 }
 
-/// What is to be done about an entry.
+/// What to do with an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
     /// It holds.
     Fresh,
-    /// The caller looks at the files again, and says so with `confirm`.
+    /// The caller must check the files, and call `confirm`.
     Check,
-    /// Another thread is looking, and takes its time: do without.
+    /// Another thread checks, and takes long: do without the entry.
     Old,
 }
 
@@ -71,7 +71,7 @@ impl Memory {
         Duration::from_millis(self.fresh_ms.load(Ordering::Relaxed))
     }
 
-    /// A number for one more folder.
+    /// Returns a number for another folder.
     pub(super) fn add_folder(&self) -> usize {
         let mut store = self.store.write();
         store.folders.push(HashMap::new());
@@ -87,7 +87,7 @@ impl Memory {
         Some(Arc::clone(entry))
     }
 
-    /// Keeps what was found when `now_ms` was taken.
+    /// Stores what was found at `now_ms`.
     pub(super) fn put(&self, folder: usize, path: &[u8], variants: [Option<Variant>; 3], now_ms: u64) {
         let entry = Arc::new(Entry {
             variants,
@@ -107,7 +107,7 @@ impl Memory {
         }
         while store.bytes > MOST_BYTES {
             let Some((folder, path)) = store.order.pop_front() else { break };
-            // Whoever was asked for meanwhile is spared once.
+            // An entry that was requested meanwhile is spared once.
             if store.folders[folder].get(&path).is_some_and(|entry| entry.used.swap(false, Ordering::Relaxed)) {
                 store.order.push_back((folder, path));
             } else if let Some(entry) = store.folders[folder].remove(&path) {
@@ -116,11 +116,11 @@ impl Memory {
             }
         }
         drop(store);
-        // What is given up is freed without the lock.
+        // Evicted entries are freed without the lock.
         drop(gone);
     }
 
-    /// Forgets an entry that does not hold any more, unless another took its place.
+    /// Removes an entry that no longer holds, unless it was replaced.
     pub(super) fn forget(&self, folder: usize, path: &[u8], entry: &Arc<Entry>) {
         let mut store = self.store.write();
         if store.folders[folder].get(path).is_some_and(|there| Arc::ptr_eq(there, entry)) {
@@ -135,7 +135,7 @@ impl Memory {
         self.started.elapsed().as_millis() as u64
     }
 
-    /// Does what an entry says still hold? One thread at a time is told to look.
+    /// Does an entry still hold? One thread at a time is to check.
     pub(super) fn freshness(&self, entry: &Entry) -> Freshness {
         let fresh_ms = self.fresh_ms.load(Ordering::Relaxed);
         let age = self.now_ms().saturating_sub(entry.checked_ms.load(Ordering::Acquire));
@@ -144,14 +144,14 @@ impl Memory {
         } else if !entry.checking.swap(true, Ordering::Acquire) {
             Freshness::Check
         } else if age < 2 * fresh_ms {
-            // While another looks, the others need not wait.
+            // While another thread checks, the others need not wait.
             Freshness::Fresh
         } else {
             Freshness::Old
         }
     }
 
-    /// The files of an entry are still what they were when `now_ms` was taken.
+    /// The files of an entry are unchanged as of `now_ms`.
     pub(super) fn confirm(&self, entry: &Entry, now_ms: u64) {
         entry.checked_ms.store(now_ms, Ordering::Release);
         entry.checking.store(false, Ordering::Release);

@@ -1,4 +1,4 @@
-//! A folder, and files below it: nothing a client sends opens anything else.
+//! A folder, and the files below it: no path that a client sends opens anything else.
 
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
@@ -10,28 +10,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A FIFO or a device must not hang the thread that opens it, nor become anybody's terminal.
+/// A FIFO or a device must not block the thread that opens it, nor become its controlling terminal.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// How often a path is resolved anew because something was renamed meanwhile.
+/// How often a path is resolved again because something was renamed meanwhile.
 const TRIES: usize = 64;
 
 /// The most links in a path, as in the kernel.
 const MOST_LINKS: usize = 40;
 
-/// What a path may not do. The kernel refuses it as one walk; where there is none, `walk` refuses the same.
+/// What a path may not do. The kernel enforces it; without openat2, `walk` does.
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
-/// The folder that files are served from. It is opened again from time to time, since a new release may take its name.
+/// The folder that is served. It is reopened from time to time, since a new release may take over its name.
 pub(super) struct Root {
     path: PathBuf,
     opened: Mutex<Opened>,
-    /// The kernel has no openat2, or a filter keeps it from us.
+    /// Is openat2 missing, or forbidden by a seccomp filter?
     walks: AtomicBool,
 }
 
 struct Opened {
-    /// None: it was not there when it was last looked for.
+    /// None: it did not exist at the last check.
     folder: Option<Arc<OwnedFd>>,
     at: Instant,
 }
@@ -43,14 +43,14 @@ pub(super) struct Found {
 }
 
 impl Root {
-    /// Opens a folder. `walks`: do without the kernel's help, as where it has none to give.
+    /// Opens a folder. `walks`: never use openat2.
     pub(super) fn new(path: PathBuf, walks: bool) -> std::io::Result<Root> {
         let folder = open_folder(&path)?;
         let opened = Opened { folder: Some(Arc::new(folder)), at: Instant::now() };
         Ok(Root { path, opened: Mutex::new(opened), walks: AtomicBool::new(walks) })
     }
 
-    /// Opens what is at `path` below the folder, whatever it is. The folder's name is looked up again if that was longer ago than `fresh`.
+    /// Opens what is at `path` below the folder. The folder's name is looked up again if the last look-up is older than `fresh`.
     pub(super) fn open(&self, path: &[u8], fresh: Duration) -> Result<Found, Errno> {
         let folder = self.folder(fresh)?;
         let opened = self.open_in(folder.as_fd(), path)?;
@@ -65,7 +65,7 @@ impl Root {
                 return opened.folder.clone().ok_or(Errno::NOENT);
             }
         }
-        // Opened without the lock: a network's file system may take its time.
+        // Opened without the lock: a network file system may take long.
         let at = Instant::now();
         let folder = match open_folder(&self.path) {
             Ok(folder) => Some(Arc::new(folder)),
@@ -82,7 +82,7 @@ impl Root {
     fn open_in(&self, folder: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
         if !self.walks.load(Ordering::Relaxed) {
             match open_beneath(folder, path) {
-                // EPERM is how a filter of system calls refuses those it does not know.
+                // A seccomp filter refuses calls that it does not know with EPERM.
                 Err(Errno::NOSYS | Errno::PERM) => self.walks.store(true, Ordering::Relaxed),
                 done => return done,
             }
@@ -100,14 +100,14 @@ fn open_beneath(folder: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     let mut tries = 0;
     loop {
         match rustix::fs::openat2(folder, path, READ, Mode::empty(), BENEATH) {
-            // A rename came in between, and the kernel cannot tell whether that led outside.
+            // A rename came in between, and the kernel cannot tell whether the path led outside.
             Err(Errno::AGAIN | Errno::INTR) if tries < TRIES => tries += 1,
             done => return done,
         }
     }
 }
 
-/// Resolves the path name by name: links are read, never followed, so that none leads outside.
+/// Resolves the path name by name: links are read, never followed by the kernel, so that none leads outside.
 fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     let mut above: Vec<OwnedFd> = Vec::new();
     let mut names = names_of(path);
@@ -137,7 +137,7 @@ fn walk(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
             }
             rustix::fs::FileType::Directory => above.push(next),
             _ if !names.is_empty() => return Err(Errno::NOTDIR),
-            // By its name once more: should a link have taken its place, it is refused.
+            // Opened by name again; if a link has replaced it meanwhile, that fails.
             _ => return rustix::fs::openat(folder, &*name, READ | OFlags::NOFOLLOW, Mode::empty()),
         }
     }

@@ -1,4 +1,4 @@
-//! A head arrives, and alone decides: who answers, and whether there is a thread for it.
+//! Receives a head and makes the decisions that depend on it alone: who answers, and on which thread.
 
 use super::receiving::is_all_here;
 use super::{Connection, Phase, Ready, Step};
@@ -11,11 +11,11 @@ use crate::server::incoming::Incoming;
 use crate::service::Service;
 use std::sync::Arc;
 
-/// What asking for a thread comes to.
+/// The outcome of `may_run`.
 pub(super) enum Leave {
     Granted,
     Later,
-    /// As many wait already as may.
+    /// The queue is full.
     Refused,
 }
 
@@ -27,7 +27,7 @@ impl Connection {
         }
         let input = desk.input();
         if self.scanned > 0 && input.len() <= service.limits.head_bytes {
-            // Looked at before: parsed again only when its end is there.
+            // A head that came in pieces is parsed again only when its end is there.
             let (found, scanned) = head_end(input, self.scanned);
             if !found {
                 self.scanned = scanned;
@@ -37,7 +37,7 @@ impl Connection {
         let (input, head) = desk.call.request.parts_from(desk.used);
         match parser::parse(input, &service.limits, head) {
             Outcome::Partial => {
-                // Half of one more empty line begins nothing either, or each would buy as much time as a head has.
+                // Half of a further empty line does not begin a head either; otherwise each would get the time that a head has.
                 if self.scanned == 0 && (self.empty == 0 || input != b"\r") {
                     self.since = desk.clock.now;
                 }
@@ -49,7 +49,7 @@ impl Connection {
                 false
             }
             Outcome::Complete(_) if service.lends_bodies && head.framing != Framing::Absent && !desk.out.is_empty() => {
-                // A handler that reads its body waits for its client, who may be waiting for the answers before this one.
+                // A handler that reads its body waits for a client that may be waiting for the answers before this one, so these are sent first.
                 self.scanned = 0;
                 self.unfed = true;
                 false
@@ -66,8 +66,8 @@ impl Connection {
         }
     }
 
-    /// RFC 9112 2.2: empty lines before a request line are ignored; some clients send one after a body. They begin nothing, so they
-    /// only use up the idle time, and the length of a head. False: there is nothing else, or too many of them.
+    /// RFC 9112 2.2: empty lines before a request line are ignored; some clients send one after a body. They do not begin a request, so they
+    /// count towards the idle time and the length of a head. False: there is nothing else, or there are too many of them.
     #[cold]
     pub(super) fn skip_empty_lines(&mut self, desk: &mut Desk, service: &Arc<Service>) -> bool {
         while desk.input().starts_with(b"\r\n") {
@@ -82,7 +82,7 @@ impl Connection {
         !desk.input().is_empty()
     }
 
-    /// Goes on where a request has waited.
+    /// Continues a request that has waited.
     pub(super) fn take_step(&mut self, step: Step, desk: &mut Desk, service: &Arc<Service>) -> bool {
         match step {
             Step::Admit { body_at } => self.admit(desk, service, body_at),
@@ -91,13 +91,13 @@ impl Connection {
         }
     }
 
-    /// Decides by the head, and goes on to the body, which begins at `body_at`.
+    /// Makes the decisions that depend on the head, and continues with the body, which begins at `body_at`.
     pub(super) fn admit(&mut self, desk: &mut Desk, service: &Arc<Service>, mut body_at: usize) -> bool {
         let framing = desk.call.request.head().framing;
         let waits = framing != Framing::Absent && !is_all_here(desk, framing, body_at);
         if waits && service.hooks.has_middleware(&desk.call.request) {
-            // Middleware may keep views for the handler. They are to stay good while the body is waited for, without the large
-            // buffer of a thread being waited with.
+            // Middleware may keep views for the handler, which must stay valid while the body arrives; so the request gets a buffer of its own,
+            // since the thread's large one must not wait with it.
             body_at -= desk.set_apart();
         }
         let ends_unread = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
@@ -129,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// Is there middleware, and does what comes behind it block? Then it had better not run here either.
+    /// Is there middleware, and may its route block? Then the middleware must not run while the lane is held, either.
     pub(super) fn middleware_may_block(&self, desk: &mut Desk, service: &Service) -> bool {
         if service.hooks.middleware.is_empty() || !(desk.shift.takes_all_to_block() || service.habits.any_blocks()) {
             return false;
@@ -139,16 +139,16 @@ impl Connection {
         !request.is_for_caller() && service.hooks.has_middleware(request)
     }
 
-    /// Asks whether this thread may run what takes long. False: the request waits, or was refused.
+    /// May this thread run something that may take long? If not, the request waits, or is refused.
     ///
-    /// `waits`: it may wait for its client, whatever else it does.
+    /// `waits`: it may wait for its client, whether or not its route is known to block.
     pub(super) fn may_run(&mut self, desk: &mut Desk, service: &Arc<Service>, waits: bool, step: impl FnOnce() -> Step) -> Leave {
         let Some(route) = desk.call.request.route_number() else { return Leave::Granted };
         desk.shift.note_route(route);
         if !(waits || desk.shift.takes_all_to_block() || service.habits.blocks(route)) {
             return Leave::Granted;
         }
-        // The clients of answers before this one wait for them.
+        // Answers before this one are sent first, since their clients wait for them.
         let is_left = desk.out.is_empty();
         if is_left && (desk.shift.step_aside() || !desk.shift.may_leave_it()) {
             return Leave::Granted;
@@ -161,7 +161,7 @@ impl Connection {
         Leave::Later
     }
 
-    /// Too many requests wait for a thread already.
+    /// Refuses a request, since the queue is full.
     #[cold]
     pub(super) fn refuse_queued(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
         let Call { request, response } = &mut *desk.call;
@@ -176,12 +176,12 @@ impl Connection {
     }
 }
 
-/// Decides where something of the host's has a say. If that took too long, it counts for the route that it ran before.
+/// Admits a request if code of the host's takes part. If that takes too long, it counts as an overrun of the request's route.
 #[inline(never)]
 fn admit_with_hooks(desk: &mut Desk, service: &Service) -> bool {
     let admitted = desk.with_output(|call| service.admit(&mut call.request, &mut call.response));
     if !service.hooks.middleware.is_empty() {
-        // It takes its time, as handlers do; a body's deadlines count from now.
+        // Middleware may take long, like a handler; the deadlines of a body count from now.
         desk.clock.tick();
     }
     let request = &desk.call.request;

@@ -1,4 +1,4 @@
-//! A complete request is answered, and what comes after it.
+//! Answers a complete request, and continues with what follows it.
 
 use super::admitting::Leave;
 use super::{Connection, LARGE_ANSWER, Phase, Ready, Step, Then};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Connection {
-    /// Runs the handler on a complete request. What follows it begins at `next`.
+    /// Runs the handler of a complete request. What follows the request begins at `next`.
     pub(super) fn answer(&mut self, desk: &mut Desk, service: &Arc<Service>, body: Range<usize>, next: usize) -> bool {
         let is_for_caller = desk.call.request.is_for_caller();
         if is_for_caller && desk.lends && !service.hooks.has_middleware(&desk.call.request) {
@@ -36,11 +36,11 @@ impl Connection {
         self.conclude(desk, service, Then::next(next))
     }
 
-    /// Leaves a complete request to the thread of the host's that is here for it.
+    /// Lends a complete request to the thread of the host's that came for one.
     #[inline(never)]
     pub(super) fn lend(&mut self, desk: &mut Desk, service: &Service, body: Range<usize>, next: usize) -> bool {
         if !desk.out.is_empty() && !service.is_known_quick(&desk.call.request) {
-            // The clients of answers before this one wait for them.
+            // Answers before this one are sent first, since their clients wait for them.
             self.unfed = true;
             self.phase = Phase::Ready(Box::new(Ready { step: Step::Answer { body, next }, is_left: false }));
             return false;
@@ -50,15 +50,15 @@ impl Connection {
         false
     }
 
-    /// The request that was lent is back, with its answer. `began`: when it was taken, where it is timed.
+    /// Continues after a lent request was given back with its answer. `began`: when it was taken, if it is timed.
     pub(in crate::server) fn resume(&mut self, desk: &mut Desk, service: &Arc<Service>, began: Option<Instant>) {
         let Phase::Lent { next } = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
-        // Its handler has taken its time.
+        // Its handler may have taken long.
         desk.clock.tick();
         let route = desk.call.request.route_number();
         let goes_on = self.conclude(desk, service, Then::next(next));
         if let (Some(began), Some(route)) = (began, route) {
-            // With what runs after the handler: answers that are kept back wait for that, too.
+            // Including what runs after the handler: held-back answers wait for that, too.
             service.habits.note_left_run(route, began.elapsed());
         }
         if !goes_on {
@@ -76,7 +76,7 @@ impl Connection {
         let is_timed = |&route: &usize| service.habits.is_timed(route) || desk.shift.is_unwatched();
         let timed = desk.call.request.route_number().filter(is_timed).map(|route| (route, Instant::now()));
         if desk.lends {
-            // It may block, and a thread of the host's that waits is to look whether it does.
+            // It may block, and a waiting thread of the host's must look out for that.
             service.callers.rouse();
             desk.let_go();
         }
@@ -88,14 +88,14 @@ impl Connection {
                 service.habits.note_overrun(route, long);
             }
         } else if let (Some(true), Some(route)) = (desk.shift.overran(), desk.call.request.route_number()) {
-            // The lookout has noted that it overran, but not how long.
+            // The lookout has noted that it overran, but not by how much.
             service.habits.note_overrun(route, true);
         }
-        // A handler takes its time; the answer's date and deadlines count from now.
+        // The handler may have taken long; the answer's date and deadlines count from now.
         desk.clock.tick();
     }
 
-    /// Sends the answer that was given by the head alone; the body that follows is skipped, or ends the connection.
+    /// Finishes an answer given by the head alone; the body is skipped, or ends the connection.
     #[inline(never)]
     pub(super) fn answer_early(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize, framing: Framing) -> bool {
         let last = framing != Framing::Absent && self.ends_unread(desk, framing, body_at);
@@ -103,7 +103,7 @@ impl Connection {
         self.conclude(desk, service, Then { used: body_at, skip, last })
     }
 
-    /// Sends an answer that the rest of the body need not be waited for.
+    /// Finishes an answer without waiting for the rest of the body; the connection ends.
     #[cold]
     pub(super) fn finish_early(&mut self, desk: &mut Desk, service: &Service) -> bool {
         self.finish(desk, service, true);
@@ -111,7 +111,7 @@ impl Connection {
         true
     }
 
-    /// The handler has returned: its answer is written, or waited for.
+    /// After the handler has returned: writes its answer, or waits for its exchange.
     pub(super) fn conclude(&mut self, desk: &mut Desk, service: &Arc<Service>, then: Then) -> bool {
         if let Some(known_as) = desk.call.response.take_deferred() {
             let Ok(exchange) = known_as.downcast::<Arc<Deferred>>() else { return false };
@@ -137,7 +137,7 @@ impl Connection {
         true
     }
 
-    /// Writes the answer to the output, and ends the request. The connection ends with it if it must.
+    /// Writes the answer to the output, and ends the request; `last`, or if it must, the connection as well.
     #[inline(always)]
     pub(super) fn finish(&mut self, desk: &mut Desk, service: &Service, last: bool) {
         self.served += 1;
@@ -154,13 +154,13 @@ impl Connection {
         desk.call.end();
         self.since = desk.now();
         if last {
-            // What the client sends after its last request would, unread, make the kernel reset the connection, and
-            // the client lose what it has not received. So those that meant to go on are waited for, and large answers.
+            // If input is unread at the close, the kernel resets the connection, and the client loses what it has not received. So the connection
+            // lingers if the client may send more requests, or if the answer is large.
             self.phase = Phase::Ending { linger: keep_alive || large };
         }
     }
 
-    /// Writes the end of a stream, or cuts the connection where that would be a lie.
+    /// Writes the end of a stream, or cuts the connection if the stream is incomplete.
     #[inline(never)]
     pub(super) fn finish_stream(&mut self, desk: &mut Desk, service: &Service, last: bool) {
         let Desk { call, out, .. } = desk;

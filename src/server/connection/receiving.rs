@@ -1,4 +1,4 @@
-//! The body of a request: kept, read by the handler itself, or thrown away.
+//! The body of a request: received into memory, read by the handler itself, or discarded.
 
 use super::admitting::Leave;
 use super::{Connection, Phase, Step, Then};
@@ -22,7 +22,7 @@ impl Connection {
         }
     }
 
-    /// Takes in what is there of a body. When it is complete the request is answered.
+    /// Takes in what has arrived of a body. When it is complete the request is answered.
     pub(super) fn receive(&mut self, mut body: Incoming, desk: &mut Desk, service: &Arc<Service>) -> bool {
         let nothing_came = desk.call.request.bytes().len() == body.start;
         match body.take_in(&mut desk.call.request) {
@@ -65,7 +65,7 @@ impl Connection {
         match skip.take_in(desk) {
             Some(false) => return false,
             Some(true) => self.phase = Phase::Reading,
-            // The answer is out already; nothing can be said about the rest.
+            // The answer was sent already, so the fault in the body cannot be reported.
             None => self.phase = Phase::Ending { linger: true },
         }
         true
@@ -75,7 +75,7 @@ impl Connection {
     #[inline(never)]
     pub(super) fn lend_body(&mut self, desk: &mut Desk, service: &Arc<Service>, body_at: usize) -> bool {
         let framing = desk.call.request.head().framing;
-        // It may wait for the rest of the body. Where nobody could take the lane then, another thread is waited for now.
+        // It may wait for the rest of the body. If no thread could take over the lane meanwhile, the request is queued for another thread.
         let waits = !desk.shift.could_step_aside();
         match self.may_run(desk, service, waits, || Step::Lend { body_at }) {
             Leave::Granted => {}
@@ -112,7 +112,7 @@ impl Connection {
         self.conclude(desk, service, Then { used: body_at, skip, last })
     }
 
-    /// If nobody reads the body, is it more than is worth receiving?
+    /// If the body is not read, is it too long to be worth receiving?
     pub(super) fn ends_unread(&self, desk: &Desk, framing: Framing, body_at: usize) -> bool {
         let head = desk.call.request.head();
         let length = match framing {
@@ -120,12 +120,12 @@ impl Connection {
             Framing::Absent | Framing::Chunked => 0,
         };
         let all_here = is_all_here(desk, framing, body_at);
-        // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only the end of the connection leaves no doubt.
+        // RFC 9110 10.1.1: a client that waits for a 100 may send the body or not; only closing the connection removes the doubt.
         !all_here && (length > SKIPPED_BYTES || head.expects_continue || head.expects_else)
     }
 }
 
-/// Is the whole body among the input? Of chunks only their decoder knows.
+/// Is the whole body in the input? For chunks only their decoder could tell.
 pub(super) fn is_all_here(desk: &Desk, framing: Framing, body_at: usize) -> bool {
     let here = (desk.call.request.bytes().len() - body_at) as u64;
     matches!(framing, Framing::Length(length) if length <= here)

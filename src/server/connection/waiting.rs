@@ -1,4 +1,4 @@
-//! A request is in the hands of an exchange, and its connection waits.
+//! A connection that waits for the exchange of its request.
 
 use super::{Connection, Phase, Step, Then, Wait};
 use crate::call::Call;
@@ -35,7 +35,7 @@ impl Connection {
         self.phase = Phase::Waiting(Box::new(wait));
     }
 
-    /// Takes what the exchange has answered so far, to be sent.
+    /// Takes what the exchange has put there so far, as output.
     pub(in crate::server) fn collect(&mut self, service: &Service, now: u32) {
         let Phase::Waiting(wait) = &mut self.phase else { return };
         let Collected { bytes, end } = wait.exchange.collect();
@@ -60,7 +60,7 @@ impl Connection {
         }
     }
 
-    /// The exchange has answered; the connection goes on to what follows, or ends.
+    /// The exchange has answered; the connection continues with what follows, or ends.
     pub(super) fn end_wait(&mut self, End { last, cut, reset }: End, now: u32, service: &Service) {
         let Phase::Waiting(wait) = std::mem::replace(&mut self.phase, Phase::Reading) else { return };
         let Wait { exchange, keep_alive, then, .. } = *wait;
@@ -73,7 +73,7 @@ impl Connection {
             self.since = now;
         }
         if cut || last || then.last || !keep_alive {
-            // What was written before it failed still leaves.
+            // What was written before the failure is still sent.
             self.resets_at_end = cut && reset;
             self.phase = Phase::Ending { linger: true };
             self.saved = None;
@@ -87,21 +87,21 @@ impl Connection {
         }
     }
 
-    /// Answers in place of the exchange, whose request is in other hands. It ends the connection.
+    /// Answers in place of the exchange, which has the request. The connection ends.
     pub(in crate::server) fn answer_waiting(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
         let Phase::Waiting(wait) = &mut self.phase else { return };
         match wait.exchange.close(Some(code)) {
             Closing::Closed => {}
             Closing::Streaming => return self.break_off(),
             Closing::Answered => {
-                // Its answer is here, or about to be: no time runs any more.
+                // Its answer is there, or about to be: no time-out runs any more.
                 wait.begun = true;
                 return self.collect(service, now);
             }
         }
         let (peer, ticket) = (self.peer, self.ticket);
         let Phase::Waiting(wait) = &mut self.phase else { return };
-        // The request is in other hands. Where nobody asks for more, its method and version are all that its answer depends on.
+        // The exchange has the request. Without a copy, method and version are all that this answer depends on.
         let request = wait.exchange.take_copy().map_or_else(|| stand_in(wait, peer, ticket, service), |copy| *copy);
         let mut call = Call { request, response: Response::in_place_of(wait.exchange.take_kept()) };
         service.fail(code, Error::fixed(Kind::Timeout, words), None, &call.request, &mut call.response);
@@ -113,7 +113,7 @@ impl Connection {
         self.end_wait(End { last: true, cut: false, reset: false }, now, service);
     }
 
-    /// Answers a request that waits for a thread. It ends the connection.
+    /// Answers a request that is queued for a thread. The connection ends.
     pub(in crate::server) fn answer_queued(&mut self, code: u16, words: &'static str, now: u32, service: &Arc<Service>) {
         let (Phase::Ready(ready), Some(saved)) = (&self.phase, self.saved.take()) else { return };
         let Call { mut request, mut response } = *saved;
@@ -127,19 +127,19 @@ impl Connection {
         self.phase = Phase::Ending { linger: true };
     }
 
-    /// The client has ended its side. Its exchange hears of it; an answer is still tried.
+    /// The client has closed its side: notifies the exchange, which may still answer.
     pub(in crate::server) fn note_gone(&mut self) {
         if let Phase::Waiting(wait) = &self.phase {
             wait.exchange.note_gone();
         }
     }
 
-    /// Is there something to tell an exchange?
+    /// Is there something to notify an exchange of?
     pub(in crate::server) fn has_news(&self) -> bool {
         self.left.is_some() || matches!(&self.phase, Phase::Waiting(wait) if wait.exchange.has_news())
     }
 
-    /// Tells exchanges what has happened to them. For threads that serve: functions of the host's are called.
+    /// Notifies exchanges of what has happened to them. For serving threads only: functions of the host's are called.
     pub(in crate::server) fn tell(&mut self, service: &Service) {
         if let Some(left) = self.left.take() {
             left.tell(service);
@@ -150,7 +150,7 @@ impl Connection {
         }
     }
 
-    /// So much of a stream waits for the client.
+    /// Notes how much of a stream waits for the client.
     pub(in crate::server) fn note_unsent(&mut self) {
         if let Phase::Waiting(wait) = &self.phase {
             wait.exchange.note_unsent(self.unsent.as_ref().map_or(0, |unsent| unsent.len()));
@@ -158,7 +158,7 @@ impl Connection {
     }
 }
 
-/// What stands for a request that is in other hands.
+/// A substitute for a request that its exchange has.
 fn stand_in(wait: &Wait, peer: Peer, ticket: u64, service: &Service) -> Request {
     let mut request = Request::new(Arc::clone(&service.routes), None);
     request.blank(Caller { peer, ticket, is_last: true, now: None }, wait.method);

@@ -1,38 +1,38 @@
-//! The right to poll, and what goes with it.
+//! The baton of a lane: a value, and an atomic word that says which thread owns it.
 //!
-//! Whoever holds the baton owns the value. While it serves what it took from there it says so, and touches the value no more:
-//! if that lasts too long, another thread may take the baton over, with all that is left.
+//! The thread that holds the baton owns the value. During a service it marks the word SERVING and does not touch the value: if the
+//! service takes too long, another thread may take over the baton, and with it the value.
 
 use super::sync::{AtomicU64, Ordering, UnsafeCell};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// Nobody's.
+/// No thread owns it.
 const FREE: u64 = 0;
-/// Its holder polls, or looks what to do next.
+/// Its holder polls, or picks the next event.
 const HELD: u64 = 1;
-/// Its holder serves.
+/// Its holder is in a service.
 const SERVING: u64 = 2;
 const STATE: u64 = 3;
-/// Above the state there is a number that only grows.
+/// The bits above the state are a number that only grows.
 const STEP: u64 = 4;
 
-/// A value, and the word that says whose it is: `number << 2 | state`.
+/// A value, and the word that says which thread owns it: `number << 2 | state`.
 pub(crate) struct Baton<T> {
     word: AtomicU64,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `value` is reached through a Held only. One is made by the compare-exchange that sets HELD, which only one thread wins,
-// and is used up by what sets another state. Release there and Acquire here make one holder's writes the next one's reads.
+// SAFETY: `value` is accessed only through a Held. A Held is created by the compare-exchange that sets HELD, which only one thread can
+// win, and is consumed by the store of another state. Release there and Acquire here order one holder's writes before the next one's reads.
 unsafe impl<T: Send> Sync for Baton<T> {}
 
-/// What the word said.
+/// A value of the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Word(u64);
 
 impl Word {
-    /// Is it nobody's?
+    /// Is it free, that is, owned by no thread?
     pub(crate) fn is_free(self) -> bool {
         self.0 & STATE == FREE
     }
@@ -47,17 +47,17 @@ impl Word {
     }
 }
 
-/// A service that was begun with the baton in hand. Another thread may have it by now.
+/// A service begun by the holder. Another thread may have taken the baton over since.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Service(u64);
 
 impl Service {
-    /// As a number that is never 0.
+    /// The word as a number that is never 0.
     pub(crate) fn number(self) -> u64 {
         self.0
     }
 
-    /// The service that has this number.
+    /// The service with this number.
     pub(crate) fn of(number: u64) -> Service {
         Service(number)
     }
@@ -68,18 +68,18 @@ impl<T> Baton<T> {
         Baton { word: AtomicU64::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// What the word says.
+    /// Reads the word.
     pub(crate) fn look(&self) -> Word {
         Word(self.word.load(Ordering::Relaxed))
     }
 
-    /// Takes it, if it is nobody's.
+    /// Takes it, if it is free.
     pub(crate) fn take(&self) -> Option<Held<'_, T>> {
         let word = self.look();
         if word.0 & STATE == FREE { self.win(word) } else { None }
     }
 
-    /// Takes it from a holder that has been in one service since the word was `seen`.
+    /// Takes it from a holder that has been in the same service since the word was `seen`.
     pub(crate) fn take_over(&self, seen: Word) -> Option<Held<'_, T>> {
         if seen.is_serving() { self.win(seen) } else { None }
     }
@@ -90,43 +90,43 @@ impl<T> Baton<T> {
         Some(Held { baton: self, word: Word(held), _here: PhantomData })
     }
 
-    /// The service is over: it is held again, unless somebody else has it.
+    /// Ends the service and holds the baton again. None: another thread has taken it over.
     pub(crate) fn resume(&self, service: Service) -> Option<Held<'_, T>> {
         let held = service.0 & !STATE | HELD;
-        // Acquire costs nothing here, and spares thinking about it: nobody else has touched the value.
+        // Relaxed would do, since no other thread has touched the value; Acquire costs nothing here and needs no proof.
         self.word.compare_exchange(service.0, held, Ordering::Acquire, Ordering::Relaxed).ok()?;
         Some(Held { baton: self, word: Word(held), _here: PhantomData })
     }
 
-    /// Gives it up in the middle of a service. False: somebody else has it already.
+    /// Frees it during a service. False: another thread has taken it over.
     pub(crate) fn lay_down(&self, service: Service) -> bool {
         let free = Word(service.0).next(FREE);
         self.word.compare_exchange(service.0, free, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Does the word still say that this service is on?
+    /// Is this service still on, that is, was the baton not taken over?
     pub(crate) fn is_on(&self, service: Service) -> bool {
         self.look().0 == service.0
     }
 }
 
-/// The baton in hand. One that is merely dropped is nobody's for ever.
+/// The right to access the value. A Held that is dropped without `serve` or `lay_down` leaves the baton HELD for ever.
 pub(crate) struct Held<'b, T> {
     baton: &'b Baton<T>,
     word: Word,
-    /// It stays with its thread.
+    /// Not Send: it stays with its thread.
     _here: PhantomData<*mut T>,
 }
 
 impl<T> Held<'_, T> {
-    /// Begins a service; whoever finds that it takes too long may go on with the value.
+    /// Begins a service, during which another thread may take the baton over.
     pub(crate) fn serve(self) -> Service {
         let serving = self.word.next(SERVING);
         self.baton.word.store(serving, Ordering::Release);
         Service(serving)
     }
 
-    /// Gives it up.
+    /// Frees it.
     pub(crate) fn lay_down(self) {
         self.baton.word.store(self.word.next(FREE), Ordering::Release);
     }
@@ -135,14 +135,14 @@ impl<T> Held<'_, T> {
 impl<T> Deref for Held<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        // SAFETY: the word says HELD for this one alone, see `Baton`.
+        // SAFETY: the word is HELD for this Held alone, see `Baton`.
         self.baton.value.with(|value| unsafe { &*value })
     }
 }
 
 impl<T> DerefMut for Held<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the word says HELD for this one alone, see `Baton`; `&mut self` makes this borrow of it the only one.
+        // SAFETY: the word is HELD for this Held alone, see `Baton`; `&mut self` excludes other borrows of it.
         self.baton.value.with_mut(|value| unsafe { &mut *value })
     }
 }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_too_long_has_lost_it() {
+    fn a_service_that_takes_too_long_loses_the_baton() {
         let baton = Baton::new(1);
         let service = baton.take().expect("free").serve();
         let seen = baton.look();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn each_service_is_another() {
+    fn each_service_has_a_number_of_its_own() {
         let baton = Baton::new(1);
         let first = baton.take().expect("free").serve();
         let seen = baton.look();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn laid_down_in_a_service_it_is_free() {
+    fn a_baton_laid_down_in_a_service_is_free() {
         let baton = Baton::new(1);
         let service = baton.take().expect("free").serve();
         assert!(baton.lay_down(service));

@@ -1,17 +1,17 @@
-//! The time, as coarse as the kernel's tick (1 to 10 ms), for a few nanoseconds.
+//! Clocks as coarse as the kernel's tick (1 to 10 ms), which cost a few nanoseconds; and an exact one.
 
 /// Seconds since 1970.
 pub(crate) fn unix_seconds() -> u64 {
     u64::try_from(read(libc::CLOCK_REALTIME_COARSE).0).unwrap_or(0)
 }
 
-/// Milliseconds since some moment before the start of the process, modulo 2^32.
+/// Milliseconds since some moment before the process started, modulo 2^32.
 pub(crate) fn milliseconds() -> u32 {
     let (seconds, nanoseconds) = read(libc::CLOCK_MONOTONIC_COARSE);
     (seconds as u32).wrapping_mul(1000).wrapping_add((nanoseconds / 1_000_000) as u32)
 }
 
-/// The same, without end.
+/// The same, without wrapping.
 pub(crate) fn monotonic_ms() -> u64 {
     let (seconds, nanoseconds) = read(libc::CLOCK_MONOTONIC_COARSE);
     seconds as u64 * 1000 + nanoseconds as u64 / 1_000_000

@@ -1,4 +1,4 @@
-//! Descriptors that become readable: when told to, and when time has passed.
+//! Descriptors that become readable on request, or after a time; and waits with `poll(2)`.
 
 use super::checked;
 use std::io;
@@ -13,7 +13,7 @@ impl Flag {
         Flag::with(0)
     }
 
-    /// One that each `raise` has to be matched by a `lower`.
+    /// One for which each `raise` takes one `lower`.
     pub(crate) fn counting() -> io::Result<Flag> {
         Flag::with(libc::EFD_SEMAPHORE)
     }
@@ -21,18 +21,18 @@ impl Flag {
     fn with(flags: libc::c_int) -> io::Result<Flag> {
         // SAFETY: takes no pointers.
         let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK | flags) })?;
-        // SAFETY: `fd` is open and nobody else's.
+        // SAFETY: `fd` is open, and has no other owner.
         Ok(Flag(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// One write, which a signal handler may make; errno stays as it was.
+    /// Makes it readable with one write, as a signal handler may; preserves errno.
     pub(crate) fn raise(&self) {
         let one = 1u64;
-        // SAFETY: each thread has an errno of its own, and its place stays.
+        // SAFETY: the location of this thread's errno is valid while the thread lives.
         let errno = unsafe { libc::__errno_location() };
         // SAFETY: `errno` points to this thread's errno.
         let before = unsafe { *errno };
-        // SAFETY: `one` has the eight bytes an eventfd takes. It fails only when raised 2^64 times.
+        // SAFETY: an eventfd takes the eight bytes of `one`. The write fails only after 2^64 raises.
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
         // SAFETY: as above.
         unsafe { *errno = before };
@@ -40,10 +40,10 @@ impl Flag {
 }
 
 impl Flag {
-    /// It is not readable any more.
+    /// Makes it unreadable again.
     pub(crate) fn lower(&self) {
         let mut count = 0u64;
-        // SAFETY: `count` has the eight bytes an eventfd gives. Nothing to read is no mistake: it was not raised.
+        // SAFETY: an eventfd writes eight bytes into `count`. The read fails, harmlessly, if it was not raised.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
     }
 }
@@ -54,30 +54,30 @@ impl AsFd for Flag {
     }
 }
 
-/// A descriptor that is readable again after each period.
+/// A descriptor that becomes readable after each period.
 pub(crate) struct Timer(OwnedFd);
 
 impl Timer {
     pub(crate) fn new() -> io::Result<Timer> {
         // SAFETY: takes no pointers.
         let fd = checked(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })?;
-        // SAFETY: `fd` is open and nobody else's.
+        // SAFETY: `fd` is open, and has no other owner.
         Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Ticks with `period` from now on; a period of zero stops it.
+    /// Ticks every `period` from now on; zero stops it.
     pub(crate) fn set(&self, period: Duration) -> io::Result<()> {
         let time = libc::timespec { tv_sec: period.as_secs() as libc::time_t, tv_nsec: libc::c_long::from(period.subsec_nanos()) };
         let spec = libc::itimerspec { it_interval: time, it_value: time };
-        // SAFETY: `spec` lives during the call; the old value is not asked for.
+        // SAFETY: `spec` lives during the call; the old value is not requested.
         checked(unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut()) })?;
         Ok(())
     }
 
-    /// Takes the ticks that have passed.
+    /// Consumes the ticks so far.
     pub(crate) fn take(&self) {
         let mut ticks = 0u64;
-        // SAFETY: `ticks` has the eight bytes a timerfd gives. Nothing to read is no mistake: another thread was quicker.
+        // SAFETY: a timerfd writes eight bytes into `ticks`. The read fails, harmlessly, if another thread was faster.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut ticks).cast(), size_of::<u64>()) };
     }
 }
@@ -88,17 +88,17 @@ impl AsFd for Timer {
     }
 }
 
-/// What a descriptor can be waited for.
+/// What to wait for.
 #[derive(Clone, Copy)]
 pub(crate) enum Readiness {
     Input,
     Output,
 }
 
-/// What a wait came to.
+/// The outcome of a wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waited {
-    /// It is ready, or broken.
+    /// The descriptor is ready, or broken.
     Ready,
     /// The time is up.
     Late,
@@ -108,12 +108,12 @@ pub(crate) enum Waited {
     Signal,
 }
 
-/// Waits until `fd` is readable; None is without end. False: the time is up.
+/// Waits until `fd` is readable; without end if `end` is None. False: the time is up.
 pub(crate) fn wait_readable(fd: BorrowedFd<'_>, end: Option<Instant>) -> bool {
     wait_ready(fd, Readiness::Input, end.map(|end| end.saturating_duration_since(Instant::now())), None) == Waited::Ready
 }
 
-/// Waits until `fd` is ready or broken, or `other` is readable; at most so long, None is without end.
+/// Waits until `fd` is ready or broken, or `other` is readable; at most for `time`, without end if None.
 pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<Duration>, other: Option<BorrowedFd<'_>>) -> Waited {
     let end = time.map(|time| Instant::now() + time);
     loop {
@@ -125,12 +125,12 @@ pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<
     }
 }
 
-/// Waits until it is readable, the time is up, or a signal has come.
+/// Waits until `fd` is readable, the time is up, or a signal has come.
 pub(crate) fn wait_once(fd: BorrowedFd<'_>, end: Option<Instant>) -> Waited {
     poll_both(fd, Readiness::Input, None, end)
 }
 
-/// Waits until one of two is readable, the time is up, or a signal has come.
+/// Waits until one of the two is readable, the time is up, or a signal has come.
 pub(crate) fn wait_for_either(fd: BorrowedFd<'_>, other: BorrowedFd<'_>, end: Option<Instant>) -> Waited {
     poll_both(fd, Readiness::Input, Some(other), end)
 }
@@ -141,15 +141,15 @@ fn poll_both(fd: BorrowedFd<'_>, readiness: Readiness, other: Option<BorrowedFd<
         Readiness::Output => libc::POLLOUT,
     };
     let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-    // Rounded up, so that the last wait is not a spin of zeros.
+    // Rounded up, so that the end of the wait is not a busy loop with a time of 0.
     let ms = left.map_or(-1, |left| libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX));
-    // A negative descriptor is passed over.
+    // poll ignores negative descriptors.
     let other = other.map_or(-1, |other| other.as_raw_fd());
     let mut polls = [libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }, libc::pollfd { fd: other, events: libc::POLLIN, revents: 0 }];
-    // SAFETY: `polls` is two entries, live during the call.
+    // SAFETY: `polls` has two entries, and lives during the call.
     match unsafe { libc::poll(polls.as_mut_ptr(), 2, ms) } {
         0 => Waited::Late,
-        // Whatever else poll may say, trying again is all there is to do.
+        // For any other error, too, the caller can only try again.
         count if count < 0 => Waited::Signal,
         _ if polls[0].revents != 0 => Waited::Ready,
         _ => Waited::Other,

@@ -1,39 +1,38 @@
-//! The cell that a connection lives in, and the word that says whose it is.
+//! The cell that a connection lives in, and the atomic word that says which thread owns it.
 //!
-//! Many threads see events of one connection; only the one that sets OWNED in the word may touch what is
-//! in the cell. It does so for the moments in which it reads, runs a handler and writes. Who comes
-//! meanwhile leaves PENDING and goes on; the owner finds it when it lets go.
+//! Many threads may get events of one connection; only the one that sets OWNED in the word may access the value, for as long as it
+//! receives, runs a handler and sends. A thread that finds OWNED set adds PENDING and moves on; the owner sees this when it releases.
 
 use super::sync::{AtomicU64, Ordering, UnsafeCell};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 const OWNED: u64 = 1;
-/// Something happened while it was owned.
+/// An event came while it was owned.
 const PENDING: u64 = 2;
-/// The other side has ended its output.
+/// The client has closed its side.
 pub(crate) const FIN: u64 = 4;
 /// The connection is broken.
 pub(crate) const GONE: u64 = 8;
 const FLAGS: u64 = 0xffff_ffff;
 
-/// A value, and the word that says whose it is: `generation << 32 | flags`.
+/// A value, and the word that says which thread owns it: `generation << 32 | flags`.
 pub(crate) struct Owned<T> {
     word: AtomicU64,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `value` is reached through a Guard only, and a Guard exists only between the compare-exchange that
-// set OWNED and the one that cleared it. Acquire there and Release here make one owner's writes the next one's reads.
+// SAFETY: `value` is accessed only through a Guard, and a Guard exists only between the compare-exchange that sets OWNED and the one
+// that clears it. Acquire there and Release here order one owner's writes before the next one's reads.
 unsafe impl<T: Send> Sync for Owned<T> {}
 
-/// What became of an attempt to own.
+/// The outcome of a claim.
 pub(crate) enum Claim<'a, T> {
-    /// It is ours.
+    /// The caller owns it.
     Mine(Guard<'a, T>),
-    /// Somebody else's, who will find PENDING.
+    /// Another thread owns it, and will find PENDING.
     Busy,
-    /// It is not what the caller means any more.
+    /// The generation has changed.
     Stale,
 }
 
@@ -42,7 +41,7 @@ impl<T> Owned<T> {
         Owned { word: AtomicU64::new(0), value: UnsafeCell::new(value) }
     }
 
-    /// Owns it, if it is still of this generation. What is noted, FIN or GONE, is so in any case.
+    /// Claims it, if it is still of this generation. `noted`, FIN or GONE, is set also if another thread owns it.
     pub(crate) fn claim(&self, generation: u32, noted: u64) -> Claim<'_, T> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -51,7 +50,7 @@ impl<T> Owned<T> {
             }
             let busy = word & OWNED != 0;
             let next = word | noted | if busy { PENDING } else { OWNED };
-            // Release as well: the owner who finds PENDING sees what was done before.
+            // Release as well: the owner that finds PENDING sees what this thread has done before.
             match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if busy => return Claim::Busy,
                 Ok(_) => return Claim::Mine(Guard { owned: self, _here: PhantomData }),
@@ -60,7 +59,7 @@ impl<T> Owned<T> {
         }
     }
 
-    /// Owns it whatever its generation, unless it is owned; leaves no PENDING.
+    /// Claims it whatever its generation; sets no PENDING if it is owned.
     pub(crate) fn claim_any(&self) -> Option<Guard<'_, T>> {
         let word = self.word.load(Ordering::Relaxed);
         if word & OWNED != 0 {
@@ -72,35 +71,36 @@ impl<T> Owned<T> {
             .map(|_| Guard { owned: self, _here: PhantomData })
     }
 
-    /// Owns it again, for whoever has kept it. None: it was another one that was kept.
+    /// Turns a Kept back into a guard. None: it belongs to another cell.
     pub(crate) fn resume(&self, kept: Kept) -> Option<Guard<'_, T>> {
-        // Nobody can make a Kept but by giving a guard up for it, so this guard is the only one.
+        // A Kept is made only by consuming a guard, so this guard is the only one.
         (kept.0 == std::ptr::from_ref(self).addr()).then_some(Guard { owned: self, _here: PhantomData })
     }
 
-    /// The generation at this moment.
+    /// The present generation.
     pub(crate) fn generation(&self) -> u32 {
         (self.word.load(Ordering::Acquire) >> 32) as u32
     }
 
-    /// Is it somebody's at this moment?
+    /// Does a thread own it at this moment?
     pub(crate) fn is_owned(&self) -> bool {
         self.word.load(Ordering::Relaxed) & OWNED != 0
     }
 }
 
-/// Ownership without a guard: dropped, it leaves the value owned for ever. It may go to another thread; whoever hands it over makes the one's writes the other's reads.
+/// Ownership without a guard: dropped, it leaves the value owned for ever. It may be moved to another thread; whoever moves it must
+/// synchronize the two.
 pub(crate) struct Kept(usize);
 
-/// Ownership. It is given up by `release`, `abandon` or `retire`, and put aside by `keep`; a guard that is merely dropped keeps it for ever.
+/// Ownership. `release`, `abandon` or `retire` end it, `keep` detaches it; a guard that is merely dropped leaves the value owned for ever.
 pub(crate) struct Guard<'a, T> {
     owned: &'a Owned<T>,
-    /// It stays with its thread, and is not shared: a `T` need not bear that.
+    /// Neither Send nor Sync, since `T` need not be Sync.
     _here: PhantomData<*mut T>,
 }
 
 impl<'a, T> Guard<'a, T> {
-    /// Gives it up, unless something happened meanwhile: then it is still ours, to look again.
+    /// Releases it, unless events came meanwhile: then it is still owned, and must be served again.
     pub(crate) fn release(self) -> Option<Guard<'a, T>> {
         let mut word = self.owned.word.load(Ordering::Relaxed);
         loop {
@@ -114,13 +114,13 @@ impl<'a, T> Guard<'a, T> {
         }
     }
 
-    /// Gives it up although something may have happened; the caller queues it anew.
+    /// Releases it even if events came meanwhile; the caller re-queues it.
     pub(crate) fn abandon(self) {
         self.owned.word.fetch_and(!(OWNED | PENDING), Ordering::Release);
     }
 
-    /// Gives it up to whoever `others` says it is for. It is still ours where they came, and found it owned, while that was asked, and it
-    /// is not for them any more.
+    /// Releases it if `others` says that another thread will come for it. Some: it is still owned, since that thread came meanwhile, found it
+    /// owned, and `others` is now false.
     pub(crate) fn leave_to(mut self, others: impl Fn(&T) -> bool) -> Option<Guard<'a, T>> {
         while others(&self) {
             self = self.release()?;
@@ -133,20 +133,20 @@ impl<'a, T> Guard<'a, T> {
         Kept(std::ptr::from_ref(self.owned).addr())
     }
 
-    /// Gives it up for good: events of this generation mean nothing from now on.
+    /// Releases it for good: events of this generation are stale from now on.
     pub(crate) fn retire(self) {
         let word = self.owned.word.load(Ordering::Relaxed);
         let generation = (word & !FLAGS).wrapping_add(FLAGS + 1);
-        // A store would do; of a swap loom knows that it comes after all that was noted.
+        // A store would do; with a swap loom knows that it comes after all flags that were set.
         self.owned.word.swap(generation, Ordering::Release);
     }
 
-    /// The generation, which stays while it is owned.
+    /// The generation, which cannot change while it is owned.
     pub(crate) fn generation(&self) -> u32 {
         self.owned.generation()
     }
 
-    /// Has the other side ended its output?
+    /// Has the client closed its side?
     pub(crate) fn fin(&self) -> bool {
         self.owned.word.load(Ordering::Relaxed) & (FIN | GONE) != 0
     }
@@ -160,14 +160,14 @@ impl<'a, T> Guard<'a, T> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        // SAFETY: this guard is the only one, see `Owned`.
+        // SAFETY: this is the only guard, see `Owned`.
         self.owned.value.with(|value| unsafe { &*value })
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this guard is the only one, see `Owned`; `&mut self` makes this borrow of it the only one.
+        // SAFETY: this is the only guard, see `Owned`; `&mut self` excludes other borrows of the value.
         self.owned.value.with_mut(|value| unsafe { &mut *value })
     }
 }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_meanwhile_leaves_word() {
+    fn a_claim_of_an_owned_value_leaves_pending() {
         let owned = Owned::new(1);
         let guard = mine(owned.claim(0, 0));
         assert!(matches!(owned.claim(0, FIN), Claim::Busy));
@@ -225,10 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_others_who_have_just_come_is_nobodys_else() {
+    fn leave_to_keeps_what_the_other_thread_has_just_found_owned() {
         let owned = Owned::new(Cell::new(true));
         let others = |awaited: &Cell<bool>| {
-            // They bring what was waited for, and find it owned.
+            // The other thread brings what was waited for, and finds the value owned.
             awaited.get() && matches!(owned.claim(0, 0), Claim::Busy) && awaited.replace(false)
         };
         assert!(mine(owned.claim(0, 0)).leave_to(others).is_some(), "nobody would look again");

@@ -1,4 +1,4 @@
-//! What belongs to the whole process: its limit of files, and its signals.
+//! Properties of the whole process: its limit of open files, and its signals.
 
 use std::cell::Cell;
 
@@ -10,23 +10,23 @@ pub(crate) fn open_file_limit() -> u64 {
     if result == 0 { limit.rlim_cur } else { 1024 }
 }
 
-/// Runs `spawn` with all signals blocked, so that a thread it makes never runs the host's signal handlers.
+/// Runs `spawn` with all signals blocked, so that the host's signal handlers never run on a thread started there.
 pub(crate) fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
     let _restore = Blocked::all();
     spawn()
 }
 
 thread_local! {
-    /// Was this thread made with all signals blocked?
+    /// Was this thread started with all signals blocked?
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says that this thread was made inside `with_signals_blocked`.
+/// Notes that this thread was started inside `with_signals_blocked`.
 pub(crate) fn this_thread_is_ours() {
     IS_OURS.set(true);
 }
 
-/// Runs a call that raises SIGPIPE where others take MSG_NOSIGNAL. In a thread of the host's nobody sees that one.
+/// Makes a call that cannot take MSG_NOSIGNAL; on a thread of the host's, its SIGPIPE is blocked and consumed.
 pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
     if IS_OURS.get() {
         return call();
@@ -43,7 +43,7 @@ pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
     let result = call();
     if !was_pending {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: both live during the call; it takes the signal that the call raised, if it raised one.
+        // SAFETY: both live during the call, which consumes the signal that `call` may have raised.
         unsafe { libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const at_once) };
     }
     drop(restore);
@@ -51,14 +51,14 @@ pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
 }
 
 fn empty_set() -> libc::sigset_t {
-    // SAFETY: a set of bits, for which all zeros is a value.
+    // SAFETY: a set of bits, for which all zeros is a valid value.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is writable.
     unsafe { libc::sigemptyset(&raw mut set) };
     set
 }
 
-/// Signals are as they were again when this is dropped, also by a panic.
+/// Restores the signal mask when it is dropped, also by a panic.
 struct Blocked(libc::sigset_t);
 
 impl Blocked {
@@ -84,7 +84,7 @@ impl Drop for Blocked {
     }
 }
 
-/// A thread whose waits a signal ends.
+/// A thread whose waits end when it gets a signal.
 #[cfg(test)]
 pub(crate) struct Interruptible(libc::pthread_t);
 
@@ -99,7 +99,7 @@ impl Interruptible {
         Interruptible(unsafe { libc::pthread_self() })
     }
 
-    /// The thread has not ended.
+    /// The thread must not have ended.
     pub(crate) fn interrupt(&self) {
         // SAFETY: the caller vouches for the thread, and the signal has a handler.
         unsafe { libc::pthread_kill(self.0, libc::SIGUSR1) };

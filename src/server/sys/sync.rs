@@ -1,20 +1,20 @@
-//! What threads meet at.
+//! Synchronization primitives that `tests/loom` can replace.
 //!
-//! The words of this server (`baton.rs`, `owned.rs`, `../rest.rs`, `../leftover.rs`, `../verdict.rs`) have it from here, so that
-//! `tests/loom` can put other types in the place of these, which go through all the orders that threads may get at them in.
+//! The lock-free parts of the server (`baton.rs`, `owned.rs`, `../rest.rs`, `../leftover.rs`, `../verdict.rs`) import them from here, so that
+//! `tests/loom` can substitute its own types, which try all interleavings.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant};
 
-/// A lock that threads wait for each other with, for long. It is the standard library's, without poison: parking_lot keeps all threads
-/// that wait in one table of the process, and a fork's copy of that names threads which are not there. Locks that are held for
-/// moments are parking_lot's.
+/// A lock that a thread may hold, or wait for, for long. It is the standard library's, without poisoning: parking_lot keeps all waiting
+/// threads in one table of the process, whose copy in a fork's child names threads that do not exist there. Locks that are held
+/// briefly are parking_lot's.
 #[derive(Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
-/// A lock that is held. It has no guard only while its thread waits.
+/// A lock that is held. None only while its thread waits for a Condvar.
 pub(crate) struct MutexGuard<'a, T>(Option<std::sync::MutexGuard<'a, T>>);
 
 const HELD: &str = "a guard is there but for waits";
@@ -56,13 +56,13 @@ impl Condvar {
         guard.0 = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits for so long at most.
+    /// Waits at most for `time`.
     pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, time: Duration) {
         let held = guard.0.take().expect(HELD);
         guard.0 = Some(self.0.wait_timeout(held, time).unwrap_or_else(PoisonError::into_inner).0);
     }
 
-    /// Waits until then at most. False: that is over.
+    /// Waits at most until `end`. False: the time is up.
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, end: Instant) -> bool {
         self.wait_for(guard, end.saturating_duration_since(Instant::now()));
         Instant::now() < end
@@ -77,7 +77,7 @@ impl Condvar {
     }
 }
 
-/// A value, of which something else says whose it is.
+/// A value to which something else controls the access.
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
 impl<T> UnsafeCell<T> {
@@ -85,20 +85,20 @@ impl<T> UnsafeCell<T> {
         UnsafeCell(std::cell::UnsafeCell::new(value))
     }
 
-    /// Where it is, to be read.
+    /// Calls `read` with a pointer for reading.
     #[inline(always)]
     pub(crate) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
         read(self.0.get())
     }
 
-    /// Where it is, to be changed.
+    /// Calls `change` with a pointer for writing.
     #[inline(always)]
     pub(crate) fn with_mut<R>(&self, change: impl FnOnce(*mut T) -> R) -> R {
         change(self.0.get())
     }
 }
 
-/// A number that no other thread has now. The standard library's would be allocated on the host's threads, and stay.
+/// A number that no other live thread has. The standard library's id would be allocated on the host's threads, and stay.
 pub(crate) fn this_thread() -> usize {
     thread_local! {
         static PLACE: u8 = const { 0 };

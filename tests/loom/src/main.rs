@@ -1,10 +1,10 @@
-//! Tries the words that the library's threads meet at in every order that the memory model allows.
+//! Model checks of the library's lock-free synchronization: every interleaving that the memory model allows.
 //!
-//! The files under test are those of the library, by their paths; only `sys/sync.rs` is another, whose types loom watches. It runs a
-//! model again and again, each time with another choice of who goes next and of which value a load sees, until all are tried.
+//! The files under test are the library's own, by path; only `sys/sync.rs` is replaced, by types that loom observes. Loom runs a model
+//! repeatedly, each time with another schedule and other values that loads may see, until all are tried.
 //!
-//! `hasty-models` runs all models, `hasty-models NAME...` those. A model fails if it panics in one of the orders, if threads wait for
-//! each other for ever, if they get at a value without having agreed on it, or if it never reaches what it is about.
+//! `hasty-models` runs all models, `hasty-models NAME...` those named. A model fails if it panics in any interleaving, deadlocks, has a data
+//! race, or never reaches the states that it is meant to test.
 
 #![allow(dead_code, reason = "the library uses all of its files, a model some of it")]
 
@@ -18,7 +18,7 @@ mod rest;
 #[path = "../../../src/server/verdict.rs"]
 mod verdict;
 
-/// What `verdict.rs` has from `src/exchange.rs`.
+/// What `verdict.rs` uses of `src/exchange.rs`.
 mod exchange {
     pub(crate) type Notice = Box<dyn FnOnce() + Send>;
 }

@@ -1,4 +1,4 @@
-//! `src/server/sys/baton.rs`: a lane is led by one thread at a time, and no event of it is lost.
+//! `src/server/sys/baton.rs`: one thread at a time leads a lane, and no event is lost.
 
 use super::{Model, Tally, reached};
 use crate::sys::baton::{Baton, Held};
@@ -60,7 +60,7 @@ pub(super) static MODELS: &[Model] = &[
     },
 ];
 
-/// Events on their way: those from `cursor` on are not served.
+/// A batch of events: those from `cursor` on are not served.
 struct Batch {
     cursor: usize,
     count: usize,
@@ -77,14 +77,14 @@ impl<const N: usize> Lane<N> {
         Arc::new(Lane { baton: Baton::new(Batch { cursor: 0, count: N }), served: std::array::from_fn(|_| Tally::default()) })
     }
 
-    /// The event that comes next; the cursor is behind it then.
+    /// The next event; advances the cursor.
     fn next(held: &mut Held<'_, Batch>) -> Option<usize> {
         let event = held.cursor;
         (event < held.count).then(|| held.cursor += 1)?;
         Some(event)
     }
 
-    /// Serves until nothing is left, or somebody else leads. False: somebody else.
+    /// Serves until nothing is left, or another thread has taken over (false).
     fn lead<'l>(&'l self, mut held: Held<'l, Batch>) -> bool {
         while let Some(event) = Lane::<N>::next(&mut held) {
             let service = held.serve();
@@ -165,7 +165,7 @@ fn who_gives_it_away_meets_who_takes_it_over() {
     });
     lane.look_and_take_over();
     leader.join().unwrap();
-    // Whoever was called finds it, if nobody has been quicker.
+    // The woken thread takes it, unless another one was faster.
     lane.take_and_lead();
     lane.each_is_served_once();
 }

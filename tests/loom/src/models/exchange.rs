@@ -1,4 +1,4 @@
-//! `src/server/verdict.rs`: an exchange and its connection agree who was first, and a notice comes once, in time, or never.
+//! `src/server/verdict.rs`: an exchange and its connection agree which came first, and each notice comes at most once, and in time.
 
 use super::{Model, Tally, reached};
 use crate::exchange::Notice;
@@ -64,7 +64,7 @@ pub(super) static MODELS: &[Model] = &[
     },
 ];
 
-/// What an exchange has given.
+/// What an exchange has put there.
 #[derive(Default)]
 struct Page {
     pieces: usize,
@@ -84,7 +84,7 @@ fn exchange() -> Arc<Exchange> {
     Arc::new(Verdict::new(Page::default()))
 }
 
-/// Gives a piece of an answer, or the last of it. False: it is too late.
+/// Gives a piece of an answer, or the last one. False: too late.
 fn give(exchange: &Exchange, is_last: bool) -> bool {
     let mut case = exchange.lock();
     if case.give(is_last).is_err() {
@@ -95,7 +95,7 @@ fn give(exchange: &Exchange, is_last: bool) -> bool {
     true
 }
 
-/// Answers, as `finish` does. False: it is too late.
+/// Answers, as `finish` does. False: too late.
 fn finish(exchange: &Exchange) -> bool {
     exchange.fall_silent();
     if exchange.lock().decide().is_err() {
@@ -106,7 +106,7 @@ fn finish(exchange: &Exchange) -> bool {
     true
 }
 
-/// Calls the notices whose time has come; what they assert is not lost.
+/// Calls the notices that are due; failed assertions in them are passed on.
 fn tell(exchange: &Exchange) {
     exchange.tell(|panic| resume_unwind(panic));
 }
@@ -171,7 +171,7 @@ impl Waiting {
         given > 0
     }
 
-    /// Serves the connection until nothing more has happened to it.
+    /// Serves the connection until no event has come meanwhile.
     fn serve(&self, who: &'static str) {
         let mut owner = claim(&self.connection);
         while let Some(mut guard) = owner {
@@ -229,7 +229,7 @@ fn the_end_of_a_client_is_told_once() {
     handler.join().unwrap();
     assert_eq!(heard.sum(), 1);
     reached("it is heard later");
-    // What the connection tells after that, nobody hears.
+    // Notices that are due after that are not called.
     exchange.lock().close();
     tell(&exchange);
     assert_eq!(heard.sum(), 1);
@@ -303,7 +303,7 @@ fn room_is_told_once() {
             reached(if late { "it is heard at once" } else { "it is heard later" });
         }
     });
-    // The client has taken what was sent.
+    // The client has read what was sent.
     exchange.lock().draft.is_full = false;
     if exchange.lock().has_news() {
         tell(&exchange);

@@ -1,4 +1,4 @@
-//! `src/server/leftover.rs`: what is left in a lane is known to those who wait, whoever says meanwhile that there is nothing.
+//! `src/server/leftover.rs`: threads that wait are notified of leftovers, whatever other threads announce meanwhile.
 
 use super::{Model, Tally, reached};
 use crate::leftover::{Leaves, Leftover, Said, is_left};
@@ -56,7 +56,7 @@ struct Batch {
 struct Engine {
     lanes: [(Baton<Batch>, Moves); 2],
     said: Said,
-    /// Does the bell ring? Only for what nobody comes back for soon.
+    /// Is the flag raised? Only for leftovers for which no thread comes back soon.
     line: Mutex<bool>,
     bell: Condvar,
     said_left: Tally,
@@ -92,7 +92,7 @@ impl Engine {
         Arc::new(Engine { lanes, said, line, bell, said_left: Tally::default(), served: Tally::default() })
     }
 
-    /// A batch of two events is taken into a lane, and the first of them served: then a request is lent.
+    /// Takes a batch of two events into a lane, and serves the first one: then a request is lent.
     fn begin(&self, lane: usize) -> Held<'_, Batch> {
         let (baton, batches) = &self.lanes[lane];
         let mut held = baton.take().expect("it is free");
@@ -120,7 +120,7 @@ impl Engine {
         held.lay_down();
     }
 
-    /// Goes on with the lane, or has found nothing: what a thread does that comes by.
+    /// Serves the lane, or finds nothing, as a thread that does not wait.
     fn come_by(&self, lane: usize) {
         match self.lanes[lane].0.take() {
             Some(held) => self.serve(lane, held),
@@ -128,7 +128,7 @@ impl Engine {
         }
     }
 
-    /// What is left is said, and so that the bell rings where nobody comes back for it.
+    /// Leftovers must be announced, and the flag raised if no thread comes back for them.
     fn is_known(&self) {
         if self.are_left() {
             reached(LEFT);
@@ -146,7 +146,7 @@ fn who_leaves_meets_who_has_found_nothing() {
     let held = engine.begin(0);
     let other = thread::spawn({
         let engine = Arc::clone(&engine);
-        // It has seen that another thread is at it.
+        // It has seen that another thread leads.
         move || engine.note(Leftover::None)
     });
     engine.leave(held, Leftover::Left);

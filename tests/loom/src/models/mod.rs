@@ -11,13 +11,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A few threads that meet, and what always holds when they do.
+/// A few threads, and what must hold when they meet.
 pub(crate) struct Model {
     pub(crate) name: &'static str,
     run: fn(),
-    /// What happens in some of the orders, told by [`reached`]. A model in which it never does proves nothing.
+    /// States that some interleavings must reach, as told by [`reached`]; otherwise the model proves nothing.
     reaches: &'static [&'static str],
-    /// So often at most is a thread interrupted that could go on. None: any number of times.
+    /// The most preemptions of a thread that could continue. None: no limit.
     interruptions: Option<usize>,
 }
 
@@ -28,13 +28,13 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Model> {
 /// What was reached since it was cleared.
 static REACHED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
-/// Notes what has happened in this order.
+/// Notes a state of this interleaving.
 fn reached(what: &'static str) {
     REACHED.lock().unwrap().insert(what);
 }
 
 impl Model {
-    /// How many orders there are; or what failed in one of them.
+    /// Returns the number of interleavings, or what failed in one of them.
     pub(crate) fn try_all_orders(&'static self) -> Result<usize, String> {
         REACHED.lock().unwrap().clear();
         let orders = Arc::new(AtomicUsize::new(0));
@@ -56,13 +56,13 @@ impl Model {
     }
 }
 
-/// The first line of what a panic says.
+/// The first line of a panic's message.
 fn words(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     words.and_then(|words| words.lines().find(|line| !line.is_empty())).unwrap_or("it panicked").trim().to_string()
 }
 
-/// Counts what happens in one order. That is bookkeeping: loom does not watch it, so it makes nothing visible to anybody.
+/// Counts events of one interleaving. Loom does not observe it, so it synchronizes nothing.
 #[derive(Clone, Default)]
 struct Tally(Arc<AtomicUsize>);
 

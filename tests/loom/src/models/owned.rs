@@ -1,4 +1,4 @@
-//! `src/server/sys/owned.rs`: a connection has one owner at a time, and nothing that happens to it is forgotten.
+//! `src/server/sys/owned.rs`: a connection has one owner at a time, and no event is lost.
 
 use super::{Model, Tally, reached};
 use crate::sys::owned::{Claim, FIN, GONE, Guard, Owned};
@@ -54,10 +54,10 @@ fn mine<T>(claim: Claim<'_, T>) -> Option<Guard<'_, T>> {
     }
 }
 
-/// What has happened to a connection, as the kernel knows it, and what came of it.
+/// What has happened to a connection, as the kernel knows it, and how much of that was served.
 struct Socket {
     connection: Owned<usize>,
-    /// Written before the connection is claimed, and read by its owner: like all that others leave for it.
+    /// Written before the connection is claimed, and read by its owner, like all data that others leave for it.
     came: [AtomicUsize; 2],
 }
 
@@ -70,12 +70,12 @@ impl Socket {
         self.came[which].store(1, Ordering::Relaxed);
     }
 
-    /// The owner sees to what has come.
+    /// The owner serves what has come.
     fn see(&self, guard: &mut Guard<'_, usize>) {
         **guard = self.came.iter().map(|came| came.load(Ordering::Relaxed)).sum();
     }
 
-    /// Something comes, and its thread sees to it, or leaves it to the owner.
+    /// An event comes, and its thread serves it, or leaves it to the owner.
     fn happens(&self, which: usize) {
         self.comes(which);
         let mut owner = mine(self.connection.claim(0, 0));
@@ -134,7 +134,7 @@ fn nothing_is_forgotten_by_who_abandons() {
     if let Some(mut guard) = mine(socket.connection.claim(0, 0)) {
         socket.see(&mut guard);
         guard.abandon();
-        // The queue tells it again, to whoever is there.
+        // Re-queued, the event comes again, to any thread.
         socket.happens(0);
     }
     other.join().unwrap();

@@ -1,4 +1,4 @@
-//! In the place of `src/server/sys/sync.rs`: the same names, made of what loom watches.
+//! Replaces `src/server/sys/sync.rs`: the same names, as types that loom observes.
 
 pub(crate) use loom::cell::UnsafeCell;
 use loom::sync::atomic;
@@ -7,11 +7,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 
-/// An atomic of loom's, each load of which is seen by its scheduler.
+/// An atomic of loom's, each load of which is a scheduling point.
 ///
-/// loom remembers only the last access to an atomic, and would not try a store of one thread before the load of another where a third
-/// load lies in between. A change of something else goes before each load, so that all of these are tried in every order. It makes
-/// nothing visible.
+/// Loom remembers only the last access to an atomic, so it would not try a store of one thread before the load of another if a third load
+/// lies in between. A write to another atomic before each load makes it try all orders. It synchronizes nothing.
 pub(crate) struct Atomic<A> {
     atomic: A,
     turn: atomic::AtomicUsize,
@@ -51,7 +50,7 @@ macro_rules! atomics {
 
 atomics!(AtomicBool: bool, AtomicU64: u64, AtomicUsize: usize);
 
-/// loom's lock in the manner of parking_lot's, which knows no poison.
+/// Loom's lock with the interface of `sync.rs`, without poisoning.
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
@@ -64,7 +63,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Empty only in the midst of [`Condvar::wait`].
+/// None only during [`Condvar::wait`].
 pub(crate) struct MutexGuard<'m, T>(Option<loom::sync::MutexGuard<'m, T>>);
 
 impl<T> Deref for MutexGuard<'_, T> {
@@ -101,7 +100,7 @@ impl Condvar {
     }
 }
 
-/// loom's threads share one of the system's.
+/// Loom's threads share one thread of the system.
 pub(crate) fn this_thread() -> usize {
     let mut hasher = DefaultHasher::new();
     loom::thread::current().id().hash(&mut hasher);
