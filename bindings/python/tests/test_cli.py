@@ -273,7 +273,7 @@ def test_signals_end_it_within_a_second(number: signal.Signals, serve: Serve, si
         (["./sight"], 1, "there is no file ./sight, and no directory of that name"),
         (["sight"], 1, '"sight" is neither a directory in {cwd} nor a module that Python finds'),
         (["not-a-name"], 1, '"not-a-name" is neither a directory in {cwd} nor a module that Python finds'),
-        (["site/a.txt"], 1, "site/a.txt is a file, but its name ends neither with .py nor with .wsgi"),
+        (["site/a.txt"], 1, "site/a.txt is a file, but its name does not end with .py or .wsgi"),
         (["site", "--spa", "none.html"], 1, "there is no file none.html in site for --spa"),
         (["site", "--cors", "example"], 1, 'origin "example": an origin is scheme://host or scheme://host:port'),
         (["site", "--host", "192.0.2.1"], 1, "192.0.2.1 is no address of this machine"),

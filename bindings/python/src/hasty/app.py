@@ -213,11 +213,11 @@ class App:
                 "a handler may have several such decorators"
             )
         if "methods" in options:
-            raise TypeError("a route is for one method: use @app.get, @app.post and so on, or @app.any for all")
+            raise TypeError("a route has one method: use @app.get, @app.post and so on, or @app.any for all methods")
         if method.startswith("/"):
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
         if method.upper() in _METHODS and method not in _METHODS:
-            raise InvalidError(f"method {method!r}: methods are in capitals, {method.upper()!r}")
+            raise InvalidError(f"method {method!r}: methods are written in capitals: {method.upper()!r}")
         _refuse_foreign(pattern)
 
         def register(function: H) -> H:
@@ -396,7 +396,7 @@ class App:
         if isinstance(kind, type) and issubclass(kind, BaseException):
             pass
         elif not isinstance(kind, int) or not 400 <= kind <= 599:
-            raise InvalidError(f"error({kind!r}): neither a class of exceptions nor a status from 400 to 599")
+            raise InvalidError(f"error({kind!r}): expected an exception class or a status from 400 to 599")
 
         def register(function: E) -> E:
             shape = Shape(function)
@@ -551,7 +551,7 @@ class App:
         Raises InvalidError if `function` is async or not callable, and StateError after the start.
         """
         if not callable(function) or is_async(function):
-            raise InvalidError(f"on_access takes a function that is not async, not {function!r}")
+            raise InvalidError(f"on_access takes a plain function, not {function!r}")
         self._hear(access.recorder(function))
         return function
 
@@ -602,14 +602,16 @@ class App:
     def _register_route(self, route: Route, options: dict[str, Any]) -> None:
         name = options.pop("name", None)
         if name is not None and (not isinstance(name, str) or not name):
-            raise InvalidError(f"name {name!r} of a route is not a str that says something")
+            raise InvalidError(f"name {name!r} of a route is not a non-empty str")
         self._names.refuse_double(name)
         route.blocking = _is_blocking(options.pop("blocking", False))
         route.inline = options.get("body") == "stream"
         if route.inline and route.is_async:
-            raise InvalidError(f'{route!r}: body="stream" is for handlers that are not async, which read() may hold up')
+            raise InvalidError(
+                f'{route!r}: body="stream" is not for async handlers, because read() would block the loop'
+            )
         if route.blocking and (route.inline or route.is_async):
-            raise InvalidError(f'{route!r}: blocking=True is neither for async handlers nor for body="stream"')
+            raise InvalidError(f'{route!r}: blocking=True cannot be combined with async handlers or body="stream"')
         method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
         octets = [(_ffi.encode(key, "option"), _ffi.encode(_written(value), key)) for key, value in options.items()]
         if octets:
@@ -704,7 +706,7 @@ class App:
         """
         if running_loop() is not None:
             raise StateError(
-                "an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there"
+                "an asyncio loop runs on this thread, which listen() would block: use await app.serve() instead"
             )
         _refuse_misordered(host)
         if not isinstance(workers, int) or workers < 1:
@@ -815,7 +817,7 @@ class App:
     def _refuse_again(self) -> None:
         self._native.refuse_fork()
         if self._server is not None:
-            raise StateError("this app was started already: an app runs once, make a new App to serve again")
+            raise StateError("this app was started already: an app runs only once, so make a new App to serve again")
 
     def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port and starts the app; threads that serve it are started afterwards."""
@@ -876,9 +878,9 @@ def _written(value: object) -> str:
 def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
     """Explains what to write to those who write `@app.get`, or `app.get("/path", handler)` as in Express."""
     if handler:
-        raise TypeError('a route takes no handler, it is a decorator for one: write app.get("/path")(handler)')
+        raise TypeError('a route decorator takes no handler: write app.get("/path")(handler)')
     if callable(pattern):
-        raise TypeError('a route needs a path for its handler, as in @app.get("/path")')
+        raise TypeError('a route decorator needs a path, as in @app.get("/path")')
 
 
 def _refuse_foreign(pattern: str) -> None:
@@ -886,7 +888,7 @@ def _refuse_foreign(pattern: str) -> None:
     if not isinstance(pattern, str):
         raise InvalidError(f'pattern {pattern!r} is not str, as in @app.get("/path")')
     if not pattern.startswith("/"):
-        raise InvalidError(f"pattern {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
+        raise InvalidError(f"pattern {pattern!r} must begin with a slash: write {'/' + pattern!r}")
     for segment in pattern.split("/"):
         if segment[:1] + segment[-1:] in ("<>", "{}"):
             words = segment[1:-1].split(":")
@@ -908,11 +910,11 @@ def _checked_port(port: int) -> int:
 def _refuse_misordered(host: object) -> None:
     """Explains the order of arguments if they are swapped, or if a callback is given as in Express."""
     if callable(host):
-        raise InvalidError("listen() takes no function: what follows it runs once the server has ended")
+        raise InvalidError("listen() takes no callback: code after it runs once the server has ended")
     if not isinstance(host, str):
         raise InvalidError(
-            f"host {host!r} is not str: listen() and start() have the port first, run() and serve() of "
-            "hasty.wsgi and hasty.asgi the host; host= and port= leave no doubt"
+            f"host {host!r} is not str: listen() and start() take the port first, run() and the serve() of "
+            "hasty.wsgi and hasty.asgi take the host first; use host= and port= to be safe"
         )
 
 
@@ -933,7 +935,7 @@ def _is_blocking(value: object) -> bool:
     # As the library's own option is spelt.
     if value in ("yes", "no", "auto"):
         return value == "yes"
-    raise InvalidError(f"blocking {value!r} of a route is neither True nor False")
+    raise InvalidError(f"blocking {value!r} of a route must be True or False")
 
 
 def _dispatcher(steps: list[Step]) -> Callable[[Any, Any, int | None], int]:

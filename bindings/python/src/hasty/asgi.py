@@ -153,7 +153,7 @@ def mount(
     Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
     """
     if not prefix.startswith("/") or "%" in prefix or any(part[:1] in (":", "*") for part in prefix.split("/")):
-        raise InvalidError(f"prefix {prefix!r} is not a plain path from a slash on")
+        raise InvalidError(f"prefix {prefix!r} must begin with a slash, without parameters or percent signs")
     prefix = prefix.rstrip("/")
     gateway = Gateway(app, application, lifespan, prefix, "", url_scheme)
     if prefix:
@@ -345,11 +345,9 @@ class Gateway:
         self, app: App, application: Application, lifespan: Mode, root_path: str, before: str, url_scheme: str
     ) -> None:
         if not callable(application):
-            raise InvalidError(f"an ASGI application is called with (scope, receive, send); {application!r} cannot be")
+            raise InvalidError(f"an ASGI application must be callable with (scope, receive, send), not {application!r}")
         if _is_wsgi(application):
-            raise InvalidError(
-                f"{application!r} takes two arguments, as WSGI applications are: hasty.wsgi has the same functions"
-            )
+            raise InvalidError(f"{application!r} takes two arguments, like a WSGI application: use hasty.wsgi for that")
         self.application = application
         self.lifespan = Lifespan(application, lifespan)
         self.loop = AsgiLoop.of(app)
@@ -520,7 +518,7 @@ def _raw_path(request: _ffi.RequestPointer) -> bytes:
 def _refuse_taken(request: _ffi.RequestPointer) -> None:
     """Without its body an application would see an empty form, and answer as if the client had sent none."""
     if _ffi.hasty_request_file_count(request) or _ffi.hasty_request_form_count(request):
-        raise StateError("the library has taken this form apart: give the App as many spool_bytes as max_body_bytes")
+        raise StateError("the library has parsed this form already: set App's spool_bytes to max_body_bytes")
 
 
 def _octets(view: _ffi.hasty_str) -> bytes:

@@ -118,7 +118,7 @@ class Client:
         Raises TypeError for other arguments or combinations, and OSError if the server cannot be reached.
         """
         for name in unknown:
-            raise TypeError(f"{name}= is not known here: write {_OURS.get(name, _PARTS)}")
+            raise TypeError(f"{name}= is not an argument of the test client: write {_OURS.get(name, _PARTS)}")
         if sum(given is not None for given in (body, json, form)) > 1 or (files and (body, json) != (None, None)):
             raise TypeError("give one of body, json and form (or files, which go with form)")
         fields: list[tuple[str, str]] = _listed(headers or ())
@@ -212,8 +212,7 @@ class Client:
         return self.request("OPTIONS", path, **parts)
 
     def close(self) -> None:
-        """Closes the connection, and stops the server if this client started it. A `with` block does this at its end.
-        """
+        """Closes the connection; stops the server if this client started it. A `with` block does so at its end."""
         self._connection.close()
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
@@ -248,8 +247,7 @@ def _listed_files(files: _Uploads) -> list[tuple[str, Any]]:
 
 
 def _file(field: str, given: Any) -> tuple[str, bytes, str]:
-    """Returns filename, bytes and type. The filename defaults to the name of an open file, or else to the field's name.
-    """
+    """Returns filename, bytes and type. The filename defaults to that of an open file, or else to the field's name."""
     filename, data, kind = None, given, "application/octet-stream"
     if isinstance(given, tuple) and len(given) in (2, 3):
         filename, data, *kinds = given

@@ -232,7 +232,6 @@ _BY_STATUS: dict[int, type[HastyError]] = {
 
 
 def from_status(status: int, message: str) -> HastyError:
-    """Returns the exception for a status of the library; an unknown status becomes a HastyError that keeps the number.
-    """
+    """Returns the exception for a library status; an unknown status becomes a HastyError that keeps the number."""
     kind = _BY_STATUS.get(status)
     return kind(message) if kind else HastyError(message, status)

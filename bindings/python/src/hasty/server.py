@@ -44,7 +44,7 @@ _LOOK_S = 0.1
 _TIMEOUT = _ffi.ERR_TIMEOUT
 _CLOSED = _ffi.ERR_CLOSED
 
-_FORKED = "this process is a fork of the one that made the app, and nothing of it runs here: make a new App"
+_FORKED = "this process is a fork of the one that made the app, whose threads do not run here: make a new App"
 #: How many forks this process is away from the one that first imported this module.
 _forks = 0
 
@@ -90,7 +90,7 @@ class Native:
         """The native app. Raises StateError once it was freed, and in a fork of its process."""
         self.refuse_fork()
         if self._pointer is None:
-            raise StateError("this app has ended: an app runs once, make a new App to serve again")
+            raise StateError("this app has ended: an app runs only once, so make a new App to serve again")
         return self._pointer
 
     @contextmanager
@@ -534,7 +534,7 @@ class Server:
         names += sorted(thread.name for thread in self._crew.busy)
         if names or not gone:
             log.warning(
-                "handlers still run %g s after the server was stopped; their threads are left behind: %s",
+                "handlers still run %g s after the server was stopped; their threads are abandoned: %s",
                 grace,
                 ", ".join(names),
             )
@@ -597,8 +597,8 @@ class Server:
     def _refuse_inside(self, name: str) -> None:
         if self._crew.runs_this_thread():
             raise StateError(
-                f"{name}() inside a handler would wait for that handler, and beside serve() for its loop; "
-                "stop() returns at once"
+                f"{name}() inside a handler, or on the loop of serve(), would wait for itself; "
+                "use stop(), which returns at once"
             )
 
     def __enter__(self) -> Server:

@@ -257,7 +257,7 @@ def _end_chunks(environ: Environ, length: int) -> None:
 def _refuse_taken(environ: Environ) -> None:
     if environ["CONTENT_LENGTH"].strip("0"):
         raise StateError(
-            "the library has taken this form apart: give the App as many spool_bytes as max_body_bytes, "
+            "the library has parsed this form already: set App's spool_bytes to max_body_bytes, "
             'or mount with body="stream"'
         )
 
@@ -315,7 +315,7 @@ class Incoming(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         if self._pointer is None:
-            raise ValueError("this request was answered: its body can be read no more")
+            raise ValueError("this request was answered, so its body can no longer be read")
         if not len(buffer):
             return 0
         got = c_size_t()
