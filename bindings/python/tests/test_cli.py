@@ -258,12 +258,12 @@ def test_signals_end_it_within_a_second(number: signal.Signals, serve: Serve, si
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ([], 2, "the following arguments are required: TARGET (--help tells more)"),
-        (["site", "--port", "x"], 2, "argument --port: x is not a number from 0 to 65535 (--help tells more)"),
-        (["site", "--port", "65536"], 2, "argument --port: 65536 is not a number from 0 to 65535 (--help tells more)"),
-        (["site", "--nonsense"], 2, "unrecognized arguments: --nonsense (--help tells more)"),
-        (["site", "--no-list"], 2, "unrecognized arguments: --no-list (--help tells more)"),
-        (["hello", "--workers", "0"], 2, "argument --workers: 0 is not a number from 1 (--help tells more)"),
+        ([], 2, "the following arguments are required: TARGET (see --help)"),
+        (["site", "--port", "x"], 2, "argument --port: x is not a number from 0 to 65535 (see --help)"),
+        (["site", "--port", "65536"], 2, "argument --port: 65536 is not a number from 0 to 65535 (see --help)"),
+        (["site", "--nonsense"], 2, "unrecognized arguments: --nonsense (see --help)"),
+        (["site", "--no-list"], 2, "unrecognized arguments: --no-list (see --help)"),
+        (["hello", "--workers", "0"], 2, "argument --workers: 0 is not a number from 1 (see --help)"),
         (["site", "--reload"], 2, "--reload is not for folders, and site is one"),
         (["site", "--workers", "2"], 2, "--workers is not for folders, and site is one"),
         (["hello:app", "--no-listing"], 2, "--no-listing is not for applications: hello:app is no folder"),

@@ -44,16 +44,16 @@ _LEVELS = {
 class RouteOptions(TypedDict, total=False):
     """Options of a single route, given as keyword arguments of `App.get()` and the other route decorators."""
 
-    #: Bytes of a body, in place of the app's.
+    #: Maximum size of a body in bytes, instead of the app's; beyond it: 413.
     max_body_bytes: int
-    #: "buffer" (the default): the handler runs when the body is there. "stream": when the head is; `Request.read()`
-    #: gets the body as it arrives.
+    #: "buffer" (the default): the handler runs once the whole body has arrived. "stream": it runs once the headers have
+    #: arrived, and reads the body with `Request.read()` or `Request.stream()`.
     body: Literal["buffer", "stream"]
-    #: Does the handler wait, for a database or another server? True runs it on a thread of its own, beside the others.
+    #: True runs the handler on a thread of its own, because it blocks. False, the default: on the app's threads.
     blocking: bool
-    #: What `App.url()` knows it by; the function's name by default.
+    #: The name for `App.url()`, by default that of the function.
     name: str
-    #: Milliseconds to the first byte of a deferred answer, or of one that is yielded, in place of the app's; then 504.
+    #: Milliseconds to the first byte of a deferred or streamed response, instead of the app's; then 504. 0: no limit.
     exchange_timeout_ms: int
 
 
@@ -121,7 +121,7 @@ class App:
             if not isinstance(count, int) or count < 0:
                 raise InvalidError(f"{name} {count!r} is not a number from 0")
         self._threads = threads
-        # Everything that runs for a request; user_data is the place in this list, where 0 would be no place.
+        # All functions that run for requests; user_data is the index in this list, in which 0 is not used.
         self._steps: list[Step] = [Step(print, shared := Shared())]
         self._shared = shared
         self._names = Names()
@@ -129,13 +129,13 @@ class App:
         self._errors = shared.errors
         self._listeners: list[access.Listener] = []
         self._server: Server | None = None
-        # Does listen() wait for the end?
+        # Is listen() running?
         self._listens = False
         self._native = Native()
-        # What was told to the library, for processes that tell it anew.
+        # All registrations, so that worker processes can repeat them.
         self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
 
-        # Threads of the library's should not call Python: it costs much.
+        # The library's own threads should not call Python, which is slow.
         self._option("threads", str(io_threads))
         named = {
             "max_body_bytes": max_body_bytes,
@@ -162,7 +162,7 @@ class App:
             if value is not None:
                 self._option(key, _written(value))
 
-        # These two hold no reference to self, so that an app nobody knows any more can be collected.
+        # These callbacks hold no reference to self, so that an unreferenced app can be garbage-collected.
         self._dispatch = self._native.keep(_ffi.hasty_handler(_dispatcher(self._steps)))
         on_log = self._native.keep(_ffi.hasty_log_fn(_pass_on))
         self._tell("on_log", _ffi.hasty_app_on_log, on_log, None, _ffi.NO_DROP)
@@ -179,7 +179,7 @@ class App:
         if key == "threads":
             return str(self._threads)
         if key == "io_threads":
-            # As the library calls them.
+            # The library's name for them.
             key = "threads"
         with self._native.used() as pointer:
             value = _ffi.octets(_ffi.hasty_app_option(pointer, _ffi.encode(key, "option")))
@@ -293,7 +293,7 @@ class App:
         """
         options = _ffi.hasty_static(
             ctypes.sizeof(_ffi.hasty_static),
-            # NULL is the library's default, "" none.
+            # NULL selects the library's default, "" disables the index.
             b"" if index is None else _ffi.encode(index, "index"),
             None if fallback is None else _ffi.encode(fallback, "fallback"),
             None if cache_control is None else _ffi.encode(cache_control, "cache_control"),
@@ -586,7 +586,7 @@ class App:
             _ffi.check(call(self._native.pointer, *arguments))
 
     def _step(self, step: Step) -> int:
-        # user_data is the step's place in the list: a number, which nobody has to drop.
+        # user_data is the index of the step: a number needs no drop function.
         self._steps.append(step)
         return len(self._steps) - 1
 
@@ -722,7 +722,7 @@ class App:
         if workers > 1:
             from . import workers as processes
 
-            # Here, so that the processes go on sharing the memory of what is there already.
+            # Frozen before the fork, so that the processes keep sharing the memory of existing objects.
             with spared():
                 processes.serve(self, _checked_port(port), host, workers)
             return
@@ -826,7 +826,7 @@ class App:
         with self._native.used() as pointer:
             _ffi.check(_listen(pointer, host, _checked_port(port)))
             self._choose_slots()
-            # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
+            # If stop() came first, the app is not started, and its threads end at once.
             if not self._native.stopped:
                 _ffi.check(_ffi.hasty_app_start(pointer))
         server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
@@ -901,7 +901,7 @@ def _refuse_foreign(pattern: str) -> None:
 def _checked_port(port: int) -> int:
     if not isinstance(port, int):
         raise InvalidError(f"port {port!r} is not a number from 0 to 65535")
-    # ctypes would cut a number that is too large to 32 bits without a word.
+    # ctypes would silently truncate a larger number.
     if not 0 <= port <= 65535:
         raise InvalidError(f"port {port} is not in 0 to 65535")
     return port
@@ -923,7 +923,7 @@ def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
     kind, _, rest = host.partition(":")
     if kind == "unix" and rest:
         return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(rest), "path"), 0))
-    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
+    # isdigit() alone accepts superscripts; no descriptor has more digits.
     if kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10:
         return int(_ffi.hasty_app_listen_fd(pointer, int(rest)))
     return int(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), port))
@@ -932,7 +932,7 @@ def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
 def _is_blocking(value: object) -> bool:
     if value in (True, False):
         return bool(value)
-    # As the library's own option is spelt.
+    # The values of the library's own option.
     if value in ("yes", "no", "auto"):
         return value == "yes"
     raise InvalidError(f"blocking {value!r} of a route must be True or False")

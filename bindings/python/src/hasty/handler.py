@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 __all__ = ["After", "ErrorHandler", "Handler", "Middleware", "Result"]
 
-#: A function that answers: `def h(req)` returns or yields the answer, `def h(req, res)` fills it in.
+#: A handler: `def h(req)` returns or yields the response, `def h(req, res)` fills it in.
 Handler = Union[
     Callable[[Request], Union[Result, Awaitable[Result]]],
     Callable[[Request, Response], Union[Response, Iterator[event.Chunk], None]],
     Callable[[Request, Response], Union[Awaitable[Optional[Response]], AsyncIterator[event.Chunk]]],
 ]
-#: A function that lets a request pass (None) or answers it, in either of the shapes of a handler.
+#: Middleware: passes the request on by returning None, or answers it as a handler does.
 Middleware = Union[Callable[[Request], Result], Callable[[Request, Response], Optional[Response]]]
-#: A function that may change an answer.
+#: A function that may change a response.
 After = Callable[[Request, Response], Optional[Response]]
-#: A function that answers for an exception.
+#: A function that answers an exception.
 ErrorHandler = Union[Callable[[Request, Any], Result], Callable[[Any], Result]]
-#: The functions that decorators were given, and give back.
+#: The functions that decorators take and return.
 H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=Middleware)
 A = TypeVar("A", bound=After)
 E = TypeVar("E", bound=ErrorHandler)
 
 
-#: Blocking handlers that run at once, at most; others wait for them.
+#: Maximum number of blocking handlers that run at once; further requests are queued.
 BLOCKING_THREADS = 64
-#: Generators that run at once, at most, each on a thread of its own; others are answered 503.
+#: Maximum number of generators that run at once, each on its own thread; beyond it: 503.
 STREAMS = 1000
 
 

@@ -58,7 +58,7 @@ _FrozenBytes = bytes
 _Path = Union[str, "os.PathLike[str]"]
 #: What a stream yields; wider than Chunk would be of no use, and `Iterator` is covariant.
 _Chunks = Union[Iterator[Chunk], AsyncIterator[Chunk]]
-#: What `send` and a handler's return value may be, besides a Response.
+#: The types that `send` and handlers accept as a body.
 Body = Union[str, _Bytes, Mapping[str, Any], dict[Any, Any], list[Any], _Chunks, None]
 _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
@@ -342,7 +342,7 @@ class Response:
         self._send_file(_File(path, None, False))
         return self._with(status, headers)
 
-    #: `file`, as a step: `res.send_file("report.pdf")`.
+    #: Another name of `file`, for `res`: `res.send_file("report.pdf")`.
     send_file = file
 
     @_step
@@ -568,7 +568,7 @@ _MOST_AGE = 100 * 366 * 86400
 _WHOLE = 1 << 62
 
 
-#: What a handler of one argument may return.
+#: The types that a handler of one argument may return.
 Result = Union[Body, Response, tuple[Body, int], tuple[Body, int, _Fields]]
 
 

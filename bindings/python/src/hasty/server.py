@@ -31,14 +31,14 @@ __all__ = ["Server"]
 
 log = logging.getLogger("hasty")
 
-#: How long an end waits for handlers that still run. Ctrl-C again does not wait.
+#: Seconds for which a shutdown waits for running handlers. A second Ctrl-C ends the wait.
 GRACE_S = 5.0
-#: Before that, requests that have come may be answered for so long.
+#: Milliseconds before that in which requests that have arrived are still answered.
 DRAIN_MS = 500
-#: The grace where the program is to end: with the above less than a second.
+#: The wait in seconds if the program is to end; together with the above less than a second.
 HURRY_S = 0.2
 
-#: Ctrl-C ends a wait at once; a stop that another thread asks for, within this time.
+#: Polling interval in seconds of a wait that another thread may end. Ctrl-C ends it at once.
 _LOOK_S = 0.1
 
 _TIMEOUT = _ffi.ERR_TIMEOUT
@@ -473,7 +473,7 @@ class Server:
     def __init__(self, native: Native, host: str, crew: Crew) -> None:
         self._native = native
         self.host = host
-        #: The port that was taken; of use where 0 was asked for.
+        #: The port; if 0 was requested, the one that was selected.
         self.port = int(_ffi.hasty_app_port(native.pointer))
         self._crew = crew
         # What stop() does where somebody sees to an end that lets handlers finish; without one it is the end.
