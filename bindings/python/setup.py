@@ -1,7 +1,6 @@
-"""Puts libhasty.so and its notices inside the package, and the crate it is built from inside the source distribution.
+"""Adds libhasty.so and its notices to the package, and the crate that it is built from to the source distribution.
 
-The library is built with cargo, or is the one that HASTY_LIBRARY names. The rest is in pyproject.toml; what is here
-cannot be said there.
+The library is built with cargo, unless HASTY_LIBRARY names one. Everything else is in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from setuptools.dist import Distribution
 
 NAME = "libhasty.so"
 HERE = Path(__file__).resolve().parent
-#: What is linked into the library, with the licences that must go wherever it goes.
+#: The licences of the code linked into the library, which must be distributed with it.
 NOTICES = "NOTICES.txt"
-#: What cargo needs of a checkout to build the library, and what it needs to be passed on.
+#: The files of a checkout that are needed to build and distribute the library.
 CRATE = ("Cargo.toml", "Cargo.lock", "build.rs", "src", "bindings/c", NOTICES)
 RUST = "install Rust 1.85 or newer"
 INSTEAD = f"or set HASTY_LIBRARY to a {NAME}"
@@ -44,7 +43,7 @@ def crate() -> Path:
 
 
 def library() -> Path:
-    """The library to ship; what to do where there is none."""
+    """Returns the library to ship. Exits with advice if there is none."""
     named = os.environ.get("HASTY_LIBRARY")
     if named:
         if not Path(named).is_file():
@@ -61,11 +60,11 @@ def library() -> Path:
 
 
 def built(cargo: str, root: Path) -> Path:
-    """Builds the library; cargo tells where it is, which its own settings decide."""
-    # Only what was asked for: tests and examples of the crate are not wanted here. Brotli makes the library almost
-    # twice as large, which C programs may not want; those that serve the Web from Python do.
+    """Builds the library and returns its path, which depends on cargo's settings."""
+    # --lib leaves out tests and examples. Brotli almost doubles the size of the library, so it is off by default for C
+    # programs; Python packages include it.
     command = [cargo, "build", "--release", "--lib", "--features", "brotli"]
-    # A tenth of the file is names that only profilers read.
+    # Symbol names make up a tenth of the file, and only profilers read them.
     environment = {"CARGO_PROFILE_RELEASE_STRIP": "symbols", **os.environ}
     told = subprocess.run(
         [*command, "--message-format=json-render-diagnostics"],
@@ -74,8 +73,8 @@ def built(cargo: str, root: Path) -> Path:
     if told.returncode != 0:
         version = subprocess.run([cargo, "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
         raise SystemExit(
-            f"{' '.join(command)} failed in {root} with {version or cargo}; what it said is above. "
-            f"Where that is about the version: {RUST}, {INSTEAD}"
+            f"{' '.join(command)} failed in {root} with {version or cargo}; its output is above. "
+            f"If it complains about the version: {RUST}, {INSTEAD}"
         )
     messages = [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
     made = [Path(file) for message in messages for file in message.get("filenames", []) if Path(file).name == NAME]
@@ -86,12 +85,12 @@ def built(cargo: str, root: Path) -> Path:
 
 class BuildWithLibrary(build_py):
     def run(self) -> None:
-        # setuptools adds to the build folder; a module that is gone from the sources would stay in it.
+        # setuptools only adds to the build folder, so modules that were removed would stay in it.
         if not self.editable_mode:
             shutil.rmtree(Path(self.build_lib) / "hasty", ignore_errors=True)
         super().run()
         made = library()
-        # An editable install finds the library in the build folder; a copy in the sources would only grow old.
+        # An editable install finds the library in the build folder; a copy in the sources would become stale.
         if not self.editable_mode:
             self.copy_file(str(made), str(Path(self.build_lib) / "hasty" / NAME))
             self.copy_notices()
@@ -101,13 +100,13 @@ class BuildWithLibrary(build_py):
             if (place / NOTICES).is_file():
                 self.copy_file(str(place / NOTICES), str(Path(self.build_lib) / "hasty" / NOTICES))
                 return
-        # The library may come from elsewhere, and then this need not be a checkout.
-        self.warn(f"there is no {NOTICES} here: whoever passes this package on must add that of the library")
+        # If the library comes from elsewhere, this need not be a checkout.
+        self.warn(f"there is no {NOTICES} here: add the library's before you distribute this package")
 
 
 class PlatformWheel(bdist_wheel):
     def get_tag(self) -> tuple[str, str, str]:
-        # Any Python 3, since ctypes needs no ABI of it; but one platform, since the library is machine code.
+        # Works with any Python 3, since ctypes does not depend on its ABI, but on one platform only.
         _, _, platform = super().get_tag()
         return "py3", "none", platform
 

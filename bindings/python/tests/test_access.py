@@ -121,5 +121,5 @@ def test_a_format_that_is_none_is_refused(style: str, app: App) -> None:
 
 
 def test_what_cannot_be_called_is_refused(app: App) -> None:
-    with pytest.raises(InvalidError, match="on_access takes a function"):
+    with pytest.raises(InvalidError, match="on_access takes a plain function"):
         app.on_access("text")  # type: ignore[arg-type]

@@ -536,7 +536,7 @@ def test_an_application_that_raises_while_it_starts_is_served_and_told_of(caplog
     with as_app(application).test_client() as client:
         assert client.get("/").text == "hello"
     (told,) = caplog.records
-    assert "failed while it started, and is served all the same" in told.getMessage()
+    assert "failed while it started, but is served nevertheless" in told.getMessage()
     assert told.levelname == "WARNING" and told.exc_info
 
 
@@ -581,8 +581,8 @@ def test_an_answer_to_another_question_is_refused() -> None:
     with as_app(application).start():
         pass
     assert [str(error) for error in raised] == [
-        "send('lifespan.shutdown.complete') is no answer to 'lifespan.startup'",
-        "send('http.response.start') is no answer to 'lifespan.startup'",
+        "send('lifespan.shutdown.complete') is not an answer to 'lifespan.startup'",
+        "send('http.response.start') is not an answer to 'lifespan.startup'",
         "send('lifespan.startup.complete'): 'lifespan.startup' was answered before",
     ]
 
@@ -623,11 +623,11 @@ def test_what_may_be_an_application_is_taken() -> None:
 
 
 def test_what_is_no_application_is_refused() -> None:
-    with pytest.raises(InvalidError, match="cannot be"):
+    with pytest.raises(InvalidError, match="must be callable with"):
         as_app("module:app")  # type: ignore[arg-type]
     flask = wsgi_application()
     for application in (flask, flask.__call__):
-        with pytest.raises(InvalidError, match=r"two arguments, as WSGI applications are: hasty\.wsgi has the same"):
+        with pytest.raises(InvalidError, match=r"two arguments, like a WSGI application: use hasty\.wsgi"):
             as_app(application)  # type: ignore[arg-type]
         with pytest.raises(InvalidError, match=r"hasty\.wsgi"):
             mount(App(), "/old", application)  # type: ignore[arg-type]

@@ -394,8 +394,8 @@ def test_an_answer_without_its_end_is_told_to_client_and_log(
         ([START, body(b"a", True), {"type": "http.response.pathsend", "path": "/a"}], StateError, "after a part"),
         ([{"type": "http.response.start", "status": 101}], InvalidError, "status 101"),
         ([{"type": "http.response.start", "status": "200"}], InvalidError, "status '200'"),
-        ([{"type": "http.response.start", "status": 200, "headers": [("a", "b")]}], TypeError, "no pairs of bytes"),
-        ([{"type": "http.response.start", "status": 200, "headers": {b"a": b"b"}}], TypeError, "no pairs of bytes"),
+        ([{"type": "http.response.start", "status": 200, "headers": [("a", "b")]}], TypeError, "not pairs of bytes"),
+        ([{"type": "http.response.start", "status": 200, "headers": {b"a": b"b"}}], TypeError, "not pairs of bytes"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"a b", b"c")]}], InvalidError, "not a token"),
         ([{"type": "http.response.start", "status": 200, "headers": [(b"", b"c")]}], InvalidError, "not a token"),
         (
@@ -423,10 +423,10 @@ LONG = {"type": "http.response.start", "status": 200, "headers": [(b"Content-Len
 @pytest.mark.parametrize(
     ("messages", "words"),
     [
-        ([LONG, body(b"four")], "1 bytes more than its Content-Length"),
-        ([LONG, body(b"ab", True), body(b"cd")], "1 bytes more than its Content-Length"),
-        ([LONG, body(b"ab")], "ends 1 bytes before its Content-Length"),
-        ([LONG, body(b"ab", True), body()], "ends 1 bytes before its Content-Length"),
+        ([LONG, body(b"four")], "1 bytes more than Content-Length"),
+        ([LONG, body(b"ab", True), body(b"cd")], "1 bytes more than Content-Length"),
+        ([LONG, body(b"ab")], "ends 1 bytes short of Content-Length"),
+        ([LONG, body(b"ab", True), body()], "ends 1 bytes short of Content-Length"),
     ],
 )
 def test_a_body_of_another_length_than_it_says_raises(messages: list[Message], words: str) -> None:

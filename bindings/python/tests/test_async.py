@@ -900,7 +900,7 @@ def test_waiting_for_the_end_on_the_loop_that_serves_is_refused(is_async: bool, 
 
     app.get("/")(end_later if is_async else end)
     words = inside(app, both)
-    assert all("stop() returns at once" in each for each in words), words
+    assert all("use stop(), which returns at once" in each for each in words), words
     assert app.server is not None and app.server.wait(0), "once it has ended nobody waits"
     app.server.close()
 

@@ -51,7 +51,7 @@ def again(command: Command) -> str:
 
 
 def changed(command: Command, name: str = "hello.py") -> None:
-    assert command.error_line() == f"hasty: {name} changed, starting anew"
+    assert command.error_line() == f"hasty: {name} changed, restarting"
 
 
 def ended(command: Command) -> tuple[int, list[str]]:
@@ -200,7 +200,7 @@ def test_code_that_fails_from_the_beginning_is_waited_for(serve: Serve, hello: P
     assert until_waiting(command)[-2] == "ModuleNotFoundError: No module named 'words'"
     # No file that was there has to change: a missing one appears.
     hello.with_name("words.py").write_text(HELLO.format(text="words"))
-    says = 'hello has no "app" and no "application": say what it is called, as in hello:NAME'
+    says = 'hello has no "app" and no "application": give its name, as in hello:NAME'
     assert until_waiting(command)[-2] == f"hasty: {says}"
     hello.write_text("from words import app\n")
     assert command.text() == "words"

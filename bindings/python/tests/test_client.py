@@ -264,5 +264,5 @@ def test_what_is_no_file_is_refused_in_words_that_help(given: Any, client: Clien
     ],
 )
 def test_words_of_other_clients_are_told_of(theirs: str, ours: str, client: Client) -> None:
-    with pytest.raises(TypeError, match=re.escape(f"{theirs}= is not known here: write {ours}")):
+    with pytest.raises(TypeError, match=re.escape(f"{theirs}= is not an argument of the test client: write {ours}")):
         client.post("/", **{theirs: {}})  # type: ignore[arg-type]

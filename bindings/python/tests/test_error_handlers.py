@@ -205,7 +205,7 @@ def test_a_function_that_returns_no_answer_is_named(app: App, client: Client, ca
 
     app.get("/")(lambda req: {}["name"])
     assert client.get("/").status_code == 500
-    assert "counts returned is no answer: a body is str" in caplog.text
+    assert "counts returned is not a valid answer: a body is str" in caplog.text
 
 
 BAD_ANSWERS: list[Any] = [
@@ -307,7 +307,7 @@ def test_a_bad_request_is_an_http_error_and_a_value_error() -> None:
 
 @pytest.mark.parametrize("kind", [200, 399, 600, "404", None, int, object()])
 def test_what_is_neither_exception_nor_status_is_refused(kind: Any, app: App) -> None:
-    with pytest.raises(InvalidError, match="neither a class of exceptions nor a status"):
+    with pytest.raises(InvalidError, match="expected an exception class or a status"):
         app.error(kind)
 
 

@@ -182,7 +182,7 @@ def test_an_exchange_is_finished_once(desk: Desk) -> None:
         assert exchange.finish("once")
         assert answer_of(connection).endswith(b"once")
     for late in (lambda: exchange.finish("twice"), lambda: exchange.write("x"), lambda: exchange.on_close(print)):
-        with pytest.raises(StateError, match="this exchange was finished"):
+        with pytest.raises(StateError, match="this exchange is already finished"):
             late()
     exchange.free()
     assert not exchange.alive and repr(exchange) == "<Exchange, finished>"
@@ -195,7 +195,7 @@ def test_a_refused_answer_leaves_the_exchange_open_for_another(desk: Desk) -> No
             exchange.finish(("", 200, {"Date": "today", "X-Half": "1"}))
         with pytest.raises(TypeError):
             exchange.finish(object())  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="only handlers and middleware may answer with a stream"):
+        with pytest.raises(TypeError, match="a stream can be returned only by handlers and middleware"):
             exchange.finish(iter(["a"]))
         assert exchange.finish("better")
         answer = answer_of(connection)
@@ -279,7 +279,7 @@ def test_an_exchange_is_written_piece_by_piece(desk: Desk) -> None:
         head = answer_of(connection)
         assert head.startswith(b"HTTP/1.1 201 ") and b"text/csv" in head and b"X-A: 1" in head
         exchange.write(b"two")
-        with pytest.raises(StateError, match="the answer was written already"):
+        with pytest.raises(StateError, match="the response was written already"):
             exchange.finish("answer")
         with pytest.raises(StateError, match="the head was sent"):
             exchange.response.status(404)
@@ -394,7 +394,7 @@ def test_a_thread_that_serves_does_not_wait(app: App) -> None:
         connection.sendall(GET)
         # Nobody reads meanwhile.
         assert tried.wait(10)
-    assert len(errors) == 1 and "would keep this thread from serving" in str(errors[0])
+    assert len(errors) == 1 and "this thread may not wait because it serves requests" in str(errors[0])
 
 
 def test_one_thread_writes_to_a_hundred_watchers_and_drops_those_who_lag() -> None:
@@ -584,7 +584,7 @@ def test_defer_in_after_is_refused(app: App, client: Client, caplog: pytest.LogC
     app.after(lambda req, res: req.defer() and None)
     app.get("/")(lambda req: "fine")
     client.get("/")
-    assert "StateError: defer() is for handlers and middleware" in caplog.text
+    assert "StateError: defer() works only in handlers and middleware" in caplog.text
 
 
 def test_an_answer_beside_a_deferred_one_is_told(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -114,7 +114,7 @@ def test_a_file_that_is_no_library_is_named(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.so"
     wrong.write_text("not a library")
     done = import_hasty(tmp_path, HASTY_LIBRARY=str(wrong))
-    assert f"LibraryError: {wrong} is there, but the system cannot load it: " in done.stderr
+    assert f"LibraryError: {wrong} exists, but the system cannot load it: " in done.stderr
 
 
 def compiled(place: Path, source: str) -> Path:
@@ -134,7 +134,7 @@ def test_another_abi_is_refused_with_both_numbers_and_what_to_do(other: int, tmp
     done = import_hasty(tmp_path, HASTY_LIBRARY=str(library))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"hasty.errors.LibraryError: {library} speaks ABI {other}, this package ABI {_ffi.ABI_VERSION}: "
+        f"hasty.errors.LibraryError: {library} has ABI {other}, but this package needs ABI {_ffi.ABI_VERSION}: "
         "build the library and install the package from the same checkout"
     )
 

@@ -154,7 +154,7 @@ def test_an_app_does_not_listen_inside_a_loop(app: App) -> None:
 
 
 def test_route_names_say_something(app: App) -> None:
-    with pytest.raises(InvalidError, match="says something"):
+    with pytest.raises(InvalidError, match="non-empty str"):
         app.get("/", name="")(lambda req: "")
 
 
@@ -163,7 +163,7 @@ def test_requests_stay_as_they_are_when_read(app: App) -> None:
     app.get("/:name")(lambda req: seen.append(req) or req.params["name"])  # type: ignore[func-returns-value]
     with app.test_client() as client:
         assert client.get("/Ada").text == "Ada"
-    with pytest.raises(Exception, match="answered"):
+    with pytest.raises(Exception, match="this request ended"):
         _ = seen[0].params
 
 

@@ -124,7 +124,7 @@ def test_the_params_of_a_kept_request_end_with_it_and_kept_params_do_not(mixed: 
     for request in requests:
         assert isinstance(request, Request)
         for part in ("params", "path", "headers"):
-            with pytest.raises(StateError, match="this request was answered"):
+            with pytest.raises(StateError, match="this request ended when its handler returned"):
                 getattr(request, part)
 
 

@@ -103,9 +103,9 @@ def test_a_file_that_is_not_there_is_an_error_where_the_handler_stands(
 @pytest.mark.parametrize("wrong", [Response.file, Response.download])
 def test_what_is_no_file_is_refused_by_name(wrong: Any, tmp_path: Path, report: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InvalidError, match="is no regular file"):
+    with pytest.raises(InvalidError, match="is not a regular file"):
         wrong(tmp_path)
-    with pytest.raises(InvalidError, match="pipe' is no regular file"):
+    with pytest.raises(InvalidError, match="pipe' is not a regular file"):
         wrong(tmp_path / "pipe")
     with pytest.raises(LookupError, match="there is no file"):
         wrong(report / "below")

@@ -98,7 +98,7 @@ def test_a_response_streams_once(place: str, app: App, client: Client, caplog: p
         app.use("/")(lambda req: kept)
     assert client.get("/").text == "ab"
     assert client.get("/").status_code == 500
-    assert "StateError: this Response has streamed already" in caplog.text
+    assert "StateError: this Response was streamed already" in caplog.text
 
 
 def test_pieces_leave_as_they_are_made(app: App) -> None:
@@ -378,7 +378,7 @@ def test_an_answer_beside_pieces_is_refused(app: App, client: Client, caplog: py
         yield "piece"
 
     assert client.get("/?missing").status_code == 500
-    assert "both yields, and returned tuple" in caplog.text
+    assert "both yields, but also returned tuple" in caplog.text
     assert client.get("/").text == "piece"
 
 
@@ -411,7 +411,7 @@ def test_an_exception_after_the_first_piece_cuts_the_answer_off(app: App, caplog
 def test_what_is_no_piece_is_explained(piece: Any, app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     app.get("/")(lambda req: iter([piece]))
     assert client.get("/").status_code == 500
-    assert "TypeError: a stream is made of str, bytes and hasty.Event, not " in caplog.text
+    assert "TypeError: a piece of a stream is str, bytes or hasty.Event, not " in caplog.text
 
 
 def test_a_refused_head_is_500(app: App, client: Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -533,7 +533,8 @@ def test_a_failure_after_the_head_cuts_the_answer_off(app: App, caplog: pytest.L
         for path in (b"/fail", b"/other"):
             answer = ask(server, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
             assert answer.endswith(b"\r\nfirst\r\n"), answer
-    assert "RuntimeError: no more" in caplog.text and "wrote an answer and returned another one" in caplog.text
+    assert "RuntimeError: no more" in caplog.text
+    assert "wrote an answer with res.write() and returned another one" in caplog.text
 
 
 def test_writing_for_a_client_who_left_is_a_closed_error(app: App, caplog: pytest.LogCaptureFixture) -> None:
@@ -570,7 +571,7 @@ def test_res_can_be_written_by_its_handler_only(app: App, client: Client) -> Non
     app.get("/")(lambda req, res: kept.append(res))
     client.get("/")
     for response in (kept[0], Response()):
-        with pytest.raises(StateError, match=r"write\(\) is for the res of a handler that runs"):
+        with pytest.raises(StateError, match=r"write\(\) needs the res of a running handler"):
             response.write("late")
 
 
@@ -622,7 +623,7 @@ def test_an_event_is_a_value() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (lambda: Event("a", data=1, id=7), r"id 7 of an Event is not str: str\(\.\.\.\)"),
+        (lambda: Event("a", data=1, id=7), r"id 7 of an Event is not str: convert it with str\(\.\.\.\)"),
         (lambda: Event({"a": 1}), "the name comes first"),
         (lambda: Event(b"a"), "b'a' is not str"),
     ],

@@ -98,7 +98,7 @@ def test_a_large_form_is_no_body() -> None:
 
     @app.post("/")
     def form(req: Request) -> str:
-        with pytest.raises(StateError, match="large forms are in form and files"):
+        with pytest.raises(StateError, match="large forms use form and files"):
             _ = req.body
         return str(req.files["f"].size)
 
@@ -109,7 +109,7 @@ def test_a_large_form_is_no_body() -> None:
 def test_a_body_that_streams_is_read_with_read_alone(app: App, client: Client) -> None:
     @app.post("/", body="stream")
     def read(req: Request) -> bytes:
-        with pytest.raises(StateError, match=r'routes with body="stream" have read\(\) and stream\(\)'):
+        with pytest.raises(StateError, match=r'routes with body="stream" use read\(\) and stream\(\)'):
             _ = req.body
         return req.read()
 

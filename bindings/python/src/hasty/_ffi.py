@@ -254,7 +254,7 @@ try:
     _waiting: CDLL = CDLL(str(PATH))
     _quick: CDLL = PyDLL(str(PATH))
 except OSError as _error:
-    raise errors.LibraryError(f"{PATH} is there, but the system cannot load it: {_error}", _ERR_UNSUPPORTED) from None
+    raise errors.LibraryError(f"{PATH} exists, but the system cannot load it: {_error}", _ERR_UNSUPPORTED) from None
 
 
 def _declare(library: CDLL, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
@@ -282,7 +282,7 @@ class _Status(CFuncPtr):
 hasty_abi_version = _declare(_quick, "hasty_abi_version", c_uint32)
 if hasty_abi_version() != ABI_VERSION:
     raise errors.LibraryError(
-        f"{PATH} speaks ABI {hasty_abi_version()}, this package ABI {ABI_VERSION}: "
+        f"{PATH} has ABI {hasty_abi_version()}, but this package needs ABI {ABI_VERSION}: "
         "build the library and install the package from the same checkout",
         _ERR_UNSUPPORTED,
     )
@@ -754,7 +754,7 @@ def encode(text: str | bytes, what: str) -> bytes:
     """Text as a C string; `what` names it in the error for a NUL inside, where C would see its end."""
     data = text.encode() if isinstance(text, str) else text
     if b"\0" in data:
-        raise errors.InvalidError(f"{what} {text!r} holds a NUL character")
+        raise errors.InvalidError(f"{what} {text!r} contains a NUL character")
     return data
 
 

@@ -27,7 +27,7 @@ def refuse_others() -> None:
     """LibraryError on other kinds of Python, whose objects lie elsewhere or are not guarded by a lock, and in a
     subinterpreter: callbacks of the library's would come into the main one."""
     if sys.implementation.name != "cpython":
-        raise LibraryError(f"hasty is made for CPython, and this is {sys.implementation.name}")
+        raise LibraryError(f"hasty needs CPython, but this is {sys.implementation.name}")
     # Since 3.13; loading an extension module may have switched it on again.
     is_gil_enabled = getattr(sys, "_is_gil_enabled", None)
     if is_gil_enabled is not None and not is_gil_enabled():

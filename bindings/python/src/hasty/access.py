@@ -20,31 +20,31 @@ class Access(NamedTuple):
 
     #: The method as sent.
     method: str
-    #: The target as sent, path and query.
+    #: The request target as sent: path and query.
     target: str
-    #: The pattern that matched; None where no route did.
+    #: The pattern of the route that matched; None if there was none.
     route: str | None
     #: The client's address, without port.
     remote_address: str
-    #: The User-Agent field; None without one.
+    #: The User-Agent field, or None.
     user_agent: str | None
-    #: The Referer field; None without one.
+    #: The Referer field, or None.
     referer: str | None
-    #: X-Request-ID, or the id that was made.
+    #: The request's id: X-Request-ID if the client sent a valid one, otherwise a new one.
     id: str
-    #: The answer's status.
+    #: The status of the response.
     status: int
     #: Bytes of the request, head and body.
     bytes_in: int
-    #: Bytes of the answer's body.
+    #: Bytes of the response's body.
     bytes_out: int
-    #: From the first byte of the request to the last of the answer, in microseconds.
+    #: Microseconds from the first byte of the request to the last byte of the response.
     duration_us: int
-    #: When the answer was finished, in microseconds since 1970.
+    #: The time at which the response was finished, in microseconds since 1970.
     time_us: int
 
 
-#: What is called with the library's record.
+#: A function that is called with the library's record.
 Listener = Callable[[Any], None]
 
 
@@ -65,7 +65,7 @@ def writer(style: str, level: int) -> Listener:
     lines = logging.getLogger("hasty.access")
 
     def record(native: Any) -> None:
-        # A line that nobody reads is not made.
+        # Do not format lines that are not logged.
         if lines.isEnabledFor(level):
             lines.log(level, "%s", _line(native, name))
 

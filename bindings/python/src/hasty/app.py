@@ -45,16 +45,17 @@ _LEVELS = {
 class RouteOptions(TypedDict, total=False):
     """Options of a single route, given as keyword arguments of `App.get()` and the other route decorators."""
 
-    #: Bytes of a body, in place of the app's.
+    #: Maximum size of a body in bytes, instead of the app's; beyond it: 413.
     max_body_bytes: int
-    #: "buffer" (the default): the handler runs when the body is there. "whole": likewise, but forms beyond `spool_bytes`
-    #: stay in memory as they were sent. "stream": when the head is there; `Request.read()` gets the body as it arrives.
+    #: "buffer" (the default): the handler runs once the whole body has arrived. "whole": likewise, but forms larger than
+    #: `spool_bytes` stay in memory as they were sent. "stream": it runs once the headers have arrived, and reads the body
+    #: with `Request.read()` or `Request.stream()`.
     body: Literal["buffer", "whole", "stream"]
-    #: Does the handler wait, for a database or another server? True runs it on a thread of its own, beside the others.
+    #: True runs the handler on a thread of its own, because it blocks. False, the default: on the app's threads.
     blocking: bool
-    #: What `App.url()` knows it by; the function's name by default.
+    #: The name for `App.url()`, by default that of the function.
     name: str
-    #: Milliseconds to the first byte of a deferred answer, or of one that is yielded, in place of the app's; then 504.
+    #: Milliseconds to the first byte of a deferred or streamed response, instead of the app's; then 504. 0: no limit.
     exchange_timeout_ms: int
 
 
@@ -122,7 +123,7 @@ class App:
             if not isinstance(count, int) or count < 0:
                 raise InvalidError(f"{name} {count!r} is not a number from 0")
         self._threads = threads
-        # Everything that runs for a request; user_data is the place in this list, where 0 would be no place.
+        # All functions that run for requests; user_data is the index in this list, in which 0 is not used.
         self._steps: list[Step] = [Step(print, shared := Shared())]
         self._shared = shared
         self._names = Names()
@@ -130,15 +131,15 @@ class App:
         self._errors = shared.errors
         self._listeners: list[access.Listener] = []
         self._server: Server | None = None
-        # Does listen() wait for the end?
+        # Is listen() running?
         self._listens = False
         # A socket that listens for several processes, of which this is one.
         self._door: int | None = None
         self._native = Native()
-        # What was told to the library, for processes that tell it anew.
+        # All registrations, so that worker processes can repeat them.
         self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
 
-        # Threads of the library's should not call Python: it costs much.
+        # The library's own threads should not call Python, which is slow.
         self._option("threads", str(io_threads))
         named = {
             "max_body_bytes": max_body_bytes,
@@ -165,7 +166,7 @@ class App:
             if value is not None:
                 self._option(key, _written(value))
 
-        # These two hold no reference to self, so that an app nobody knows any more can be collected.
+        # These callbacks hold no reference to self, so that an unreferenced app can be garbage-collected.
         self._dispatch = self._native.keep(_ffi.hasty_handler(_dispatcher(self._steps)))
         on_log = self._native.keep(_ffi.hasty_log_fn(_pass_on))
         self._tell("on_log", _ffi.hasty_app_on_log, on_log, None, _ffi.NO_DROP)
@@ -182,7 +183,7 @@ class App:
         if key == "threads":
             return str(self._threads)
         if key == "io_threads":
-            # As the library calls them.
+            # The library's name for them.
             key = "threads"
         with self._native.used() as pointer:
             value = _ffi.octets(_ffi.hasty_app_option(pointer, _ffi.encode(key, "option")))
@@ -216,11 +217,11 @@ class App:
                 "a handler may have several such decorators"
             )
         if "methods" in options:
-            raise TypeError("a route is for one method: use @app.get, @app.post and so on, or @app.any for all")
+            raise TypeError("a route has one method: use @app.get, @app.post and so on, or @app.any for all methods")
         if method.startswith("/"):
             raise InvalidError(f'route({method!r}, {pattern!r}): the method comes first, as in route("GET", "/path")')
         if method.upper() in _METHODS and method not in _METHODS:
-            raise InvalidError(f"method {method!r}: methods are in capitals, {method.upper()!r}")
+            raise InvalidError(f"method {method!r}: methods are written in capitals: {method.upper()!r}")
         _refuse_foreign(pattern)
 
         def register(function: H) -> H:
@@ -296,7 +297,7 @@ class App:
         """
         options = _ffi.hasty_static(
             ctypes.sizeof(_ffi.hasty_static),
-            # NULL is the library's default, "" none.
+            # NULL selects the library's default, "" disables the index.
             b"" if index is None else _ffi.encode(index, "index"),
             None if fallback is None else _ffi.encode(fallback, "fallback"),
             None if cache_control is None else _ffi.encode(cache_control, "cache_control"),
@@ -399,7 +400,7 @@ class App:
         if isinstance(kind, type) and issubclass(kind, BaseException):
             pass
         elif not isinstance(kind, int) or not 400 <= kind <= 599:
-            raise InvalidError(f"error({kind!r}): neither a class of exceptions nor a status from 400 to 599")
+            raise InvalidError(f"error({kind!r}): expected an exception class or a status from 400 to 599")
 
         def register(function: E) -> E:
             shape = Shape(function)
@@ -554,7 +555,7 @@ class App:
         Raises InvalidError if `function` is async or not callable, and StateError after the start.
         """
         if not callable(function) or is_async(function):
-            raise InvalidError(f"on_access takes a function that is not async, not {function!r}")
+            raise InvalidError(f"on_access takes a plain function, not {function!r}")
         self._hear(access.recorder(function))
         return function
 
@@ -593,7 +594,7 @@ class App:
             _ffi.check(call(self._native.pointer, *arguments))
 
     def _step(self, step: Step) -> int:
-        # user_data is the step's place in the list: a number, which nobody has to drop.
+        # user_data is the index of the step: a number needs no drop function.
         self._steps.append(step)
         return len(self._steps) - 1
 
@@ -609,14 +610,16 @@ class App:
     def _register_route(self, route: Route, options: dict[str, Any]) -> None:
         name = options.pop("name", None)
         if name is not None and (not isinstance(name, str) or not name):
-            raise InvalidError(f"name {name!r} of a route is not a str that says something")
+            raise InvalidError(f"name {name!r} of a route is not a non-empty str")
         self._names.refuse_double(name)
         route.blocking = _is_blocking(options.pop("blocking", False))
         route.inline = options.get("body") == "stream"
         if route.inline and route.is_async:
-            raise InvalidError(f'{route!r}: body="stream" is for handlers that are not async, which read() may hold up')
+            raise InvalidError(
+                f'{route!r}: body="stream" is not for async handlers, because read() would block the loop'
+            )
         if route.blocking and (route.inline or route.is_async):
-            raise InvalidError(f'{route!r}: blocking=True is neither for async handlers nor for body="stream"')
+            raise InvalidError(f'{route!r}: blocking=True cannot be combined with async handlers or body="stream"')
         method, pattern = _ffi.encode(route.method, "method"), _ffi.encode(route.pattern, "pattern")
         octets = [(_ffi.encode(key, "option"), _ffi.encode(_written(value), key)) for key, value in options.items()]
         if octets:
@@ -711,7 +714,7 @@ class App:
         """
         if running_loop() is not None:
             raise StateError(
-                "an asyncio loop runs on this thread, which listen() would hold up: await app.serve() there"
+                "an asyncio loop runs on this thread, which listen() would block: use await app.serve() instead"
             )
         _refuse_misordered(host)
         if not isinstance(workers, int) or workers < 1:
@@ -727,7 +730,7 @@ class App:
         if workers > 1:
             from . import workers as processes
 
-            # Here, so that the processes go on sharing the memory of what is there already.
+            # Frozen before the fork, so that the processes keep sharing the memory of existing objects.
             with spared():
                 processes.serve(self, _checked_port(port), host, workers)
             return
@@ -822,7 +825,7 @@ class App:
     def _refuse_again(self) -> None:
         self._native.refuse_fork()
         if self._server is not None:
-            raise StateError("this app was started already: an app runs once, make a new App to serve again")
+            raise StateError("this app was started already: an app runs only once, so make a new App to serve again")
 
     def _begin(self, port: int, host: str, threads: int) -> Server:
         """Opens the port and starts the app; threads that serve it are started afterwards."""
@@ -832,7 +835,7 @@ class App:
             place = host if self._door is None else f"fd:{self._door}"
             _ffi.check(_listen(pointer, place, _checked_port(port)))
             self._choose_slots()
-            # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
+            # If stop() came first, the app is not started, and its threads end at once.
             if not self._native.stopped:
                 _ffi.check(_ffi.hasty_app_start(pointer))
         server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
@@ -884,9 +887,9 @@ def _written(value: object) -> str:
 def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
     """Explains what to write to those who write `@app.get`, or `app.get("/path", handler)` as in Express."""
     if handler:
-        raise TypeError('a route takes no handler, it is a decorator for one: write app.get("/path")(handler)')
+        raise TypeError('a route decorator takes no handler: write app.get("/path")(handler)')
     if callable(pattern):
-        raise TypeError('a route needs a path for its handler, as in @app.get("/path")')
+        raise TypeError('a route decorator needs a path, as in @app.get("/path")')
 
 
 def _refuse_foreign(pattern: str) -> None:
@@ -894,7 +897,7 @@ def _refuse_foreign(pattern: str) -> None:
     if not isinstance(pattern, str):
         raise InvalidError(f'pattern {pattern!r} is not str, as in @app.get("/path")')
     if not pattern.startswith("/"):
-        raise InvalidError(f"pattern {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
+        raise InvalidError(f"pattern {pattern!r} must begin with a slash: write {'/' + pattern!r}")
     for segment in pattern.split("/"):
         if segment[:1] + segment[-1:] in ("<>", "{}"):
             words = segment[1:-1].split(":")
@@ -907,7 +910,7 @@ def _refuse_foreign(pattern: str) -> None:
 def _checked_port(port: int) -> int:
     if not isinstance(port, int):
         raise InvalidError(f"port {port!r} is not a number from 0 to 65535")
-    # ctypes would cut a number that is too large to 32 bits without a word.
+    # ctypes would silently truncate a larger number.
     if not 0 <= port <= 65535:
         raise InvalidError(f"port {port} is not in 0 to 65535")
     return port
@@ -916,11 +919,11 @@ def _checked_port(port: int) -> int:
 def _refuse_misordered(host: object) -> None:
     """Explains the order of arguments if they are swapped, or if a callback is given as in Express."""
     if callable(host):
-        raise InvalidError("listen() takes no function: what follows it runs once the server has ended")
+        raise InvalidError("listen() takes no callback: code after it runs once the server has ended")
     if not isinstance(host, str):
         raise InvalidError(
-            f"host {host!r} is not str: listen() and start() have the port first, run() and serve() of "
-            "hasty.wsgi and hasty.asgi the host; host= and port= leave no doubt"
+            f"host {host!r} is not str: listen() and start() take the port first, run() and the serve() of "
+            "hasty.wsgi and hasty.asgi take the host first; use host= and port= to be safe"
         )
 
 
@@ -937,10 +940,10 @@ def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
 def _is_blocking(value: object) -> bool:
     if value in (True, False):
         return bool(value)
-    # As the library's own option is spelt.
+    # The values of the library's own option.
     if value in ("yes", "no", "auto"):
         return value == "yes"
-    raise InvalidError(f"blocking {value!r} of a route is neither True nor False")
+    raise InvalidError(f"blocking {value!r} of a route must be True or False")
 
 
 def _dispatcher(steps: list[Step]) -> Callable[[Any, Any, int | None], int]:

@@ -148,7 +148,7 @@ def mount(
     Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
     """
     if not prefix.startswith("/") or "%" in prefix or any(part[:1] in (":", "*") for part in prefix.split("/")):
-        raise InvalidError(f"prefix {prefix!r} is not a plain path from a slash on")
+        raise InvalidError(f"prefix {prefix!r} must begin with a slash, without parameters or percent signs")
     prefix = prefix.rstrip("/")
     gateway = Gateway(app, application, lifespan, prefix, "", url_scheme)
     if prefix:
@@ -340,11 +340,9 @@ class Gateway:
         self, app: App, application: Application, lifespan: Mode, root_path: str, before: str, url_scheme: str
     ) -> None:
         if not callable(application):
-            raise InvalidError(f"an ASGI application is called with (scope, receive, send); {application!r} cannot be")
+            raise InvalidError(f"an ASGI application must be callable with (scope, receive, send), not {application!r}")
         if _is_wsgi(application):
-            raise InvalidError(
-                f"{application!r} takes two arguments, as WSGI applications are: hasty.wsgi has the same functions"
-            )
+            raise InvalidError(f"{application!r} takes two arguments, like a WSGI application: use hasty.wsgi for that")
         self.application = application
         self.lifespan = Lifespan(application, lifespan)
         self.loop = AsgiLoop.of(app)

@@ -1,4 +1,4 @@
-"""`python -m hasty`: its arguments, and what they start."""
+"""`python -m hasty`: the command line."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ USAGE = 2
 
 EXAMPLES = """\
 examples:
-  python -m hasty .                              this folder, listed where it has no index.html
+  python -m hasty .                              serve this folder, with directory listings
   python -m hasty dist --spa index.html          a single-page application
-  python -m hasty public --cors '*' --port 9000  for scripts of any origin
-  python -m hasty hello.py --reload              "app" in hello.py, started anew when the code changes
-  python -m hasty shop.web:app --workers 4       "app" in the module shop.web, by four processes
-  python -m hasty 'shop:create_app()'            what a function makes
+  python -m hasty public --cors '*' --port 9000  allow scripts of any origin
+  python -m hasty hello.py --reload              serve "app" in hello.py, and restart it when the code changes
+  python -m hasty shop.web:app --workers 4       serve "app" in the module shop.web with four processes
+  python -m hasty 'shop:create_app()'            serve the application that a function returns
 
-An application is a hasty.App, or one of WSGI (Flask, Django, Bottle) or ASGI (FastAPI, Starlette).
-Ctrl-C ends.
+An application is a hasty.App, or a WSGI (Flask, Django, Bottle) or ASGI application (FastAPI, Starlette).
+Press Ctrl-C to stop.
 """
 
-#: Options that mean something for one kind of target only.
+#: Options that apply to one kind of target only.
 OF_FOLDERS = ("no_listing", "cors", "cache_control", "spa")
 OF_APPLICATIONS = ("reload", "threads", "workers", "interface")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Does what the arguments say, until Ctrl-C or SIGTERM; returns the exit code.
+    """Runs the command until Ctrl-C or SIGTERM, and returns the exit code.
 
-    0 is an end that was asked for, 2 arguments that make no sense, 1 everything else.
+    0: stopped by a signal; 2: invalid arguments; 1: any other error.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _terminated(*_: object) -> NoReturn:
-    # Once is enough: what is done then is not to be interrupted by another.
+    # Ignore further signals, so that they cannot interrupt the shutdown.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 
@@ -72,19 +72,19 @@ def _tell(error: Exception) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong, without all that would be right."""
+    """A parser whose errors do not repeat the whole usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"hasty: {message} (--help tells more)\n")
+        self.exit(USAGE, f"hasty: {message} (see --help)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m hasty",
-        description="Serves a folder, or an application.",
+        description="Serve a folder or an application over HTTP.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        # An abbreviation that works today means something else tomorrow.
+        # An abbreviation may become ambiguous when options are added.
         allow_abbrev=False,
     )
     parser.add_argument("target", metavar="TARGET", help="DIR, MODULE[:NAME], FILE.py[:NAME], or MODULE:FUNCTION()")
@@ -96,41 +96,45 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=_port, help="0 takes a free one; without this: 8000, else 8080, else a free one")
+    parser.add_argument("--port", type=_port, help="port; 0: any free one; default: 8000, else 8080, else a free one")
     parser.add_argument(
         "--host",
         type=_host,
         default="127.0.0.1",
-        help="address to listen at: %(default)s; 0.0.0.0 is all of them; unix:PATH, fd:NUMBER",
+        help="address to listen on, default %(default)s; 0.0.0.0: all IPv4 addresses; or unix:PATH, fd:NUMBER",
     )
     parser.add_argument(
         "--access-log",
         metavar="FORMAT",
         choices=("short", "none", *access.FORMATS),
-        help='a line for each request: "short" (folders have it without being asked), common, combined, json or none',
+        help='log each request: "short" (default for folders), common, combined, json or none',
     )
     parser.add_argument(
         "--log-level",
         metavar="LEVEL",
         choices=("debug", "info", "warning", "error"),
-        help="the least that is logged: debug, info, warning or error",
+        help="minimum level of log messages: debug, info, warning or error; default: warning",
     )
 
 
 def _add_of_folders(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--no-listing", action="store_true", help="list no directories")
+    group.add_argument("--no-listing", action="store_true", help="do not list directories")
     group.add_argument(
-        "--cors", metavar="ORIGIN", nargs="+", action="extend", help="origins whose scripts may read; '*' is any"
+        "--cors",
+        metavar="ORIGIN",
+        nargs="+",
+        action="extend",
+        help="origins whose scripts may read responses; '*': any",
     )
-    group.add_argument("--cache-control", metavar="VALUE", help='sent with each file, such as "max-age=3600"')
-    group.add_argument("--spa", metavar="FILE", help="the page, in the folder, for whatever is not there")
+    group.add_argument("--cache-control", metavar="VALUE", help='Cache-Control of each file, such as "max-age=3600"')
+    group.add_argument("--spa", metavar="FILE", help="file in the folder to send for paths that do not exist")
 
 
 def _add_of_applications(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--reload", action="store_true", help="start anew when a file of its modules changes")
-    group.add_argument("--threads", metavar="N", type=_count, help="threads that run its handlers")
-    group.add_argument("--workers", metavar="N", type=_count, help="processes")
-    group.add_argument("--interface", choices=("wsgi", "asgi"), help="where that cannot be seen")
+    group.add_argument("--reload", action="store_true", help="restart when a source file changes")
+    group.add_argument("--threads", metavar="N", type=_count, help="number of threads that run handlers; not for ASGI")
+    group.add_argument("--workers", metavar="N", type=_count, help="number of processes, default 1")
+    group.add_argument("--interface", choices=("wsgi", "asgi"), help="kind of application, if it cannot be detected")
 
 
 def _host(text: str) -> str:
@@ -192,7 +196,7 @@ def _serve_folder(options: argparse.Namespace) -> None:
 
 
 def _place(options: argparse.Namespace) -> contextlib.AbstractContextManager[object]:
-    """What keeps the port, which is known then; "unix:PATH" and "fd:NUMBER" have none."""
+    """Reserves the port and stores its number in `options`; "unix:PATH" and "fd:NUMBER" have none."""
     if options.host.startswith(("unix:", "fd:")):
         if options.port is not None:
             raise Misnamed(f"--port is not for {options.host}, which has none")
@@ -204,7 +208,7 @@ def _place(options: argparse.Namespace) -> contextlib.AbstractContextManager[obj
 
 
 def _serve_application(options: argparse.Namespace, target: Target, failed: int) -> int:
-    """Returns `failed` where the user's code does not get as far as serving."""
+    """Serves until the end; returns `failed` if the user's code fails before it can serve."""
     try:
         app = _app(loading.load(target), target, options)
         _log(options)
@@ -216,7 +220,7 @@ def _serve_application(options: argparse.Namespace, target: Target, failed: int)
         return failed
     except (Refused, HastyError) as error:
         if error.__cause__ is not None:
-            # The application's own failure, such as one of its lifespan's start.
+            # The application itself failed, for example during its lifespan startup.
             sys.stderr.write(loading.trimmed(error.__cause__))
             _tell(error)
             return failed
@@ -228,7 +232,7 @@ def _serve_application(options: argparse.Namespace, target: Target, failed: int)
 
 
 def _app(application: Any, target: Target, options: argparse.Namespace) -> App:
-    """The application as an App, whatever it is."""
+    """Returns the application as an App, whatever kind it is."""
     kind = loading.interface(application, target, options.interface)
     if kind == "wsgi":
         from . import wsgi
@@ -250,7 +254,7 @@ def _app(application: Any, target: Target, options: argparse.Namespace) -> App:
 
 
 def _log(options: argparse.Namespace) -> None:
-    """Shows the log as asked for; an application that has arranged its own keeps that."""
+    """Shows log messages as requested, unless the application has configured logging itself."""
     level = (options.log_level or "warning").upper()
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     if options.log_level:
@@ -267,6 +271,6 @@ def _log_requests(app: App, style: str) -> None:
     lines = logging.getLogger("hasty.access")
     lines.setLevel(logging.INFO)
     lines.addHandler(output)
-    # They are the program's output, not its log.
+    # They are the program's output and do not belong in its log.
     lines.propagate = False
     app.access_log(style)

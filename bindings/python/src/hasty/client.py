@@ -20,12 +20,12 @@ __all__ = ["Answer", "Client"]
 
 _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 _Query = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
-#: Files of a form by the name of the field: what is in it as bytes, str or an open file, with a filename before it and
-#: a content type behind it or without; or a list of them.
+#: Files by field name: bytes, str or an open file; or (filename, one of these), optionally with a content type; or a
+#: list of these.
 _Uploads = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 
 
-#: What the clients of Flask and of FastAPI, httpx and requests call it.
+#: Names of the same arguments in the clients of Flask, FastAPI, httpx and requests.
 _OURS = {
     "params": "query=",
     "query_string": "query=",
@@ -91,8 +91,7 @@ class Client:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._connection = http.client.HTTPConnection(host, port, timeout=30)
         self._on_close = on_close
-        #: Names and values, sent with every request, whatever was said of Path, Domain and Secure; also to be set by
-        #: hand.
+        #: Cookies by name. All are sent with every request, regardless of Path, Domain and Secure; may be changed.
         self.cookies: dict[str, str] = {}
 
     def request(
@@ -118,7 +117,7 @@ class Client:
         Raises TypeError for other arguments or combinations, and OSError if the server cannot be reached.
         """
         for name in unknown:
-            raise TypeError(f"{name}= is not known here: write {_OURS.get(name, _PARTS)}")
+            raise TypeError(f"{name}= is not an argument of the test client: write {_OURS.get(name, _PARTS)}")
         if sum(given is not None for given in (body, json, form)) > 1 or (files and (body, json) != (None, None)):
             raise TypeError("give one of body, json and form (or files, which go with form)")
         fields: list[tuple[str, str]] = _listed(headers or ())
@@ -140,7 +139,7 @@ class Client:
             fields.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items())))
         if query is not None:
             path += ("&" if "?" in path else "?") + urlencode(_listed(query))
-        # Leaves what is encoded already, and every character that a target may hold, as it is.
+        # Existing percent-escapes, and characters that a target may contain, stay as they are.
         target = quote(path, safe="!#$%&'()*+,/:;=?@[]~")
         return self._exchange(method, target, fields, data, "host" in given, "accept-encoding" in given)
 
@@ -159,7 +158,7 @@ class Client:
                     octets = response.read()
                 break
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                # The server may close a connection that idles; only a new one that fails says something.
+                # The server may have closed an idle connection; retry once on a new one.
                 connection.close()
                 if not reused:
                     raise
@@ -212,8 +211,7 @@ class Client:
         return self.request("OPTIONS", path, **parts)
 
     def close(self) -> None:
-        """Closes the connection, and stops the server if this client started it. A `with` block does this at its end.
-        """
+        """Closes the connection; stops the server if this client started it. A `with` block does so at its end."""
         self._connection.close()
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
@@ -248,8 +246,7 @@ def _listed_files(files: _Uploads) -> list[tuple[str, Any]]:
 
 
 def _file(field: str, given: Any) -> tuple[str, bytes, str]:
-    """Returns filename, bytes and type. The filename defaults to the name of an open file, or else to the field's name.
-    """
+    """Returns filename, bytes and type. The filename defaults to that of an open file, or else to the field's name."""
     filename, data, kind = None, given, "application/octet-stream"
     if isinstance(given, tuple) and len(given) in (2, 3):
         filename, data, *kinds = given

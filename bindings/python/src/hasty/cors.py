@@ -27,19 +27,19 @@ class Cors:
     'https://example.org'
     """
 
-    #: Origins such as "https://example.org"; "https://*.example.org" is every subdomain. None: any.
+    #: Origins such as "https://example.org"; "https://*.example.org" matches every subdomain. None: any.
     origins: Iterable[str] | None = None
-    #: Methods. None: those that the path has.
+    #: Allowed methods. None: those that the path supports.
     methods: Iterable[str] | None = None
-    #: Request headers. None: those that a preflight asks for.
+    #: Allowed request headers. None: those that the preflight asks for.
     headers: Iterable[str] | None = None
-    #: Answer headers that scripts may read besides the common ones. None: no more.
+    #: Further response headers that scripts may read. None: only the safelisted ones.
     expose: Iterable[str] | None = None
-    #: Seconds for which a browser may keep a preflight's answer; 0: not at all. None: 86400.
+    #: Seconds for which browsers may cache a preflight response; 0: not at all. None: 86400.
     max_age: int | None = None
-    #: With cookies and other credentials; needs `origins`.
+    #: Allow cookies and other credentials; requires `origins`.
     credentials: bool = False
-    #: From public pages to this private network.
+    #: Allow requests from public pages to this private network.
     private_network: bool = False
 
     def _native(self) -> _ffi.hasty_cors:
@@ -52,7 +52,7 @@ class Cors:
             _listed(self.methods, "methods"),
             _listed(self.headers, "headers"),
             _listed(self.expose, "expose"),
-            # The library's 0 is its default.
+            # In the library 0 means the default.
             0 if age is None else age or _ffi.NONE,
             int(self.credentials),
             int(self.private_network),
@@ -64,5 +64,5 @@ def _listed(names: Iterable[str] | None, what: str) -> bytes | None:
     """Joins names with commas, as the library expects them."""
     if names is None:
         return None
-    # Whoever writes origins="https://example.org" means one, not its letters.
+    # A str is a single name, not an iterable of letters.
     return _ffi.encode(names if isinstance(names, str) else ", ".join(names), what)

@@ -74,12 +74,12 @@ class Head:
         except InvalidError:
             raise
         except (TypeError, ValueError) as error:
-            raise TypeError(f"the headers of 'http.response.start' are no pairs of bytes: {error}") from None
+            raise TypeError(f"the headers of 'http.response.start' are not pairs of bytes: {error}") from None
         #: The other fields: "Name: value", separated by line feeds.
         self.fields = fields = b"\n".join(lines)
         # As the library has it, which would refuse them only with the answer.
         if fields.count(b"\n") >= len(lines) > 0 or len(fields.translate(None, _CONTROLS)) < len(fields):
-            raise InvalidError(f"a header of {lines!r} holds a line break, NUL or another control character")
+            raise InvalidError(f"a header of {lines!r} contains a line break, NUL or another control character")
         #: Is there a content type?
         self.has_type = bool(types)
         #: How many bytes the body of a usual answer has: None where it may be any, -1 where the answer is not usual.
@@ -189,7 +189,7 @@ def _head_of(message: Message) -> Head:
 
 def _number(value: Any) -> int:
     if not isinstance(value, (bytes, bytearray)) or not value.isdigit():
-        raise InvalidError(f"content-length {value!r} is not a number in bytes")
+        raise InvalidError(f"content-length {value!r} is not a number of bytes, as bytes")
     return int(value)
 
 
@@ -443,9 +443,9 @@ class Cycle:
         if self._left is None or self._is_bodiless():
             return
         if size > self._left:
-            raise StateError(f"the body has {size - self._left} bytes more than its Content-Length says")
+            raise StateError(f"the body has {size - self._left} bytes more than Content-Length")
         if not more and size < self._left:
-            raise StateError(f"the body ends {self._left - size} bytes before its Content-Length does")
+            raise StateError(f"the body ends {self._left - size} bytes short of Content-Length")
         self._left -= size
 
     def _begin(self) -> None:

@@ -44,9 +44,9 @@ class HastyError(Exception):
     True
     """
 
-    #: The number of `hasty_status`; 0 where no status of the library fits.
+    #: The library's status, a `hasty_status`; 0 if none applies.
     status: int = 0
-    #: A sentence that names the value and the rule.
+    #: The error message, which names the value and the rule.
     message: str
 
     def __init__(self, message: str = "", status: int | None = None) -> None:
@@ -56,7 +56,7 @@ class HastyError(Exception):
             self.status = status
 
     def __str__(self) -> str:
-        # The built-ins mixed in below have formats of their own: OSError shows errno, KeyError quotes.
+        # The built-in base classes below format messages differently: OSError shows errno, KeyError adds quotes.
         return self.message
 
 
@@ -149,7 +149,7 @@ class HttpError(HastyError):
     Raises InvalidError for another code, and TypeError for a message that is not str.
     """
 
-    #: The answer's status.
+    #: The status of the response.
     code: int
 
     def __init__(self, code: int, message: str | None = None) -> None:
@@ -166,7 +166,7 @@ class HttpError(HastyError):
         self.code = code
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Not by way of __init__, which takes other arguments than Exception keeps; in programs' subclasses any.
+        # Pickling must not call __init__, whose arguments differ from Exception's; subclasses may have any.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
@@ -232,7 +232,6 @@ _BY_STATUS: dict[int, type[HastyError]] = {
 
 
 def from_status(status: int, message: str) -> HastyError:
-    """Returns the exception for a status of the library; an unknown status becomes a HastyError that keeps the number.
-    """
+    """Returns the exception for a library status; an unknown status becomes a HastyError that keeps the number."""
     kind = _BY_STATUS.get(status)
     return kind(message) if kind else HastyError(message, status)

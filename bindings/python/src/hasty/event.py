@@ -49,7 +49,7 @@ class Event(_Fields):
         if event is not None and not isinstance(event, str):
             raise TypeError(f'event {event!r:.100} is not str: the name comes first, as in Event("name", data=...)')
         if id is not None and not isinstance(id, str):
-            raise TypeError(f"id {id!r:.100} of an Event is not str: str(...) makes it text")
+            raise TypeError(f"id {id!r:.100} of an Event is not str: convert it with str(...)")
         return super().__new__(cls, event, data, id)
 
 
@@ -89,7 +89,7 @@ def pieces(chunk: Chunk, most: int) -> list[Piece]:
     elif isinstance(chunk, (bytes, bytearray, memoryview)):
         octets = bytes(chunk)
     else:
-        raise TypeError(f"a stream is made of str, bytes and hasty.Event, not {type(chunk).__name__}")
+        raise TypeError(f"a piece of a stream is str, bytes or hasty.Event, not {type(chunk).__name__}")
     if len(octets) <= most:
         return [octets]
     return [octets[start : start + most] for start in range(0, len(octets), most)]
@@ -100,7 +100,7 @@ def _one_line(text: str | None, what: str) -> bytes | None:
         return None
     if "\r" in text or "\n" in text:
         # Whoever chose the text could write fields of their own.
-        raise InvalidError(f"{what} {text!r} of an Event holds a line break")
+        raise InvalidError(f"{what} {text!r} of an Event contains a line break")
     return _ffi.encode(text, what)
 
 

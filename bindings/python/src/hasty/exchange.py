@@ -78,7 +78,7 @@ class Exchange:
 
     def _live(self) -> _ffi.ExchangePointer:
         if self._pointer is None:
-            raise StateError("this exchange was finished")
+            raise StateError("this exchange is already finished")
         return self._pointer
 
     def _res(self) -> _ffi.ResponsePointer:
@@ -97,8 +97,7 @@ class Exchange:
 
     @property
     def response(self) -> Response:
-        """The response that `finish()` sends without an argument; its status and headers also begin a written response.
-        """
+        """The response that `finish()` sends by default; its status and headers also begin a written response."""
         return self._response
 
     @property
@@ -154,10 +153,10 @@ class Exchange:
 
     def _wait_for_room(self, until: float | None) -> None:
         if threading.get_ident() in serving:
-            raise LimitError("the client reads too slowly, and waiting here would keep this thread from serving it")
+            raise LimitError("the client reads too slowly, and this thread may not wait because it serves requests")
         left = _LOOK_AGAIN_S if until is None else min(_LOOK_AGAIN_S, until - time.monotonic())
         if left <= 0:
-            raise TimedOutError("the client did not read within the time given")
+            raise TimedOutError("the client accepted nothing within the timeout")
         room = threading.Event()
         with self._on_ready(room.set):
             room.wait(left)
@@ -200,7 +199,7 @@ class Exchange:
             if not self._begun:
                 self._answer(res, self._response if answer is _UNGIVEN else as_response(answer))
             elif answer is not _UNGIVEN:
-                raise StateError("the answer was written already: finish() takes none then")
+                raise StateError("the response was written already: call finish() without an answer")
             pointer = self._take()
         # Without the lock, here and in free(): it waits for a function of on_close() that runs and may ask for `alive`.
         status = _ffi.hasty_exchange_finish(pointer)

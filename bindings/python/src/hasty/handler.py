@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 __all__ = ["After", "ErrorHandler", "Handler", "Middleware", "Result"]
 
-#: A function that answers: `def h(req)` returns or yields the answer, `def h(req, res)` fills it in.
+#: A handler: `def h(req)` returns or yields the response, `def h(req, res)` fills it in.
 Handler = Union[
     Callable[[Request], Union[Result, Awaitable[Result]]],
     Callable[[Request, Response], Union[Response, Iterator[event.Chunk], None]],
     Callable[[Request, Response], Union[Awaitable[Optional[Response]], AsyncIterator[event.Chunk]]],
 ]
-#: A function that lets a request pass (None) or answers it, in either of the shapes of a handler.
+#: Middleware: passes the request on by returning None, or answers it as a handler does.
 Middleware = Union[Callable[[Request], Result], Callable[[Request, Response], Optional[Response]]]
-#: A function that may change an answer.
+#: A function that may change a response.
 After = Callable[[Request, Response], Optional[Response]]
-#: A function that answers for an exception.
+#: A function that answers an exception.
 ErrorHandler = Union[Callable[[Request, Any], Result], Callable[[Any], Result]]
-#: The functions that decorators were given, and give back.
+#: The functions that decorators take and return.
 H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=Middleware)
 A = TypeVar("A", bound=After)
 E = TypeVar("E", bound=ErrorHandler)
 
 
-#: Blocking handlers that run at once, at most; others wait for them.
+#: Maximum number of blocking handlers that run at once; further requests are queued.
 BLOCKING_THREADS = 64
-#: Generators that run at once, at most, each on a thread of its own; others are answered 503.
+#: Maximum number of generators that run at once, each on its own thread; beyond it: 503.
 STREAMS = 1000
 
 
@@ -130,7 +130,7 @@ class Shape:
             return as_response(answer) if type(answer) is tuple else Response(answer, code)
         except TypeError as wrong:
             # It is logged with the handler's name, whose answer may have been right.
-            what = f"what the error handler {name_of(self._function)} returned is no answer"
+            what = f"what the error handler {name_of(self._function)} returned is not a valid answer"
             raise TypeError(f"{what}: {wrong}") from wrong
 
 
@@ -212,7 +212,7 @@ class Step:
             loop = self._shared.loop
             is_async = isinstance(response._stream, AsyncIterator)
             if is_async and loop is None:
-                raise TypeError(f"{name_of(self._function)} gave an async iterator: make it async itself")
+                raise TypeError(f"{name_of(self._function)} returned an async iterator: make the handler async def")
             if not is_async and self._shared.streams.would_exceed(STREAMS):
                 self._refuse_stream(response, desk.exchange())
                 return
@@ -313,7 +313,7 @@ class Step:
             return as_response(answer)
         raise TypeError(
             f"{name_of(self._function)} takes (req, res) and returned {type_name(answer)}: "
-            "give the answer to res, or take only req and return it"
+            "set the answer on res, or take only req and return it"
         )
 
 
@@ -506,7 +506,7 @@ class Route(Step):
             response._stream = other._stream
             return response
         if response._begun:
-            raise TypeError(f"{name_of(self._function)} wrote an answer and returned another one")
+            raise TypeError(f"{name_of(self._function)} wrote an answer with res.write() and returned another one")
         return other
 
     def _here(self, request: Request, response: Response, desk: Desk) -> None:
@@ -680,8 +680,8 @@ def _yielded(function: Callable[..., Any], items: Any) -> Iterator[event.Chunk]:
         yield chunk
     if answer is not None and inspect.isgeneratorfunction(_runs(function)):
         raise TypeError(
-            f"{name_of(function)} yields, and returned {type_name(answer)}: "
-            "to answer in another way as well, return the generator of a function that yields"
+            f"{name_of(function)} yields, but also returned {type_name(answer)}: "
+            "for other answers than a stream, return the generator of another function instead of yielding"
         )
 
 
@@ -689,7 +689,7 @@ def changed(function: Callable[..., Any], request: Request, response: Response) 
     """Runs a function that may change an answer."""
     answer = function(request, response)
     if answer is not None and answer is not response:
-        raise TypeError(f"{name_of(function)} returned {type_name(answer)}: it is to change the res that it gets")
+        raise TypeError(f"{name_of(function)} returned {type_name(answer)}: it must change res and return None")
 
 
 def complain(request: Request, name: str, error: BaseException) -> None:
@@ -760,18 +760,20 @@ def takes_two(function: Callable[..., Any], what: str, one: str, two: str) -> bo
     shapes = _SHAPES[one].format(plain if plain.isidentifier() else "h")
     runs = _runs(function)
     if is_async(function) and what != "a handler":
-        raise InvalidError(f"{name} is async, and {what} is not: only handlers may be. {shapes}")
+        raise InvalidError(f"{name} is async, and {what} is not: only handlers may be async. {shapes}")
     if inspect.isgeneratorfunction(runs) and what != "a handler":
         raise InvalidError(f"{name} yields, and {what} returns: {shapes}")
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        raise InvalidError(f"{name} does not tell its parameters; wrap it: lambda {two}: {name}(...)") from None
+        raise InvalidError(f"{name} has no readable signature; wrap it: lambda {two}: {name}(...)") from None
 
     required = positional = 0
     for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
-            raise InvalidError(f"{name} needs the keyword argument {parameter.name!r}, which nobody gives: {shapes}")
+            raise InvalidError(
+                f"{name} needs the keyword argument {parameter.name!r}, which hasty does not pass: {shapes}"
+            )
         if parameter.kind is parameter.VAR_POSITIONAL:
             positional += 2
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):

@@ -296,7 +296,7 @@ def checked(name: str, value: str) -> tuple[str, str]:
     if value.isprintable():
         return name, value
     if any(c != "\t" and (c < " " or c == "\x7f") for c in value):
-        raise InvalidError(f"value of header {name}: {value!r} holds a control character")
+        raise InvalidError(f"value of header {name}: {value!r} contains a control character")
     if not is_text(value):
-        raise InvalidError(f"value of header {name}: {value!r} holds half a character, which UTF-8 does not have")
+        raise InvalidError(f"value of header {name}: {value!r} contains a surrogate, which UTF-8 cannot encode")
     return name, value

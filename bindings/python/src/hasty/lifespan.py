@@ -78,17 +78,16 @@ class Lifespan:
             log.error("the application failed to shut down: %s", _words(answer, error))
 
     def _refuse_where_wanted(self) -> None:
-        """Handles an application that ended without answering the startup event, as those without lifespan support do.
-        """
+        """Handles an application that ended without answering the startup event, perhaps for lack of support."""
         assert self._task is not None
         error = None if self._task.cancelled() else self._task.exception()
         if self._mode == "on":
             what = f"raised {error!r}" if error is not None else "returned"
-            raise LifespanError(f"the application {what} instead of starting; is it unaware of lifespan?") from error
+            raise LifespanError(f"the application {what} instead of starting; does it support lifespan?") from error
         assert self._messages is not None
         if error is not None and self._messages.empty():
             log.warning(
-                'the application failed while it started, and is served all the same; lifespan="on" refuses it',
+                'the application failed while it started, but is served nevertheless; to refuse it, use lifespan="on"',
                 exc_info=error,
             )
         elif error is not None:
@@ -126,7 +125,7 @@ class Lifespan:
     async def _send(self, message: Message) -> None:
         kind = message["type"]
         if kind not in (f"{self._asked}.complete", f"{self._asked}.failed"):
-            raise StateError(f"send({kind!r}) is no answer to {self._asked!r}")
+            raise StateError(f"send({kind!r}) is not an answer to {self._asked!r}")
         assert self._answer is not None
         if self._answer.done():
             raise StateError(f"send({kind!r}): {self._asked!r} was answered before")

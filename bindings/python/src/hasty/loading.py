@@ -111,7 +111,7 @@ def interface(application: Any, shown: object, asked: str | None = None) -> Inte
     """
     if isinstance(application, App):
         if asked is not None:
-            raise Refused(f"{shown} is a hasty.App, which --interface {asked} does not fit")
+            raise Refused(f"{shown} is a hasty.App; remove --interface {asked}")
         return "hasty"
     if not callable(application):
         raise Refused(f"{shown} is {_kind(application)}, not a hasty.App, nor a WSGI or ASGI application")
@@ -186,7 +186,7 @@ def _module_of_file(target: Target) -> ModuleType:
         directory = "" if target.name or place.endswith(SUFFIXES) else ", and no directory of that name"
         raise Refused(f"there is no file {place}{directory}")
     if not place.endswith(SUFFIXES):
-        raise Refused(f"{place} is a file, but its name ends neither with .py nor with .wsgi")
+        raise Refused(f"{place} is a file, but its name does not end with .py or .wsgi")
     file = Path(place).resolve()
     root, names = file.parent, [] if file.stem == "__init__" else [file.stem]
     while (root / "__init__.py").is_file():
@@ -273,9 +273,9 @@ def _usual(module: ModuleType, place: str) -> Any:
     if len({id(app) for app in apps.values()}) == 1:
         return next(iter(apps.values()))
     if apps:
-        raise Refused(f"{place} has several apps: say which, as in {place}:{next(iter(apps))}")
+        raise Refused(f"{place} has several apps: name one, as in {place}:{next(iter(apps))}")
     made = [f"{name}()" for name in FACTORIES if callable(getattr(module, name, None))] or ["NAME"]
-    raise Refused(f'{place} has no "app" and no "application": say what it is called, as in {place}:{made[0]}')
+    raise Refused(f'{place} has no "app" and no "application": give its name, as in {place}:{made[0]}')
 
 
 def _made(factory: Any, target: Target) -> Any:
@@ -286,7 +286,7 @@ def _made(factory: Any, target: Target) -> Any:
     made = factory()
     if inspect.iscoroutine(made):
         made.close()
-        raise Refused(f"{target} is an async function: what makes an application has to be a plain one")
+        raise Refused(f"{target} is an async function: a function that makes an application must be plain")
     return made
 
 
@@ -309,8 +309,8 @@ def _by_shape(application: Any, shown: object) -> Interface:
     if two and not three and not waits:
         return "wsgi"
     if two and three:
-        raise Refused(f"{shown} may be a WSGI or an ASGI application: say --interface wsgi or --interface asgi")
-    hint = f"; if it makes one, say {shown}()" if _takes(application, 0) and not str(shown).endswith("()") else ""
+        raise Refused(f"{shown} may be a WSGI or an ASGI application: add --interface wsgi or --interface asgi")
+    hint = f"; if it returns one, write {shown}()" if _takes(application, 0) and not str(shown).endswith("()") else ""
     raise Refused(f"{shown} is {_kind(application)} that is neither a WSGI nor an ASGI application{hint}")
 
 

@@ -67,8 +67,8 @@ class InTask(Moves):
     def write(self, response: Response, piece: Piece, data: Chunk) -> None:
         # Where the client reads slowly it would have to hold the loop, or to give up in the middle.
         raise StateError(
-            "write() cannot wait in an async handler: yield the pieces instead; "
-            "fields that res has before the first one are the head"
+            "write() cannot be used in an async handler: yield the pieces instead; "
+            "status and headers set on res before the first one are sent"
         )
 
 

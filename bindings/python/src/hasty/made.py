@@ -62,7 +62,7 @@ class _MadeHeaders(MutableHeaders):
 
     def _live(self) -> _ffi.ResponsePointer:
         if self._res is None:
-            raise StateError("this answer was sent when the function that had it returned: read what you need in it")
+            raise StateError("this response was sent when the function returned: read what you need inside it")
         return self._res
 
     def _find(self, name: str) -> bytes | None:
@@ -104,9 +104,7 @@ class _MadeHeaders(MutableHeaders):
 
     def _refuse(self) -> NoReturn:
         self._live()
-        raise UnsupportedError(
-            "the library tells the header fields of an answer by name only: ask for the one you mean"
-        )
+        raise UnsupportedError("the header fields of this response cannot be listed: look them up by name")
 
     def __reduce__(self) -> NoReturn:
         # A copy would have the pointer for longer.

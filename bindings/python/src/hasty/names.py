@@ -19,7 +19,7 @@ class Names:
 
     def refuse_double(self, name: str | None) -> None:
         if name is not None and name in self._given:
-            raise InvalidError(f"name {name!r} is that of {self._given[name]} already")
+            raise InvalidError(f"name {name!r} is already that of {self._given[name]}")
 
     def add(self, name: str, pattern: str, given: bool) -> None:
         if given:
@@ -30,7 +30,7 @@ class Names:
     def url(self, name: str, values: dict[str, object]) -> str:
         for key, value in values.items():
             if value is None:
-                raise InvalidError(f"url({name!r}): {key!r} is None: leave it out, or give a value")
+                raise InvalidError(f"url({name!r}): {key!r} is None: leave it out or give a value")
         left = dict(values)
         path = "/".join(_filled(part, left, name) for part in self._pattern(name).split("/"))
         return f"{path}?{urlencode(left, doseq=True)}" if left else path
@@ -43,7 +43,7 @@ class Names:
             raise InvalidError(f"{name!r} is the function of {' and '.join(patterns)}: give one of them a name")
         if not patterns:
             known = ", ".join(sorted({*self._given, *self._functions})) or "none"
-            raise NotFoundError(f"no route is called {name!r}; known: {known}")
+            raise NotFoundError(f"there is no route named {name!r}; known: {known}")
         return patterns[0]
 
 
@@ -56,9 +56,9 @@ def _filled(part: str, values: dict[str, object], name: str) -> str:
         raise InvalidError(f"url({name!r}) needs a value for {key!r}")
     text = str(values.pop(key))
     if not text and part[0] == ":":
-        raise InvalidError(f"url({name!r}): {key!r} is empty, and would match no route")
+        raise InvalidError(f"url({name!r}): {key!r} is empty, which would match no route")
     if part[0] == "*" and text[:1] == "/":
-        raise InvalidError(f"url({name!r}): {key!r} is {text!r}: the rest of a path begins behind its slash")
+        raise InvalidError(f"url({name!r}): {key!r} is {text!r}: write the rest of the path without its leading slash")
     if {".", ".."} & set(text.split("/") if part[0] == "*" else [text]):
-        raise InvalidError(f"url({name!r}): {key!r} is {text!r}, and clients fold dots like these away")
+        raise InvalidError(f"url({name!r}): {key!r} is {text!r}, which clients would normalise away")
     return quote(text, safe="/" if part[0] == "*" else "")

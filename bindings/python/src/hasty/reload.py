@@ -68,7 +68,7 @@ def supervise(serve: Callable[[], int]) -> int:
                 _say(f"{_ending(code)}waiting for a change")
                 _until_change(bell, all_files)
             first = False
-            _say(f"{', '.join(files.settled(bell))} changed, starting anew")
+            _say(f"{', '.join(files.settled(bell))} changed, restarting")
             child.end(GRACE_S)
     except KeyboardInterrupt as interrupt:
         child.end_at_interrupt(0 if isinstance(interrupt, Terminated) else OWN_END_S)

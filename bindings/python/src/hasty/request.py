@@ -107,9 +107,7 @@ class Request:
         pointer = self._pointer
         if pointer is None:
             raise StateError(
-                self._over
-                or "this request was answered, and ended when its handler returned: "
-                "read what you need inside the handler, and keep that"
+                self._over or "this request ended when its handler returned: read what you need inside the handler"
             )
         return pointer
 
@@ -252,8 +250,8 @@ class Request:
             # The parts of a form tell that there was a body.
             if not body and (self._unread or _ffi.hasty_request_file_count(pointer) or self.form):
                 raise StateError(
-                    'the body is not here: middleware runs before it is read, routes with body="stream" have read() '
-                    "and stream(), and large forms are in form and files"
+                    'the body is not available: middleware runs before it is read, routes with body="stream" use '
+                    "read() and stream(), and large forms use form and files"
                 )
             self._body = body
         return self._body
@@ -268,7 +266,7 @@ class Request:
         for other routes.
         """
         if size < 1:
-            raise InvalidError(f"size {size} of read() is not above 0: nothing would look like the end")
+            raise InvalidError(f"size {size} of read() must be above 0")
         # What comes at once is less; a buffer for all that may ever come would be filled with zeros for nothing.
         size = min(size, MOST_AT_ONCE)
         buffer, got = create_string_buffer(size), c_size_t()
@@ -282,7 +280,7 @@ class Request:
             raise
         except StateError:
             raise StateError(
-                'read() and stream() are for routes with body="stream", until they defer; others have all of it in body'
+                'read() and stream() are for routes with body="stream", until they defer; other routes use body'
             ) from None
         return string_at(buffer, got.value)
 
@@ -403,7 +401,7 @@ class Request:
         if self._exchange is not None:
             return self._hand_over(self._exchange)
         if self._res is None:
-            raise StateError("defer() is for handlers and middleware, and this request has no answer to give any more")
+            raise StateError("defer() works only in handlers and middleware, before the request is answered")
         exchange = Exchange._of(self._res)
         exchange.request._unread = self._unread
         return self._hand_over(exchange)
@@ -486,7 +484,7 @@ def _charset(content_type: str) -> str:
     # Not as the client spells it: Python remembers whatever it was ever asked for.
     name = codecs.lookup(known).name if known else ""
     if not _CHARSETS.match(name):
-        raise BadRequest(f"charset {found[1]!r} is not known here")
+        raise BadRequest(f"charset {found[1]!r} is not supported")
     return name
 
 

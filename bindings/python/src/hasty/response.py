@@ -58,7 +58,7 @@ _FrozenBytes = bytes
 _Path = Union[str, "os.PathLike[str]"]
 #: What a stream yields; wider than Chunk would be of no use, and `Iterator` is covariant.
 _Chunks = Union[Iterator[Chunk], AsyncIterator[Chunk]]
-#: What `send` and a handler's return value may be, besides a Response.
+#: The types that `send` and handlers accept as a body.
 Body = Union[str, _Bytes, Mapping[str, Any], dict[Any, Any], list[Any], _Chunks, None]
 _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
@@ -233,7 +233,7 @@ class Response:
         if not isinstance(value, str):
             raise TypeError(f"value {value!r} of cookie {name} is not str")
         if max_age is not None and max_age <= 0:
-            raise InvalidError(f"max_age {max_age} of cookie {name} is not above 0; delete_cookie() removes a cookie")
+            raise InvalidError(f"max_age {max_age} of cookie {name} must be above 0; delete_cookie() removes it")
         # ctypes would cut a larger one to 64 bits without a word.
         if max_age is not None and max_age > _MOST_AGE:
             raise InvalidError(f"max_age {max_age} of cookie {name} is above {_MOST_AGE}, a hundred years")
@@ -310,7 +310,7 @@ class Response:
         302
         """
         if status not in _REDIRECTS:
-            raise InvalidError(f"redirect {status!r} is none of 301, 302, 303, 307, 308")
+            raise InvalidError(f"redirect {status!r} is not 301, 302, 303, 307 or 308")
         self._refuse_late("a redirect")
         self._location = (int(status), _line(location, "location"))
         self._status = int(status)
@@ -342,7 +342,7 @@ class Response:
         self._send_file(_File(path, None, False))
         return self._with(status, headers)
 
-    #: `file`, as a step: `res.send_file("report.pdf")`.
+    #: Another name of `file`, for `res`: `res.send_file("report.pdf")`.
     send_file = file
 
     @_step
@@ -418,7 +418,7 @@ class Response:
         """
         desk = self._desk
         if desk is None:
-            raise StateError("write() is for the res of a handler that runs; return a generator, or yield, to stream")
+            raise StateError("write() needs the res of a running handler; elsewhere, return a generator to stream")
         for piece in event.pieces(data, _WHOLE):
             desk.write(self, piece, data)
         return self
@@ -427,7 +427,7 @@ class Response:
 
     def _refuse_spent(self) -> None:
         if self._begun and self._desk is None:
-            raise StateError("this Response has streamed already: make a new one for each request")
+            raise StateError("this Response was streamed already: make a new one for each request")
 
     def _refuse_late(self, what: str) -> None:
         if self._begun:
@@ -516,14 +516,14 @@ class Response:
         elif isinstance(body, Coroutine):
             body.close()
             raise TypeError(
-                "a coroutine was returned: `return await ...`, in an `async def`; a decorator around an async handler "
-                "is async as well"
+                "a coroutine was returned: use `return await ...` in an `async def`; a decorator around an async "
+                "handler must be async as well"
             )
         elif isinstance(body, event.Event):
-            raise TypeError("an Event is a piece of a stream: `yield Event(...)` in place of `return Event(...)`")
+            raise TypeError("an Event is a piece of a stream: `yield Event(...)` instead of `return Event(...)`")
         elif isinstance(body, tuple):
             raise TypeError(
-                "of tuples, only a plain one is (body, status) or (body, status, headers), "
+                "only a plain tuple can be (body, status) or (body, status, headers), "
                 f"not a {type_name(body)}; Response.json() takes any JSON value"
             )
         else:
@@ -538,7 +538,7 @@ class Response:
         elif self._file is not None:
             self._file.send(res)
         elif self._stream is not None:
-            raise TypeError("only handlers and middleware may answer with a stream")
+            raise TypeError("a stream can be returned only by handlers and middleware")
 
     def _set_head(self, res: _ffi.ResponsePointer) -> None:
         check = _ffi.check
@@ -568,7 +568,7 @@ _MOST_AGE = 100 * 366 * 86400
 _WHOLE = 1 << 62
 
 
-#: What a handler of one argument may return.
+#: The types that a handler of one argument may return.
 Result = Union[Body, Response, tuple[Body, int], tuple[Body, int, _Fields]]
 
 
@@ -580,7 +580,7 @@ def as_response(value: Any) -> Response:
         return Response(None, 204)
     if type(value) is tuple:
         if value and isinstance(value[0], Response):
-            raise TypeError("a Response has its status itself, as in Response.json(value, status=201)")
+            raise TypeError("a Response carries its own status, as in Response.json(value, status=201)")
         if not 2 <= len(value) <= 3 or isinstance(value[0], tuple) or not isinstance(value[1], int):
             # Its body may be long, and is nobody's business in a log.
             kinds = ", ".join(map(type_name, value))
@@ -617,9 +617,9 @@ def _line(text: str, what: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{what} {text!r} is not str")
     if any(c in text for c in "\r\n\0"):
-        raise InvalidError(f"{what} {text!r} holds a line break or NUL")
+        raise InvalidError(f"{what} {text!r} contains a line break or NUL")
     if not text.isascii() and not is_text(text):
-        raise InvalidError(f"{what} {text!r} holds half a character, which UTF-8 does not have")
+        raise InvalidError(f"{what} {text!r} contains a surrogate, which UTF-8 cannot encode")
     return text
 
 
@@ -640,7 +640,7 @@ class _File:
         except OSError as error:
             raise IoError(f"file {os.fspath(path)!r}: {error.strerror} (os error {error.errno})") from None
         if not stat.S_ISREG(mode):
-            raise InvalidError(f"{os.fspath(path)!r} is no regular file")
+            raise InvalidError(f"{os.fspath(path)!r} is not a regular file")
 
     def send(self, res: _ffi.ResponsePointer) -> None:
         if self._download:
@@ -655,7 +655,7 @@ def _refuse_rejected(name: str, path: str, domain: str | None, secure: bool, sam
     if not path.startswith("/"):
         why = f"path {path!r} does not begin with '/'; browsers ignore it"
     elif domain and not _HOST_LETTERS.issuperset(domain):
-        why = f"domain {domain!r} is no name of a host, of letters, digits, dots and hyphens"
+        why = f"domain {domain!r} is not a host name (letters, digits, dots and hyphens)"
     elif same_site.title() == "None" and not secure:
         why = "browsers reject same_site='None' without secure=True"
     elif name.lower().startswith("__secure-") and not secure:
@@ -690,14 +690,16 @@ class _Cookie:
             raise InvalidError(f"cookie name {name!r} is not a token")
         if value is not None and not _COOKIE_OCTETS.issuperset(value):
             raise InvalidError(
-                f"cookie {name} = {value!r}: a value must not hold spaces, quotes, commas, semicolons, backslashes, "
-                "controls or non-ASCII; encode it"
+                f"cookie {name} = {value!r}: a value must not contain spaces, quotes, commas, semicolons, backslashes, "
+                "control characters or non-ASCII; encode it"
             )
         for text in (path, domain or ""):
             if not text.isascii() or not text.isprintable() or ";" in text:
-                raise InvalidError(f"cookie {name}: path or domain {text!r} holds a semicolon, a control or non-ASCII")
+                raise InvalidError(
+                    f"cookie {name}: path or domain {text!r} must not contain semicolons, controls or non-ASCII"
+                )
         if same_site.title() not in ("Lax", "Strict", "None"):
-            raise InvalidError(f"cookie {name}: same_site {same_site!r} is none of Lax, Strict, None")
+            raise InvalidError(f"cookie {name}: same_site {same_site!r} is not Lax, Strict or None")
         # The library forgets a cookie as its name promises.
         _refuse_rejected(name, path, domain, secure or value is None, same_site)
         self._name = name.encode()

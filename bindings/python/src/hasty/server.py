@@ -31,20 +31,20 @@ __all__ = ["Server"]
 
 log = logging.getLogger("hasty")
 
-#: How long an end waits for handlers that still run. Ctrl-C again does not wait.
+#: Seconds for which a shutdown waits for running handlers. A second Ctrl-C ends the wait.
 GRACE_S = 5.0
-#: Before that, requests that have come may be answered for so long.
+#: Milliseconds before that in which requests that have arrived are still answered.
 DRAIN_MS = 500
-#: The grace where the program is to end: with the above less than a second.
+#: The wait in seconds if the program is to end; together with the above less than a second.
 HURRY_S = 0.2
 
-#: Ctrl-C ends a wait at once; a stop that another thread asks for, within this time.
+#: Polling interval in seconds of a wait that another thread may end. Ctrl-C ends it at once.
 _LOOK_S = 0.1
 
 _TIMEOUT = _ffi.ERR_TIMEOUT
 _CLOSED = _ffi.ERR_CLOSED
 
-_FORKED = "this process is a fork of the one that made the app, and nothing of it runs here: make a new App"
+_FORKED = "this process is a fork of the one that made the app, whose threads do not run here: make a new App"
 #: How many forks this process is away from the one that first imported this module.
 _forks = 0
 
@@ -90,7 +90,7 @@ class Native:
         """The native app. Raises StateError once it was freed, and in a fork of its process."""
         self.refuse_fork()
         if self._pointer is None:
-            raise StateError("this app has ended: an app runs once, make a new App to serve again")
+            raise StateError("this app has ended: an app runs only once, so make a new App to serve again")
         return self._pointer
 
     @contextmanager
@@ -473,7 +473,7 @@ class Server:
     def __init__(self, native: Native, host: str, crew: Crew) -> None:
         self._native = native
         self.host = host
-        #: The port that was taken; of use where 0 was asked for.
+        #: The port; if 0 was requested, the one that was selected.
         self.port = int(_ffi.hasty_app_port(native.pointer))
         self._crew = crew
         # What stop() does where somebody sees to an end that lets handlers finish; without one it is the end.
@@ -534,7 +534,7 @@ class Server:
         names += sorted(thread.name for thread in self._crew.busy)
         if names or not gone:
             log.warning(
-                "handlers still run %g s after the server was stopped; their threads are left behind: %s",
+                "handlers still run %g s after the server was stopped; their threads are abandoned: %s",
                 grace,
                 ", ".join(names),
             )
@@ -597,8 +597,8 @@ class Server:
     def _refuse_inside(self, name: str) -> None:
         if self._crew.runs_this_thread():
             raise StateError(
-                f"{name}() inside a handler would wait for that handler, and beside serve() for its loop; "
-                "stop() returns at once"
+                f"{name}() inside a handler, or on the loop of serve(), would wait for itself; "
+                "use stop(), which returns at once"
             )
 
     def __enter__(self) -> Server:

@@ -70,7 +70,7 @@ class Threads:
                 # A thread that had become idle has it.
                 return
             self._waiting.remove(task)
-        log.error("a request is answered 503, since there is no thread for it: %s", error)
+        log.error("a request is answered with 503, because no thread could be started for it: %s", error)
         otherwise()
 
     def _work(self) -> None:

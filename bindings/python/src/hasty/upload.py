@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Files", "Upload"]
 
-#: Octets that are copied at a time.
+#: Bytes copied at a time.
 _PIECE = 1 << 20
 
 
@@ -48,14 +48,14 @@ class Upload:
         self._request = request
         #: The form field's name.
         self.name = _text(found.name)
-        #: The file's name, as the client gives it: for display, never as a path.
+        #: The filename that the client sent: for display, never to be used as a path.
         self.filename = _text(found.filename)
-        #: The file's type, as the client gives it; empty where it gives none.
+        #: The content type that the client sent; empty if there is none.
         self.content_type = _text(found.content_type)
-        #: How many bytes it has.
+        #: The size in bytes.
         self.size = int(found.length)
         self._path = None if found.path is None else os.fsdecode(found.path)
-        # Copied at once, where it is in memory: a thread that reads it later needs nothing that may be gone meanwhile.
+        # If it is in memory it is copied at once, so that a thread can read it after the request has ended.
         self._data = b"" if found.path is not None else _ffi.octets(found.data) or b""
         if request._place() is not place:
             raise StateError("this request ended while its files were read")
@@ -81,7 +81,7 @@ class Upload:
         try:
             return open(self._path, "rb")
         except FileNotFoundError:
-            # Another thread may just have ended the request.
+            # Another thread may have ended the request meanwhile.
             self._request._live()
             raise
 

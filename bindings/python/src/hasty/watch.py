@@ -55,7 +55,7 @@ class _Watch:
             return
         self._named.add(name)
         log.warning(
-            "%s held the loop for over 100 ms, and all other requests with it (this is said once): %s",
+            "%s held the loop for over 100 ms, and delayed all other requests (logged once): %s",
             name,
             step.advice,
         )

@@ -47,7 +47,7 @@ _PR_SET_PDEATHSIG = 1
 def serve(app: App, port: int, host: str, count: int) -> None:
     """Serves with `count` processes until a signal ends them."""
     if threading.current_thread() is not threading.main_thread():
-        raise StateError("workers are processes, whose signals arrive on the main thread: call this there")
+        raise StateError("workers need signals, which arrive on the main thread: call this on the main thread")
     app._option("reuse_port", "1")
     with opened(host, port, int(app.option("backlog") or 0)) as door:
         _Family(app, host, door, count).run()
@@ -80,7 +80,7 @@ class _Family:
             for number, handler in before.items():
                 signal.signal(number, handler)
         if self._stillborn >= _STILLBORN:
-            raise HastyError(f"{_STILLBORN} processes in a row ended as soon as they had begun")
+            raise HastyError(f"{_STILLBORN} processes in a row ended right after their start")
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self._ending = True
@@ -183,7 +183,7 @@ class _Family:
         if self._stillborn >= _STILLBORN:
             self._end(signal.SIGTERM, None)
             return
-        log.error("process %d ended with %d; another takes its place", child, code)
+        log.error("process %d ended with %d; starting another one", child, code)
         self._bear()
 
     def _bury(self) -> None:

@@ -130,11 +130,11 @@ def mount(
     Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
     """
     if not callable(application):
-        raise InvalidError(f"a WSGI application is called with (environ, start_response); {application!r} cannot be")
+        raise InvalidError(f"a WSGI application must be callable with (environ, start_response), not {application!r}")
     if is_async(application):
-        raise InvalidError(f"{application!r} is async, as ASGI applications are: hasty.asgi has the same functions")
+        raise InvalidError(f"{application!r} is async, like an ASGI application: use hasty.asgi for that")
     if not prefix.startswith("/") or "%" in prefix or any(part[:1] in (":", "*") for part in prefix.split("/")):
-        raise InvalidError(f"prefix {prefix!r} is not a plain path from a slash on")
+        raise InvalidError(f"prefix {prefix!r} must begin with a slash, without parameters or percent signs")
     prefix = prefix.rstrip("/")
     patterns = [prefix + "/" * count + "*" for count in range(1, SLASHES + 1)]
     if prefix:
@@ -293,7 +293,7 @@ class Entrance(Route):
             if left is not None:
                 for block in left:
                     if block:
-                        raise InvalidError("the body goes on behind the length that Content-Length tells")
+                        raise InvalidError("the body is longer than Content-Length")
         except BaseException as error:
             self._complain(environ, error)
         try:

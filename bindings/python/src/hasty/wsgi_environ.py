@@ -312,7 +312,7 @@ class Incoming(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         if self._pointer is None:
-            raise ValueError("this request was answered: its body can be read no more")
+            raise ValueError("this request was answered, so its body can no longer be read")
         if not len(buffer):
             return 0
         got = c_size_t()

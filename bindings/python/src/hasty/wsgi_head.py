@@ -153,7 +153,7 @@ def _begin_of(name: str) -> str | int:
         raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
     lower = name.lower()
     if lower in _HOP_BY_HOP:
-        raise InvalidError(f"header {name} is about the connection, which is the server's and not an application's")
+        raise InvalidError(f"header {name} concerns the connection, which is up to the server, not the application")
     return _MORE.get(lower) or f"{name}: "
 
 
@@ -182,4 +182,4 @@ def _check(name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise TypeError(f"value {value!r} of header {name} is not str")
     if "\n" in value or "\r" in value or "\0" in value:
-        raise InvalidError(f"value of header {name}: {value!r} holds a line break or NUL")
+        raise InvalidError(f"value of header {name}: {value!r} contains a line break or NUL")

@@ -70,7 +70,7 @@ class Reply:
                 # Or the traceback would hold this frame, and the frame the traceback.
                 exc_info = None
         elif self.head is not NOT_YET:
-            raise StateError("start_response was called before: only an error, with exc_info, may start anew")
+            raise StateError("start_response was called before: it can be called again only with exc_info")
         if type(headers) is not list and not isinstance(headers, list):
             raise TypeError(f"the headers of an answer are a list of tuples, not {type(headers).__name__}")
         self.head = head_of(status, headers)
@@ -137,7 +137,7 @@ class Reply:
         """May the body be of another length than the one that is told? InvalidError where it must not."""
         if (is_head and not body) or self.head.code in (204, 304):
             return True
-        raise InvalidError(f"Content-Length tells {self.head.length} bytes, and the body has {len(body)}")
+        raise InvalidError(f"Content-Length is {self.head.length} bytes, but the body has {len(body)}")
 
     def _set_head(self, res: _ffi.ResponsePointer) -> None:
         check, head = _ffi.check, self.head
@@ -319,7 +319,7 @@ class SlotReply(Reply):
     def _put(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            raise StateError("write() comes behind the end of the answer")
+            raise StateError("write() was called after the end of the response")
         for start in range(0, len(data), PIECE):
             piece = data if len(data) <= PIECE else data[start : start + PIECE]
             status = exchange._write(piece, piece)
