@@ -47,9 +47,9 @@ class RouteOptions(TypedDict, total=False):
 
     #: Maximum size of a body in bytes, instead of the app's; beyond it: 413.
     max_body_bytes: int
-    #: "buffer" (the default): the handler runs once the whole body has arrived. "whole": likewise, but forms larger than
-    #: `spool_bytes` stay in memory as they were sent. "stream": it runs once the headers have arrived, and reads the body
-    #: with `Request.read()` or `Request.stream()`.
+    #: "buffer" (the default): the handler runs once the whole body has arrived. "whole": likewise, but forms larger
+    #: than `spool_bytes` stay in memory as they were sent. "stream": it runs once the headers have arrived, and reads
+    #: the body with `Request.read()` or `Request.stream()`.
     body: Literal["buffer", "whole", "stream"]
     #: True runs the handler on a thread of its own, because it blocks. False, the default: on the app's threads.
     blocking: bool
