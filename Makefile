@@ -1,4 +1,4 @@
-# hasty: `make run` serves the example site, `make test` passes every test; `make` lists the rest.
+# hasty: `make run` serves the example site, `make test` runs the tests; `make` lists the other targets.
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
@@ -9,7 +9,7 @@ BENCH ?= --all
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 library := $(target)/release
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-# A cargo that is new enough: the machine's, else Debian's, installed when it is missing.
+# Runs a cargo that is new enough: the one that is installed, or else Debian's, which it installs.
 cargo := tests/lib/cargo.sh
 
 .DEFAULT_GOAL := help
@@ -58,7 +58,7 @@ notices: ## write NOTICES.txt anew: the licences of what is linked in, by Cargo.
 	CARGO=$(cargo) python3 bindings/notices.py
 	@git --no-pager diff --stat HEAD -- NOTICES.txt 2>/dev/null || true
 
-# Copies what `make build` made: `sudo make install` must not build as root.
+# Only copies what `make build` has built, so that `sudo make install` does not build as root.
 install: ## copy library, header, hasty.pc and licences to PREFIX (/usr/local), below DESTDIR
 	@test -f $(library)/libhasty.so -a -f $(library)/libhasty.a || { echo 'nothing to install yet: make build'; exit 1; }
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DOCDIR)

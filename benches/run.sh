@@ -84,7 +84,12 @@ case "$how" in
     peers=0
     options=(--servers 'floor,hasty' --rounds 3)
     ;;
---report | --help | -h) exec python3 "$here/compare.py" "$@" ;;
+--help | -h)
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+    echo
+    exec python3 "$here/compare.py" --help
+    ;;
+--report) exec python3 "$here/compare.py" "$@" ;;
 esac
 
 if [ ! -f "$target/release/libhasty.a" ]; then

@@ -434,9 +434,9 @@ COBOL_FIRST = """\
       *>
       *>   COPY "hasty.cpy".        in WORKING-STORAGE
       *>
-      *> Build      with -fstatic-call and -lhasty: a name that is not
-      *>            there is then an error of the linker, not of the
-      *>            night shift.
+      *> Build      with -fstatic-call and -lhasty: the linker then
+      *>            reports a misspelt name, which would otherwise
+      *>            stop the program when it is called.
       *> Handles    apps, requests and their like are USAGE POINTER.
       *> Text       goes in with a NUL at its end: z"/customers" BY
       *>            REFERENCE or BY CONTENT. Where a function takes a

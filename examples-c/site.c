@@ -1,8 +1,13 @@
 /* The example site: one page to try everything on, and what is behind it. `make run` builds and starts it.
  *
+ *     cc -I include examples-c/site.c -o site target/release/libhasty.a -lpthread -ldl -lm
  *     ./site 8080 examples-c
  *
- * The second argument is the folder that has site/ (the page) and public/ (some files).
+ * The second argument is the folder that has site/ (the page) and public/ (some files). Open the address that
+ * it prints in a browser, or:
+ *
+ *     curl http://127.0.0.1:8080/hello/Ada
+ *     curl -N http://127.0.0.1:8080/events
  */
 #include <hasty.h>
 #include <inttypes.h>
@@ -14,12 +19,7 @@
 #include <threads.h>
 #include <time.h>
 
-#define HANDLER(name) static hasty_status name(const hasty_request *req, hasty_response *res, void *user_data)
-#if defined(__GNUC__)
-#pragma GCC diagnostic ignored "-Wunused-parameter" /* not every handler needs all of its arguments */
-#endif
-
-static hasty_app *app;
+static hasty_app *app; /* global for the signal handler */
 
 static hasty_json *json_of(hasty_str text)
 {
@@ -55,16 +55,18 @@ static void pause_ms(int ms)
 
 /* ---- routes ---- */
 
-HANDLER(hello)
+static hasty_status hello(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_json *answer = hasty_json_new_object();
     hasty_json_set(answer, "hello", json_of(hasty_request_param(req, "name")));
     hasty_json_set(answer, "route", json_of(hasty_request_route(req)));
     return send_value(res, answer);
 }
 
-HANDLER(rest)
+static hasty_status rest(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_json *answer = hasty_json_new_object();
     hasty_json_set(answer, "rest", json_of(hasty_request_param(req, "rest")));
     hasty_json_set(answer, "raw_path", json_of(hasty_request_raw_path(req)));
@@ -87,24 +89,27 @@ static hasty_json *pairs_of(const hasty_request *req, read_at at)
     return pairs;
 }
 
-HANDLER(search)
+static hasty_status search(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_json *answer = hasty_json_new_object();
     hasty_json_set(answer, "q", json_of(hasty_request_query(req, "q")));
     hasty_json_set(answer, "all", pairs_of(req, hasty_request_query_at));
     return send_value(res, answer);
 }
 
-HANDLER(echo)
+static hasty_status echo(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     const hasty_json *value; /* borrowed from the request */
     if (hasty_request_json(req, &value) == HASTY_OK)
         return hasty_response_send_json_value(res, value);
     return send_error(res, 400, hasty_last_error());
 }
 
-HANDLER(greet)
+static hasty_status greet(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_str name = hasty_request_form(req, "name");
     if (name.len == 0) {
         hasty_response_set_status(res, 422);
@@ -116,27 +121,34 @@ HANDLER(greet)
     return send_value(res, answer);
 }
 
-HANDLER(visits)
+static hasty_status visits(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_str before = hasty_request_cookie(req, "visits");
     int count = before.data ? atoi(before.data) : 0;
+    if (count < 0 || count > 999999)
+        count = 0; /* a cookie is client input: it may hold anything */
+    count++;
     char text[16];
-    snprintf(text, sizeof text, "%d", count < 0 || count > 999999 ? 1 : count + 1);
+    snprintf(text, sizeof text, "%d", count);
     hasty_cookie for_a_day = {.size = sizeof for_a_day, .max_age_s = 24 * 60 * 60};
     hasty_response_set_cookie(res, "visits", text, &for_a_day);
     hasty_json *answer = hasty_json_new_object();
-    hasty_json_set(answer, "visits", hasty_json_new_int(atoi(text)));
+    hasty_json_set(answer, "visits", hasty_json_new_int(count));
     return send_value(res, answer);
 }
 
-HANDLER(forget)
+static hasty_status forget(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     hasty_response_delete_cookie(res, "visits", NULL);
     return hasty_response_set_status(res, 204);
 }
 
-HANDLER(whoami)
+static hasty_status whoami(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_json *answer = hasty_json_new_object();
     hasty_json_set(answer, "address", json_of(hasty_request_remote_address(req)));
     hasty_json_set(answer, "id", json_of(hasty_request_id(req)));
@@ -144,36 +156,49 @@ HANDLER(whoami)
     return send_value(res, answer);
 }
 
-HANDLER(old)
+static hasty_status old(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     return hasty_response_send_redirect(res, 302, "/whoami");
 }
 
-HANDLER(fail)
+static hasty_status fail(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)res;
+    (void)user_data;
     return HASTY_ERR_IO; /* anything but OK is logged and answered with 500 */
 }
 
-HANDLER(text)
+static hasty_status text(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
     return hasty_response_send_json(res, user_data);
 }
 
 /* Long answers of compressible types are sent compressed to clients that accept it. */
-HANDLER(words)
+static hasty_status words(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     static const char line[] = "The same words over and over again are what a compressor likes best.\n";
-    char *all = malloc(1500 * (sizeof line - 1));
-    for (size_t i = 0; i < 1500; i++)
-        memcpy(all + i * (sizeof line - 1), line, sizeof line - 1);
+    const size_t line_length = sizeof line - 1;
+    const size_t total = 1500 * line_length;
+    char *all = malloc(total);
+    if (all == NULL)
+        return HASTY_ERR_LIMIT;
+    for (size_t at = 0; at < total; at += line_length)
+        memcpy(all + at, line, line_length);
     hasty_response_set_type(res, "text/plain; charset=utf-8");
-    return hasty_response_send_owned(res, all, 1500 * (sizeof line - 1), all, free); /* not copied; freed when it was sent */
+    return hasty_response_send_owned(res, all, total, all, free); /* not copied; freed when it was sent */
 }
 
 /* ---- middleware ---- */
 
-HANDLER(members_only)
+static hasty_status members_only(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_str given = hasty_request_header(req, "Authorization");
     if (given.data && strcmp(given.data, "Bearer open-sesame") == 0) {
         hasty_request_set_local(req, "member", "Ada", NULL);
@@ -184,24 +209,29 @@ HANDLER(members_only)
     return hasty_response_send_json(res, "{\"error\":\"members only\"}");
 }
 
-HANDLER(member)
+static hasty_status member(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     hasty_json *answer = hasty_json_new_object();
     hasty_json_set(answer, "welcome", json_text(hasty_request_local(req, "member")));
     return send_value(res, answer);
 }
 
 /* All error answers of the library itself, in the style of this site. */
-HANDLER(error_as_json)
+static hasty_status error_as_json(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     return send_error(res, hasty_response_status(res), hasty_last_error());
 }
 
 /* ---- uploads ---- */
 
-HANDLER(upload)
+static hasty_status upload(const hasty_request *req, hasty_response *res, void *user_data)
 {
-    hasty_json *answer = hasty_json_new_object(), *files = hasty_json_new_array();
+    (void)user_data;
+    hasty_json *answer = hasty_json_new_object();
+    hasty_json *files = hasty_json_new_array();
     hasty_file file = {.size = sizeof file};
     for (size_t i = 0; hasty_request_file_at(req, i, &file) == HASTY_OK; i++) {
         hasty_json *one = hasty_json_new_object();
@@ -217,8 +247,9 @@ HANDLER(upload)
 }
 
 /* Reads a body of any length in pieces: the client is slowed down to the pace of this loop. */
-HANDLER(measure)
+static hasty_status measure(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)user_data;
     char piece[16384];
     size_t got = 1;
     int64_t bytes = 0, pieces = 0;
@@ -226,7 +257,8 @@ HANDLER(measure)
         if (hasty_request_read(req, piece, sizeof piece, &got) != HASTY_OK)
             return HASTY_ERR_CLOSED; /* the client has gone, or was too slow */
         bytes += (int64_t)got;
-        pieces += got != 0;
+        if (got != 0)
+            pieces++;
     }
     hasty_json *answer = hasty_json_new_object();
     hasty_json_set(answer, "bytes", hasty_json_new_int(bytes));
@@ -236,14 +268,18 @@ HANDLER(measure)
 
 /* ---- streams ---- */
 
-HANDLER(slow)
+static hasty_status slow(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     pause_ms(1000);
     return hasty_response_send_json(res, "{\"slept\":\"one second, and nobody else had to wait\"}");
 }
 
-HANDLER(countdown)
+static hasty_status countdown(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     static const char *const pieces[] = {"three\n", "two\n", "one\n", "almost\n", "now\n"};
     hasty_response_set_type(res, "text/plain; charset=utf-8");
     for (int i = 0; i < 5; i++) {
@@ -261,8 +297,10 @@ static void let_go(void *exchange)
 }
 
 /* Defers an answer and never gives it. After the library's 504 the exchange only needs to be freed. */
-HANDLER(forgotten)
+static hasty_status forgotten(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     hasty_exchange *exchange;
     if (hasty_response_defer(res, &exchange) != HASTY_OK)
         return HASTY_ERR_STATE;
@@ -289,7 +327,8 @@ static struct {
     mtx_t lock;
     hasty_exchange *all[MOST_WATCHERS];
     size_t count;
-    char time[128], *lines[REMEMBERED];
+    char time[128];
+    char *lines[REMEMBERED];
     size_t told;
 } watchers;
 
@@ -302,33 +341,43 @@ static hasty_status tell_one(hasty_exchange *watcher, const char *event, const c
 /* Requires watchers.lock. */
 static void tell(const char *event, const char *data)
 {
-    for (size_t i = watchers.count; i-- > 0;)
-        if (tell_one(watchers.all[i], event, data) != HASTY_OK) {
-            hasty_exchange_free(watchers.all[i]);
-            watchers.all[i] = watchers.all[--watchers.count];
-        }
+    for (size_t i = watchers.count; i-- > 0;) { /* backwards, so that removing one does not skip another */
+        if (tell_one(watchers.all[i], event, data) == HASTY_OK)
+            continue;
+        hasty_exchange_free(watchers.all[i]);
+        watchers.count--;
+        watchers.all[i] = watchers.all[watchers.count]; /* the last takes its place */
+    }
 }
 
 /* The stream lasts until the watcher leaves, and holds no thread. */
-HANDLER(watch)
+static hasty_status watch(const hasty_request *req, hasty_response *res, void *user_data)
 {
+    (void)req;
+    (void)user_data;
     hasty_exchange *watcher;
     mtx_lock(&watchers.lock);
-    hasty_status status = watchers.count == MOST_WATCHERS ? HASTY_ERR_LIMIT : hasty_response_defer(res, &watcher);
+    if (watchers.count == MOST_WATCHERS) {
+        mtx_unlock(&watchers.lock);
+        return hasty_response_send_status(res, 503);
+    }
+    hasty_status status = hasty_response_defer(res, &watcher);
     if (status == HASTY_OK) {
         watchers.all[watchers.count++] = watcher;
         if (watchers.time[0] != 0)
             tell_one(watcher, "time", watchers.time);
-        for (size_t i = watchers.told < REMEMBERED ? 0 : watchers.told - REMEMBERED; i < watchers.told; i++)
+        size_t oldest = watchers.told < REMEMBERED ? 0 : watchers.told - REMEMBERED;
+        for (size_t i = oldest; i < watchers.told; i++)
             tell_one(watcher, "access", watchers.lines[i % REMEMBERED]);
     }
     mtx_unlock(&watchers.lock);
-    return status == HASTY_ERR_LIMIT ? hasty_response_send_status(res, 503) : status;
+    return status;
 }
 
 /* Runs on whichever thread has answered, possibly one that holds watchers.lock; so it only queues a line. */
 static void on_access(const hasty_access *record, void *user_data)
 {
+    (void)user_data;
     size_t needed = 0;
     hasty_access_to_text(record, "json", NULL, 0, &needed);
     char *line = malloc(needed);
@@ -352,9 +401,10 @@ static void tell_line(char *line)
 {
     mtx_lock(&watchers.lock);
     tell("access", line);
-    char **place = &watchers.lines[watchers.told++ % REMEMBERED];
-    free(*place);
-    *place = line;
+    size_t place = watchers.told % REMEMBERED; /* of the oldest, which it replaces */
+    free(watchers.lines[place]);
+    watchers.lines[place] = line;
+    watchers.told++;
     mtx_unlock(&watchers.lock);
 }
 
@@ -371,13 +421,17 @@ static void tell_time(time_t seconds, uint64_t served)
 /* Sends log lines as they arrive, and the time every second. */
 static int tell_all(void *unused)
 {
-    struct timespec next, now;
+    (void)unused;
+    struct timespec next; /* the next full second */
     timespec_get(&next, TIME_UTC);
-    for (next.tv_nsec = 0;;) {
+    next.tv_nsec = 0;
+    for (;;) {
         char *lines[MOST_LINES];
         mtx_lock(&news.lock);
-        while (news.count == 0 && !news.done && cnd_timedwait(&news.more, &news.lock, &next) == thrd_success)
-            ;
+        while (news.count == 0 && !news.done) {
+            if (cnd_timedwait(&news.more, &news.lock, &next) != thrd_success)
+                break; /* time is up */
+        }
         size_t count = news.count;
         memcpy(lines, news.lines, count * sizeof *lines);
         news.count = 0;
@@ -389,6 +443,7 @@ static int tell_all(void *unused)
             tell_line(lines[i]);
         if (done)
             return 0;
+        struct timespec now;
         timespec_get(&now, TIME_UTC);
         if (now.tv_sec >= next.tv_sec) {
             tell_time(now.tv_sec, served);
@@ -404,23 +459,27 @@ static void stop_telling(thrd_t teller)
     cnd_signal(&news.more);
     mtx_unlock(&news.lock);
     thrd_join(teller, NULL);
-    while (watchers.count > 0)
-        hasty_exchange_free(watchers.all[--watchers.count]);
+    for (size_t i = 0; i < watchers.count; i++)
+        hasty_exchange_free(watchers.all[i]);
+    watchers.count = 0;
     for (size_t i = 0; i < REMEMBERED; i++)
         free(watchers.lines[i]);
-    while (news.count > 0)
-        free(news.lines[--news.count]); /* about the watchers just removed */
+    for (size_t i = 0; i < news.count; i++)
+        free(news.lines[i]); /* about the watchers just removed */
+    news.count = 0;
 }
 
 /* ---- the program ---- */
 
 static void on_signal(int number)
 {
+    (void)number;
     hasty_app_stop(app);
 }
 
 static void on_log(int32_t level, const hasty_str *message, void *user_data)
 {
+    (void)user_data;
     static const char *const names[] = {"", "error", "warning", "info", "debug"};
     if (level <= HASTY_LOG_WARN)
         fprintf(stderr, "%s: %s\n", names[level], message->data);
@@ -428,13 +487,16 @@ static void on_log(int32_t level, const hasty_str *message, void *user_data)
 
 static hasty_status add_folders(const char *folder)
 {
-    char page[4096], files[4096];
+    char page[4096];
+    char files[4096];
     snprintf(page, sizeof page, "%s/site", folder);
     snprintf(files, sizeof files, "%s/public", folder);
     hasty_static fresh = {.size = sizeof fresh, .cache_control = "no-cache"};
     hasty_static listed = {.size = sizeof listed, .cache_control = "max-age=60", .list = 1};
     hasty_status status = hasty_app_static(app, "/", page, &fresh);
-    return status ? status : hasty_app_static(app, "/public", files, &listed);
+    if (status != HASTY_OK)
+        return status;
+    return hasty_app_static(app, "/public", files, &listed);
 }
 
 static int add_routes(void)
@@ -473,7 +535,8 @@ static int add_routes(void)
 static int add_policies(void)
 {
     char origins[128];
-    snprintf(origins, sizeof origins, "http://127.0.0.1:%" PRId32 ", http://localhost:%" PRId32, hasty_app_port(app), hasty_app_port(app));
+    int32_t port = hasty_app_port(app);
+    snprintf(origins, sizeof origins, "http://127.0.0.1:%" PRId32 ", http://localhost:%" PRId32, port, port);
     hasty_cors open = {.size = sizeof open, .expose = "Server"};
     hasty_cors trusting = {.size = sizeof trusting, .origins = origins, .methods = "GET", .credentials = 1};
     return hasty_app_cors(app, "/open", &open) || hasty_app_cors(app, "/trusting", &trusting);
@@ -493,9 +556,13 @@ static hasty_status listen_on(const char *wanted)
 int main(int argc, char **argv)
 {
     thrd_t teller;
-    if (mtx_init(&news.lock, mtx_plain) || mtx_init(&watchers.lock, mtx_plain) || cnd_init(&news.more)
-        || thrd_create(&teller, tell_all, NULL))
+    if (mtx_init(&news.lock, mtx_plain) != thrd_success
+        || mtx_init(&watchers.lock, mtx_plain) != thrd_success
+        || cnd_init(&news.more) != thrd_success
+        || thrd_create(&teller, tell_all, NULL) != thrd_success) {
+        fprintf(stderr, "site: the thread that tells the watchers does not start\n");
         return 1;
+    }
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     int failed = hasty_app_new(NULL, &app)

@@ -862,7 +862,8 @@ hasty_status hasty_app_set_option(struct hasty_app *app,
  * Sets an option of one route, identified by the method ("*" for any) and pattern it was registered with, before start.
  *
  * - `max_body_bytes` and `exchange_timeout_ms` replace the app's ("0": no body; no limit).
- * - `body` is "buffer", the default: the handler runs when the whole body has arrived; or "stream": it runs when the head
+ * - `body` is "buffer", the default: the handler runs when the whole body has arrived; "whole": likewise, but a form longer than
+ *   `spool_bytes` stays in memory as it was sent, for handlers that parse forms themselves; or "stream": it runs when the head
  *   has, and calls `hasty_request_read()`.
  * - `dispatch` is "pool", the default, or "caller": the handler and its middleware run on a thread of yours that calls
  *   `hasty_app_poll()`. Everything before them happens on the app's own threads.

@@ -10,7 +10,7 @@ use crate::http::headers::{is, is_token, is_value, trim};
 use crate::prefix::Prefix;
 use crate::rate_limit::{RateLimit, Verdict};
 use crate::request::{Peer, Request};
-use crate::response::Response;
+use crate::response::{Response, cannot_fail};
 use crate::router::Found;
 use crate::text::Text;
 
@@ -162,9 +162,9 @@ impl Hooks {
             Found::MethodNotAllowed(allow) => allow.to_string(),
             Found::NotFound | Found::BadPath => String::new(),
         };
-        let mut set = |name: &'static [u8], value: &[u8]| response.add_header(name, value).unwrap_or_default();
+        let mut set = |name: &'static [u8], value: &[u8]| cannot_fail(response.add_header(name, value));
         cors.preflight(&asked, &methods, &mut set);
-        response.set_status(204).unwrap_or_default();
+        cannot_fail(response.set_status(204));
         request.set_preflight();
         true
     }
@@ -182,7 +182,7 @@ impl Hooks {
             if name == b"Vary" {
                 response.add_vary(value);
             } else if !own {
-                response.add_header(name, value).unwrap_or_default();
+                cannot_fail(response.add_header(name, value));
             }
         });
     }

@@ -9,7 +9,7 @@ use crate::http::parser::{Framing, Head};
 use crate::json;
 use crate::line::Line;
 use crate::rate_limit::Verdict;
-use crate::route::{Route, Routes};
+use crate::route::{Delivery, Route, Routes};
 use crate::router::{Found, Params, Router};
 use crate::text::Text;
 use crate::upload::{SKIPPED_BYTES, Upload};
@@ -417,6 +417,11 @@ impl Request {
         self.routes.forms.spool_bytes
     }
 
+    /// Does the handler want its body as it was sent, even if it is a form?
+    pub(crate) fn keeps_body_whole(&self) -> bool {
+        self.registered().is_some_and(|route| route.body == Delivery::Whole)
+    }
+
     /// The body; empty where there is none.
     pub fn body(&self) -> Text<'_> {
         if self.body.is_empty() { Text::EMPTY } else { Text::new(&self.bytes[self.body.start..=self.body.end]) }
@@ -446,7 +451,9 @@ impl Request {
     /// The client's address, without port; "unix" for a Unix socket, and "" for no connection.
     pub fn remote_address(&self) -> Text<'_> {
         self.views.text(&self.views.remote_address, |text| match self.peer {
-            Peer::Ip(ip) => write!(text, "{ip}").unwrap_or_default(),
+            Peer::Ip(ip) => {
+                let _ = write!(text, "{ip}"); // a Vec takes whatever is written
+            }
             Peer::Unix => text.extend_from_slice(b"unix"),
         })
     }
@@ -465,7 +472,9 @@ impl Request {
         }
         // Each RandomState has different keys, seeded by the operating system.
         let random = || RandomState::new().build_hasher().finish();
-        self.views.text(&self.views.id, |text| write!(text, "{:016x}{:016x}", random(), random()).unwrap_or_default())
+        self.views.text(&self.views.id, |text| {
+            let _ = write!(text, "{:016x}{:016x}", random(), random()); // a Vec takes whatever is written
+        })
     }
 
     /// Keeps `value` under `key` until the request ends; what was there before is dropped.
@@ -592,7 +601,7 @@ impl Request {
 
     /// Does the handler read the body itself?
     pub(crate) fn reads_body(&self) -> bool {
-        self.registered().is_some_and(|route| route.streams_body)
+        self.registered().is_some_and(|route| route.body == Delivery::Stream)
     }
 
     /// Does it wait for a thread of the host's?

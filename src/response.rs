@@ -579,6 +579,13 @@ impl Response {
     }
 }
 
+/// For what the library itself sets on an answer whose head has not been sent: statuses and names are constants, values
+/// its own or checked before, so that a setter finds nothing to refuse. If it did, the answer would lack a header, and be
+/// sent all the same.
+pub(crate) fn cannot_fail(outcome: Result<()>) {
+    debug_assert!(outcome.is_ok(), "{outcome:?}");
+}
+
 /// What the engine does with a response.
 impl Response {
     /// Keeps the headers set so far, by middleware, for the library's own answers.

@@ -40,12 +40,23 @@ pub(crate) struct Route {
     pub(crate) max_body_bytes: Option<u64>,
     /// In place of the app's; zero is off.
     pub(crate) exchange_timeout_ms: Option<u32>,
-    /// Does the handler read the body itself, while it comes?
-    pub(crate) streams_body: bool,
+    pub(crate) body: Delivery,
     /// Do its requests wait for a thread of the host's?
     pub(crate) is_for_caller: bool,
     /// Does its handler block?
     pub(crate) blocking: Blocking,
+}
+
+/// How a handler gets a request's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// All of it is there when the handler runs; files of a form larger than `spool_bytes` have gone to disk instead.
+    #[default]
+    Buffer,
+    /// All of it, also of a large form: the handler hands it on to an application that parses forms itself.
+    Whole,
+    /// The handler reads it while it arrives.
+    Stream,
 }
 
 /// Whether a program declares that a route's handler blocks.
@@ -66,7 +77,7 @@ impl Route {
             user_data: AtomicPtr::new(user_data),
             max_body_bytes: None,
             exchange_timeout_ms: None,
-            streams_body: false,
+            body: Delivery::Buffer,
             is_for_caller: false,
             blocking: Blocking::Auto,
         }
@@ -76,9 +87,10 @@ impl Route {
     pub(crate) fn set_option(&mut self, name: &str, value: &str, has_handler: bool) -> Result<()> {
         match name {
             "body" => {
-                let streams = parse_word(name, value, ["buffer", "stream"])? == 1;
-                refuse_stream_for_caller(streams, self.is_for_caller)?;
-                self.streams_body = streams;
+                const MEANINGS: [Delivery; 3] = [Delivery::Buffer, Delivery::Whole, Delivery::Stream];
+                let body = MEANINGS[parse_word(name, value, ["buffer", "whole", "stream"])?];
+                refuse_stream_for_caller(body, self.is_for_caller)?;
+                self.body = body;
             }
             "blocking" => {
                 const MEANINGS: [Blocking; 3] = [Blocking::Auto, Blocking::Yes, Blocking::No];
@@ -86,7 +98,7 @@ impl Route {
             }
             "dispatch" => {
                 let for_caller = parse_word(name, value, ["pool", "caller"])? == 1;
-                refuse_stream_for_caller(self.streams_body, for_caller)?;
+                refuse_stream_for_caller(self.body, for_caller)?;
                 if !for_caller && !has_handler {
                     return Err(Error::fixed(
                         Kind::Invalid,
@@ -134,8 +146,8 @@ fn parse_word<const N: usize>(name: &str, value: &str, words: [&str; N]) -> Resu
 }
 
 /// A request that waits for a thread of the host's does so un-owned, with its whole body.
-fn refuse_stream_for_caller(streams_body: bool, is_for_caller: bool) -> Result<()> {
-    match streams_body && is_for_caller {
+fn refuse_stream_for_caller(body: Delivery, is_for_caller: bool) -> Result<()> {
+    match body == Delivery::Stream && is_for_caller {
         true => Err(Error::fixed(Kind::Invalid, "a route cannot have both body = stream and dispatch = caller")),
         false => Ok(()),
     }

@@ -15,8 +15,8 @@ use crate::json::Value;
 use crate::options::{Key, Options};
 use crate::output::Output;
 use crate::request::Request;
-use crate::response::{Instead, Response};
-use crate::route::{Route, Routes};
+use crate::response::{Instead, Response, cannot_fail};
+use crate::route::{Delivery, Route, Routes};
 use crate::router::{Found, Router};
 use crate::server::{CallerQueue, Control, Habits, Pace, monotonic_ms};
 use crate::tally::Tally;
@@ -85,7 +85,7 @@ impl Service {
             max_parts: size(Key::MaxParts),
         };
         let routes = Arc::new(Routes::new(routes, forms));
-        let lends_bodies = routes.all().any(|route| route.streams_body);
+        let lends_bodies = routes.all().any(|route| route.body == Delivery::Stream);
         Service {
             router,
             lends_bodies,
@@ -214,7 +214,7 @@ impl Service {
     pub(crate) fn refuse_overfull(&self, request: &Request, response: &mut Response) {
         let why = Error::fixed(Kind::Limit, "the server holds as much unfinished input and output as max_buffered_bytes allows");
         self.fail(503, why, None, request, response);
-        response.set_header(b"Connection", b"close").unwrap_or_default();
+        cannot_fail(response.set_header(b"Connection", b"close"));
     }
 
     /// RFC 9110 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417".
@@ -249,8 +249,9 @@ impl Service {
     fn answer_unregistered(&self, allow: &str, request: &Request, response: &mut Response) {
         if request.method() == "OPTIONS" {
             response.clear_for_error();
-            let set = response.set_status(204).and_then(|()| response.set_header(b"Allow", allow.as_bytes()));
-            return set.unwrap_or_default();
+            cannot_fail(response.set_status(204));
+            cannot_fail(response.set_header(b"Allow", allow.as_bytes()));
+            return;
         }
         // RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
         let why = Error::fixed(Kind::Invalid, "this path does not support this method; Allow lists those it does");
@@ -407,10 +408,10 @@ impl Service {
                 (b"RateLimit-Remaining", u64::from(quota.remaining)),
                 (b"RateLimit-Reset", quota.reset_s),
             ] {
-                response.set_header(name, value.to_string().as_bytes()).unwrap_or_default();
+                cannot_fail(response.set_header(name, value.to_string().as_bytes()));
             }
             if !quota.allowed {
-                response.set_header(b"Retry-After", quota.retry_after_s.to_string().as_bytes()).unwrap_or_default();
+                cannot_fail(response.set_header(b"Retry-After", quota.retry_after_s.to_string().as_bytes()));
             }
         }
         if request.is_parsed() {
@@ -546,7 +547,7 @@ impl Service {
                 response.send_text(format!("{code} {}: {why}\n", status::phrase(code)).as_bytes())
             }
         };
-        fill(response).unwrap_or_default();
+        cannot_fail(fill(response));
     }
 
     /// Passes a message to the host's log function; its text is made only if there is one.

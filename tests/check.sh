@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Every test there is, stage by stage. The last line is the sum: N passed, N failed, N skipped.
+# Runs all tests, stage by stage. The last line is the total: N passed, N failed, N skipped.
 #
-#   tests/check.sh             what runs in minutes (`make test`)
-#   tests/check.sh --all       and what takes longer (`make test-all`)
-#   tests/check.sh lint c-asan these stages only
-#   tests/check.sh --list      the names of the stages
+#   tests/check.sh             the tests that take minutes (`make test`)
+#   tests/check.sh --all       these, and those that take longer (`make test-all`)
+#   tests/check.sh lint c-asan only these stages
+#   tests/check.sh --list      lists the names of the stages
 #
-# A stage is a function below that writes lines: `ok NAME`, `not ok NAME: why`, `skip NAME: why`, or
-# `counted PASSED FAILED SKIPPED` for a runner that counts by itself, or `nothing to do: why`. Any other line is
-# detail, shown when the stage fails. What cannot be installed is skipped with its reason; it never counts as passed.
+# A stage is a function in lib/stages.sh. It prints `ok NAME`, `not ok NAME: why`, `skip NAME: why`, `nothing to do: why`,
+# or, for a test runner that counts its own tests, `counted PASSED FAILED SKIPPED`. All other lines are details, shown if
+# the stage fails. A test whose tools cannot be installed is skipped, with the reason; it never counts as passed.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
@@ -29,7 +29,7 @@ main() {
         --list) printf '%s\n' "${quick[@]}" "${long[@]}" && return ;;
         lint) stages+=(format clippy rustdoc python-types) ;;
         *)
-            declare -F "stage_$argument" >/dev/null || { echo "there is no stage $argument; --list tells them" >&2 && return 2; }
+            declare -F "stage_$argument" >/dev/null || { echo "there is no stage $argument; --list shows them all" >&2 && return 2; }
             stages+=("$argument")
             ;;
         esac
@@ -66,7 +66,7 @@ main() {
     [ "$failed" -eq 0 ]
 }
 
-# Runs one stage in a process of its own, shows how it went and adds up what it counted.
+# Runs one stage in a subshell, shows the result and adds it to the totals.
 run_stage() {
     local log="$work/logs/$1.log" begin code p f s
     begin=$(date +%s%N)
@@ -92,7 +92,7 @@ run_stage() {
     printf '    %d passed, %d failed, %d skipped (%s s)\n' "$p" "$f" "$s" "$(seconds_since "$begin")"
 }
 
-# tally LOG: passed, failed and skipped, by the lines of the log.
+# tally LOG: prints how many tests passed, failed and were skipped, according to the log.
 tally() {
     awk '
         /^ok /      { p++ }
@@ -108,7 +108,7 @@ seconds_since() {
     printf '%d.%d' $((tenths / 10)) $((tenths % 10))
 }
 
-# What a stage is about: the comment above its function.
+# Describes a stage: prints the comment above its function.
 about() {
     grep -B 1 "^stage_$1()" tests/lib/stages.sh | sed -n '1s/^# //p'
 }

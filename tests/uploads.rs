@@ -133,6 +133,19 @@ fn a_small_form_stays_in_memory_beside_its_raw_body() {
 }
 
 #[test]
+fn a_large_form_is_left_as_it_came_where_the_route_wants_it_whole() {
+    let place = Place::new(&[("spool_bytes", "10000")], |app| {
+        app.post("/whole", |request: &Request, response: &mut Response| response.send_text(sum(&request.body()).as_bytes())).expect("new");
+        app.set_route_option("POST", "/whole", "body", "whole").expect("an option");
+    });
+    let body = form(&[field("a", "1"), file("big", "big.bin", pattern(1 << 20))]);
+    for request in [upload("/whole", &body), chunked("/whole", &body, 100_000)] {
+        assert_eq!(place.ask(request).text(), sum(&body));
+    }
+    place.expect_empty();
+}
+
+#[test]
 fn a_large_file_is_put_aside_and_gone_with_its_request() {
     let gate = Gate::new();
     let place = Place::new(&[("spool_bytes", "10000")], |app| {

@@ -4,9 +4,9 @@
       *>
       *>   COPY "hasty.cpy".        in WORKING-STORAGE
       *>
-      *> Build      with -fstatic-call and -lhasty: a name that is not
-      *>            there is then an error of the linker, not of the
-      *>            night shift.
+      *> Build      with -fstatic-call and -lhasty: the linker then
+      *>            reports a misspelt name, which would otherwise
+      *>            stop the program when it is called.
       *> Handles    apps, requests and their like are USAGE POINTER.
       *> Text       goes in with a NUL at its end: z"/customers" BY
       *>            REFERENCE or BY CONTENT. Where a function takes a
@@ -292,7 +292,7 @@
       *>     RETURNING BINARY-LONG
       *>
       *> Adds a header to every answer that has none of that
-      *> name; both strings are copied.
+      *> name, `Vary` to all; both strings are copied.
       *> CALL "hasty_app_add_header"
       *>     USING BY VALUE app *> POINTER
       *>           BY REFERENCE name *> Z-text

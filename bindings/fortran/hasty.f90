@@ -3,7 +3,7 @@
 !
 !   use hasty
 !
-! What holds everywhere:
+! Conventions:
 !
 ! Handles     apps, requests, responses, exchanges and JSON values are type(c_ptr); NULL is c_null_ptr.
 ! Text        goes in with a NUL at its end: '/customers'//c_null_char. It comes out as a hasty_str, of which hasty_text
@@ -12,7 +12,7 @@
 ! Options     structs of options are optional arguments. Set size = c_sizeof(options); 0 is the default, HASTY_NONE none.
 ! Callbacks   bind(C) procedures with the interface of that name (hasty_handler), given as c_funloc(handler); c_null_funptr
 !             is none. They run on the library's threads unless the route has dispatch = caller.
-! Numbers     Fortran has no unsigned ones: what is above the middle of the range is negative here.
+! Numbers     Fortran has no unsigned integers: values in the upper half of the range are negative here.
 ! Methods     the constant is HASTY_METHOD_GET where C has HASTY_GET, since HASTY_OPTIONS is a type too.
 module hasty
   use, intrinsic :: iso_c_binding
@@ -501,7 +501,7 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_rate_limit
 
-    ! Adds a header to every answer that has none of that name; both strings are copied.
+    ! Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied.
     function hasty_app_add_header(app, name, value) bind(C, name='hasty_app_add_header') result(answer)
       import
       type(c_ptr), value :: app

@@ -1,7 +1,7 @@
 { hasty for Free Pascal: the whole of include/hasty.h, and helpers for text.
   SPDX-License-Identifier: MIT OR Apache-2.0
 
-  What holds everywhere:
+  Conventions:
 
   Handles     PHastyApp, PHastyRequest and their like; NULL is nil.
   Text        goes in as PAnsiChar: a literal, or PAnsiChar(AnsiString). It comes out as THastyStr, of which HastyText makes a
@@ -9,12 +9,12 @@
   Outputs     var parameters: written on success only. They must be there; where C allows NULL the parameter is a pointer.
   Options     records begin with size: fill them with 0 (Default(THastyOptions)) and set size := SizeOf(options). 0 is the
               default, HASTY_NONE none. nil is all defaults.
-  Callbacks   cdecl; @handler. They run on the library's threads unless the route has dispatch = caller. Free Pascal knows
-              nothing of threads that it has not made: there use no exceptions, no managed strings, no threadvar and no WriteLn,
-              or see to it that the program uses cthreads. Let no exception leave a callback, on no thread.
+  Callbacks   cdecl; @handler. They run on the library's threads unless the route has dispatch = caller. Free Pascal does not
+              know threads that it has not created: on those use no exceptions, managed strings, threadvar or WriteLn, unless
+              the program uses cthreads. No exception may leave a callback, on any thread.
   Arithmetic  Free Pascal lets some floating-point operations trap; C and Rust count on infinities and NaN. This unit masks the
-              traps, as units for C libraries do: for the thread that starts the program, and for those it makes. So 1.0 / 0.0
-              is infinity in your own lines too; where that must not be, call SetExceptionMask, but not around calls of hasty. }
+              traps, as units for C libraries do, for the main thread and for the threads that it creates. So 1.0 / 0.0 is infinity
+              in your own code too; if you do not want that, call SetExceptionMask, but not around calls of hasty. }
 unit hasty;
 
 {$mode objfpc}{$H+}
@@ -374,7 +374,7 @@ function hasty_app_cors(app: PHastyApp; prefix: PAnsiChar; policy: PHastyCors): 
 function hasty_app_rate_limit(app: PHastyApp; prefix: PAnsiChar; per_minute: LongWord; burst: LongWord; allow: THastyAllowFn;
   user_data: Pointer; drop: THastyDrop): THastyStatus; cdecl; external 'hasty';
 
-// Adds a header to every answer that has none of that name; both strings are copied.
+// Adds a header to every answer that has none of that name, `Vary` to all; both strings are copied.
 function hasty_app_add_header(app: PHastyApp; name: PAnsiChar; value: PAnsiChar): THastyStatus; cdecl; external 'hasty';
 
 // Adds a set of common security headers to every answer, each unless the answer has one of that name.

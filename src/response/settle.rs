@@ -1,6 +1,6 @@
 //! Settling a file: the request's conditions and ranges decide what of it is sent.
 
-use super::{Body, Instead, Piece, Response, Type};
+use super::{Body, Instead, Piece, Response, Type, cannot_fail};
 use crate::error::{Error, Result};
 use crate::file::{self, FileAnswer, Servable, Share};
 use crate::http::coding::Coding;
@@ -148,7 +148,7 @@ impl Response {
     fn send_ranges(&mut self, file: &Arc<Servable>, ranges: &[Range<u64>]) -> std::io::Result<()> {
         self.status = 206;
         // Whoever set a length had all of the file in mind.
-        self.remove_header(b"content-length").unwrap_or_default();
+        cannot_fail(self.remove_header(b"content-length"));
         if let [range] = ranges {
             self.push_header(b"Content-Range", file::content_range(range, file.len()).as_bytes());
             return self.send_part(Arc::clone(file), Some(range.clone()), false);

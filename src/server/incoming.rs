@@ -18,7 +18,7 @@ pub(super) struct Incoming {
     pub(super) end: usize,
     /// How many bytes were passed to the form reader.
     taken: u64,
-    /// Is it a form, which is parsed while it arrives once it is large? Determined only then.
+    /// Is it a form to be parsed while it arrives? Determined once it is large.
     brings_form: Option<bool>,
     /// Parses the form from then on.
     form: Option<Box<FormReader>>,
@@ -97,7 +97,7 @@ impl Incoming {
         if self.form.is_none() && self.end - self.start <= request.form_bytes() {
             return Ok(0);
         }
-        if !*self.brings_form.get_or_insert_with(|| request.brings_form()) {
+        if !*self.brings_form.get_or_insert_with(|| request.brings_form() && !request.keeps_body_whole()) {
             return Ok(0);
         }
         if self.form.is_none() {

@@ -1,17 +1,17 @@
-# Finds what a build or a test needs, and installs what is missing: sourced by cargo.sh and check.sh.
+# Finds what builds and tests need, and installs what is missing. Sourced by cargo.sh, check.sh and others.
 #
-# The caller sets $root, the checkout. Packages come by name from apt-get, as root or through sudo; Python's go
-# into .venv inside the checkout. What is installed is announced first; what is there already costs a look-up.
+# The caller sets $root, the checkout. System packages are installed with apt-get, as root or through sudo; Python packages
+# go into .venv in the checkout. Every installation is announced first. A function that fails sets $missing to the reason.
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 work=$target/check
 
-# Messages go to descriptor 3 where a caller keeps the terminal there, else to standard error.
+# Messages go to descriptor 3 if the caller has opened it for the terminal, otherwise to standard error.
 say() {
     if { : >&3; } 2>/dev/null; then printf '    %s\n' "$*" >&3; else printf '%s\n' "$*" >&2; fi
 }
 
-# need_command COMMAND PACKAGES WHY: COMMAND can be run. Otherwise $missing says why not.
+# need_command COMMAND PACKAGES WHY: makes sure that COMMAND can be run.
 need_command() {
     command -v "$1" >/dev/null 2>&1 || need_package "$2" "$3" || return 1
     command -v "$1" >/dev/null 2>&1 && return
@@ -19,7 +19,7 @@ need_command() {
     return 1
 }
 
-# need_package "PACKAGE..." WHY: these packages of Debian are installed. Otherwise $missing says why not.
+# need_package "PACKAGE..." WHY: makes sure that these Debian packages are installed.
 need_package() {
     local absent=() name
     if ! command -v apt-get >/dev/null 2>&1; then
@@ -36,7 +36,7 @@ need_package() {
     fi
     say "installing ${absent[*]} (for $2)"
     apt_get install "${absent[@]}" && return
-    # Unknown or moved: the lists are missing or old. One refresh a run is enough.
+    # Unknown or moved: the package lists are missing or out of date. They are refreshed once per run at most.
     if [ -z "${HASTY_APT_UPDATED:-}" ]; then
         say "refreshing the package lists"
         apt_get update || true
@@ -66,22 +66,22 @@ as_root() {
     fi
 }
 
-# The oldest Rust that will do, as Cargo.toml says.
+# The oldest Rust that is supported, according to Cargo.toml.
 rust_needed() {
     sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml"
 }
 
-# at_least WANTED HAVE: version numbers, compared part by part.
+# at_least WANTED HAVE: compares version numbers part by part.
 at_least() {
     [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
 
-# rust_version COMMAND: the number that cargo or rustc tells, or nothing.
+# rust_version COMMAND: prints the version of cargo or rustc, or nothing.
 rust_version() {
     "$1" --version 2>/dev/null | sed -n 's/^[a-z]* \([0-9][0-9.]*\).*/\1/p'
 }
 
-# rust_will_do CARGO RUSTC: both run and are new enough. $rust_found tells what there is, nothing if they do not run.
+# rust_will_do CARGO RUSTC: succeeds if both run and are new enough. $rust_found is the version found, empty if they do not run.
 rust_will_do() {
     local cargo rustc
     rust_found=''
@@ -92,10 +92,10 @@ rust_will_do() {
     at_least "$(rust_needed)" "$cargo" && at_least "$(rust_needed)" "$rustc"
 }
 
-# need_cargo: puts a cargo that is new enough first in PATH. Otherwise $missing says why not.
+# need_cargo: puts a cargo that is new enough first in PATH.
 #
-# One that is too old may stand before a newer one in PATH (rustup's before Debian's), so the newer one gets a
-# folder of links of its own; a folder like /usr/bin would bring its other programs with it.
+# An old one may come before a newer one in PATH (rustup's before Debian's). So the newer one is put into PATH by a folder
+# that contains only links to it; adding /usr/bin itself would change which other programs are found.
 need_cargo() {
     local why bin
     rust_will_do cargo rustc && return
@@ -124,13 +124,13 @@ use_rust_of() {
     for tool in cargo rustc rustdoc rustfmt cargo-fmt cargo-clippy clippy-driver; do
         [ ! -x "$1/$tool" ] || ln -s "$1/$tool" "$links/$tool"
     done
-    # cargo looks into its home's bin before PATH, unless that is in PATH already.
+    # cargo searches CARGO_HOME/bin before PATH, unless that folder is already in PATH.
     PATH="$links:$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     export PATH
 }
 
-# need_oldest_rust: $oldest is a rustc of the very version that Cargo.toml names, made of Debian's packages, which are unpacked
-# and not installed. Otherwise $missing says why not.
+# need_oldest_rust: sets $oldest to a rustc of exactly the version in Cargo.toml, from Debian packages that are unpacked,
+# not installed.
 need_oldest_rust() {
     local version exact llvm folder="$target/oldest"
     version=$(rust_needed)
@@ -147,15 +147,14 @@ need_oldest_rust() {
     return 1
 }
 
-# need_aarch64: $oldest compiles for aarch64, a compiler links for it, and qemu-aarch64 runs what comes of that. Otherwise $missing
-# says why not.
+# need_aarch64: makes sure that $oldest compiles for aarch64, that a compiler links for it, and that qemu-aarch64 is there.
 need_aarch64() {
     local exact state="$target/oldest/aarch64"
     need_oldest_rust || return 1
     need_package 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user' 'the tests for aarch64' || return 1
     [ ! -d "$target/oldest/usr/lib/rustlib/aarch64-unknown-linux-gnu" ] || return 0
     exact=$(debian_version rustc-web "$(rust_needed)") || return 1
-    # Lists of its own, since this machine need not know of packages for another.
+    # With its own package lists: those of this machine may lack the other architecture.
     mkdir -p "$state/state/lists/partial" "$state/cache/archives/partial"
     local apt_options=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Dir::State="$state/state" -o Dir::Cache="$state/cache"
         -o Dir::State::status=/dev/null)
@@ -167,14 +166,14 @@ need_aarch64() {
     unpack_packages "$target/oldest" "libstd-rust-web-dev=$exact"
 }
 
-# debian_version PACKAGE VERSION: prints the full number that Debian has for it. Otherwise $missing says why not.
+# debian_version PACKAGE VERSION: prints the full version number that Debian has for it.
 debian_version() {
     missing="Debian's $1 $2 is not to be had here"
     command -v apt-cache >/dev/null 2>&1 || return 1
     apt-cache madison "$1" | awk -v wanted="$2." 'index($3, wanted) == 1 { print $3; found = 1; exit } END { exit !found }'
 }
 
-# unpack_packages FOLDER PACKAGE[=VERSION]...: what is in these packages of Debian is in the folder. Otherwise $missing says why not.
+# unpack_packages FOLDER PACKAGE[=VERSION]...: unpacks these Debian packages into the folder.
 unpack_packages() {
     local folder=$1 package
     shift
@@ -191,7 +190,7 @@ unpack_packages() {
     rm -rf "$folder/packages"
 }
 
-# need_rust_tool SUBCOMMAND PACKAGE COMPONENT: `cargo SUBCOMMAND` works. Otherwise $missing says why not.
+# need_rust_tool SUBCOMMAND PACKAGE COMPONENT: makes sure that `cargo SUBCOMMAND` works.
 need_rust_tool() {
     cargo "$1" --version >/dev/null 2>&1 && return
     if command -v rustup >/dev/null 2>&1 && [ ! -e "$work/rust/cargo" ]; then
@@ -207,20 +206,20 @@ need_rust_tool() {
     return 1
 }
 
-# need_venv: .venv has what tests/requirements.txt lists; $python is its interpreter. Otherwise $missing says why not.
+# need_venv: makes sure that .venv has what tests/requirements.txt lists, and sets $python to its interpreter.
 need_venv() {
     need_environment "$root/.venv" python3 "$root/tests/requirements.txt" 'the Python tests'
 }
 
-# need_environment FOLDER PYTHON REQUIREMENTS WHY: FOLDER is a virtual environment of this Python with what the file
-# lists; $python is its interpreter. Otherwise $missing says why not.
+# need_environment FOLDER PYTHON REQUIREMENTS WHY: makes sure that FOLDER is a virtual environment of this Python with what
+# the file REQUIREMENTS lists, and sets $python to its interpreter.
 need_environment() {
     local wanted log
     python="$1/bin/python"
     wanted=$(cksum <"$3")
     [ "$(cat "$1/installed" 2>/dev/null)" = "$wanted" ] && "$python" -c '' 2>/dev/null && return
     need_command "$2" "$2" "$4" || return 1
-    # Debian keeps the part of venv that brings pip in a package of its own.
+    # In Debian the part of venv that installs pip is a separate package.
     "$2" -c 'import ensurepip, venv' 2>/dev/null || need_package "python3-venv" "$4" || return 1
     say "installing $(sed -n 's/^\([a-z][^;# ]*\).*/\1/p' "$3" | paste -sd ' ') into ${1#"$root/"} (for $4)"
     log="$work/venv.log"
@@ -234,10 +233,10 @@ need_environment() {
     return 1
 }
 
-# find_python VERSION: $python is an interpreter of this version that runs, such as 3.9. Otherwise $missing says why not.
+# find_python VERSION: sets $python to an interpreter of this version, such as 3.9.
 find_python() {
     local found
-    # pyenv's shims are in PATH for versions that they do not run.
+    # pyenv has shims in PATH for versions that are not active, and these fail.
     for found in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python3; do
         [ "$("$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$1" ] || continue
         python=$(command -v "$found") && return

@@ -1,12 +1,12 @@
-# The stages of check.sh: each a function stage_NAME with a line above it that says what it is about.
+# The stages of check.sh. Each is a function stage_NAME; the comment line above it is its description.
 
-# ---- words of the protocol
+# ---- reporting results
 
 ok() { printf 'ok %s\n' "$*"; }
 not_ok() { printf 'not ok %s: %s\n' "$1" "$2"; }
 skip() { printf 'skip %s: %s\n' "$1" "$2"; }
 
-# check NAME COMMAND...: ok when the command succeeds; what it prints is detail of a failure.
+# check NAME COMMAND...: ok if the command succeeds. Its output is shown if it fails.
 check() {
     local name=$1 code out="$work/out.$BASHPID"
     shift
@@ -21,7 +21,7 @@ check() {
     fi
 }
 
-# ended CODE: an exit code in words.
+# ended CODE: describes an exit code in words.
 ended() {
     case $1 in
     124 | 137) echo "took too long" ;;
@@ -30,15 +30,15 @@ ended() {
     esac
 }
 
-# relay NAME SECONDS COMMAND...: runs a program that speaks the protocol and closes with `N passed, N failed`.
-# One that stops in the middle, or says less than it counted, has failed.
+# relay NAME SECONDS COMMAND...: runs a program that prints such lines itself and ends with `N passed, N failed`.
+# A program that stops early, or prints fewer results than it counted, has failed.
 relay() {
     local name=$1 limit=$2 out="$work/out.$BASHPID" err="$work/err.$BASHPID" code how
     shift 2
     timeout -k 10 "$limit" "$@" >"$out" 2>"$err" </dev/null
     code=$?
     sed 's/^/  /' "$err"
-    # What a sanitizer or valgrind found is the better reason.
+    # What a sanitizer or valgrind found is more helpful than the exit code.
     how="$(ended "$code")$(grep -m 1 -E 'SUMMARY: |runtime error|Invalid (read|write)|uninitialised|(definitely|indirectly|possibly) lost' "$err" | sed 's/^/, /')"
     awk -v name="$name" -v ended="$how" -v code="$code" '
         function tell(sign, rest) { print sign " " name ": " rest }
@@ -54,30 +54,30 @@ relay() {
         }' "$out"
 }
 
-# need_files NAME PATTERN: some file matches; otherwise the stage has nothing to do, and says so.
+# need_files NAME PATTERN: succeeds if a file matches; otherwise reports that the stage has nothing to do.
 need_files() {
     compgen -G "$2" >/dev/null && return
     not_ok "$1" "there is no $2"
     return 1
 }
 
-# need_library: target/release has the library of this source, also under the name that programs look for.
+# need_library: builds the library in target/release, with the link that programs look for at run time.
 need_library() {
     # shellcheck disable=SC2086
     check 'the release library builds' cargo build --release $locked && ln -sf libhasty.so "$library/libhasty.so.0"
 }
 
-# A Cargo.lock that lags behind Cargo.toml is an error here, not something to mend in passing.
+# A Cargo.lock that is out of date is an error here, and is not silently updated.
 locked=$([ ! -f Cargo.lock ] || echo --locked)
 library=$target/release
 static="$library/libhasty.a -lpthread -ldl -lm"
 warnings='-Wall -Wextra -Werror'
-# What is to be copied compiles everywhere: no extension of a compiler's, nothing of POSIX that was not asked for.
+# Examples are copied, so they must compile everywhere: no compiler extensions, and no POSIX functions without the macro.
 strict="-std=c11 $warnings -Wpedantic"
 
 # ---- Rust
 
-# the source is as rustfmt would write it
+# the source is formatted with rustfmt
 stage_format() {
     need_rust_tool fmt rustfmt-web rustfmt || { skip 'cargo fmt' "$missing" && return; }
     check 'cargo fmt --check' formatted Cargo.toml
@@ -90,7 +90,7 @@ formatted() {
     echo 'error: these files are not as rustfmt writes them (cargo fmt does)' && return 1
 }
 
-# clippy has nothing to say
+# clippy has no warnings
 stage_clippy() {
     need_rust_tool clippy rust-web-clippy clippy || { skip 'cargo clippy' "$missing" && return; }
     # shellcheck disable=SC2086
@@ -116,9 +116,9 @@ stage_rust-long() {
     cargo_test -- --ignored
 }
 
-# the Rust tests with every handler handed over: each goes as if it were known to block
+# the Rust tests with every handler treated as if it were known to block
 stage_rust-handover() {
-    # blocking.rs asks what is learned, which is nothing then.
+    # blocking.rs tests what is learned, and nothing is learned in this mode.
     local suite suites=(--lib)
     for suite in tests/*.rs; do
         suite=${suite#tests/}
@@ -136,7 +136,7 @@ stage_rust-oldest() {
     cargo_test --lib
 }
 
-# another processor, aarch64, under an emulator: tests in Rust, and C programs for what the ABI leaves to each processor
+# on aarch64, emulated: the Rust tests, and C programs for the parts of the ABI that depend on the processor
 stage_aarch64() {
     local name compiler=aarch64-linux-gnu-gcc flags='-O1 -g' libraries folder="$work/c/aarch64" shared=()
     local emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
@@ -148,13 +148,13 @@ stage_aarch64() {
     check 'libhasty.a for aarch64' cargo build $locked --workspace || return
     mkdir -p "$folder"
     libraries="$target/oldest/build/$CARGO_BUILD_TARGET/debug/libhasty.a -lpthread -ldl -lm"
-    # Not those that ask the kernel for what the emulator has not: forks that wipe memory, stacks of a few kilobytes.
+    # Without the tests that need what the emulator lacks: forks that wipe memory, stacks of a few kilobytes.
     for name in app cors errors events exchange framing hooks json middleware multipart next no_threads poll request response routes slot; do
         c_program "$name" "${emulator[@]}"
     done
 }
 
-# cargo_test ARGUMENT...: runs cargo test and takes over its counts.
+# cargo_test ARGUMENT...: runs cargo test and reports its results.
 cargo_test() {
     local out="$work/cargo-test.out" code
     # shellcheck disable=SC2086
@@ -168,7 +168,7 @@ cargo_test() {
         /^test result: / { print "counted " $4 " 0 0 (" suite ")"; passed += $4; failed += $6; seen++ }
         { print "  " $0 }
         END {
-            # A test that prints in between has no line of its own.
+            # A test that prints something has no line of its own.
             for (; told < failed; told++) print "not ok cargo test: a test failed, see above"
             if (code != 0 && !failed) print "not ok cargo test: " ended
             if (!seen) print "not ok cargo test: no test ran"
@@ -197,13 +197,13 @@ stage_header() {
     python3 tests/abi/layout.py include "$work/abi"
 }
 
-# Included twice and first: it guards itself and brings what it needs.
+# Included first, and twice: the header must include what it needs, and have an include guard.
 as_header() {
     printf '#include <hasty.h>\n#include <hasty.h>\nint main(void) { return (int)sizeof(hasty_str) == 0; }\n' |
         cc -x "$1" "$2" $warnings -Wpedantic -fsyntax-only -I include /dev/fd/5 5<&0
 }
 
-# exported, declared and listed functions are the same
+# the library exports the functions that are declared and listed, and no others
 stage_symbols() {
     need_library || return
     need_files 'symbols' include/hasty.h || return
@@ -218,7 +218,7 @@ stage_symbols() {
     fi
 }
 
-# dynamic TAG: the values of a tag of the library's dynamic section.
+# dynamic TAG: prints the values of a tag in the library's dynamic section.
 dynamic() {
     readelf -d "$library/libhasty.so" | sed -n "s/.*($1).*\[\(.*\)\].*/\1/p"
 }
@@ -248,11 +248,11 @@ stage_linking() {
     fi
 }
 
-# What those who ship it ship, without the symbols that only profilers read. Some KB more come with every feature; what
-# takes more than there is room for here is to be looked into: a crate that came with another, a table, an inlined loop.
+# The limit is for the stripped library, which is what gets shipped. Every feature adds a few KB; if a change exceeds the
+# limit, find out why: a crate that another one pulled in, a table, an inlined loop.
 most_bytes=1420000
 
-# Where it has symbols they are taken off: distributions do so too.
+# Symbols are stripped first, as distributions do.
 small_enough() {
     local bytes
     strip --strip-unneeded -o "$work/stripped.so" "$library/libhasty.so" && bytes=$(stat -c %s "$work/stripped.so") || return
@@ -309,7 +309,7 @@ stage_c-valgrind() {
 }
 
 # c_programs MODE "CFLAGS" "LIBRARIES" WRAPPER...: builds every program of tests/c and runs it.
-# A file without main() is linked into all of them.
+# A file without main() is linked into all programs.
 c_programs() {
     local flags=$2 libraries=$3 folder="$work/c/$1" source name shared=()
     shift 3
@@ -320,7 +320,7 @@ c_programs() {
     for source in tests/c/*.c; do
         is_program "$source" || shared+=("$source")
     done
-    # They wait more than they work, so more of them than processors go side by side. Each writes to a file of its own.
+    # They spend most of their time waiting, so more of them than there are processors run in parallel, each with its own log.
     for source in tests/c/*.c; do
         is_program "$source" || continue
         name=$(basename "$source" .c)
@@ -336,7 +336,7 @@ c_programs() {
 
 side_by_side=3
 
-# c_program NAME WRAPPER...: for c_programs, whose variables it uses.
+# c_program NAME WRAPPER...: builds and runs one of them. It uses the variables of c_programs.
 c_program() {
     local name=$1
     shift
@@ -351,20 +351,20 @@ is_program() {
 
 # ---- programs, clients, Python, documents
 
-# the paired examples in C and Python answer alike, as examples-c/README.md says
+# the paired examples in C and Python give the same answers, those in examples-c/README.md
 stage_examples() {
     local source folder="$work/examples"
     need_library || return
     need_files 'examples' 'examples-c/*.c' || return
     mkdir -p "$folder"
     for source in examples-c/*.c; do
-        [[ $source != */embed-* ]] || continue # they have a stage of their own
+        [[ $source != */embed-* ]] || continue # they have their own stage
         check "$source compiles" cc $strict -O2 -I include "$source" -o "$folder/$(basename "$source" .c)" $static
     done
     relay examples 600 env HASTY_LIBRARY="$library/libhasty.so" python3 tests/examples.py "$folder"
 }
 
-# hasty in the main loops of others: poll, select, epoll, GLib, libuv and Tcl
+# hasty in event loops other than its own: poll, select, epoll, GLib, libuv and Tcl
 stage_embed() {
     need_library || return
     need_command cc gcc 'the C examples' || { skip 'examples-c/embed-*.c' "$missing" && return; }
@@ -380,13 +380,13 @@ stage_embed() {
         valgrind -q --error-exitcode=97 --leak-check=full --fair-sched=yes --errors-for-leak-kinds=definite,indirect,possible "$work/embed/embed-poll"
 }
 
-# embedded LOOP [MODULE PACKAGE]: builds and tries examples-c/embed-LOOP.c, with what pkg-config knows as MODULE.
+# embedded LOOP [MODULE PACKAGE]: builds and tests examples-c/embed-LOOP.c, with the library that pkg-config calls MODULE.
 embedded() {
     local program="$work/embed/embed-$1" flags='' libraries=''
     if [ $# -gt 1 ]; then
         need_command pkg-config pkg-config "embed-$1" && { pkg-config --exists "$2" || need_package "$3" "embed-$1"; } ||
             { skip "embed-$1" "$missing" && return; }
-        # The warnings are for our own lines.
+        # System headers: warnings are wanted for our own code only.
         flags=$(pkg-config --cflags "$2" | sed 's/-I/-isystem /g')
         libraries=$(pkg-config --libs "$2")
     fi
@@ -395,7 +395,7 @@ embedded() {
         relay "embed-$1" 300 python3 tests/embed.py "$program"
 }
 
-# one old program in several languages, and their declarations, against what their README and the header say
+# the legacy program in each language behaves as its README says, and the declarations match the header
 stage_legacy() {
     local language packages probe there=()
     need_library || return
@@ -414,7 +414,7 @@ stage_legacy() {
     relay legacy 1200 python3 tests/legacy.py "$library" "$work/legacy" "${there[@]}"
 }
 
-# in a browser, pages read across origins what the policies allow, and the example site works and can be seen
+# in a browser, pages can read what the CORS policies allow, and the example pages work
 stage_browser() {
     local folder="$work/browser" source
     need_command chromium chromium 'the tests in a browser' && need_command chromedriver chromium-driver 'the tests in a browser' ||
@@ -447,7 +447,7 @@ stage_clients() {
             relay "$(basename "$client")" 300 python3 tests/lib/serving.py "$folder/routes" -- python3 "$client"
             ;;
         *.mjs)
-            # Node is large: it is used where it is, and installed for the long run only.
+            # Node is large: it is used if it is there, and installed only for the full test run.
             [ -n "${HASTY_TEST_ALL:-}" ] && ! command -v node >/dev/null && need_command node nodejs 'a real client'
             command -v node >/dev/null || { skip "$client" 'node is not installed (make test-all installs it)' && continue; }
             relay "$(basename "$client")" 300 python3 tests/lib/serving.py "$folder/routes" -- node "$client"
@@ -461,12 +461,12 @@ stage_python() {
     test_python 'not long'
 }
 
-# the tests of the Python package that take longer: what leaks, how programs end, what is started anew
+# the slow tests of the Python package: leaks, how programs end, restarts
 stage_python-long() {
     test_python long
 }
 
-# test_python MARKS: the Python package on the usual Python.
+# test_python MARKS: tests the Python package with the default Python.
 test_python() {
     local report="$work/pytest.xml"
     need_library || return
@@ -480,14 +480,14 @@ test_python() {
     python3 tests/lib/junit.py "$report" "$(ended "$code")" "$code"
 }
 
-# the Python package has the types it says
+# the type annotations of the Python package are right
 stage_python-types() {
     need_files 'the Python package' bindings/python/src/hasty/__init__.py || return
     need_venv || { skip 'mypy' "$missing" && return; }
     check 'mypy --strict' "$python" -m mypy --strict --no-error-summary --cache-dir "$work/mypy" bindings/python/src/hasty
 }
 
-# the Python package on the other Pythons that are here
+# the Python package with the other versions of Python that are installed
 stage_python-versions() {
     local version report="$work/pytest-versions.xml" usual
     need_library || return
@@ -507,7 +507,7 @@ stage_python-versions() {
 
 python_versions='3.9 3.10 3.11 3.12 3.13'
 
-# a wheel for old Linux works on each Python that is here, without Rust; the source distribution can be built
+# the wheel for old Linux works with every installed Python, without Rust, and the source distribution can be built
 stage_wheel() {
     local version pythons=()
     need_library || return
@@ -518,13 +518,13 @@ stage_wheel() {
     relay wheel 2400 python3 tests/wheel.py "$library/libhasty.so" "$work/wheel" "${pythons[@]}"
 }
 
-# what the benchmarks make of figures: tables, charts, and a verdict on what grows
+# how the benchmarks turn figures into tables, charts and verdicts on growth
 stage_benches() {
     need_command python3 python3 'the benchmarks' || { skip 'the benchmarks' "$missing" && return; }
     relay benches 300 python3 tests/benches.py "$work/benches"
 }
 
-# what README.md and its kin show is compiled and run
+# the programs and commands in README.md and the guides work as shown
 stage_documents() {
     need_library || return
     need_files 'README.md' README.md || return
@@ -535,16 +535,16 @@ stage_documents() {
 
 # ---- long
 
-# random and mutated requests: those that have found something, and as many as a minute has room for
+# random and mutated requests: those that once found a bug, and new ones for about a minute
 stage_fuzz() {
     need_files 'tests/fuzz' tests/fuzz/Cargo.toml || return
     check 'the inputs that have found something' tests/fuzz/run.sh 0 --replay tests/fuzz/regressions || return
-    # So many of one seed, not what comes in a minute: the suite must not fail by chance on what nobody has changed.
-    # `make fuzz` takes another seed each time; a failure gives the line that repeats it.
+    # A fixed number of requests from a fixed seed, so that the suite does not fail by chance for unchanged code.
+    # `make fuzz` takes a new seed each time; a failure prints the command that reproduces it.
     check "${FUZZ_INPUTS:-300000} inputs of seed 4" tests/fuzz/run.sh 300 --seed 4 --inputs "${FUZZ_INPUTS:-300000}"
 }
 
-# the words that threads meet at, in every order that the memory model allows; bugs that are put in on purpose are found
+# the lock-free state shared by threads, in every order that the memory model allows; bugs planted on purpose are found
 stage_loom() {
     local bug file change model
     build_models . || return
@@ -556,12 +556,12 @@ stage_loom() {
     done <tests/loom/seeds
 }
 
-# build_models FOLDER: builds the models of this checkout, or of a copy.
+# build_models FOLDER: builds the models in this checkout, or in a copy of it.
 build_models() {
     CARGO_TARGET_DIR="$target/loom" check "tests/loom builds${bug:+, with a bug}" cargo build --quiet --locked --manifest-path "$1/tests/loom/Cargo.toml"
 }
 
-# seeded BUG FILE CHANGE MODEL: this model fails on a copy of the source in which sed has made this change.
+# seeded BUG FILE CHANGE MODEL: the model must fail in a copy of the source to which sed has made this change.
 seeded() {
     local copy="$work/loom" out="$work/loom.out"
     rm -rf "$copy" && mkdir -p "$copy/tests" && cp -r src "$copy" && cp -r tests/loom "$copy/tests" && sed -i "$3" "$copy/$2"

@@ -245,7 +245,9 @@ def test_a_stream_ends_when_its_client_leaves(client: Any, shop: Shop, caplog: p
         assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert next(answer.iter_text()).startswith("data: tick\n\n")
     assert shop.left.wait(10)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    # In its debug mode asyncio warns of every step that has taken long, as they do on a loaded machine.
+    records = [record for record in caplog.records if not record.getMessage().startswith("Executing ")]
+    assert [record for record in records if record.levelno >= logging.WARNING] == []
 
 
 def test_background_tasks_run_after_the_answer(client: Any, shop: Shop) -> None:

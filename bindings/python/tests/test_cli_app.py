@@ -167,7 +167,7 @@ async def app(scope, receive, send):
 def test_a_unix_socket(serve: Serve, write: Write, tmp_path: Path) -> None:
     write("hello.py", HELLO)
     command = serve("hello.py", f"--host=unix:{tmp_path}/app.sock")
-    assert command.line().startswith(f"unix:{tmp_path}/app.sock")
+    assert command.line() == f"unix:{tmp_path}/app.sock"
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"{tmp_path}/app.sock")
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http.client
 import io
+import re
 import socket
 import threading
 import warnings
@@ -250,3 +251,18 @@ def test_an_open_file_has_the_name_that_it_has_on_the_disk(app: App, client: Cli
 def test_what_is_no_file_is_refused_in_words_that_help(given: Any, client: Client) -> None:
     with pytest.raises(TypeError, match="files: 'file' is bytes, str or an open file, or"):
         client.post("/", files={"file": given})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("params", "query="),
+        ("query_string", "query="),
+        ("data", "form= for fields, body= for text and bytes"),
+        ("content", "body="),
+        ("timeout", "query=, headers=, body=, json=, form= and files="),
+    ],
+)
+def test_words_of_other_clients_are_told_of(theirs: str, ours: str, client: Client) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"{theirs}= is not known here: write {ours}")):
+        client.post("/", **{theirs: {}})  # type: ignore[arg-type]

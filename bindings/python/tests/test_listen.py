@@ -99,9 +99,39 @@ def test_what_does_not_listen_is_refused(app: App) -> None:
         app.start(host=f"fd:{idle.fileno()}")
 
 
-def test_workers_share_a_port_and_nothing_else(app: App, tmp_path: Path) -> None:
-    with pytest.raises(InvalidError, match="workers share a TCP port"):
-        app.listen(host=f"unix:{tmp_path}/app.sock", workers=2)
+def test_workers_refuse_a_path_that_another_program_listens_at(app: App, tmp_path: Path) -> None:
+    path = tmp_path / "app.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(IoError, match=f'listen on "{path}": another program listens there'):
+            app.listen(host=f"unix:{path}", workers=2)
+    assert path.exists()
+
+
+def test_workers_leave_a_file_that_is_no_socket(app: App, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    with pytest.raises(IoError, match="the file exists and is not a socket"):
+        app.listen(host=f"unix:{path}", workers=2)
+    assert path.read_text() == "mine"
+
+
+def test_workers_refuse_a_path_longer_than_sockets_have(app: App, tmp_path: Path) -> None:
+    with pytest.raises(IoError, match="path too long"):
+        app.listen(host=f"unix:{tmp_path}/{'x' * 120}", workers=2)
+
+
+def test_workers_refuse_what_does_not_listen_and_leave_it_open(app: App) -> None:
+    with socket.socket() as idle:
+        with pytest.raises(InvalidError, match=f"descriptor {idle.fileno()} is not a listening socket"):
+            app.listen(host=f"fd:{idle.fileno()}", workers=2)
+        assert idle.getsockname()
+
+
+def test_workers_refuse_a_descriptor_that_is_closed(app: App) -> None:
+    with pytest.raises(IoError, match="listen on descriptor 999999: Bad file descriptor"):
+        app.listen(host="fd:999999", workers=2)
 
 
 def test_health_says_how_the_app_is(app: App) -> None:

@@ -215,6 +215,32 @@ def test_the_connection_goes_on_after_a_stream(app: App) -> None:
 # --- clients that leave, and those that are slow ---
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("last", ["c", 7])
+def test_an_iterator_is_closed_once(method: str, last: Any, app: App) -> None:
+    closed = []
+
+    class Rows:
+        """As a cursor that goes back to its pool, which it must not do twice."""
+
+        def __init__(self) -> None:
+            self._left = iter(["a", "b", last])
+
+        def __iter__(self) -> Rows:
+            return self
+
+        def __next__(self) -> str:
+            return next(self._left)
+
+        def close(self) -> None:
+            closed.append(method)
+
+    app.get("/")(lambda req: Rows())
+    with app.start(port=0) as server, connect(server, f"{method} / HTTP/1.0\r\nHost: a\r\n\r\n".encode()) as connection:
+        assert rest_of(connection).startswith(b"HTTP/1.1 200 OK")
+    assert closed == [method]
+
+
 def test_a_generator_is_closed_when_its_client_leaves(app: App) -> None:
     closed = threading.Event()
     caught: list[BaseException] = []

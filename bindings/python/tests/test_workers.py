@@ -58,6 +58,27 @@ print("after", flush=True)
 """
 
 
+# At a Unix socket, or at a socket of this program's that listens already.
+SHARE = """
+import os, signal, socket, sys
+from hasty import App
+
+app = App()
+
+@app.get("/")
+def who(req):
+    return {"pid": os.getpid()}
+
+host = sys.argv[1]
+if host == "fd":
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    host = f"fd:{listener.detach()}"
+app.listen(host=host, workers=2)
+print("after", flush=True)
+"""
+
+
 def running(*arguments: str) -> tuple[Program, str]:
     """The program, and its URL; it says first who it is."""
     program = Program(SERVE, *arguments)
@@ -71,6 +92,23 @@ def pid_of(url: str, path: str = "") -> int:
     """Who answers on a connection of its own."""
     with urlopen(url + path, timeout=20) as answer:
         return int(json.load(answer)["pid"])
+
+
+def pid_at(path: Path) -> int:
+    """Who answers at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(path))
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        return int(json.loads(answer.partition(b"\r\n\r\n")[2])["pid"])
+
+
+def wait_until_replaced(program: Program, dead: set[int]) -> None:
+    until = time.monotonic() + 10
+    while len(program.descendants()) != 2 or dead.intersection(program.descendants()):
+        assert time.monotonic() < until, "nobody takes their places"
+        time.sleep(0.01)
 
 
 def everybody(url: str, count: int) -> set[int]:
@@ -94,6 +132,46 @@ def test_every_worker_answers_on_the_same_port(count: int) -> None:
         assert len(found) == count
         assert program.pid not in found, "the parent looks after them, and serves nobody"
         assert set(program.descendants()) == found
+
+
+def test_workers_share_a_unix_socket_which_goes_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "app.sock"
+    with Program(SHARE, f"unix:{path}") as program:
+        assert program.line() == f"unix:{path}"
+        assert pid_at(path) in program.descendants()
+        program.signal(signal.SIGTERM)
+        assert program.line() == "after"
+    assert not path.exists()
+
+
+def test_a_worker_at_a_unix_socket_that_dies_is_replaced_and_no_client_refused(tmp_path: Path) -> None:
+    path = tmp_path / "app.sock"
+    with Program(SHARE, f"unix:{path}") as program:
+        program.line()
+        for dead in program.descendants():
+            os.kill(dead, signal.SIGKILL)
+            wait_until_replaced(program, {dead})
+            assert pid_at(path) in program.descendants()
+
+
+def test_a_unix_socket_that_nobody_listens_at_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "app.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with Program(SHARE, f"unix:{path}") as program:
+        program.line()
+        assert pid_at(path) in program.descendants()
+
+
+def test_workers_share_a_socket_that_listens_already() -> None:
+    with Program(SHARE, "fd") as program:
+        url = f"http://127.0.0.1:{program.line()}/"
+        assert program.line().startswith("fd:")
+        assert pid_of(url) in program.descendants()
+        for dead in (before := set(program.descendants())):
+            os.kill(dead, signal.SIGKILL)
+        wait_until_replaced(program, before)
+        assert pid_of(url) in program.descendants()
 
 
 def test_workers_share_nothing_but_the_port() -> None:
@@ -132,10 +210,7 @@ def test_a_worker_that_dies_is_replaced(end: str, threads: str) -> None:
                 time.sleep(0.01)
             victim = next(pid for pid in before if not is_alive(pid))
         (survivor,) = before - {victim}
-        until = time.monotonic() + 10
-        while len(program.descendants()) != 2 or victim in program.descendants():
-            assert time.monotonic() < until, "nobody takes its place"
-            time.sleep(0.01)
+        wait_until_replaced(program, {victim})
         after = everybody(url, 2)
         assert survivor in after and victim not in after and len(after) == 2
         program.interrupt()

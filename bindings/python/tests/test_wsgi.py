@@ -1407,12 +1407,27 @@ def test_what_is_registered_on_the_app_comes_first(tmp_path: Path) -> None:
         assert (answer.text, answer.headers["x-after"]) == ("application", "1")
 
 
-def test_a_form_that_the_library_has_taken_apart_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("with_middleware", [False, True])
+def test_a_form_of_any_length_reaches_the_application_as_it_was_sent(with_middleware: bool) -> None:
     app = hasty.App(spool_bytes=1000)
-    wsgi.mount(app, "/", validator(Seen()))
+    if with_middleware:
+        app.use(lambda req: None)
+    wsgi.mount(app, "/", validator(seen := Seen()))
     with app.test_client() as client:
-        assert client.post("/", files={"file": ("name", b"x" * 5000)}).status_code == 500
-    assert "spool_bytes" in caplog.text
+        assert client.post("/", files={"file": ("name", b"x" * 500_000)}).text == "seen"
+    assert b"x" * 500_000 in seen.body and seen.environ["CONTENT_LENGTH"] == str(len(seen.body))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_application_behind_middleware_reads_its_body(method: str, chunked: bool) -> None:
+    app = hasty.App()
+    app.use(lambda req: None)
+    wsgi.mount(app, "/", validator(seen := Seen()))
+    framing, body = ("Transfer-Encoding: chunked", b"2\r\nab\r\n0\r\n\r\n") if chunked else ("Content-Length: 2", b"ab")
+    with app.start() as server:
+        assert b"seen" in raw(server, f"{method} / HTTP/1.1", "Host: a", framing, body=body)
+    assert (seen.body, seen.environ["CONTENT_LENGTH"]) == (b"ab", "2")
 
 
 @pytest.mark.parametrize("wrong", [None, "module:app", 5])

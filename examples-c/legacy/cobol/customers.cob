@@ -1,5 +1,5 @@
-      *> A table of customers with an HTTP endpoint, in COBOL: what it
-      *> does is written in ../README.md.
+      *> A table of customers with an HTTP endpoint, in COBOL.
+      *> ../README.md describes what it does.
       *>
       *>   $ cobc -x -fstatic-call -I bindings/cobol \
       *>       -o target/customers \
@@ -13,8 +13,8 @@
        WORKING-STORAGE SECTION.
        COPY "hasty.cpy".
 
-      *> The table. Nothing here has a lock: all of it belongs to the
-      *> one thread that COBOL knows of.
+      *> The table. Nothing here needs a lock: only the main thread
+      *> uses it.
        78 table-room VALUE 50.
        01 customer-table.
            05 customer-count PIC 9(4) COMP VALUE 0.
@@ -30,7 +30,7 @@
            05 entry-city PIC X(20).
            05 entry-balance PIC S9(7)V99 COMP-3.
 
-      *> What hasty gives us.
+      *> What the library returns.
        01 app USAGE POINTER VALUE NULL.
        01 exchange USAGE POINTER.
        01 request USAGE POINTER.
@@ -51,7 +51,7 @@
        01 route-data USAGE POINTER.
        01 route-number REDEFINES route-data USAGE BINARY-DOUBLE.
 
-      *> JSON on its way out and in.
+      *> JSON values, written and read.
        01 answer USAGE POINTER.
        01 answer-row USAGE POINTER.
        01 answer-code USAGE BINARY-LONG.
@@ -85,15 +85,15 @@
        01 location-field PIC X(30).
 
        LINKAGE SECTION.
-      *> Bytes of the library's, where a view points to.
+      *> The library's bytes that a view points to.
        01 view-bytes PIC X(10485760).
 
        PROCEDURE DIVISION.
        main-program.
            PERFORM fill-table
            PERFORM set-up
-      *>   A program with work of its own gives a time-out in place of
-      *>   -1, and does that work after HASTY-ERR-TIMEOUT.
+      *>   A program with other work to do passes a time-out in place
+      *>   of -1, and does that work after HASTY-ERR-TIMEOUT.
            PERFORM UNTIL stopping
                CALL "hasty_app_next" USING BY VALUE app
                    BY VALUE -1 BY REFERENCE exchange
@@ -273,7 +273,7 @@
            SET answer TO answer-row
            PERFORM send-answer.
 
-      *> The words are ours, or the library's where there is a view.
+      *> The text is ours, or the library's if there is a view.
        send-error.
            CALL "hasty_json_new_object" RETURNING answer
            IF wrong-pointer = NULL
@@ -307,9 +307,9 @@
 
       *> ---- JSON as a row of the table
 
-      *> Makes entry-fields what the request's body says; complaint
-      *> says what is wrong with that. The body is borrowed: it ends
-      *> with the request.
+      *> Fills entry-fields from the request's body; complaint says
+      *> what is wrong with it. The body is borrowed: it is valid
+      *> until the request ends.
        take-entry.
            MOVE SPACES TO complaint
            SET entry-changed TO FALSE
@@ -379,7 +379,7 @@
            IF NOT field-good
                EXIT PARAGRAPH
            END-IF
-      *>   What is no text is absent, and has no length.
+      *>   A value that is not a string has no data and length 0.
            CALL "hasty_json_as_string_to" USING BY VALUE json-part
                BY REFERENCE view RETURNING outcome
            SET ADDRESS OF view-bytes TO view-data
@@ -475,7 +475,7 @@
                "/"
            CALL "fflush" USING OMITTED RETURNING outcome.
 
-      *> A route without handler: its requests wait for hasty_app_next.
+      *> Adds a route without a handler, for hasty_app_next.
        add-route.
            CALL "hasty_app_route" USING BY VALUE app
                BY REFERENCE route-method BY REFERENCE route-path
@@ -494,7 +494,7 @@
                COMPUTE port = FUNCTION NUMVAL (port-text)
            END-IF.
 
-      *> Ends the program where a call that sets things up has failed.
+      *> Ends the program after a call of the set-up has failed.
        need-outcome.
            IF outcome NOT = HASTY-OK
                CALL "hasty_last_error_to" USING BY REFERENCE view

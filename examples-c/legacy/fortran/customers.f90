@@ -1,4 +1,4 @@
-! A table of customers with an HTTP endpoint, in Fortran: what it does is written in ../README.md.
+! A table of customers with an HTTP endpoint, in Fortran. ../README.md describes what it does.
 !
 !   $ gfortran -O2 -J target -o target/customers bindings/fortran/hasty.f90 \
 !       examples-c/legacy/fortran/customers.f90 -L target/release -lhasty
@@ -20,7 +20,7 @@ program customers
     integer(c_int64_t) :: balance = 0 ! cents
   end type customer
 
-  ! Nothing here has a lock: all of it belongs to the thread of the main program.
+  ! Nothing here needs a lock: only the main thread uses it.
   type(customer) :: table(room)
   integer :: rows = 3
   logical :: stopping = .false.
@@ -44,7 +44,7 @@ program customers
   write (output_unit, '(a, i0, a)') 'http://127.0.0.1:', hasty_app_port(app), '/'
   flush (output_unit)
 
-  ! A program with work of its own gives a time-out in place of -1, and does that work after HASTY_ERR_TIMEOUT.
+  ! A program with other work to do passes a time-out in place of -1, and does that work after HASTY_ERR_TIMEOUT.
   do while (.not. stopping)
     status = hasty_app_next(app, -1, exchange)
     if (status == HASTY_ERR_CLOSED) exit
@@ -195,7 +195,7 @@ contains
 
   ! ---- JSON as a row of the table
 
-  ! Makes `row` what the request's body says. What is wrong with that, or nothing; then `row` is of use.
+  ! Fills `row` from the request's body. Returns what is wrong with it, or nothing if `row` can be used.
   function take_row(is_new, row) result(wrong)
     logical, intent(in) :: is_new
     type(customer), intent(inout) :: row
@@ -227,7 +227,7 @@ contains
     if (.not. changed) wrong = 'nothing to change'
   end function take_row
 
-  ! Takes a column of text from the member `key`. False if that is wrong, or missing in a new row.
+  ! Reads a text column from the member `key`. False if it is wrong, or missing in a new row.
   logical function take_text(body, key, is_new, changed, column)
     type(c_ptr), intent(in) :: body
     character(*), intent(in) :: key
@@ -253,14 +253,14 @@ contains
 
   ! ---- setting up
 
-  ! A route without handler: its requests wait for hasty_app_next.
+  ! Adds a route without a handler: its requests wait for hasty_app_next.
   subroutine route(method, pattern)
     character(*), intent(in) :: method, pattern
 
     call need(hasty_app_route(app, method//nul, pattern//nul, c_null_funptr, c_null_ptr, c_null_funptr))
   end subroutine route
 
-  ! Ends the program where a call that sets things up has failed.
+  ! Ends the program after a call of the set-up has failed.
   subroutine need(status)
     integer(c_int32_t), intent(in) :: status
 

@@ -1,11 +1,11 @@
-{ A table of customers with an HTTP endpoint, in Free Pascal: what it does is written in ../README.md.
+{ A table of customers with an HTTP endpoint, in Free Pascal. ../README.md describes what it does.
 
     $ fpc -O2 -Fubindings/pascal -Fltarget/release -FEtarget examples-c/legacy/pascal/customers.pas
     $ LD_LIBRARY_PATH=target/release target/customers 8080 }
 program customers;
 
 {$mode objfpc}{$H+}
-{$hints off} // not every handler needs all of its parameters
+{$hints off} // some handlers do not use all of their parameters
 
 uses
   SysUtils, hasty;
@@ -23,7 +23,7 @@ type
   end;
 
 var
-  // Nothing here has a lock: all of it belongs to the thread of the main program.
+  // Nothing here needs a lock: only the main thread uses it.
   table: array[1..Room] of TCustomer;
   count: Integer = 0;
   stopping: Boolean = False;
@@ -73,7 +73,7 @@ end;
 
 // ---- JSON as a row of the table
 
-// Takes a column of text from the member `key`. False if that is wrong, or missing in a new row.
+// Reads a text column from the member `key`. False if it is wrong, or missing in a new row.
 function TakeText(body: PHastyJson; key: PAnsiChar; width: Integer; isNew: Boolean; var changed: Boolean; var column: ShortString): Boolean;
 var
   value: PHastyJson;
@@ -97,7 +97,7 @@ begin
   end;
 end;
 
-// Makes `row` what the body of a request says. What is wrong with that, or nothing; then `row` is of use.
+// Fills `row` from the body of a request. Returns what is wrong with it, or nothing if `row` can be used.
 function TakeRow(req: PHastyRequest; isNew: Boolean; var row: TCustomer): RawByteString;
 var
   body, value: PHastyJson;
@@ -221,7 +221,7 @@ end;
 
 // ---- the main program
 
-// Ends the program where a call that sets things up has failed.
+// Ends the program after a call of the set-up has failed.
 procedure Need(status: THastyStatus);
 begin
   if status = HASTY_OK then
@@ -266,7 +266,7 @@ begin
   WriteLn('http://127.0.0.1:', hasty_app_port(app), '/');
   Flush(Output);
 
-  // A program with work of its own gives a time-out in place of -1, and does that work after HASTY_ERR_TIMEOUT.
+  // A program with other work to do passes a time-out in place of -1, and does that work after HASTY_ERR_TIMEOUT.
   while not stopping do
     if hasty_app_poll(app, 1, -1, served) = HASTY_ERR_CLOSED then
       Break;

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A table of customers, and an endpoint for it. Each route is a sub that hasty_app_poll() calls, on the one thread that Perl has.
+# A table of customers, and an endpoint for it. Each route is a sub that hasty_app_poll() calls, on Perl's only thread.
 #
 # $ HASTY_LIBRARY=target/release/libhasty.so perl examples-c/legacy/perl/customers.pl 8080
 #
@@ -9,7 +9,7 @@ use warnings;
 use FFI::Platypus;
 use FFI::Platypus::Buffer qw(buffer_to_scalar scalar_to_buffer);
 
-# ---- what is used of include/hasty.h
+# ---- the functions of include/hasty.h that are used here
 
 package Hasty::Str {    # bytes that belong to somebody else; absent is undef
     use FFI::Platypus::Record;
@@ -70,7 +70,7 @@ sub find {
     return $found;
 }
 
-# ---- the client's JSON: what is wrong with it dies of a reference to a sentence for the client
+# ---- JSON from the client: if it is wrong, these die with a reference to a sentence for the client
 
 sub text {
     my ($value, $name) = @_;
@@ -101,7 +101,7 @@ sub columns {
     return %columns ? %columns : die \'nothing to change';
 }
 
-# ---- our JSON
+# ---- JSON for the client
 
 sub as_json {
     my ($what) = @_;
@@ -128,7 +128,7 @@ sub answer {
     return $sent;
 }
 
-# ---- the routes: each takes request and response, and returns what the answer's last call said
+# ---- the routes: each takes request and response, and returns the status of the last call that answers
 
 my $stopping = 0;
 
@@ -197,7 +197,7 @@ must(app_start($app));
 $| = 1;
 printf "http://127.0.0.1:%d/\n", app_port($app);
 
-# Here the program's own work would go on; it asks for requests whenever it likes.
+# The program's other work would go here; it may ask for requests whenever it likes.
 until ($stopping) {
     last if app_poll($app, 16, 1000, \$served) == CLOSED;
 }

@@ -29,7 +29,7 @@ proc failed {status sentence} {
     return [list $status "{\"error\":[quoted $sentence]}"]
 }
 
-# ---- what clients send: what is wrong with it is thrown, as a sentence for the client
+# ---- JSON from the client: if it is wrong, these throw a sentence for the client
 
 proc wrong {sentence} {
     return -code error -errorcode WRONG $sentence
@@ -52,7 +52,7 @@ proc cents {pair} {
     return $value
 }
 
-# The row as the body wants it. Without an old one all columns must be there.
+# Returns the row with the changes of the body. A new row must have all columns.
 proc changed {body {row {}}} {
     set members [lassign $body kind]
     switch $kind {
@@ -78,7 +78,7 @@ proc changed {body {row {}}} {
     return $row
 }
 
-# ---- the routes: each gives status and JSON
+# ---- the routes: each returns status and JSON
 
 proc known {number} {
     return [expr {[regexp {^[0-9]{1,9}$} $number] && [dict exists $::customers [scan $number %d]]}]
@@ -140,7 +140,7 @@ if {[catch {serve $port} answer]} {
 puts "http://127.0.0.1:$answer/"
 flush stdout
 
-# Here the program's own timers and windows would go on beside the requests.
+# The program's own timers and windows go on beside the requests.
 vwait stopping
 hasty::end
 puts stderr "stopped with [dict size $customers] customers"

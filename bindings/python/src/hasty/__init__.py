@@ -9,9 +9,9 @@
 ...     client.get("/hello/Ada").text
 'Hello, Ada!'
 
-`app.listen(8080)` serves until Ctrl-C. A handler returns its answer (`str` is text, `dict` and `list` are JSON, `bytes`
-are octets, `None` is 204, `(body, status[, headers])` and `Response` say more), yields it piece by piece, or takes a
-second argument and fills that in: `def hello(req, res): res.status(200).json({...})`.
+`app.listen(8080)` serves until Ctrl-C. A handler returns its response: `str` is text, `dict` and `list` are JSON,
+`bytes` are binary data, `None` is 204; `(body, status[, headers])` and `Response` set more. It can also yield the
+response piece by piece, or take it as its second argument: `def hello(req, res): res.status(200).json({...})`.
 """
 
 from ._ffi import hasty_version as _version
@@ -85,5 +85,5 @@ __all__ = [
     "__version__",
 ]
 
-#: The library's version, which is the package's.
+#: The version of the library and of this package.
 __version__: str = _version().decode()

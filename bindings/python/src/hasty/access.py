@@ -1,4 +1,4 @@
-"""The access log: one record for each finished request."""
+"""The access log: a record for each finished request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = ("common", "combined", "json")
 
 
 class Access(NamedTuple):
-    """One finished request, as `App.on_access()` hands it out: plain values, to keep."""
+    """A finished request, as passed to `App.on_access()` functions. Its plain values may be kept."""
 
     #: The method as sent.
     method: str
@@ -49,7 +49,7 @@ Listener = Callable[[Any], None]
 
 
 def recorder(function: Callable[[Access], object]) -> Listener:
-    """Calls a function with each record."""
+    """Returns a listener that calls a function with each record."""
 
     def record(native: Any) -> None:
         function(_read(native[0]))
@@ -58,7 +58,7 @@ def recorder(function: Callable[[Access], object]) -> Listener:
 
 
 def writer(style: str, level: int) -> Listener:
-    """Writes a line for each record to the logger "hasty.access"."""
+    """Returns a listener that logs a line for each record to "hasty.access"."""
     if style not in FORMATS:
         raise InvalidError(f"access log format {style!r} is none of {', '.join(FORMATS)}")
     name = style.encode()
@@ -73,7 +73,7 @@ def writer(style: str, level: int) -> Listener:
 
 
 def passer(listeners: list[Listener]) -> Callable[[Any, int | None], None]:
-    """What the library calls: hands each record to every listener, and lets no exception into C."""
+    """Returns the callback for the library: it passes each record to every listener, and lets no exception into C."""
 
     def passing(native: Any, _: int | None) -> None:
         for listener in listeners:

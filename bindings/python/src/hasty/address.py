@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import socket
 
-__all__ = ["UNIX", "bound", "located", "resolved"]
+__all__ = ["UNIX", "bound", "kind_of", "located", "resolved"]
 
 #: What the library tells of a client without an address.
 UNIX = b"unix"
+
+
+def kind_of(host: str) -> tuple[str, str]:
+    """What a host is: "tcp" and the host, "unix" and a path, or "fd" and the number of a socket that listens already.
+
+    >>> kind_of("localhost"), kind_of("unix:/run/app.sock"), kind_of("fd:3")
+    (('tcp', 'localhost'), ('unix', '/run/app.sock'), ('fd', '3'))
+    """
+    kind, _, rest = host.partition(":")
+    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
+    if (kind == "unix" and rest) or (kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10):
+        return kind, rest
+    return "tcp", host
 
 
 def resolved(host: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The app: options, routes, and the ways to run it."""
+"""The App class: options, routes, and the ways to run a server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union, ove
 from . import _ffi, access, signals
 from ._interpreter import running_loop
 from .access import Access
+from .address import kind_of
 from .client import Client
 from .cors import Cors
 from .errors import InvalidError, StateError
@@ -42,13 +43,13 @@ _LEVELS = {
 
 
 class RouteOptions(TypedDict, total=False):
-    """What a route may have of its own, as keyword arguments of `App.get()` and its like."""
+    """Options of a single route, given as keyword arguments of `App.get()` and the other route decorators."""
 
     #: Bytes of a body, in place of the app's.
     max_body_bytes: int
-    #: "buffer" (the default): the handler runs when the body is there. "stream": when the head is; `Request.read()`
-    #: gets the body as it arrives.
-    body: Literal["buffer", "stream"]
+    #: "buffer" (the default): the handler runs when the body is there. "whole": likewise, but forms beyond `spool_bytes`
+    #: stay in memory as they were sent. "stream": when the head is there; `Request.read()` gets the body as it arrives.
+    body: Literal["buffer", "whole", "stream"]
     #: Does the handler wait, for a database or another server? True runs it on a thread of its own, beside the others.
     blocking: bool
     #: What `App.url()` knows it by; the function's name by default.
@@ -58,7 +59,7 @@ class RouteOptions(TypedDict, total=False):
 
 
 class App:
-    """A server with its routes.
+    """An HTTP server and its routes.
 
     >>> app = App(max_body_bytes=1 << 20)
     >>> @app.get("/hello/:name")
@@ -68,26 +69,28 @@ class App:
     ...     client.get("/hello/Ada").text
     'Hello, Ada!'
 
-    `threads` is how many Python threads serve; 0 means one, on which handlers run one after the other: best for those
-    that do not wait. `io_threads` is how many of the library's own read and write for them; 0, the default, leaves that
-    to the Python threads, and is best as long as there is one. The options are the library's, literally: 0 is zero.
-    Times are in milliseconds, sizes in bytes. None is the default:
+    `threads` is the number of Python threads that run handlers; 0, the default, means one, which runs them one after
+    the other and is best for handlers that do not block. `io_threads` is the number of the library's own threads that
+    read and write; with 0, the default, the Python threads do that, which is best as long as there is only one. The
+    other options are those of the library. None selects the default; 0 means zero. Times are in milliseconds, sizes in
+    bytes. The defaults, and the status sent beyond a limit:
 
-    - max_body_bytes 10485760 (then 413), max_header_bytes 16384, max_headers 100 (431), max_target_bytes 8192 (414);
-    - max_connections (as many as the system allows), max_connections_per_ip (no limit), both 503;
-      max_requests_per_connection (no limit);
-    - header_timeout_ms 10000 from the first byte, body_timeout_ms 30000 without progress (408), idle_timeout_ms 30000
-      between requests, write_timeout_ms 30000 without progress, exchange_timeout_ms 60000 to the first byte of a
-      deferred answer (504);
-    - server_header "hasty", "" sends none; compress True: answers are compressed for clients that take it;
-    - spool_bytes 262144: files of a form beyond it lie in spool_directory (the system's temporary one); max_parts 1000
-      of a form (413);
-    - stream_buffer_bytes 262144: what waits for a slow client before `write()` does.
+    - max_body_bytes 10485760 (413), max_header_bytes 16384 (431), max_headers 100 (431), max_target_bytes 8192 (414);
+    - max_connections as many as the system allows (503), max_connections_per_ip no limit (503),
+      max_requests_per_connection no limit;
+    - header_timeout_ms 10000 from the first byte (408), body_timeout_ms 30000 without progress (408), idle_timeout_ms
+      30000 between requests, write_timeout_ms 30000 without progress, exchange_timeout_ms 60000 to the first byte of a
+      deferred response (504);
+    - server_header "hasty" ("" omits the field), compress True (compress responses for clients that accept it);
+    - spool_bytes 262144: larger forms keep their files on disk, in spool_directory (the system's temporary directory);
+      max_parts 1000 in a form (413);
+    - stream_buffer_bytes 262144 buffered for a slow client before `write()` waits or fails.
 
-    `options` takes those without a parameter here by name, such as `backlog=16`; a name that the library does not know
-    is a NotFoundError, a wrong value an InvalidError.
+    Further options of the library can be given by name, such as `backlog=16`. Raises NotFoundError for an unknown name
+    and InvalidError for an invalid value.
 
-    An app runs once: register, then `listen()`, `start()` or `test_client()`, then make a new one.
+    An app runs only once: register everything, then call `listen()`, `start()` or `test_client()`. To serve again, make
+    a new App.
     """
 
     def __init__(
@@ -129,6 +132,8 @@ class App:
         self._server: Server | None = None
         # Does listen() wait for the end?
         self._listens = False
+        # A socket that listens for several processes, of which this is one.
+        self._door: int | None = None
         self._native = Native()
         # What was told to the library, for processes that tell it anew.
         self._told: list[tuple[Callable[..., int], tuple[Any, ...]]] = []
@@ -169,7 +174,7 @@ class App:
         self._tell(key, _ffi.hasty_app_set_option, _ffi.encode(key, "option"), _ffi.encode(value, key))
 
     def option(self, key: str) -> str | None:
-        """The value of an option as text; None where there is none of that name.
+        """Returns the value of an option as text, or None if there is no option of that name.
 
         >>> App(max_headers=50).option("max_headers")
         '50'
@@ -188,13 +193,13 @@ class App:
     def route(
         self, method: str, pattern: str = "", *handler: NoReturn, **options: Unpack[RouteOptions]
     ) -> Callable[[H], H]:
-        """Registers a handler for a method ("*" for any) and a pattern; `options` are those of `RouteOptions`.
+        """Registers a handler for a method ("*" for any) and a path pattern; `options` are those of `RouteOptions`.
 
-        Segments of the pattern are literal, `:name`, or a final `*` or `*rest`; literals win over names, names over
-        rests.
+        A segment of the pattern is a literal, a `:name`, or at the end `*` or `*rest`. Literals win over names, and
+        names over wildcards.
 
-        Errors: InvalidError for a pattern that conflicts with an earlier one, which it names, and for a function that
-        is no handler; StateError after the start; NotFoundError for an option that routes do not have.
+        Raises InvalidError if the pattern conflicts with an earlier one (the message names it) or if the function
+        cannot be a handler, NotFoundError for an unknown route option, and StateError after the start.
 
         >>> app = App()
         >>> @app.route("REPORT", "/files/*rest")
@@ -225,31 +230,35 @@ class App:
         return register
 
     def get(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Registers a handler for GET, and so for HEAD."""
+        """Registers a handler for GET and HEAD. The arguments are those of `route()`."""
         return self.route("GET", pattern, *handler, **options)
 
     def post(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Registers a handler for POST."""
+        """Registers a handler for POST. The arguments are those of `route()`."""
         return self.route("POST", pattern, *handler, **options)
 
     def put(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Registers a handler for PUT."""
+        """Registers a handler for PUT. The arguments are those of `route()`."""
         return self.route("PUT", pattern, *handler, **options)
 
     def patch(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Registers a handler for PATCH."""
+        """Registers a handler for PATCH. The arguments are those of `route()`."""
         return self.route("PATCH", pattern, *handler, **options)
 
     def delete(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Registers a handler for DELETE."""
+        """Registers a handler for DELETE. The arguments are those of `route()`."""
         return self.route("DELETE", pattern, *handler, **options)
 
     def options(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Registers a handler for OPTIONS, which the library answers by itself where there is none."""
+        """Registers a handler for OPTIONS; without one the library answers OPTIONS itself. The arguments are those of
+        `route()`.
+        """
         return self.route("OPTIONS", pattern, *handler, **options)
 
     def any(self, pattern: str, *handler: NoReturn, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Registers a handler for every method that has none of its own on that pattern."""
+        """Registers a handler for every method that has no handler of its own on that pattern, as `route("*", pattern)`
+        does.
+        """
         return self.route("*", pattern, *handler, **options)
 
     def static(
@@ -263,13 +272,15 @@ class App:
         list: bool = False,
         dotfiles: bool = False,
     ) -> None:
-        """Serves the files below `directory` for GET and HEAD, at `prefix` and every path below it.
+        """Serves the files in `directory` and its subdirectories below the path `prefix`, for GET and HEAD.
 
-        `index` stands for a directory (None: nothing does), `fallback` for whatever is not there (the page of a
-        single-page application, below `directory`; None: 404), `cache_control` is sent along. `list=True` lists
-        directories without index, `dotfiles=True` also serves names that begin with a dot.
+        `index` is the file sent for a directory (None: no file). `fallback` is the file in `directory` sent for paths
+        that do not exist, such as the page of a single-page application (None: 404). `cache_control` is the value of
+        Cache-Control sent with each file (None: no such field). `list=True` lists directories that have no index file.
+        `dotfiles=True` also serves files whose names begin with a dot.
 
-        ETag, conditions, ranges and `.br` and `.gz` siblings are looked after; nothing outside `directory` is reached.
+        ETags, conditional requests, ranges and precompressed `.br` and `.gz` files are handled. Files outside
+        `directory` cannot be reached.
 
         >>> import pathlib, tempfile
         >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -280,8 +291,8 @@ class App:
         ...     client.get("/").text
         '<h1>Hello</h1>'
 
-        Errors: IoError, an OSError, where the directory cannot be opened; InvalidError where the prefix conflicts with
-        a route; StateError after the start.
+        Raises IoError, an OSError, if the directory cannot be opened, InvalidError if the prefix conflicts with a
+        route, and StateError after the start.
         """
         options = _ffi.hasty_static(
             ctypes.sizeof(_ffi.hasty_static),
@@ -306,13 +317,15 @@ class App:
     def use(self, function: M, /) -> M: ...
 
     def use(self, prefix: Any = "/", /) -> Any:
-        """Registers middleware: a function that runs before whatever answers below `prefix`, in order of registration.
+        """Registers middleware for all paths below `prefix`. Middleware runs in order of registration, before the
+        handler.
 
-        `def m(req)` returns None to go on, or an answer, as a handler does, which ends the way. `def m(req, res)` may
-        set fields of `res`, which stay whoever answers; it ends the way by giving `res` a status or a body.
+        `def m(req)` returns None to pass the request on, or a response, as a handler does, to answer it. `def m(req,
+        res)` may set header fields of `res`, which are kept whoever answers; it answers by giving `res` a status or a
+        body.
 
-        It runs also before files, 404 and 405, and before the body is read, so that it can refuse an upload:
-        there is no `req.body` here. `req.locals` is for what the handler shall know.
+        Middleware also runs before static files, 404 and 405. It runs before the body is read, so that it can refuse an
+        upload; `req.body` is not available. Use `req.locals` to pass values to the handler.
 
         >>> app = App()
         >>> @app.use("/admin")
@@ -325,7 +338,7 @@ class App:
         ...     client.get("/admin").status_code, client.get("/admin", headers={"Authorization": "Bearer secret"}).text
         (401, 'welcome')
 
-        Errors: InvalidError for a function of another shape; StateError after the start.
+        Raises InvalidError if the function takes other arguments, and StateError after the start.
         """
         return self._around(prefix, Gate, _ffi.hasty_app_use, "use")
 
@@ -336,11 +349,11 @@ class App:
     def after(self, function: A, /) -> A: ...
 
     def after(self, prefix: Any = "/", /) -> Any:
-        """Registers `def f(req, res)`, which may change every answer below `prefix`: those of files and errors as well.
+        """Registers `def f(req, res)`, which may change every response below `prefix`, including files and errors.
 
-        They run in reverse order of registration, also where no middleware did: for preflights, 429, and paths that are
-        malformed. `res` is the answer as it stands; its header fields are found by name, and streams and files have no
-        `body`. A function that fails is logged, and the answer is 500.
+        These functions run in reverse order of registration. They also run where no middleware has run: for CORS
+        preflights, 429, and malformed paths. `res` is the response so far; its header fields can only be looked up by
+        name, and streams and files have no `body`. If a function fails, that is logged and the response is a 500.
 
         >>> app = App()
         >>> app.get("/")(lambda req: "hello")  # doctest: +ELLIPSIS
@@ -352,19 +365,20 @@ class App:
         ...     client.get("/").headers["x-length"]
         '5'
 
-        Errors: InvalidError for a function of another shape; StateError after the start.
+        Raises InvalidError if the function takes other arguments, and StateError after the start.
         """
         return self._around(prefix, Hook, _ffi.hasty_app_after, "after")
 
     def error(self, kind: int | type[BaseException]) -> Callable[[E], E]:
-        """Registers a function that answers for exceptions of a class, or for a status from 400 to 599.
+        """Registers an error handler for an exception class, or for a status from 400 to 599.
 
-        `def f(error)` or `def f(req, error)` returns what a handler may; without a status of its own, that has the
-        error's (500 for an exception), and None leaves the answer to the library. A class stands for its subclasses,
-        the nearest one wins; an exception that is answered so is not logged. A status stands for the library's own
-        answers too, such as 404 and 413, and `error` is then an HttpError; where a request could not be parsed, `req`
-        is empty. Where an answer cannot be sent, as one with a line break in a header, no class is asked: that is a
-        500, which is logged.
+        `def f(error)` or `def f(req, error)` returns what a handler may return. Unless that sets a status, the response
+        has the status of the error, 500 for exceptions other than HttpError. None leaves the response to the library.
+
+        For a class, the function also handles its subclasses; the most derived class wins, and the exception is not
+        logged. For a status, it also handles the library's own errors, such as 404 and 413; `error` is an HttpError,
+        and `req` is empty if the request could not be parsed. If a response cannot be sent, for example because a
+        header contains a line break, functions for classes are not called: that is logged and answered with 500.
 
         >>> app = App()
         >>> @app.error(KeyError)
@@ -379,7 +393,8 @@ class App:
         ...     client.get("/").text, client.get("/there").json()["path"]
         ('no it', '/there')
 
-        Errors: InvalidError for another status, class or shape; StateError after the start.
+        Raises InvalidError for another status or class, or if the function takes other arguments, and StateError after
+        the start.
         """
         if isinstance(kind, type) and issubclass(kind, BaseException):
             pass
@@ -399,12 +414,12 @@ class App:
         return register
 
     def on_error(self, function: A) -> A:
-        """Registers `def f(req, res)`, which may change every answer from 400 to 599 that no handler has made.
+        """Registers `def f(req, res)`, which may change every response from 400 to 599 that no handler has returned.
 
-        Those are 404, 405, 413 and their like, requests that could not be parsed (`req` is empty then), BadRequest and
-        HttpError, and 500 for handlers that failed. `res` is the answer as it stands, with status, fields and body, and
-        `res.reason` says why. Where `error()` has a function for it, that one answers. A second registration replaces
-        the first; where the function fails, that is logged and the answer stays as it was.
+        These are 404, 405, 413 and so on, requests that could not be parsed (`req` is empty then), BadRequest and
+        HttpError, and 500 for failed handlers. `res` is the response so far, with status, fields and body; `res.reason`
+        is the error message. Errors with a function registered by `error()` are left to that. A second registration
+        replaces the first. If the function fails, that is logged and the response is sent unchanged.
 
         >>> from hasty import HttpError
         >>> app = App()
@@ -418,7 +433,7 @@ class App:
         ...     client.get("/age").json(), client.get("/none").json()["status"]
         ({'status': 422, 'why': 'nobody is that old'}, 404)
 
-        Errors: InvalidError for a function of another shape; StateError after the start.
+        Raises InvalidError if the function takes other arguments, and StateError after the start.
         """
         takes_two(function, "an error function", "", "req, res")
         self._refuse_late("on_error()")
@@ -433,16 +448,18 @@ class App:
         self._tell("an error handler", _ffi.hasty_app_on_error, self._dispatch, number, _ffi.NO_DROP)
 
     def cors(self, prefix: str = "/", policy: Cors | None = None) -> None:
-        """Lets scripts of other origins read what is below `prefix`; without a policy: any origin, no credentials.
+        """Allows scripts of other origins to read responses below `prefix`. The default policy is any origin, without
+        credentials.
 
-        The longest prefix alone applies. Preflights are answered, unless OPTIONS is registered on the path.
+        If prefixes overlap, only the longest one applies. Preflight requests are answered, unless the path has a
+        handler for OPTIONS.
 
         >>> app = App()
         >>> app.cors("/api")
         >>> app.cors("/api/private", Cors(origins=["https://*.example.org"], credentials=True))
 
-        Errors: InvalidError for a policy that browsers would refuse, such as any origin with credentials, and for a
-        prefix that has one; StateError after the start.
+        Raises InvalidError for a policy that browsers would reject, such as any origin with credentials, and for a
+        prefix that already has a policy, and StateError after the start.
         """
         if isinstance(prefix, Cors):
             raise TypeError('cors(): the prefix comes first, as in app.cors("/", Cors(...))')
@@ -452,16 +469,17 @@ class App:
     def rate_limit(
         self, prefix: str, per_minute: int, burst: int = 0, allow: Callable[[str], object] | None = None
     ) -> None:
-        """Lets each client address ask `per_minute` times a minute below `prefix`; then 429 with Retry-After.
+        """Limits each client address to `per_minute` requests a minute below `prefix`; beyond that: 429 with
+        Retry-After.
 
-        `burst` is how many it may save up; 0 means as many as `per_minute`. With `allow`, a store that several servers
-        share decides instead: it gets the address and returns whether one more is allowed. When it fails, that is
-        logged, and the request is allowed.
+        `burst` is the number of requests that a client may send at once after a pause; 0 means `per_minute`. If `allow`
+        is given, it decides instead, for example by a store that several servers share: it is called with the address
+        and returns whether one more request is allowed. If it fails, that is logged and the request is allowed.
 
         >>> app = App()
         >>> app.rate_limit("/login", per_minute=10, burst=2)
 
-        Errors: InvalidError for numbers out of bounds; StateError after the start.
+        Raises InvalidError for numbers out of range, and StateError after the start.
         """
         decide = self._native.keep(_ffi.hasty_allow_fn(_decider(allow)) if allow else _ffi.hasty_allow_fn())
         for what, number in (("per_minute", per_minute), ("burst", burst)):
@@ -472,10 +490,10 @@ class App:
         self._tell(what, _ffi.hasty_app_rate_limit, octets, per_minute, burst, decide, None, _ffi.NO_DROP)
 
     def health(self, pattern: str = "/healthz") -> None:
-        """Answers GET at `pattern` with how the app is, as JSON: 200, or 503 while it ends.
+        """Answers GET at `pattern` with the state of the app as JSON: 200, or 503 while the app is shutting down.
 
-        The members are `status` ("ok" or "draining"), `uptime_ms`, `requests`, `connections`, `queued` (requests that
-        wait for a thread) and `caller_idle_ms` (for how long no thread has looked for requests).
+        The members are `status` ("ok" or "draining"), `uptime_ms`, `requests`, `connections`, `queued` (requests
+        waiting for a thread) and `caller_idle_ms` (the time since a thread last asked for requests).
 
         >>> app = App()
         >>> app.health()
@@ -483,12 +501,12 @@ class App:
         ...     client.get("/healthz").json()["status"]
         'ok'
 
-        Errors: InvalidError where the pattern conflicts with a route; StateError after the start.
+        Raises InvalidError if the pattern conflicts with a route, and StateError after the start.
         """
         self._tell(f"health({pattern!r})", _ffi.hasty_app_health, _ffi.encode(pattern, "pattern"))
 
     def add_header(self, name: str, value: str) -> None:
-        """Sends a header field with every answer that does not have it.
+        """Adds a header field to every response that does not already have it.
 
         >>> app = App()
         >>> app.add_header("X-Robots-Tag", "noindex")
@@ -496,42 +514,44 @@ class App:
         ...     client.get("/nowhere").headers["x-robots-tag"]
         'noindex'
 
-        Errors: InvalidError for what is no header field; StateError after the start.
+        Raises InvalidError if the name or value is not valid in a header, and StateError after the start.
         """
         checked(name, value)
         self._tell("add_header()", _ffi.hasty_app_add_header, name.encode(), value.encode())
 
     def secure_headers(self) -> None:
-        """Sends the fields that tell browsers to be careful: nosniff, frame options, referrer policy and their like.
+        """Adds security headers to every response: nosniff, frame options, referrer policy and similar.
 
-        Errors: StateError after the start.
+        Raises StateError after the start.
         """
         self._tell("secure_headers()", _ffi.hasty_app_secure_headers)
 
     # --- the access log ---
 
     def access_log(self, format: str = "combined", level: int = logging.INFO) -> None:
-        """Writes a line for each finished request to `logging.getLogger("hasty.access")`.
+        """Logs each finished request to `logging.getLogger("hasty.access")`, with the level `level`.
 
-        `format` is "common" or "combined", as web servers write them, or "json". Python shows no INFO by itself:
+        `format` is "common" or "combined", the usual formats of web servers, or "json". By default Python does not show
+        INFO messages:
 
         >>> logging.basicConfig(level=logging.INFO, format="%(message)s")
         >>> app = App()
         >>> app.access_log("json")
 
-        Errors: InvalidError for another format; StateError after the start.
+        Raises InvalidError for another format, and StateError after the start.
         """
         self._hear(access.writer(format, level))
 
     def on_access(self, function: Callable[[Access], object]) -> Callable[[Access], object]:
-        """Calls a function with the record of each finished request, on a thread that serves: it should be brief.
+        """Calls a function with an `Access` record of each finished request. It runs on a serving thread, so it should
+        be fast.
 
         >>> app = App()
         >>> @app.on_access
         ... def note(record):
         ...     print(record.status, record.target, record.duration_us)
 
-        Errors: InvalidError for what cannot be called; StateError after the start.
+        Raises InvalidError if `function` is async or not callable, and StateError after the start.
         """
         if not callable(function) or is_async(function):
             raise InvalidError(f"on_access takes a function that is not async, not {function!r}")
@@ -553,7 +573,7 @@ class App:
             raise StateError(f"{what} comes after the app has started: register everything before listen() or start()")
 
     def _tell(self, what: str, call: Callable[..., int], *arguments: Any) -> None:
-        """Tells the library about something that is registered."""
+        """Registers something with the library, and records the call so that worker processes can repeat it."""
         with self._native.used() as pointer:
             status = call(pointer, *arguments)
         if status == _ffi.ERR_STATE:
@@ -561,8 +581,12 @@ class App:
         _ffi.check(status)
         self._told.append((call, arguments))
 
-    def _again(self) -> None:
-        """In a process of its own: another app, which is told the same."""
+    def _again(self, door: int | None) -> None:
+        """In a worker process: makes another native app and repeats all registrations.
+
+        `door` is the listening socket that the process has inherited, if there is one.
+        """
+        self._door = door
         before, self._native = self._native, Native()
         self._native.adopt(before)
         for call, arguments in self._told:
@@ -574,7 +598,7 @@ class App:
         return len(self._steps) - 1
 
     def _register(self, step: Step, what: str, call: Callable[..., int], *arguments: Any) -> None:
-        """Tells the library about a function of ours."""
+        """Adds a step and registers it with the library; removes the step again if that fails."""
         number = self._step(step)
         try:
             self._tell(what, call, *arguments, number, _ffi.NO_DROP)
@@ -609,7 +633,9 @@ class App:
         self._names.add(name or name_of(route._function).rpartition(".")[2], route.pattern, name is not None)
 
     def _try(self, method: bytes, pattern: bytes, options: list[tuple[bytes, bytes]]) -> None:
-        """Raises where the library refuses options of a route: it takes back no route, so another app is asked."""
+        """Raises if the library refuses the options of a route. It cannot remove a route, so they are tried on another
+        app.
+        """
         with Native().used() as pointer:
             _ffi.check(_ffi.hasty_app_route(pointer, method, pattern, self._dispatch, 0, _ffi.NO_DROP))
             for key, value in options:
@@ -620,7 +646,9 @@ class App:
         self._tell(repr(route), _ffi.hasty_app_set_route_option, *octets)
 
     def _choose_slots(self) -> None:
-        """Leaves requests to whoever comes with a slot, but for those that a callback is to have before their body."""
+        """Hands routes to the threads that take requests in slots, except those whose middleware must run before the
+        body is read.
+        """
         for step in self._steps:
             if isinstance(step, Route) and not step.inline:
                 before_body = self._shared.gates > 0 and step.method not in ("GET", "HEAD")
@@ -628,7 +656,7 @@ class App:
                     self._route_option(step, "dispatch", "caller")
 
     def _around(self, prefix: Any, kind: type[Gate | Hook], call: Callable[..., int], name: str) -> Any:
-        """`@app.use` and `@app.use("/prefix")`, and the same of `after`."""
+        """Implements `@app.use` and `@app.use("/prefix")`, and likewise `after`."""
         if not isinstance(prefix, str):
             return self._around("/", kind, call, name)(prefix)
 
@@ -641,9 +669,10 @@ class App:
         return register
 
     def url(self, name: str, /, **values: object) -> str:
-        """The path of a route by its name, with values in the place of its parameters; others make a query.
+        """Returns the path of the named route, with `values` for its parameters; the other values become the query
+        string.
 
-        A route is called as its option `name` says, else as its function.
+        The name of a route is its option `name`, or else the name of its function.
 
         >>> app = App()
         >>> @app.get("/users/:id")
@@ -654,30 +683,31 @@ class App:
         >>> app.url("user", id="a/b"), app.url("file", path="docs/a b.txt", version=2)
         ('/users/a%2Fb', '/files/docs/a%20b.txt?version=2')
 
-        Errors: NotFoundError, a LookupError, for a name that no route has; InvalidError where a value is missing, or
-        where several routes have functions of that name.
+        Raises NotFoundError, a LookupError, if there is no route of that name, and InvalidError if a parameter is
+        missing or if several routes have functions of that name.
         """
         return self._names.url(name, values)
 
     # --- running ---
 
     def listen(self, port: int = 8080, host: str = "127.0.0.1", *, workers: int = 1) -> None:
-        """Serves until Ctrl-C, SIGTERM or `stop()`; prints the URL first. Port 0 takes a free one.
+        """Prints the URL and serves until Ctrl-C, SIGTERM or `stop()`. Port 0 selects a free port.
 
-        `host` is an address or a name; "unix:/run/app.sock" is a Unix socket, and "fd:3" a socket that listens already,
-        as service managers pass them. Both go without a port.
+        `host` is an address or a host name, "unix:/run/app.sock" for a Unix socket, or "fd:3" for a listening socket
+        passed by a service manager; the last two ignore the port.
 
-        Handlers run on threads of their own; this one waits, so that signals find Python's main thread. An end answers
-        what has come, for half a second, and takes less than one, whatever handlers still do.
+        Handlers run on other threads; this one waits, so that Python can handle signals on its main thread. At the end,
+        responses that are ready within half a second are still sent; the shutdown takes less than a second, even if
+        handlers still run.
 
-        What is in memory when it begins is frozen for the garbage collector until it ends, unless the program has used
+        While it serves, objects that existed before are frozen for the garbage collector, unless the program has used
         `gc.freeze()` or `gc.disable()` itself.
 
-        `workers` beyond 1 is how many processes serve on that port, each with the app as it is now: for more than one
-        processor. One that dies is replaced.
+        `workers` above 1 is the number of processes that serve there, each with a copy of the app, so that several
+        processors are used. A process that dies is replaced.
 
-        Errors: IoError, an OSError, where the port is taken; StateError for an app that was started, and for workers
-        anywhere but on the main thread.
+        Raises IoError, an OSError, if the port is taken, InvalidError for an invalid argument, and StateError if the
+        app was started before or, with workers, if this is not the main thread.
         """
         if running_loop() is not None:
             raise StateError(
@@ -714,14 +744,15 @@ class App:
                     self._server._leave()
 
     def run(self, host: str = "127.0.0.1", port: int = 8080, *, workers: int = 1) -> None:
-        """`listen()`, with the host first."""
+        """Does the same as `listen()`, but takes the host first."""
         self.listen(port, host, workers=workers)
 
     def start(self, port: int = 0, host: str = "127.0.0.1") -> Server:
-        """Serves in the background, from any thread; the Server tells its `url` and ends with its `with` block.
+        """Starts to serve in the background and returns the Server, which has the `url`; its `with` block stops it at
+        the end.
 
-        Without one it serves until `stop()`, until nobody holds the app or the Server any more, or until the program
-        ends.
+        Without a `with` block it serves until `stop()`, until neither the App nor the Server is referenced any more, or
+        until the program ends. Port 0, the default, selects a free port. May be called from any thread.
 
         >>> from urllib.request import urlopen
         >>> app = App()
@@ -743,12 +774,13 @@ class App:
     async def serve(
         self, port: int = 8080, host: str = "127.0.0.1", *, started: Callable[[Server], object] | None = None
     ) -> None:
-        """Serves inside the asyncio loop that runs, beside its other tasks, until `stop()` or until it is cancelled.
+        """Serves inside the running asyncio loop, beside its other tasks, until `stop()` or until it is cancelled.
 
-        All handlers run on the loop, but for those with `blocking=True`. `stop()` lets them answer for half a second, a
-        cancellation for none; those with `blocking=True` that take longer still run when this returns.
+        All handlers run on the loop, except those with `blocking=True`. After `stop()`, responses that are ready within
+        half a second are still sent; after a cancellation, none are. Blocking handlers that take longer are still
+        running when this returns.
 
-        `started` is called with the Server once there is one; `App.server` is it, too.
+        `started` is called with the Server, which is also `App.server`, once it listens.
 
         >>> import asyncio
         >>> app = App()
@@ -764,7 +796,7 @@ class App:
         >>> asyncio.run(main())
         it serves
 
-        Errors: as `listen`.
+        Raises the same errors as `listen()`.
         """
         import asyncio
 
@@ -784,7 +816,7 @@ class App:
 
     @property
     def server(self) -> Server | None:
-        """The Server, once the app was started."""
+        """The Server, or None before the app is started."""
         return self._server
 
     def _refuse_again(self) -> None:
@@ -793,11 +825,12 @@ class App:
             raise StateError("this app was started already: an app runs once, make a new App to serve again")
 
     def _begin(self, port: int, host: str, threads: int) -> Server:
-        """Opens the port; whoever is to serve comes then."""
+        """Opens the port and starts the app; threads that serve it are started afterwards."""
         self._refuse_again()
         _refuse_misordered(host)
         with self._native.used() as pointer:
-            _ffi.check(_listen(pointer, host, _checked_port(port)))
+            place = host if self._door is None else f"fd:{self._door}"
+            _ffi.check(_listen(pointer, place, _checked_port(port)))
             self._choose_slots()
             # A stop that came first sticks: the workers find nothing to do, and nobody needs to know.
             if not self._native.stopped:
@@ -809,11 +842,11 @@ class App:
         return server
 
     def stop(self) -> None:
-        """Asks a running app to stop, and returns at once; for any thread, handlers and signal handlers.
+        """Asks a running app to stop, and returns at once. May be called from any thread, handler or signal handler.
 
-        `listen()` and `serve()` end as by a signal: what is answered within half a second is still sent. What `start()`
-        began ends at once, and answers 503 to whoever waits; `Server.close()`, or its `with` block, lets handlers
-        finish.
+        `listen()` and `serve()` then end as they do on a signal: responses that are ready within half a second are
+        still sent. An app started with `start()` stops at once and answers pending requests with 503; to let handlers
+        finish, use `Server.close()` or its `with` block.
         """
         if self._server is None:
             self._native.stop()
@@ -821,9 +854,10 @@ class App:
             self._server.stop()
 
     def test_client(self) -> Client:
-        """A client on a real socket; starts the app on a free port if it does not run yet, and then also ends it.
+        """Returns a client that uses real HTTP; it starts the app on a free port if it is not running, and then also
+        stops it.
 
-        An app runs once: tests that each want a client each make an app, by a function.
+        An app runs only once, so let each test make its own app, with a function.
 
         >>> app = App()
         >>> @app.post("/sum")
@@ -843,12 +877,12 @@ class App:
 
 
 def _written(value: object) -> str:
-    """An option's value as the library reads it; it knows no True and False."""
+    """Returns an option's value in the form that the library parses, with 1 and 0 for True and False."""
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
-    """For those who write `@app.get`, or `app.get("/path", handler)` as in Express."""
+    """Explains what to write to those who write `@app.get`, or `app.get("/path", handler)` as in Express."""
     if handler:
         raise TypeError('a route takes no handler, it is a decorator for one: write app.get("/path")(handler)')
     if callable(pattern):
@@ -856,7 +890,7 @@ def _refuse_misplaced(pattern: object, handler: tuple[object, ...]) -> None:
 
 
 def _refuse_foreign(pattern: str) -> None:
-    """Names of parameters as Flask and FastAPI write them would be literals."""
+    """Refuses parameters written as in Flask and FastAPI, which would otherwise be literals."""
     if not isinstance(pattern, str):
         raise InvalidError(f'pattern {pattern!r} is not str, as in @app.get("/path")')
     if not pattern.startswith("/"):
@@ -880,7 +914,7 @@ def _checked_port(port: int) -> int:
 
 
 def _refuse_misordered(host: object) -> None:
-    """For those who give both by their places, or a function to call, as to Express."""
+    """Explains the order of arguments if they are swapped, or if a callback is given as in Express."""
     if callable(host):
         raise InvalidError("listen() takes no function: what follows it runs once the server has ended")
     if not isinstance(host, str):
@@ -891,13 +925,12 @@ def _refuse_misordered(host: object) -> None:
 
 
 def _listen(pointer: _ffi.AppPointer, host: str, port: int) -> int:
-    """At an address, a Unix socket ("unix:PATH"), or a socket that listens already ("fd:NUMBER")."""
-    kind, _, rest = host.partition(":")
-    if kind == "unix" and rest:
-        return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(rest), "path"), 0))
-    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
-    if kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10:
-        return int(_ffi.hasty_app_listen_fd(pointer, int(rest)))
+    """Listens at an address, at a Unix socket ("unix:PATH"), or on an open socket ("fd:NUMBER")."""
+    kind, place = kind_of(host)
+    if kind == "unix":
+        return int(_ffi.hasty_app_listen_unix(pointer, _ffi.encode(os.fsencode(place), "path"), 0))
+    if kind == "fd":
+        return int(_ffi.hasty_app_listen_fd(pointer, int(place)))
     return int(_ffi.hasty_app_listen(pointer, _ffi.encode(host, "host"), port))
 
 
@@ -919,7 +952,7 @@ def _dispatcher(steps: list[Step]) -> Callable[[Any, Any, int | None], int]:
 
 
 def _decider(allow: Callable[[str], object]) -> Callable[[Any, int | None], int]:
-    """What the library asks, for a store that decides about one more request."""
+    """Wraps the `allow` function of `rate_limit()` for the library."""
 
     def decide(key: Any, _: int | None) -> int:
         try:
@@ -932,7 +965,7 @@ def _decider(allow: Callable[[str], object]) -> Callable[[Any, int | None], int]
 
 
 def _pass_on(level: int, message: Any, _: int | None) -> None:
-    """The library's log, in Python's."""
+    """Passes a log message of the library to Python's `logging`."""
     try:
         log.log(_LEVELS.get(level, logging.INFO), "%s", (_ffi.octets(message[0]) or b"").decode(errors="replace"))
     except BaseException as error:  # never into C

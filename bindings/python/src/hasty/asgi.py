@@ -1,11 +1,11 @@
-"""Serves ASGI applications: FastAPI, Starlette, Django, Litestar, Quart and their like.
+"""ASGI: serves FastAPI, Starlette, Django, Litestar, Quart and other applications.
 
     import hasty.asgi
 
     hasty.asgi.serve(application, port=8080)
 
-`as_app()` makes an App of one instead, for `start()`, `test_client()` and the other ways to run it, and `mount()` puts
-one below a path of an App.
+`as_app()` turns an application into an App, which has `start()`, `test_client()` and other ways to run it; `mount()`
+makes one available below a path of an App.
 """
 
 from __future__ import annotations
@@ -22,16 +22,14 @@ from . import _ffi
 from .address import UNIX, located
 from .app import App
 from .cycle import Cycle, Wire
-from .desk import InCall
-from .errors import InvalidError, StateError
+from .errors import InvalidError
 from .handler import Route, Shared, Step, is_async, titled
 from .lifespan import Application, Lifespan, LifespanError, Scope
 from .loop import Loop
-from .request import Request
 from .server import Native, Server
 from .slot import NO_V4, USER_DATA, WHO, Slot
 from .standard import announce
-from .turn import BODY_LEN, OVER, TURN, Turn
+from .turn import OVER, TURN, Turn
 
 if TYPE_CHECKING:
     from .lifespan import Mode
@@ -62,10 +60,10 @@ def serve(
     url_scheme: str = "http",
     **options: Any,
 ) -> None:
-    """Serves an ASGI application until Ctrl-C or SIGTERM; prints the URL first. Port 0 takes a free one.
+    """Prints the URL and serves an ASGI application until Ctrl-C or SIGTERM. Port 0 selects a free port.
 
-    The application runs on one asyncio loop; `workers` is how many processes share the port, each with its own.
-    The other arguments are those of `as_app()`.
+    The application runs on an asyncio loop. `workers` is the number of processes that share the port; each has a loop
+    of its own. The other arguments are those of `as_app()`.
     """
     app = as_app(application, lifespan, root_path=root_path, url_scheme=url_scheme, **options)
     app.listen(port, host, workers=workers)
@@ -82,9 +80,10 @@ async def serve_async(
     started: Callable[[Server], object] | None = None,
     **options: Any,
 ) -> None:
-    """`serve()` in the running loop, asyncio's or uvloop's, until it is cancelled or its Server is stopped.
+    """Does the same as `serve()` in the running loop (asyncio or uvloop), until it is cancelled or its Server is
+    stopped.
 
-    `started` is called with the Server, which tells the port where 0 took a free one, in place of printing the URL.
+    `started` is called with the Server, for example to learn the port if 0 was given; without it the URL is printed.
 
     >>> async def application(scope, receive, send): ...
     >>> async def main():
@@ -102,17 +101,17 @@ def as_app(
     url_scheme: str = "http",
     **options: Any,
 ) -> App:
-    """An App that hands every request to an ASGI application; `options` are those of `App`.
+    """Returns an App that passes every request to an ASGI application; `options` are those of `App`.
 
-    It may have routes of its own as well, static files, CORS and middleware: what is more specific comes first.
+    You can add routes, static files, CORS and middleware to it; the more specific route wins.
 
-    `lifespan` is whether the application is told of start and end: "auto" (where it understands that), "on" (an
-    application that does not is an error) or "off". `root_path` is the path under which a proxy shows it, and
-    `url_scheme="https"` is for servers behind a proxy that speaks TLS. Bodies are read before the application runs, up
-    to `max_body_bytes`. It may take its time to answer, unless there is an `exchange_timeout_ms`.
+    `lifespan` says whether the application is told about start and shutdown: "auto" if it supports that, "on" (an error
+    if it does not) or "off". `root_path` is the path prefix at which a proxy makes the application available. Use
+    `url_scheme="https"` behind a proxy that terminates TLS. Bodies are read into memory before the application runs, up
+    to `max_body_bytes`. The time until it answers is unlimited, unless you set `exchange_timeout_ms`.
 
-    Errors: InvalidError for what cannot be called; those of `App`. Its `start()` and the like raise LifespanError where
-    the application cannot start.
+    Raises InvalidError if the application is not callable, and the errors of `App`. `start()` and the other ways of
+    running the app raise LifespanError if the application fails to start.
 
     >>> async def application(scope, receive, send):
     ...     headers = [(b"content-type", b"text/plain")]
@@ -122,8 +121,7 @@ def as_app(
     ...     client.get("/").text
     'Hello, World!'
     """
-    # A form is a body like others here: the application takes it apart, so the library must keep it whole.
-    app = _AsgiApp(**{"exchange_timeout_ms": 0, "spool_bytes": 1 << 40, **options})
+    app = _AsgiApp(**{"exchange_timeout_ms": 0, **options})
     gateway = Gateway(app, application, lifespan, root_path, root_path, url_scheme)
     for count in range(1, _SLASHES + 1):
         gateway.register("/" * count + "*")
@@ -133,7 +131,7 @@ def as_app(
 def mount(
     app: App, prefix: str, application: Application, lifespan: Mode = "auto", *, url_scheme: str = "http"
 ) -> None:
-    """Hands every request at `prefix` and below it to an ASGI application, which finds the prefix in its `root_path`.
+    """Passes every request at `prefix` and below it to an ASGI application, which receives the prefix in `root_path`.
 
     >>> import hasty
     >>> async def where(scope, receive, send):
@@ -145,11 +143,9 @@ def mount(
     ...     client.get("/old/page").text
     '/old /old/page'
 
-    A multipart form beyond the app's `spool_bytes` is taken apart by the library, for its own routes, and so cannot be
-    given here: it is answered 500, and the log tells why. Give the App as many `spool_bytes` as `max_body_bytes`. An
-    application that cannot start ends the server; `Server.wait()` raises the LifespanError.
+    If the application fails to start, the server ends, and `Server.wait()` raises the LifespanError.
 
-    Errors: InvalidError for what cannot be called, and where a route has the place already; StateError after the start.
+    Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
     """
     if not prefix.startswith("/") or "%" in prefix or any(part[:1] in (":", "*") for part in prefix.split("/")):
         raise InvalidError(f"prefix {prefix!r} is not a plain path from a slash on")
@@ -161,7 +157,7 @@ def mount(
 
 
 class _AsgiApp(App):
-    """An App whose start is that of its application."""
+    """An App whose start includes that of its application."""
 
     def start(self, port: int = 0, host: str = "127.0.0.1") -> Server:
         """`App.start()`, once the application has started; LifespanError where it cannot."""
@@ -362,7 +358,7 @@ class Gateway:
 
     def register(self, pattern: str) -> None:
         """Leads requests of a pattern to the application."""
-        self._app._register_route(Entrance(pattern, self, self._app._shared), {})
+        self._app._register_route(Entrance(pattern, self, self._app._shared), {"body": "whole"})
 
     def scopes(self, slot: Slot, before: bytes | None) -> Callable[[bool], Scope]:
         """What makes the scope of the request in a slot. It is told whether that is like the one before it.
@@ -386,7 +382,6 @@ class Gateway:
         # None where it is GET.
         method: str | None = None
         query = b""
-        words, body_len = slot.words, BODY_LEN
 
         def learn() -> None:
             nonlocal names, values, rest, asker, headers, last, method, query
@@ -418,8 +413,6 @@ class Gateway:
             scope["extensions"] = {"http.response.pathsend": {}}
             if method is not None:
                 scope["method"] = method
-                if not words[body_len]:
-                    _refuse_taken(slot.request)
             if query:
                 scope["query_string"] = query
             return scope
@@ -428,8 +421,6 @@ class Gateway:
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
         """What an application is told of any request."""
-        if not _ffi.hasty_request_body(request).len:
-            _refuse_taken(request)
         scope = self._common().copy()
         scope["asgi"] = _ASGI.copy()
         scope["state"] = self.lifespan.state.copy()
@@ -516,12 +507,6 @@ def _raw_path(request: _ffi.RequestPointer) -> bytes:
     return _octets(_ffi.hasty_request_raw_path(request))
 
 
-def _refuse_taken(request: _ffi.RequestPointer) -> None:
-    """Without its body an application would see an empty form, and answer as if the client had sent none."""
-    if _ffi.hasty_request_file_count(request) or _ffi.hasty_request_form_count(request):
-        raise StateError("the library has taken this form apart: give the App as many spool_bytes as max_body_bytes")
-
-
 def _octets(view: _ffi.hasty_str) -> bytes:
     return _ffi.octets(view) or b""
 
@@ -572,21 +557,12 @@ class Entrance(Route):
         self._hand_over(scope, body, exchange)
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
-        try:
-            scope = self._gateway.scope_of(req)
-        except StateError as error:
-            return self._fail_in_call(req, res, error)
+        scope = self._gateway.scope_of(req)
         body = _octets(_ffi.hasty_request_body(req))
         exchange = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(exchange)))
         self._hand_over(scope, body, exchange)
         return _ffi.OK
-
-    def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: StateError) -> int:
-        request, desk = Request(req), InCall(res)
-        self._fail(request, None, desk, error)
-        request._end()
-        return desk.status
 
     def _hand_over(self, scope: Scope, body: bytes, exchange: _ffi.ExchangePointer) -> None:
         """Leaves a request to the loop."""

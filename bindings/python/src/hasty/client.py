@@ -1,4 +1,4 @@
-"""A test client: real HTTP over a real socket, with the shape of the clients people know."""
+"""A test client: real HTTP over a real socket, with an interface like that of other clients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union
 from urllib.parse import quote, urlencode
 
 from . import _json
@@ -25,8 +25,18 @@ _Query = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 _Uploads = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 
 
+#: What the clients of Flask and of FastAPI, httpx and requests call it.
+_OURS = {
+    "params": "query=",
+    "query_string": "query=",
+    "data": "form= for fields, body= for text and bytes",
+    "content": "body=",
+}
+_PARTS = "query=, headers=, body=, json=, form= and files="
+
+
 class Parts(TypedDict, total=False):
-    """What a request may have, as keyword arguments of `Client.get()` and its like."""
+    """Parts of a request, as keyword arguments of `Client.get()` and the other methods."""
 
     query: _Query | None
     headers: _Fields | None
@@ -37,7 +47,7 @@ class Parts(TypedDict, total=False):
 
 
 class Answer:
-    """What came back."""
+    """A response that the client has received: `status_code`, `reason`, `headers` and `body` (bytes)."""
 
     __slots__ = ("body", "headers", "reason", "status_code")
 
@@ -49,11 +59,11 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body as text."""
+        """The body decoded as UTF-8."""
         return self.body.decode()
 
     def json(self) -> Any:
-        """The body as JSON."""
+        """Returns the body parsed as JSON."""
         return _json.decode(self.text)
 
     def __repr__(self) -> str:
@@ -61,7 +71,7 @@ class Answer:
 
 
 class Client:
-    """Asks one server; keeps its connection open, and the cookies it is given.
+    """Sends requests to one server; keeps its connection open and stores cookies.
 
     >>> from hasty import App, Response
     >>> app = App()
@@ -73,7 +83,7 @@ class Client:
     ...     client.get("/visit").text, client.get("/visit").text
     ('visit 1', 'visit 2')
 
-    One thread at a time. Redirects are not followed: `answer.headers["location"]` tells where they go.
+    Use it from one thread at a time. Redirects are not followed; see `answer.headers["location"]`.
     """
 
     def __init__(self, host: str, port: int, on_close: Callable[[], None] | None = None) -> None:
@@ -96,12 +106,19 @@ class Client:
         json: Any = None,
         form: _Query | None = None,
         files: _Uploads | None = None,
+        **unknown: NoReturn,
     ) -> Answer:
-        """Sends a request and reads the whole answer. Give at most one of `body`, `json` and `form`.
+        """Sends a request and returns the whole Answer. Give at most one of `body`, `json` and `form`.
 
-        `files` makes it a multipart form: `{"photo": ("cat.png", b"...", "image/png")}`, the type last and if wanted,
-        `{"photo": open("cat.png", "rb")}`, or a list of such; `form` has the other fields then.
+        `query`, `headers` and `form` are mappings or pairs; a list is sent as several values. `files` makes a multipart
+        form, whose other fields are those of `form`. A file is bytes, str, an open file, or a tuple of a filename, one
+        of these and optionally a content type, as in `{"photo": ("cat.png", b"...", "image/png")}`; several files are a
+        list.
+
+        Raises TypeError for other arguments or combinations, and OSError if the server cannot be reached.
         """
+        for name in unknown:
+            raise TypeError(f"{name}= is not known here: write {_OURS.get(name, _PARTS)}")
         if sum(given is not None for given in (body, json, form)) > 1 or (files and (body, json) != (None, None)):
             raise TypeError("give one of body, json and form (or files, which go with form)")
         fields: list[tuple[str, str]] = _listed(headers or ())
@@ -167,35 +184,36 @@ class Client:
                     self.cookies[morsel.key] = morsel.coded_value
 
     def get(self, path: str, **parts: Unpack[Parts]) -> Answer:
-        """GET; the parts are those of `request`."""
+        """Sends a GET request. The arguments are those of `request()`."""
         return self.request("GET", path, **parts)
 
     def head(self, path: str, **parts: Unpack[Parts]) -> Answer:
-        """HEAD; the parts are those of `request`."""
+        """Sends a HEAD request. The arguments are those of `request()`."""
         return self.request("HEAD", path, **parts)
 
     def post(self, path: str, **parts: Unpack[Parts]) -> Answer:
-        """POST; the parts are those of `request`."""
+        """Sends a POST request. The arguments are those of `request()`."""
         return self.request("POST", path, **parts)
 
     def put(self, path: str, **parts: Unpack[Parts]) -> Answer:
-        """PUT; the parts are those of `request`."""
+        """Sends a PUT request. The arguments are those of `request()`."""
         return self.request("PUT", path, **parts)
 
     def patch(self, path: str, **parts: Unpack[Parts]) -> Answer:
-        """PATCH; the parts are those of `request`."""
+        """Sends a PATCH request. The arguments are those of `request()`."""
         return self.request("PATCH", path, **parts)
 
     def delete(self, path: str, **parts: Unpack[Parts]) -> Answer:
-        """DELETE; the parts are those of `request`."""
+        """Sends a DELETE request. The arguments are those of `request()`."""
         return self.request("DELETE", path, **parts)
 
     def options(self, path: str, **parts: Unpack[Parts]) -> Answer:
-        """OPTIONS; the parts are those of `request`."""
+        """Sends an OPTIONS request. The arguments are those of `request()`."""
         return self.request("OPTIONS", path, **parts)
 
     def close(self) -> None:
-        """Closes the connection, and the server if this client started it. Done by `with`."""
+        """Closes the connection, and stops the server if this client started it. A `with` block does this at its end.
+        """
         self._connection.close()
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
@@ -216,13 +234,13 @@ class Client:
 
 
 def _listed(fields: _Query) -> list[tuple[str, Any]]:
-    """Pairs, with one for each item of a list."""
+    """Returns pairs, one for each item of a list."""
     pairs: Any = fields.items() if isinstance(fields, Mapping) else fields
     return [(name, item) for name, value in pairs for item in (value if isinstance(value, (list, tuple)) else [value])]
 
 
 def _listed_files(files: _Uploads) -> list[tuple[str, Any]]:
-    """Pairs, with one for each file of a list; a tuple is one file."""
+    """Returns pairs, one for each file of a list; a tuple is one file."""
     pairs: Any = files.items() if isinstance(files, Mapping) else files
     return [
         (name, _file(name, file)) for name, given in pairs for file in (given if isinstance(given, list) else [given])
@@ -230,7 +248,8 @@ def _listed_files(files: _Uploads) -> list[tuple[str, Any]]:
 
 
 def _file(field: str, given: Any) -> tuple[str, bytes, str]:
-    """Filename, bytes and type of a file. One without a filename is called as it is on the disk, else as its field."""
+    """Returns filename, bytes and type. The filename defaults to the name of an open file, or else to the field's name.
+    """
     filename, data, kind = None, given, "application/octet-stream"
     if isinstance(given, tuple) and len(given) in (2, 3):
         filename, data, *kinds = given

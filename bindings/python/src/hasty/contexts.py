@@ -1,4 +1,4 @@
-"""The values of context variables: what middleware sets for a request is for that one, wherever it is answered."""
+"""Context variables: values set by middleware belong to the request, on whichever thread it is answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = b"hasty.python.context"
 
 
 def begun(request: Request, base: Context) -> Context:
-    """The context of a request, for its middleware; the first of these has it made, of what is there for all."""
+    """Returns the context in which a request's middleware runs; the first call makes it."""
     pointer = request._live()
     number = _ffi.hasty_request_local(pointer, _NAME)
     if number is None:
@@ -27,7 +27,7 @@ def begun(request: Request, base: Context) -> Context:
 
 
 def of(request: Request, base: Context) -> Context:
-    """The context of a request, for whoever comes after its middleware."""
+    """Returns the context of a request for what runs after its middleware."""
     number = None if request._is_over() else _ffi.hasty_request_local(request._live(), _NAME)
     if number is None:
         return base.copy()

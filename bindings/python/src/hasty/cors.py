@@ -1,4 +1,4 @@
-"""Who may read answers from scripts of other origins."""
+"""CORS: which scripts of other origins may read responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Cors"]
 
 @dataclass(frozen=True)
 class Cors:
-    """A CORS policy, for `App.cors()`. None is the default everywhere, which fits a public API without cookies.
+    """A CORS policy, for `App.cors()`. The defaults suit a public API without cookies.
 
     >>> from hasty import App
     >>> app = App()
@@ -61,7 +61,7 @@ class Cors:
 
 
 def _listed(names: Iterable[str] | None, what: str) -> bytes | None:
-    """Names as the library reads them: separated by commas."""
+    """Joins names with commas, as the library expects them."""
     if names is None:
         return None
     # Whoever writes origins="https://example.org" means one, not its letters.

@@ -1,11 +1,11 @@
-"""What can go wrong, one class per status of the library, each also the built-in exception it resembles.
+"""Exceptions: one class for each status of the library, each also a subclass of the corresponding built-in.
 
     try:
         app.listen(80)
     except OSError as error:          # hasty.IoError is an OSError
         print(error)
 
-`HastyError` catches them all; `.status` is the library's number, `.message` its sentence.
+`HastyError` is the base class of all; `.status` is the library's status number, `.message` its message.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class HastyError(Exception):
-    """Base of every error of this package.
+    """Base class of all errors of this package.
 
     >>> error = InvalidError("status 99 is not in 200 to 599")
     >>> error.status, error.message
@@ -61,7 +61,7 @@ class HastyError(Exception):
 
 
 class NullError(HastyError, ValueError):
-    """Something required is missing."""
+    """A required value is missing."""
 
     status = 1
 
@@ -73,13 +73,13 @@ class InvalidError(HastyError, ValueError):
 
 
 class StateError(HastyError, RuntimeError):
-    """The call does not fit the moment: a route after start, a request that was answered."""
+    """The call is not possible now: for example, a route registered after the start, or a request that has ended."""
 
     status = 3
 
 
 class IoError(HastyError, OSError):
-    """The operating system refused; the message has its words, and `errno` the number where they tell it."""
+    """The operating system reported an error; `errno` is its number, or None if unknown."""
 
     status = 4
 
@@ -90,50 +90,51 @@ class IoError(HastyError, OSError):
 
 
 class ClosedError(HastyError, ConnectionError):
-    """The client, or the app, is gone."""
+    """The client has disconnected, or the app has stopped."""
 
     status = 5
 
 
 class TimedOutError(HastyError, TimeoutError):
-    """Nothing happened within the time allowed."""
+    """The time allowed has passed."""
 
     status = 6
 
 
 class PanicError(HastyError, RuntimeError):
-    """A bug inside the library was caught at its border."""
+    """A bug in the library, caught before it reached the program."""
 
     status = 7
 
 
 class LimitError(HastyError, BufferError):
-    """A limit would be exceeded."""
+    """A limit was reached."""
 
     status = 8
 
 
 class NotFoundError(HastyError, LookupError):
-    """There is nothing of that name."""
+    """Nothing has that name."""
 
     status = 9
 
 
 class UnsupportedError(HastyError, NotImplementedError):
-    """This build or this machine cannot do it."""
+    """This build or this machine does not support it."""
 
     status = 10
 
 
 class LibraryError(HastyError, ImportError):
-    """libhasty is missing, cannot be loaded, or does not fit this package; the message says what was tried."""
+    """libhasty was not found, cannot be loaded, or does not match this package; the message lists what was tried."""
 
 
 class HttpError(HastyError):
-    """An answer from 400 to 599: raise it in a handler to give it, as text or JSON; `App.error(404)` functions get it.
+    """An error response: raise it in a handler to answer with `code`, 400 to 599, and `message`, which the client sees.
 
-    `code` is the answer's status, `message` its words, for the client to read. An answer with header fields, such as
-    WWW-Authenticate, is returned instead: `return "who are you?", 401, {"WWW-Authenticate": "Basic"}`.
+    The message is sent as text, or as JSON if the client prefers that; None is the standard phrase of the status. A
+    function registered with `App.error(code)` can answer instead. To send header fields, return a response: `return
+    "who are you?", 401, {"WWW-Authenticate": "Basic"}`.
 
     >>> from hasty import App
     >>> app = App()
@@ -144,6 +145,8 @@ class HttpError(HastyError):
     ...     answer = client.get("/users/7")
     ...     answer.status_code, answer.text
     (404, 'there is no user 7')
+
+    Raises InvalidError for another code, and TypeError for a message that is not str.
     """
 
     #: The answer's status.
@@ -168,7 +171,7 @@ class HttpError(HastyError):
 
 
 class BadRequest(HttpError, InvalidError):
-    """The client's mistake: answered with 400 and the message, as text or JSON, and not logged as an error.
+    """An HttpError with status 400, for invalid requests. It is not logged as an error.
 
     >>> from hasty import App
     >>> app = App()
@@ -188,7 +191,7 @@ class BadRequest(HttpError, InvalidError):
 
 
 def reason(code: int) -> str:
-    """The phrase of a status.
+    """Returns the standard phrase of a status.
 
     >>> reason(404), reason(499)
     ('Not Found', 'Error')
@@ -200,7 +203,7 @@ def reason(code: int) -> str:
 
 
 class JsonError(BadRequest):
-    """A body that should be JSON is not; `line` and `column`, from 1, tell where."""
+    """Raised for malformed JSON in a body; `line` and `column`, counted from 1, say where."""
 
     line: int
     column: int
@@ -229,6 +232,7 @@ _BY_STATUS: dict[int, type[HastyError]] = {
 
 
 def from_status(status: int, message: str) -> HastyError:
-    """The exception for a status of the library; a number that this package does not know keeps its number."""
+    """Returns the exception for a status of the library; an unknown status becomes a HastyError that keeps the number.
+    """
     kind = _BY_STATUS.get(status)
     return kind(message) if kind else HastyError(message, status)

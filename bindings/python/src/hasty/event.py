@@ -1,4 +1,4 @@
-"""What a stream is made of: text, bytes, and server-sent events."""
+"""The pieces of a stream: text, bytes and server-sent events."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ class _Fields(NamedTuple):
 
 
 class Event(_Fields):
-    """A server-sent event, for handlers that yield; the answer's type becomes `text/event-stream`.
+    """A server-sent event, for handlers that yield. The response then has the type `text/event-stream`.
 
-    `event` is its name and `id` what the browser's EventSource sends back when it connects again; both are text, and
-    neither may hold a line break. `data` is text of any number of lines, which "" has as well; what else JSON has is
-    sent as JSON. Without data pages do not see it: it keeps the connection alive, and its `id` is remembered.
+    `event` is the name of the event. `id` is what a browser's EventSource sends back when it reconnects. Both are str
+    without line breaks. `data` is a str of any number of lines, or any other JSON value, which is sent as JSON; "" is
+    an event with empty data. Without data, pages do not see the event: it only keeps the connection alive and sets the
+    last event id.
+
+    Raises TypeError if `event` or `id` is not str.
 
     >>> from hasty import App
     >>> app = App()
@@ -55,14 +58,14 @@ Chunk = Union[str, bytes, bytearray, memoryview, Event]
 
 
 def kind_of(chunk: Chunk) -> str | None:
-    """The content type of a stream that begins so; None where the library knows it."""
+    """Returns the content type of a stream that begins with this piece; None if the library sets it."""
     if isinstance(chunk, str):
         return "text/plain; charset=utf-8"
     return None if isinstance(chunk, Event) else "application/octet-stream"
 
 
 class Lines(NamedTuple):
-    """An event as the library takes it, checked: what it would refuse in the middle of a stream is refused before."""
+    """An event as the library takes it, checked before anything of it is sent."""
 
     event: bytes | None
     data: bytes | None
@@ -74,7 +77,7 @@ Piece = Union[bytes, Lines]
 
 
 def pieces(chunk: Chunk, most: int) -> list[Piece]:
-    """A chunk as it is written, in pieces of at most `most` bytes; TypeError for what is none."""
+    """Returns what to write for a chunk, in pieces of at most `most` bytes. Raises TypeError for other types."""
     if isinstance(chunk, Event):
         name, data, id_ = chunk
         text = data if data is None or isinstance(data, str) else _json.encode(data)
@@ -102,7 +105,7 @@ def _one_line(text: str | None, what: str) -> bytes | None:
 
 
 def write(res: _ffi.ResponsePointer, piece: Piece) -> int:
-    """Writes a piece; the library's status says what came of it."""
+    """Writes a piece and returns the library's status."""
     if isinstance(piece, Lines):
         return int(_ffi.hasty_response_write_event(res, piece.event, piece.data, piece.id))
     return int(_ffi.hasty_response_write(res, piece, len(piece)))

@@ -1,4 +1,4 @@
-"""An answer that is given later: the request and the response, out of their handler, for any thread."""
+"""A deferred response: request and response, detached from their handler, for any thread."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ _LOOK_AGAIN_S = 1.0
 
 
 class Exchange:
-    """A request whose answer is owed; made by `Request.defer()`.
+    """A request that is answered later; returned by `Request.defer()`.
 
-    It may go to any thread; several may use it, since it locks itself. End it with `finish()`. One that is closed, or
-    forgotten, without an answer is answered 503; one that is not answered within `exchange_timeout_ms` is answered 504.
+    It may be used from any thread and from several at once. End it with `finish()`. If it is closed or
+    garbage-collected without an answer, the client gets a 503; if it is not answered within `exchange_timeout_ms`, a
+    504.
 
     >>> import threading
     >>> from hasty import App
@@ -70,7 +71,7 @@ class Exchange:
 
     @classmethod
     def _of(cls, res: _ffi.ResponsePointer) -> Exchange:
-        """Takes the request of a callback, and its answer, out of it."""
+        """Defers the response of a callback."""
         pointer = _ffi.ExchangePointer()
         _ffi.check(_ffi.hasty_response_defer(res, byref(pointer)))
         return cls(pointer)
@@ -85,43 +86,48 @@ class Exchange:
         return res
 
     def _lend(self, request: Request) -> None:
-        """The request of a handler that yields lives on."""
+        """Keeps the request of a handler that yields."""
         request._move(_ffi.hasty_exchange_request(self._live()))
         self._lent = request
 
     @property
     def request(self) -> Request:
-        """The request, until the exchange is finished."""
+        """The request; it can be read until the exchange is finished."""
         return self._request
 
     @property
     def response(self) -> Response:
-        """The answer that `finish()` without arguments sends, and the head of one that is written."""
+        """The response that `finish()` sends without an argument; its status and headers also begin a written response.
+        """
         return self._response
 
     @property
     def alive(self) -> bool:
-        """Does the client still wait? No longer once it left, a time-out answered, or the exchange was finished."""
+        """Whether the client still waits: False once it has disconnected or got a 504, or once the exchange is
+        finished.
+        """
         with self._lock:
             return self._pointer is not None and bool(_ffi.hasty_exchange_alive(self._pointer))
 
     def on_close(self, function: Callable[[], object]) -> None:
-        """Calls `function()` once the client has left, at once if it has; never after the exchange was finished.
+        """Calls `function()` when the client disconnects, or at once if it has; never after the exchange is finished.
 
-        It runs on a thread that serves, so it should be brief. Exceptions are logged. The last one given counts.
+        The function runs on a serving thread, so it should be fast. Exceptions are logged. A second call replaces the
+        function.
         """
         with self._lock:
             _ffi.check(_ffi.hasty_exchange_on_close(self._live(), _kept.CALL, _kept.put(function), _kept.DROP))
 
     def write(self, data: Chunk, timeout: float | None = 0.0) -> None:
-        """Sends a piece of the body: str, bytes or an Event. The first one sends the head, as `response` has it.
+        """Sends a piece of the body: str, bytes or Event. The first call also sends the status and headers of
+        `response`.
 
-        What a slow client has not taken waits in memory, up to App's `stream_buffer_bytes`. Beyond that `write` waits
-        for room: not at all by default, so that one thread can serve many clients; `timeout` seconds; or, with None, as
-        long as it takes. A piece is taken whole or not at all.
+        Data that a slow client has not accepted yet is buffered, up to the app's `stream_buffer_bytes`. If there is no
+        room, `write` waits up to `timeout` seconds. The default, 0, does not wait, so that one thread can serve many
+        clients; None waits without a limit. A piece is either accepted whole or not at all.
 
-        Errors: ClosedError once the client has left; LimitError where there is no room, and TimedOutError where there
-        was none within a timeout. On a thread that serves, such as in a handler, it never waits.
+        Raises ClosedError if the client has disconnected, LimitError if there is no room, and TimedOutError if there
+        was none within the timeout. On a serving thread, for example in a handler, it never waits.
         """
         until = None if timeout is None else time.monotonic() + timeout
         for piece in event.pieces(data, _WHOLE):
@@ -158,7 +164,7 @@ class Exchange:
 
     @contextmanager
     def _on_ready(self, function: Callable[[], object]) -> Iterator[None]:
-        """Calls `function()` once there is room for what had none, on a thread that serves; until the `with` ends."""
+        """Calls `function()`, on a serving thread, when there is room again; until the `with` block ends."""
         waiting = self._waiting
         waiting.append(function)
         try:
@@ -172,21 +178,22 @@ class Exchange:
                 waiting.remove(function)
 
     async def awrite(self, data: Chunk) -> None:
-        """`write`, for coroutines: where a slow client leaves no room, it waits for that, and others go on.
+        """Does the same as `write` in a coroutine: if there is no room, it waits without blocking the loop.
 
-        Errors: ClosedError once the client has left; StateError where the exchange was finished.
+        Raises ClosedError if the client has disconnected, and StateError if the exchange is finished.
         """
         from . import loop
 
         await loop.write(self, data)
 
     def finish(self, answer: Result = _UNGIVEN) -> bool:
-        """Answers, with whatever a handler may return, and ends the exchange; False where the client has left.
+        """Sends `answer`, anything that a handler may return, and ends the exchange; returns False if the client has
+        gone.
 
-        Without `answer` it sends `response`, or ends what was written.
+        Without `answer` it sends `response`, or ends a response that was written.
 
-        Errors: StateError where it was finished before. An answer that the library refuses raises as well, and leaves
-        the exchange open for another.
+        Raises StateError if the exchange is finished already, or if `answer` is given after `write()`. An answer that
+        the library refuses also raises, and leaves the exchange open for another one.
         """
         with self._lock:
             res = self._res()
@@ -210,7 +217,9 @@ class Exchange:
             raise
 
     def free(self) -> None:
-        """Gives the exchange up: 503 where nothing was sent, else the answer is cut off. Twice is once."""
+        """Gives up: the client gets a 503, or its connection is cut if part of the response was sent. May be called
+        twice.
+        """
         with self._lock:
             if self._pointer is None:
                 return
@@ -258,13 +267,15 @@ class Exchange:
 
 
 def _tell_all(waiting: list[Callable[[], object]]) -> None:
-    """There is room: each looks whether it is enough."""
+    """Tells all waiting writers that there is room; each checks whether it is enough."""
     for function in waiting.copy():
         function()
 
 
 class DeferredRequest(Request):
-    """A request that any thread may read while another finishes its exchange: each look takes the exchange's lock."""
+    """A request that any thread may read while another one finishes its exchange; every access takes the exchange's
+    lock.
+    """
 
     __slots__ = ("_lock",)
 

@@ -670,7 +670,14 @@ def end_stream(response: Response, exchange: Exchange) -> None:
 
 def _yielded(function: Callable[..., Any], items: Any) -> Iterator[event.Chunk]:
     """What a stream yields; TypeError where a handler that yields gives an answer as well, which nobody would see."""
-    answer = yield from items
+    # Not `yield from`, which closes them as well: pump() does, once.
+    while True:
+        try:
+            chunk = next(items)
+        except StopIteration as end:
+            answer = end.value
+            break
+        yield chunk
     if answer is not None and inspect.isgeneratorfunction(_runs(function)):
         raise TypeError(
             f"{name_of(function)} yields, and returned {type_name(answer)}: "

@@ -1,4 +1,4 @@
-"""Mappings in which a name may have several values: header fields, query, form, parameters, cookies."""
+"""Mappings in which a name may have several values: header fields, query, form, parameters and cookies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 
 class Multi(Mapping[str, V]):
-    """Names and what they stand for, in their order of arrival; looking a name up gives the first of that name."""
+    """An ordered mapping in which a name may have several values; look-up by name returns the first."""
 
     __slots__ = ("_pairs",)
 
@@ -44,12 +44,12 @@ class Multi(Mapping[str, V]):
         return len({self._key(name) for name, _ in self._pairs})
 
     def getall(self, name: str) -> list[V]:
-        """All that `name` stands for, in order; an empty list where there is nothing."""
+        """Returns the list of all values of `name`, in order; empty if there are none."""
         key = self._key(name)
         return [value for known, value in self._pairs if self._key(known) == key]
 
     def pairs(self) -> list[tuple[str, V]]:
-        """Every name with all that it stands for, in order, repeated ones too."""
+        """Returns all names and values in order, including repeated names."""
         return list(self._pairs)
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class Multi(Mapping[str, V]):
 
 
 class Values(Multi[str]):
-    """Names and values in their order of arrival; looking a name up gives its first value.
+    """An ordered mapping of strings in which a name may have several values; look-up by name returns the first.
 
     >>> values = Values([("tag", "c"), ("q", ""), ("tag", "python")])
     >>> values["tag"], values.getall("tag"), values.get("page")
@@ -70,7 +70,7 @@ class Values(Multi[str]):
 
 
 class Params(dict[str, str]):
-    """What the names of a pattern stand for; each is there once.
+    """The path parameters of a request; each name occurs once.
 
     >>> params = Params({"id": "7", "name": "Ada"})
     >>> params["id"], params.getall("id"), params.pairs()
@@ -80,16 +80,16 @@ class Params(dict[str, str]):
     __slots__ = ()
 
     def getall(self, name: str) -> list[str]:
-        """What `name` stands for, as with other mappings of a request; an empty list where there is nothing."""
+        """Returns the value of `name` as a list, as in the other mappings of a request; empty if there is none."""
         return [self[name]] if name in self else []
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Every name with what it stands for, in the order of the pattern."""
+        """Returns all names and values, in the order of the pattern."""
         return list(self.items())
 
 
 class Headers(Values):
-    """Header fields: names compare without case.
+    """Header fields; look-up by name ignores case.
 
     >>> headers = Headers([("Content-Type", "text/plain")])
     >>> headers["content-type"], "CONTENT-TYPE" in headers
@@ -104,7 +104,7 @@ class Headers(Values):
 
 
 class _Names:
-    """A set of names that clients send again and again."""
+    """A set of header names, which clients send again and again."""
 
     __slots__ = ("all", "places", "spare")
 
@@ -117,7 +117,7 @@ class _Names:
         self.spare = 64
 
     def place(self, name: str) -> int:
-        """That of a name in another spelling; KeyError for one that was not sent."""
+        """Returns the index of a name in another spelling. Raises KeyError if it was not sent."""
         place = self.places.get(name.lower())
         if place is None:
             raise KeyError(name)
@@ -144,7 +144,7 @@ def _learn(octets: bytes) -> _Names:
 
 
 class Sent(Headers):
-    """The fields of a request as a slot has them; `sent()` makes it."""
+    """The header fields of a request in a slot; made by `sent()`."""
 
     __slots__ = ("_names", "_values")
 
@@ -198,7 +198,7 @@ def sent(names: bytes, values: bytes) -> Sent:
 
 
 def field(octets: bytes) -> str:
-    """A header value: UTF-8, or else ISO-8859-1, in which every byte is a character (RFC 9110 5.5)."""
+    """Decodes a header value as UTF-8, or else as ISO-8859-1, in which every byte is a character (RFC 9110 5.5)."""
     try:
         return octets.decode()
     except UnicodeDecodeError:
@@ -206,7 +206,8 @@ def field(octets: bytes) -> str:
 
 
 class MutableHeaders(Headers, MutableMapping[str, str]):
-    """Header fields of an answer: assignment replaces, `add` appends. Names and values are checked at once.
+    """The header fields of a response. Assignment replaces a field, `add()` appends one; both check names and values at
+    once.
 
     >>> headers = MutableHeaders()
     >>> headers["X-Count"] = "1"
@@ -214,6 +215,9 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
     >>> headers.add("Link", "</a>"); headers.add("Link", "</b>")
     >>> headers.pairs()
     [('x-count', '2'), ('Link', '</a>'), ('Link', '</b>')]
+
+    Raises TypeError for values that are not str, InvalidError for names and values that headers cannot hold, and
+    StateError once the fields were sent.
     """
 
     __slots__ = ("_sent",)
@@ -243,7 +247,7 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
         self._pairs[:] = kept
 
     def add(self, name: str, value: str) -> None:
-        """Appends a field, beside those of the same name."""
+        """Appends a field and keeps those of the same name."""
         self._pairs.append(self._checked(name, value))
 
     def extend(self, fields: Mapping[str, str] | Pairs) -> None:
@@ -257,7 +261,7 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
             self.add(name, value)
 
     def _close(self) -> None:
-        """The head was sent: whoever still changes a field is told."""
+        """Makes later changes an error, because the fields were sent."""
         self._sent = True
 
     def _refuse_sent(self, name: str) -> None:
@@ -278,12 +282,12 @@ def is_token(text: str) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Has UTF-8 all of it? It has no surrogates."""
+    """Can the text be encoded as UTF-8? Surrogates cannot."""
     return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def checked(name: str, value: str) -> tuple[str, str]:
-    """Refused here, a bad field is an error at the line that made it; the library would only refuse the answer."""
+    """Checks a field at the line that sets it; the library would find it only when the response is sent."""
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(f"header {name!r}: {value!r}: names and values are str")
     if not is_token(name):

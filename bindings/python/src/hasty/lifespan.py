@@ -1,4 +1,4 @@
-"""The beginning and the end of an ASGI application, in the words of its lifespan protocol."""
+"""The start and shutdown of an ASGI application, by its lifespan protocol."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _FAIL_S = 0.1
 
 
 class LifespanError(StateError):
-    """The application could not start: it said so itself, or failed while it started."""
+    """The application failed to start."""
 
 
 class Lifespan:
-    """Tells an application that the server starts and ends."""
+    """Tells an application about the start and the shutdown of the server."""
 
     def __init__(self, application: Application, mode: Mode) -> None:
         if mode not in ("auto", "on", "off"):
@@ -51,7 +51,7 @@ class Lifespan:
         self._started = False
 
     async def startup(self) -> None:
-        """Starts the application; LifespanError where it cannot."""
+        """Starts the application. Raises LifespanError if it fails."""
         if self._mode == "off":
             return
         self._messages = asyncio.Queue()
@@ -66,7 +66,7 @@ class Lifespan:
             self._started = True
 
     async def shutdown(self) -> None:
-        """Ends the application. What it fails at is logged."""
+        """Shuts the application down. Failures are logged."""
         if not self._started:
             return
         self._started = False
@@ -78,7 +78,8 @@ class Lifespan:
             log.error("the application failed to shut down: %s", _words(answer, error))
 
     def _refuse_where_wanted(self) -> None:
-        """The application ended without an answer to the startup: most that do know nothing of it."""
+        """Handles an application that ended without answering the startup event, as those without lifespan support do.
+        """
         assert self._task is not None
         error = None if self._task.cancelled() else self._task.exception()
         if self._mode == "on":
@@ -94,7 +95,7 @@ class Lifespan:
             log.info("the application does not support lifespan: %r", error)
 
     async def _ask(self, kind: str) -> Message | None:
-        """Tells the application something; its answer, or None where it ended without one."""
+        """Sends the application an event and returns its answer, or None if it ended without one."""
         assert self._task is not None and self._messages is not None
         self._asked = kind
         self._answer = asyncio.get_running_loop().create_future()
@@ -104,7 +105,7 @@ class Lifespan:
         return self._answer.result() if self._answer.done() else None
 
     async def _outcome(self, seconds: float) -> BaseException | None:
-        """What the application raised at its end; one that does not end within some seconds is cancelled."""
+        """Waits for the application to end, cancels it if it takes longer, and returns the exception it raised."""
         assert self._task is not None
         await asyncio.wait([self._task], timeout=seconds)
         if not self._task.done():
@@ -133,6 +134,6 @@ class Lifespan:
 
 
 def _words(answer: Message, error: BaseException | None) -> str:
-    """Why something failed: frameworks send a whole traceback, whose last line tells."""
+    """Extracts the reason of a failure: frameworks send a whole traceback, whose last line has it."""
     lines = str(answer.get("message", "")).strip().splitlines()
     return lines[-1] if lines else repr(error) if error is not None else "it did not say why"

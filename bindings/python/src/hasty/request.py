@@ -1,4 +1,4 @@
-"""One request, read when asked for, until its handler returns."""
+"""A request. Its parts are read from the library on first use, until its handler returns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNREAD: Any = object()
 
 
 class Request:
-    """What the client asks. Made by the app for each request; every part is read from the library on first use.
+    """An HTTP request. The app creates one for each request; every part is read from the library on first use.
 
     >>> from hasty import App
     >>> app = App()
@@ -48,8 +48,8 @@ class Request:
     ...     client.post("/greet/Ada?word=hello", body="world").text
     'POST /greet/Ada from Ada: hello, world'
 
-    It ends with its handler: keep what you read (plain strings, bytes and mappings), not the request itself. A handler
-    that yields, or that deferred its answer, has it for longer.
+    A request ends when its handler returns. Values read from it (strings, bytes, mappings) remain valid, but the
+    request itself then raises StateError. For generators, coroutines and deferred responses it lives until they finish.
     """
 
     # The state of most is what it is at first. Where that is the class's, none of it has to be set, nor to be cleared:
@@ -86,7 +86,7 @@ class Request:
         self._res = res
 
     def _end(self) -> None:
-        """The handler has returned: the library may reuse what the pointer points to."""
+        """The handler has returned, so the library may reuse the memory behind the pointer."""
         self._pointer = self._res = None
         if self._reading is not None:
             # Another thread may still read.
@@ -94,12 +94,12 @@ class Request:
                 pass
 
     def _leave(self) -> None:
-        """The handler has returned; a request that was moved lives on."""
+        """Ends the request when its handler returns, unless it was moved to an exchange."""
         if self._res is not None:
             self._end()
 
     def _move(self, pointer: _ffi.RequestPointer) -> None:
-        """The request lives on in an exchange, for a handler that yields."""
+        """Moves the request to an exchange, for a handler that yields."""
         self._pointer = pointer
         self._res = None
 
@@ -114,11 +114,11 @@ class Request:
         return pointer
 
     def _place(self) -> object:
-        """Where the library has it: another object once it has moved, None once it has ended."""
+        """Identifies where the library keeps the request: changes when it is moved, None once it has ended."""
         return self._pointer
 
     def _told(self, view: Callable[[_ffi.RequestPointer], _ffi.hasty_str]) -> bytes:
-        """What the library tells of it, copied."""
+        """Copies a string that the library has for this request."""
         while True:
             place = self._place()
             octets = _ffi.octets(view(self._live())) or b""
@@ -127,7 +127,7 @@ class Request:
                 return octets
 
     def _is_over(self) -> bool:
-        """Can nothing of it be read any more?"""
+        """Has the request ended, so that nothing of it can be read?"""
         return self._pointer is None
 
     @property
@@ -138,7 +138,7 @@ class Request:
 
     @property
     def method(self) -> str:
-        """The method as sent: "GET", "POST" and so on."""
+        """The method as sent, such as "GET" or "POST"."""
         self._live()
         if self._method is None:
             self._method = latin(self._told(_ffi.hasty_request_method))
@@ -146,7 +146,9 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path, percent-decoded, for display. Decide by `params` or `raw_path`: here `%2F` is a slash too."""
+        """The percent-decoded path, for display. For decisions use `params` or `raw_path`: here `%2F` also appears as a
+        slash.
+        """
         self._live()
         if self._path is None:
             self._path = lossy(self._told(_ffi.hasty_request_path))
@@ -159,17 +161,17 @@ class Request:
 
     @property
     def query_string(self) -> str:
-        """What follows the question mark, as sent; empty where there is none."""
+        """The part of the target after the question mark, as sent; empty if there is none."""
         return latin(self._told(_ffi.hasty_request_query_string))
 
     @property
     def target(self) -> str:
-        """The whole request target as sent, path and query."""
+        """The request target as sent: path and query."""
         return latin(self._told(_ffi.hasty_request_target))
 
     @property
     def route(self) -> str:
-        """The pattern that matched, such as "/users/:id"."""
+        """The pattern of the route that matched, such as "/users/:id"."""
         return lossy(self._told(_ffi.hasty_request_route))
 
     @property
@@ -181,7 +183,7 @@ class Request:
 
     @property
     def params(self) -> Params:
-        """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
+        """The path parameters by name, each decoded once; "*" is the name of an unnamed wildcard."""
         self._live()
         if self._params is None:
             self._params = Params(_pairs(self, _ffi.hasty_request_param_count, _ffi.hasty_request_param_at, lossy))
@@ -189,7 +191,7 @@ class Request:
 
     @property
     def query(self) -> Values:
-        """The query's names and values, decoded; first values by name, all with `getall`."""
+        """The decoded query parameters. Look-up by name returns the first value, `getall()` all of them."""
         self._live()
         if self._query is None:
             self._query = Values(_pairs(self, _ffi.hasty_request_query_count, _ffi.hasty_request_query_at, lossy))
@@ -197,7 +199,7 @@ class Request:
 
     @property
     def headers(self) -> Headers:
-        """The header fields. Their names are in lower case, and compare without case."""
+        """The header fields. Names are in lower case; look-up ignores case."""
         self._live()
         if self._headers is None:
             pairs = _pairs(self, _ffi.hasty_request_header_count, _ffi.hasty_request_header_at, field)
@@ -206,7 +208,7 @@ class Request:
 
     @property
     def cookies(self) -> Values:
-        """The cookies sent along."""
+        """The cookies that the client sent."""
         self._live()
         if self._cookies is None:
             self._cookies = Values(_pairs(self, _ffi.hasty_request_cookie_count, _ffi.hasty_request_cookie_at, field))
@@ -214,9 +216,9 @@ class Request:
 
     @property
     def form(self) -> Values:
-        """The fields of a urlencoded or multipart body; empty for other types.
+        """The fields of a URL-encoded or multipart form; empty if the body is of another type.
 
-        Errors: BadRequest where it is malformed, HttpError 413 where it has more parts than `max_parts`.
+        Raises BadRequest if the form is malformed, and HttpError 413 if it has more parts than `max_parts`.
         """
         pointer = self._live()
         if self._form is None:
@@ -226,7 +228,7 @@ class Request:
 
     @property
     def files(self) -> Files:
-        """The files of a multipart body by the names of their fields. Errors: as `form`."""
+        """The files of a multipart form, by field name. Raises the same errors as `form`."""
         pointer = self._live()
         if self._files is None:
             _check_form(pointer)
@@ -238,11 +240,11 @@ class Request:
 
     @property
     def body(self) -> bytes:
-        """The body's bytes; empty where there is none.
+        """The body as bytes; empty if there is none.
 
-        Errors: StateError where it is not here: in middleware, which runs before it is read; in routes with
-        `body="stream"`, which have `read()` and `stream()`; and where a form was too large to keep, which is in `form`
-        and `files`.
+        Raises StateError if the body is not available: in middleware, which runs before the body is read; in routes
+        with `body="stream"`, which use `read()` or `stream()`; and for forms too large to keep in memory, whose parts
+        are in `form` and `files`.
         """
         pointer = self._live()
         if self._body is None:
@@ -257,12 +259,13 @@ class Request:
         return self._body
 
     def read(self, size: int = 65536) -> bytes:
-        """The next bytes of the body, at most `size`, as they arrive; empty at its end. For `body="stream"` routes.
+        """Returns the next bytes of the body, at most `size`, as they arrive; b"" at the end. For routes with
+        `body="stream"`.
 
-        Errors: ClosedError where the client left, TimedOutError where it sends nothing for `body_timeout_ms`,
-        LimitError beyond `max_body_bytes`, InvalidError where the body is malformed. A handler that leaves these alone
-        is answered for with 408, 413 or 400, and nothing is logged. StateError for other routes; InvalidError for a
-        size below 1.
+        Raises ClosedError if the client has disconnected, TimedOutError if it sends nothing for `body_timeout_ms`,
+        LimitError beyond `max_body_bytes`, and InvalidError if the body is malformed or `size` is below 1. If the
+        handler does not catch these errors, the client gets 408, 413 or 400, and nothing is logged. Raises StateError
+        for other routes.
         """
         if size < 1:
             raise InvalidError(f"size {size} of read() is not above 0: nothing would look like the end")
@@ -284,7 +287,7 @@ class Request:
         return string_at(buffer, got.value)
 
     def stream(self, size: int = 65536) -> Iterator[bytes]:
-        """The body piece by piece as it arrives, each of at most `size` bytes, for routes with `body="stream"`.
+        """Yields the body as it arrives, in pieces of at most `size` bytes. For routes with `body="stream"`.
 
         >>> from hasty import App
         >>> app = App()
@@ -295,7 +298,7 @@ class Request:
         ...     client.post("/count", body=b"x" * 100_000).text
         '100000'
 
-        Errors: those of `read()`.
+        Raises the same errors as `read()`.
         """
         while True:
             piece = self.read(size)
@@ -305,7 +308,9 @@ class Request:
 
     @property
     def text(self) -> str:
-        """The body as text, in the charset of its type, else UTF-8. BadRequest when it is not."""
+        """The body as text, decoded with the charset of its Content-Type, or else UTF-8. Raises BadRequest if that
+        fails.
+        """
         body = self.body
         charset = _charset(lossy(self._told(lambda pointer: _ffi.hasty_request_header(pointer, b"Content-Type"))))
         try:
@@ -315,7 +320,9 @@ class Request:
             raise BadRequest(f"the body is not {charset}{where}") from None
 
     def json(self) -> Any:
-        """The body as JSON, whatever its type. JsonError, a BadRequest, tells the line and column of a mistake.
+        """Returns the body parsed as JSON, whatever its Content-Type.
+
+        Raises JsonError, a BadRequest, for malformed JSON; it has the line and column.
 
         >>> from hasty import App
         >>> app = App()
@@ -338,19 +345,19 @@ class Request:
 
     @property
     def remote_address(self) -> str:
-        """The client's address, without port."""
+        """The client's address without the port; "unix" on a Unix socket."""
         return lossy(self._told(_ffi.hasty_request_remote_address))
 
     @property
     def id(self) -> str:
-        """X-Request-ID where the client sent a sane one, else one made now: for logs."""
+        """An id for logs: X-Request-ID if the client sent a valid one, otherwise a new one."""
         return lossy(self._told(_ffi.hasty_request_id))
 
     # --- beyond the handler ---
 
     @property
     def locals(self) -> dict[str, Any]:
-        """What middleware, handler and `after` tell one another about this request; empty at first.
+        """A dict, empty at first, in which middleware, handler and `after` functions share data about this request.
 
         >>> from hasty import App
         >>> app = App()
@@ -373,9 +380,9 @@ class Request:
         return found
 
     def defer(self) -> Exchange:
-        """Takes request and answer out of the handler, to be answered later and from any thread: `Exchange.finish()`.
+        """Detaches the request from its handler, so that any thread can answer it later with `Exchange.finish()`.
 
-        The handler then returns None, and `exchange.request` takes the place of this request.
+        The handler then returns None. Use `exchange.request` in place of this request.
 
         >>> import threading
         >>> from hasty import App
@@ -388,7 +395,7 @@ class Request:
         ...     client.get("/later").text
         'there it is'
 
-        Errors: StateError outside handlers and middleware, and the second time.
+        Raises StateError outside handlers and middleware, and if the request was deferred before.
         """
         from .exchange import Exchange
 
@@ -436,7 +443,7 @@ def _check_form(pointer: _ffi.RequestPointer) -> None:
 
 
 def lossy(octets: bytes) -> str:
-    """Percent-decoded text: what is not UTF-8 becomes U+FFFD."""
+    """Decodes percent-decoded text; bytes that are not UTF-8 become U+FFFD."""
     return octets.decode(errors="replace")
 
 
@@ -485,7 +492,7 @@ def _charset(content_type: str) -> str:
 
 @functools.cache
 def _codecs() -> dict[str, str]:
-    """The codecs that Python has, by all their names."""
+    """Returns the modules of Python's codecs by all of their names."""
     import pkgutil
 
     modules = {module.name: module.name for module in pkgutil.iter_modules(encodings.__path__)}
@@ -496,7 +503,7 @@ _PLACE = re.compile(r"line (\d+),? column (\d+)")
 
 
 def _json_error(pointer: _ffi.RequestPointer, error: ValueError) -> JsonError:
-    """The library's sentence about a malformed body, the same in every language; Python's own where it has none."""
+    """Makes a JsonError with the library's message, which is the same in C; falls back to Python's message."""
     out = POINTER(_ffi.hasty_json)()
     if _ffi.hasty_request_json(pointer, byref(out)) == _ffi.ERR_INVALID:
         message = _ffi.last_error()

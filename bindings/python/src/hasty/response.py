@@ -1,4 +1,4 @@
-"""The answer to one request: a value to return, or the second argument of a handler to fill in, step by step."""
+"""A response: returned by a handler, or filled in as its second argument."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ _Fields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 
 class Response:
-    """An answer: a status, header fields, cookies and a body.
+    """A response: a status, header fields, cookies and a body.
 
-    Each method below gives the answer itself, so that calls chain; called on the class, it makes a new one.
-    As a value:
+    The methods below return the response itself, so that calls can be chained; called on the class, they create a new
+    response. As a return value:
 
     >>> answer = Response.json({"id": 7}, status=201, headers={"Location": "/users/7"})
     >>> answer.status_code, answer.headers["location"], answer.body
@@ -84,8 +84,8 @@ class Response:
     ...     client.get("/users/7").text
     '{"userId":"7"}'
 
-    Nothing leaves before the handler has returned, unless it writes. A Response that is kept may be returned again and
-    again, but for one that streams.
+    Nothing is sent before the handler returns, unless it calls `write()`. The same Response may be returned for many
+    requests, unless it streams.
     """
 
     __slots__ = (
@@ -132,31 +132,31 @@ class Response:
 
     @property
     def status_code(self) -> int:
-        """The status; `status()` sets it."""
+        """The status, 200 by default; use `status()` to set it."""
         return self._status
 
     @property
     def headers(self) -> MutableHeaders:
-        """The header fields set so far, to read and to change."""
+        """The header fields set so far; may be changed."""
         if self._headers is None:
             self._headers = MutableHeaders()
         return self._headers
 
     @property
     def content_type(self) -> str | None:
-        """The type set so far, by `type()`, by a header, or by the kind of the body."""
+        """The content type, set by `type()`, by a header field or by the kind of body; None if there is none."""
         if self._headers is not None and "content-type" in self._headers:
             return self._headers["content-type"]
         return self._type
 
     @property
     def body(self) -> _FrozenBytes:
-        """The body given so far; empty for files and streams."""
+        """The body set so far; empty for files and streams."""
         return self._body or b""
 
     @property
     def reason(self) -> str:
-        """Why it is an error, in the words of whoever made it, for functions of `App.on_error()`; empty elsewhere."""
+        """The error message, for functions registered with `App.on_error()`; otherwise empty."""
         return getattr(self, "_why", "")
 
     def __repr__(self) -> str:
@@ -166,7 +166,7 @@ class Response:
 
     @_step
     def status(self, code: int) -> Response:
-        """Sets the status, 200 to 599.
+        """Sets the status, 200 to 599. Raises InvalidError for other values.
 
         >>> Response.status(404).text("no such user").status_code
         404
@@ -176,7 +176,7 @@ class Response:
 
     @_step
     def type(self, name: str) -> Response:
-        """Sets the content type: verbatim with a slash, else by file extension ("json", ".png").
+        """Sets the content type: a media type, such as "text/csv", or a file extension, such as "csv" or ".csv".
 
         >>> Response.text("a,b").type("csv").content_type
         'csv'
@@ -189,7 +189,8 @@ class Response:
 
     @_step
     def header(self, name: str, value: str) -> Response:
-        """Sets a header field, in place of earlier ones of that name.
+        """Sets a header field, replacing earlier fields of that name. Raises InvalidError if it holds control
+        characters.
 
         >>> Response.text("hi").header("Cache-Control", "no-store").headers["cache-control"]
         'no-store'
@@ -199,7 +200,9 @@ class Response:
 
     @_step
     def add_header(self, name: str, value: str) -> Response:
-        """Adds a header field beside earlier ones of that name."""
+        """Adds a header field and keeps earlier fields of that name. Raises InvalidError if it holds control
+        characters.
+        """
         self.headers.add(name, value)
         return self
 
@@ -216,10 +219,16 @@ class Response:
         http_only: bool = True,
         same_site: str = "Lax",
     ) -> Response:
-        """Sets a cookie; `max_age` is in seconds, and without it the cookie ends with the browser's session.
+        """Sets a cookie. `max_age` is in seconds; None makes it a session cookie.
+
+        By default the cookie is sent for all paths, to this host only, over http too (`secure=False`), hidden from
+        scripts (`http_only=True`), and not with cross-site requests other than links (`same_site="Lax"`; also "Strict"
+        and "None").
 
         >>> Response.text("welcome").cookie("visits", "1", max_age=3600).status_code
         200
+
+        Raises InvalidError for a value that cookies cannot hold, and for combinations that browsers reject.
         """
         if not isinstance(value, str):
             raise TypeError(f"value {value!r} of cookie {name} is not str")
@@ -241,9 +250,9 @@ class Response:
         secure: bool | None = None,
         same_site: str = "Lax",
     ) -> Response:
-        """Asks the client to forget a cookie; path and domain as it was set with.
+        """Asks the client to delete a cookie. `path` and `domain` must be those that it was set with.
 
-        `secure` where None is whether browsers ask for it: for names that begin with `__Host-` or `__Secure-`, and with
+        `secure=None` sends Secure if browsers require it: for names that begin with `__Host-` or `__Secure-`, and with
         `same_site="None"`.
         """
         if secure is None:
@@ -254,29 +263,32 @@ class Response:
 
     @_step
     def send(self, body: Body, *, status: int | None = None, headers: _Fields | None = None) -> Response:
-        """Gives the body by its kind: str is text, dict and list are JSON, bytes are octets, None is no body.
+        """Sets the body according to its type: str is text, dict and list are JSON, bytes are binary data, None is no
+        body.
 
         >>> Response.send([1, 2]).content_type
         'application/json'
+
+        Raises TypeError for other types.
         """
         self._fill(body)
         return self._with(status, headers)
 
     @_step
     def text(self, text: str, *, status: int | None = None, headers: _Fields | None = None) -> Response:
-        """Gives a text body, in UTF-8."""
+        """Sets a plain-text body, encoded as UTF-8."""
         self._give(text.encode(), TEXT)
         return self._with(status, headers)
 
     @_step
     def html(self, html: str, *, status: int | None = None, headers: _Fields | None = None) -> Response:
-        """Gives an HTML body, in UTF-8."""
+        """Sets an HTML body, encoded as UTF-8."""
         self._give(html.encode(), HTML)
         return self._with(status, headers)
 
     @_step
     def json(self, value: Any, *, status: int | None = None, headers: _Fields | None = None) -> Response:
-        """Gives a value as JSON, encoded now.
+        """Sets a JSON body; the value is encoded at once. Raises TypeError for values that JSON does not have.
 
         >>> Response.json({"ok": True}).body
         b'{"ok":true}'
@@ -286,13 +298,13 @@ class Response:
 
     @_step
     def bytes(self, data: _Bytes, *, status: int | None = None, headers: _Fields | None = None) -> Response:
-        """Gives octets, copied now."""
+        """Sets a binary body; the data is copied at once."""
         self._give(_octets(data), OCTETS)
         return self._with(status, headers)
 
     @_step
     def redirect(self, location: str, *, status: int = 302, headers: _Fields | None = None) -> Response:
-        """Sends the client elsewhere.
+        """Redirects the client to `location`. `status` is 301, 302 (the default), 303, 307 or 308.
 
         >>> Response.redirect("/login").status_code
         302
@@ -306,9 +318,11 @@ class Response:
 
     @_step
     def file(self, path: _Path, *, status: int | None = None, headers: _Fields | None = None) -> Response:
-        """Gives a file, with the type that its name tells, ETag and Last-Modified; ranges and conditions are honoured.
+        """Sends a file, with the content type of its extension, ETag and Last-Modified; handles ranges and conditional
+        requests.
 
-        `path` is the program's own; `App.static()` is for those that clients choose. Large files cost no memory.
+        Do not build `path` from what the client sent: use `App.static()` for that. Large files are not loaded into
+        memory.
 
         >>> import pathlib, tempfile
         >>> from hasty import App
@@ -322,7 +336,8 @@ class Response:
         ...     client.get("/report").text, client.get("/report", headers={"Range": "bytes=1-"}).text
         ('a,b', ',b')
 
-        Errors: NotFoundError, a LookupError, where there is none; InvalidError where it is no regular file.
+        Raises NotFoundError, a LookupError, if there is no such file, InvalidError if it is not a regular file, and
+        IoError if it cannot be accessed.
         """
         self._send_file(_File(path, None, False))
         return self._with(status, headers)
@@ -339,7 +354,7 @@ class Response:
         status: int | None = None,
         headers: _Fields | None = None,
     ) -> Response:
-        """Gives a file for the client to save as `filename`, whose extension tells the type; None is the name it has.
+        """Sends a file for the client to save as `filename`, whose extension sets the content type. None: its own name.
 
         >>> import pathlib, tempfile
         >>> from hasty import App
@@ -353,7 +368,7 @@ class Response:
         ...     client.get("/report").headers["content-disposition"]
         'attachment; filename="Report.csv"'
 
-        Errors: as `file`.
+        Raises the same errors as `file`.
         """
         self._send_file(_File(path, filename, True))
         return self._with(status, headers)
@@ -366,9 +381,9 @@ class Response:
         status: int | None = None,
         headers: _Fields | None = None,
     ) -> Response:
-        r"""Sends what an iterable yields, piece by piece: str, bytes or Event. Handlers may also yield by themselves.
+        r"""Streams the str, bytes or Event pieces that an iterable yields. Handlers can also use `yield` instead.
 
-        It runs on a thread of its own, as fast as the client reads. When the client leaves, it is closed.
+        The iterable runs on a thread of its own, as fast as the client reads. It is closed when the client disconnects.
 
         >>> from hasty import App
         >>> app = App()
@@ -384,10 +399,10 @@ class Response:
         return self._with(status, headers)
 
     def write(self, data: Chunk) -> Response:
-        """Sends a piece of the body now: str, bytes or Event. The first one sends the head, which is then as it is.
+        """Sends a piece of the body at once: str, bytes or Event. The first call also sends the status and headers.
 
-        For the `res` of a handler, until that returns; it waits where the client reads slowly, and keeps its thread
-        from serving others meanwhile. A handler that yields does not; an `async def` could not wait, and so yields.
+        Only for the `res` of a running handler. It waits while the client reads slowly, and holds its thread meanwhile.
+        A generator does not hold a serving thread; an `async def` handler must use `yield`.
 
         >>> from hasty import App
         >>> app = App()
@@ -398,8 +413,8 @@ class Response:
         ...     client.get("/").text
         'one, two'
 
-        Errors: ClosedError once the client has left; TimedOutError where it takes nothing for `write_timeout_ms`;
-        StateError in a handler that is async.
+        Raises ClosedError if the client has disconnected, TimedOutError if it accepts nothing for `write_timeout_ms`,
+        and StateError in async handlers.
         """
         desk = self._desk
         if desk is None:
@@ -419,7 +434,7 @@ class Response:
             raise StateError(f"{what} comes too late: the head was sent with the first write()")
 
     def _clear(self) -> None:
-        """Another body replaces the one before."""
+        """Discards the body, so that another one can replace it."""
         self._refuse_late("a body")
         self._body = self._file = self._stream = None
         if self._type in _BY_BODY:
@@ -430,7 +445,7 @@ class Response:
         self._file = file
 
     def _answers(self) -> bool:
-        """Was an answer given, as against fields that another one shall have?"""
+        """Is there an answer, and not just header fields for another one?"""
         return (
             self._begun
             or self._status != 200
@@ -441,7 +456,7 @@ class Response:
         )
 
     def _begin(self, res: _ffi.ResponsePointer, first: Chunk) -> None:
-        """Sets the head, which leaves with the first piece."""
+        """Sets the status and header fields, which are sent with the first piece."""
         if self._body is not None or self._file is not None:
             raise StateError("write() comes too late: a body was given")
         if self.content_type is None:
@@ -465,7 +480,7 @@ class Response:
         self._given = True
 
     def _of_status(self, code: int) -> Response:
-        """The same with a status, unless it was given one; others may have this one too."""
+        """Returns this response with a status, unless it has one; copied, because the Response may be shared."""
         if self._status != 200 or getattr(self, "_given", False):
             return self
         answer = self if self._stream is not None else copy.copy(self)
@@ -515,7 +530,7 @@ class Response:
             raise TypeError(f"a body is str, bytes, dict, list, iterator or None, not {type_name(body)}; {_way(body)}")
 
     def _send(self, res: _ffi.ResponsePointer) -> None:
-        """Copies the answer into the library's."""
+        """Copies the response to the library's."""
         self._refuse_spent()
         self._set_head(res)
         if self._body is not None:
@@ -558,7 +573,7 @@ Result = Union[Body, Response, tuple[Body, int], tuple[Body, int, _Fields]]
 
 
 def as_response(value: Any) -> Response:
-    """What a handler returned, as a Response: None is 204, a plain tuple is (body, status[, headers])."""
+    """Converts what a handler returned: None is 204, a plain tuple is (body, status[, headers])."""
     if isinstance(value, Response):
         return value
     if value is None:
@@ -581,12 +596,12 @@ _HOST_LETTERS = frozenset(string.ascii_letters + string.digits + ".-")
 
 
 def type_name(value: object) -> str:
-    """The name of its type; a function of its own because inside Response `type` is the method."""
+    """The name of a value's type. A function, because inside Response `type` is the method."""
     return type(value).__name__
 
 
 def _way(body: object) -> str:
-    """What to do with a value that is no body."""
+    """Suggests what to do with a value that cannot be a body."""
     if isinstance(body, BaseException):
         return "raise it"
     if isinstance(body, os.PathLike):
@@ -609,7 +624,7 @@ def _line(text: str, what: str) -> str:
 
 
 class _File:
-    """A file to come; the library opens it once the handler has returned."""
+    """A file to send; the library opens it once the handler has returned."""
 
     __slots__ = ("_download", "_name", "_path")
 
@@ -635,7 +650,7 @@ class _File:
 
 
 def _refuse_rejected(name: str, path: str, domain: str | None, secure: bool, same_site: str) -> None:
-    """Refuses what browsers reject or ignore, in silence."""
+    """Refuses cookies that browsers would silently reject or ignore."""
     why = ""
     if not path.startswith("/"):
         why = f"path {path!r} does not begin with '/'; browsers ignore it"
@@ -655,7 +670,7 @@ def _refuse_rejected(name: str, path: str, domain: str | None, secure: bool, sam
 
 
 class _Cookie:
-    """One Set-Cookie to come; the library checks and writes it."""
+    """A Set-Cookie field; the library checks and writes it."""
 
     __slots__ = ("_name", "_options", "_value")
 

@@ -1,4 +1,4 @@
-"""An app at work: its address, its threads, and its end."""
+"""A running app: its address, its threads and its shutdown."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ _forks = 0
 class Native:
     """Owns one `hasty_app *` and everything that C may call through it, until it is freed.
 
-    Workers hold it while they run, so that it cannot be freed under them; a garbage collector that finds it alone
-    runs `__del__` while the callbacks are still whole. Other threads that call the library about it are counted, and
-    the last of them frees what was to be freed meanwhile.
+    Workers hold it while they run, so that it cannot be freed under them. If the garbage collector finds it
+    unreferenced, it runs `__del__` while the callbacks are still intact. Other threads that call the library with it
+    are counted, and the last of them frees it if that was requested meanwhile.
     """
 
     __slots__ = ("__weakref__", "_callbacks", "_doomed", "_forks", "_free", "_lock", "_pointer", "_users", "stopped")
@@ -82,12 +82,12 @@ class Native:
         return callback
 
     def adopt(self, before: Native) -> None:
-        """Keeps the callbacks of another one, whose place this takes."""
+        """Keeps the callbacks of another one, which this one replaces."""
         self._callbacks.extend(before._callbacks)
 
     @property
     def pointer(self) -> _ffi.AppPointer:
-        """The app; StateError once it was freed, and in a fork of its process."""
+        """The native app. Raises StateError once it was freed, and in a fork of its process."""
         self.refuse_fork()
         if self._pointer is None:
             raise StateError("this app has ended: an app runs once, make a new App to serve again")
@@ -95,7 +95,7 @@ class Native:
 
     @contextmanager
     def used(self) -> Iterator[_ffi.AppPointer]:
-        """The app, which nobody frees meanwhile; StateError as `pointer`."""
+        """The native app, which is not freed inside the `with` block. Raises StateError like `pointer`."""
         with self._lock:
             pointer = self.pointer
             self._users += 1
@@ -108,7 +108,7 @@ class Native:
 
     @property
     def is_forked(self) -> bool:
-        """Is this another process than the one that made it?"""
+        """Is this a fork of the process that made it?"""
         return self._forks != _forks
 
     def refuse_fork(self) -> None:
@@ -116,7 +116,7 @@ class Native:
             raise StateError(_FORKED)
 
     def drain(self, timeout_ms: int) -> None:
-        """Answers what has come, and stops; at the latest after so long."""
+        """Answers the requests that have arrived, for at most `timeout_ms`, and stops."""
         self.stopped = True
         # What had to be cut off is no error here, nor is what has ended already.
         with suppress(StateError), self.used() as pointer:
@@ -129,7 +129,7 @@ class Native:
                 _ffi.hasty_app_stop(self._pointer)
 
     def free(self) -> None:
-        """Frees it, at once or as soon as the last of its users is done."""
+        """Frees it, at once or when its last user is done."""
         with self._lock:
             if self._pointer is not None:
                 self._doomed, self._pointer = self._pointer, None
@@ -150,11 +150,11 @@ class Native:
 
 
 class Relieved(BaseException):
-    """Raised by a step in a slot, when it is done, if another thread has taken over for it meanwhile."""
+    """Raised by a step in a slot when it is done, if another thread has taken over meanwhile."""
 
 
 class Crew:
-    """The worker threads of one app, and the news that the last of them has left."""
+    """The worker threads of one app, and an event that is set when the last of them has ended."""
 
     def __init__(self, native: Native, count: int, shared: Shared, steps: list[Step]) -> None:
         self.native = native
@@ -191,7 +191,7 @@ class Crew:
         ]
 
     def start(self) -> None:
-        """Begins to serve; raises where a thread cannot begin, and has those that have begun leave."""
+        """Starts the threads. If one cannot start, raises and stops those that have."""
         _at_work.add(self)
         loop = self._shared.loop
         for number, thread in enumerate(self.threads, 1):
@@ -211,7 +211,7 @@ class Crew:
             self._watch = watch(self.gone, self.slots, self._steps, self._shared)
 
     def _do_without(self, threads: list[threading.Thread]) -> None:
-        """Nobody serves: these threads did not begin."""
+        """Stops the app, since these threads could not start."""
         self.native.stop()
         for thread in threads:
             self.threads.remove(thread)
@@ -261,7 +261,9 @@ class Crew:
             self._close_loop()
 
     def _take(self, slot: Slot) -> bool:
-        """Answers requests until the app is stopped, or until another thread has taken over: then True, to stand by."""
+        """Answers requests until the app is stopped; returns True if another thread has taken over, so that this one
+        stands by.
+        """
         taker, wait, ref, words = slot.taker, _ffi.hasty_slot_wait, slot.ref, slot.words
         answers = [step.answering() for step in self._steps]
         serves = plain.servings(self._steps)
@@ -296,9 +298,9 @@ class Crew:
             return goes_on
 
     def relieve(self) -> bool:
-        """Has another thread take requests, since this one is busy for long; then it is to raise Relieved.
+        """Lets another thread take requests, because this one will be busy for long; its step must then raise Relieved.
 
-        False: all ends, or an asyncio loop takes them, whose place no thread can have, or there is no thread.
+        Returns False if the app is stopping, if an asyncio loop takes the requests, or if no thread can be started.
         """
         if self._loop_takes:
             return False
@@ -327,7 +329,7 @@ class Crew:
         return True
 
     def _stand_by(self) -> bool:
-        """Waits for somebody to relieve; False where nobody came for a while, or all ends."""
+        """Waits until it is needed; returns False if it was not for a while, or if the app is stopping."""
         call = threading.Event()
         with self._lock:
             self._standing_by.append(call)
@@ -344,7 +346,7 @@ class Crew:
         return True
 
     def _close_loop(self) -> None:
-        """The last who takes requests ends the loop that others fill."""
+        """Closes the loop when the last thread that hands it requests ends."""
         with self._lock:
             self._takers -= 1
             last = self._takers == 0
@@ -367,7 +369,7 @@ class Crew:
         return here or shared.streams.runs_this_thread() or shared.blocking.runs_this_thread()
 
     def end(self, grace: float) -> bool:
-        """Waits for the workers and frees the app; False where a handler still runs after `grace` seconds."""
+        """Waits for the workers and frees the app; returns False if a handler still runs after `grace` seconds."""
         loop = self._shared.loop
         until = time.monotonic() + grace
         # Given up unless the wait ends well: it may also end with a second Ctrl-C.
@@ -388,7 +390,7 @@ class Crew:
         return True
 
     def rest(self, seconds: float) -> None:
-        """Lets handlers that run apart come to their end, which a stop would answer for."""
+        """Lets handlers on other threads finish, for at most `seconds`; a stop would answer for them."""
         until = time.monotonic() + seconds
         if self.native.stopped:
             return
@@ -397,7 +399,7 @@ class Crew:
             self._shared.loop.rest(until)
 
     def interrupt(self) -> None:
-        """Raises `Ended` in handlers that still run: the interpreter could not end them well."""
+        """Raises `Ended` in handlers that still run, because the interpreter could not end their threads cleanly."""
         threads = [thread for thread in self.threads + self.busy if thread.is_alive()]
         for thread in threads:
             raise_in(thread.ident or 0, Ended)
@@ -407,7 +409,7 @@ class Crew:
 
 
 def _run(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Runs a coroutine on a loop of this thread's."""
+    """Runs a coroutine on a new loop of this thread."""
     import asyncio
 
     try:
@@ -422,7 +424,7 @@ _at_work: set[Crew] = set()
 
 
 def _forget() -> None:
-    """In a fork nobody serves: what threads there were are its parent's."""
+    """Clears the state in a fork, where none of the parent's threads run."""
     global _forks
     _forks += 1
     _at_work.clear()
@@ -434,7 +436,7 @@ os.register_at_fork(after_in_child=_forget)
 
 @atexit.register
 def _at_exit() -> None:
-    """Ends what still serves while there is an interpreter for handlers to return to."""
+    """Stops all servers that still run, while there is an interpreter for handlers to return to."""
     crews = [crew for crew in _at_work.copy() if not crew.given_up]
     for crew in crews:
         crew.native.stop()
@@ -445,7 +447,7 @@ def _at_exit() -> None:
 
 
 def url_of(host: str, port: int) -> str:
-    """Where a program on this machine reaches a host and port.
+    """The URL at which programs on this machine reach a host and port.
 
     >>> url_of("0.0.0.0", 80), url_of("::1", 8080)
     ('http://127.0.0.1:80', 'http://[::1]:8080')
@@ -459,7 +461,7 @@ def url_of(host: str, port: int) -> str:
 
 
 class Server:
-    """An app that serves in the background; made by `App.start()`.
+    """An app that serves in the background; returned by `App.start()`.
 
     >>> from hasty import App
     >>> app = App()
@@ -480,18 +482,23 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where a program on this machine reaches it, without a slash at the end; the host for what is no TCP."""
+        """The URL at which programs on this machine reach the server, without a final slash; for "unix:" and "fd:", the
+        host.
+        """
         return url_of(self.host, self.port)
 
     def stop(self) -> None:
-        """Asks the server to stop, and returns at once; for any thread, handlers and signal handlers.
+        """Asks the server to stop, and returns at once. May be called from any thread, handler or signal handler.
 
-        As `App.stop()`.
+        See `App.stop()`.
         """
         (self._ask or self._native.stop)()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until the server has stopped, at most `timeout` seconds; says whether it has.
+        """Waits until the server has stopped, at most `timeout` seconds (None: without a limit), and returns whether it
+        has.
+
+        Raises StateError inside a handler, and the error that ended the server, if there was one.
 
         >>> from hasty import App
         >>> server = App().start(port=0)
@@ -509,7 +516,11 @@ class Server:
         return gone
 
     def close(self) -> None:
-        """Stops, waits for the handlers that still run, and frees everything. Done by `with`; twice is once."""
+        """Stops, waits for running handlers for up to five seconds, and frees everything. A `with` block does this at
+        its end.
+
+        May be called twice. Raises StateError inside a handler.
+        """
         self._close(GRACE_S)
 
     def _close(self, grace: float) -> None:
@@ -529,18 +540,18 @@ class Server:
             )
 
     def _wait_for_end(self) -> None:
-        """Waits until somebody stops it, whether or not handlers go on."""
+        """Waits until the app is stopped, even if handlers still run."""
         while not self._native.stopped and not self._crew.gone.wait(_LOOK_S):
             pass
         if self._crew.gone.is_set() and self._crew.failure is not None:
             raise self._crew.failure
 
     def _only_tell(self) -> None:
-        """Has stop() tell `_wait_for_end()`, after which all is to end as by a signal."""
+        """Makes stop() wake `_wait_for_end()`, which then ends everything as a signal does."""
         self._ask = functools.partial(setattr, self._native, "stopped", True)
 
     def _drain_beside(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Has stop() answer what has come, which the loop goes on with meanwhile."""
+        """Makes stop() drain the app on another thread, while the loop goes on serving."""
 
         def drain() -> None:
             if self._drain is None:
@@ -559,7 +570,7 @@ class Server:
         self._ask = ask
 
     def _end_beside(self) -> None:
-        """The loop serves no more."""
+        """Ends the server, whose loop serves no more."""
         self._ask = None
         self._native.stop()
         if self._drain is not None:
@@ -568,7 +579,7 @@ class Server:
         self._crew.end(0.0)
 
     def _leave(self) -> None:
-        """The program is to end: answers what has come, and waits for no handler that takes long."""
+        """Ends the server because the program ends: answers what has arrived, and does not wait for slow handlers."""
         # Callbacks that do not return keep it longer than it was told.
         drain = threading.Thread(target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True)
         # Where there is no thread for it, a stop has to do.
@@ -579,7 +590,7 @@ class Server:
         self._crew.interrupt()
 
     def _give_up(self) -> None:
-        """It could not begin."""
+        """Ends a server that could not start."""
         self.stop()
         self._close(HURRY_S)
 

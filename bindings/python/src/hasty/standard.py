@@ -9,9 +9,9 @@ __all__ = ["announce", "flush"]
 
 
 def announce(url: str) -> None:
-    """Prints a URL. That nobody can read it is no reason not to serve."""
+    """Prints a URL, or the place of a socket. That nobody can read it is no reason not to serve."""
     with suppress(OSError, ValueError):
-        print(f"{url}/", flush=True)
+        print(f"{url}/" if url.startswith("http") else url, flush=True)
 
 
 def flush() -> None:

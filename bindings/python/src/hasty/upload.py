@@ -26,7 +26,7 @@ _PIECE = 1 << 20
 
 
 class Upload:
-    """One file that came with a form; it ends with its request, so `read()` or `save()` it before.
+    """An uploaded file. It ends with its request, so call `read()` or `save()` before that.
 
     >>> from hasty import App
     >>> app = App()
@@ -62,17 +62,19 @@ class Upload:
 
     @property
     def path(self) -> str | None:
-        """Where it lies, if it was too large for memory (App's `spool_bytes`): a file that goes with the request."""
+        """The file's path if it was spooled to disk (see App's `spool_bytes`), otherwise None. It is deleted with the
+        request.
+        """
         self._request._live()
         return self._path
 
     def read(self) -> bytes:
-        """All of its bytes."""
+        """Returns the contents of the file."""
         with self.open() as file:
             return file.read()
 
     def open(self) -> BinaryIO:
-        """A file object at its beginning, to be read piece by piece, wherever the bytes are."""
+        """Opens the file for reading, whether it is in memory or on disk."""
         self._request._live()
         if self._path is None:
             return io.BytesIO(self._data)
@@ -84,11 +86,12 @@ class Upload:
             raise
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Puts it where it stays. `path` is the program's own choice: never one made of `filename`.
+        """Saves the file as `path`, replacing an existing file. Choose the path yourself: never build it from
+        `filename`.
 
-        A thread that has begun saves all of it, even if the request ends meanwhile.
+        Once begun, this saves the whole file, even if the request ends meanwhile.
 
-        Errors: IoError, an OSError, where it cannot be written.
+        Raises IoError, an OSError, if the file cannot be written, and InvalidError if `path` is not the path of a file.
         """
         place = _ffi.encode(os.fsencode(path), "path")
         with self.open() as content:
@@ -105,7 +108,7 @@ class Upload:
 
 
 class Files(Multi[Upload]):
-    """The files of a form by the names of their fields; `getall` gives all of a field that takes several."""
+    """The files of a form by field name; `getall()` returns all files of a field."""
 
     __slots__ = ()
 
@@ -115,9 +118,9 @@ def _text(view: _ffi.hasty_str) -> str:
 
 
 def _save(content: BinaryIO, path: bytes) -> None:
-    """Writes a new file in the same folder, then gives it the name: nobody sees half a file.
+    """Writes a new file in the same folder and renames it, so that no reader sees half a file.
 
-    The library does the same for C; but a call of its own would need the request until it is done.
+    The library can do this too, but its call would need the request until it is done.
     """
     folder, name = os.path.split(path)
     if name in (b"", b".", b".."):
@@ -136,7 +139,7 @@ def _save(content: BinaryIO, path: bytes) -> None:
 
 
 def _is_special(path: bytes) -> bool:
-    """Would a folder, a device or a socket be replaced like a file?"""
+    """Is it a folder, device or socket, which must not be replaced?"""
     try:
         mode = os.lstat(path).st_mode
     except OSError:

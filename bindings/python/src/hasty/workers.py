@@ -1,4 +1,4 @@
-"""Several processes that serve one port, for more than one processor."""
+"""Several processes that serve one port or socket, for more than one processor."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import logging
 import os
 import select
 import signal
-import socket
 import sys
 import threading
 import time
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from .address import bound, resolved
-from .errors import HastyError, InvalidError, IoError, StateError
+from .door import Door, opened
+from .errors import HastyError, StateError
 from .server import url_of
 from .standard import announce, flush
 
@@ -47,30 +46,20 @@ _PR_SET_PDEATHSIG = 1
 
 def serve(app: App, port: int, host: str, count: int) -> None:
     """Serves with `count` processes until a signal ends them."""
-    if host.startswith(("unix:", "fd:")):
-        raise InvalidError(f"workers share a TCP port, and {host} is none")
     if threading.current_thread() is not threading.main_thread():
         raise StateError("workers are processes, whose signals arrive on the main thread: call this there")
     app._option("reuse_port", "1")
-    with _reserve(host, port) as reserved:
-        _Family(app, host, reserved.getsockname()[1], count).run()
-
-
-def _reserve(host: str, port: int) -> socket.socket:
-    """A port for all, which nobody else takes while processes come and go."""
-    try:
-        return bound(*resolved(host), port, shared=True)
-    except OSError as error:
-        raise IoError(f'listen on "{host}" port {port}: {error.strerror} (os error {error.errno})') from None
+    with opened(host, port, int(app.option("backlog") or 0)) as door:
+        _Family(app, host, door, count).run()
 
 
 class _Family:
     """A parent that does nothing but to make its children, and to end with them."""
 
-    def __init__(self, app: App, host: str, port: int, count: int) -> None:
+    def __init__(self, app: App, host: str, door: Door, count: int) -> None:
         self._app = app
         self._host = host
-        self._port = port
+        self._door = door
         self._count = count
         self._children: dict[int, float] = {}
         self._stillborn = 0
@@ -142,8 +131,8 @@ class _Family:
             try:
                 # Before there are threads, which have what they inherit.
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
-                self._app._again()
-                server = self._app.start(self._port, self._host)
+                self._app._again(self._door.listener)
+                server = self._app.start(self._door.port, self._host)
                 if self._pipe is not None:
                     os.write(self._pipe[1], os.getpid().to_bytes(_ID, sys.byteorder))
                     self._close_pipe()
@@ -175,7 +164,7 @@ class _Family:
             self._listening.add(int.from_bytes(os.read(self._pipe[0], _ID), sys.byteorder))
             if len(self._listening.intersection(self._children)) == self._count:
                 self._close_pipe()
-                announce(url_of(self._host, self._port))
+                announce(url_of(self._host, self._door.port))
 
     def _close_pipe(self) -> None:
         ends, self._pipe = self._pipe, None

@@ -1,10 +1,10 @@
-"""WSGI (PEP 3333): Flask, Django, Bottle and whatever else speaks it, served by hasty.
+"""WSGI (PEP 3333): serves Flask, Django, Bottle and other applications.
 
     import hasty.wsgi
     hasty.wsgi.serve(flask_app, port=8080, threads=16)
 
-`as_app()` makes an App of an application, to be tested and served like any other; `mount()` puts one below a prefix of
-an App that has routes of its own.
+`as_app()` turns an application into an App, which can be tested and served like any other; `mount()` makes one
+available below a prefix of an App.
 
 >>> import hasty.wsgi
 >>> def hello(environ, start_response):
@@ -14,9 +14,9 @@ an App that has routes of its own.
 ...     client.get("/here").text
 'Hello from /here!'
 
-An application is called when the whole body of its request has arrived, so that slow clients hold no thread. With
-`body="stream"` it is called as soon as the head is there and reads the body as it comes, in constant memory: for large
-uploads, with enough threads.
+The application is called once the whole body of a request has arrived, so that slow clients hold no thread. With
+`body="stream"` it is called as soon as the headers have arrived and reads the body as it comes, in constant memory;
+this suits large uploads, and needs enough threads.
 """
 
 from __future__ import annotations
@@ -75,10 +75,11 @@ def serve(
     url_scheme: str = "http",
     **options: Any,
 ) -> None:
-    """Serves a WSGI application until Ctrl-C or SIGTERM; prints the URL first. Port 0 takes a free one.
+    """Prints the URL and serves a WSGI application until Ctrl-C or SIGTERM. Port 0 selects a free port.
 
-    `threads` is how many Python threads call it (0 is one), `workers` how many processes; `options` are those of `App`.
-    `url_scheme="https"` is for servers behind a proxy that speaks TLS.
+    `threads` is the number of Python threads that call the application (0: one), `workers` the number of processes.
+    With `body="stream"` the application runs before the body has arrived. Use `url_scheme="https"` behind a proxy that
+    terminates TLS. `options` are those of `App`.
     """
     app = as_app(application, threads=threads, body=body, url_scheme=url_scheme, multiprocess=workers > 1, **options)
     app.listen(port, host, workers=workers)
@@ -93,14 +94,13 @@ def as_app(
     multiprocess: bool = False,
     **options: Any,
 ) -> App:
-    """An App that hands every request to a WSGI application; `options` are those of `App`.
+    """Returns an App that passes every request to a WSGI application; the arguments are those of `serve()` and `App`.
 
-    It may have routes of its own as well, static files, CORS and middleware: what is more specific comes first.
+    You can add routes, static files, CORS and middleware to it; the more specific route wins. `multiprocess` is the
+    value of `wsgi.multiprocess`.
 
-    Errors: InvalidError for what cannot be called; those of `App`.
+    Raises InvalidError if the application is not callable, and the errors of `App`.
     """
-    # A form is a body like others here: the application parses it, so the library must keep it whole.
-    options.setdefault("spool_bytes", 1 << 40)
     app = App(threads, **options)
     mount(app, "/", application, body=body, url_scheme=url_scheme, multiprocess=multiprocess)
     return app
@@ -115,7 +115,7 @@ def mount(
     url_scheme: str = "http",
     multiprocess: bool = False,
 ) -> None:
-    """Hands every request at `prefix` and below it to a WSGI application, which finds the prefix in SCRIPT_NAME.
+    """Passes every request at `prefix` and below it to a WSGI application, which receives the prefix in SCRIPT_NAME.
 
     >>> import hasty, hasty.wsgi
     >>> def where(environ, start_response):
@@ -127,10 +127,7 @@ def mount(
     ...     client.get("/old/page").text
     '/old /page'
 
-    A multipart form beyond the app's `spool_bytes` is taken apart by the library, for its own routes, and would be
-    missing here: give the App as many `spool_bytes` as `max_body_bytes`, or mount with `body="stream"`.
-
-    Errors: InvalidError for what cannot be called, and where a route has the place already; StateError after the start.
+    Raises InvalidError if the application is not callable or a route conflicts, and StateError after the start.
     """
     if not callable(application):
         raise InvalidError(f"a WSGI application is called with (environ, start_response); {application!r} cannot be")
@@ -144,8 +141,10 @@ def mount(
         patterns.insert(0, prefix)
     environs = Environs(app, prefix, body == "stream", url_scheme, multiprocess)
     relief = Relief(app)
+    # The application parses forms itself.
+    options = {"body": "whole" if body == "buffer" else body}
     for pattern in patterns:
-        app._register_route(Entrance(pattern, application, environs, relief, app), {"body": body})
+        app._register_route(Entrance(pattern, application, environs, relief, app), options.copy())
 
 
 class Entrance(Route):
@@ -322,7 +321,7 @@ class Entrance(Route):
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
         environ = self._environs.of_call(req)
-        incoming = environ["wsgi.input"].raw
+        incoming = environ["wsgi.input"].raw if self.inline else None
         reply = CallReply(res, self._relief, environ["REQUEST_METHOD"] == "HEAD")
         result: Any = None
         try:
@@ -332,7 +331,7 @@ class Entrance(Route):
         except Gone:
             return _ffi.OK
         except BaseException as error:
-            if incoming.has_caused(error):
+            if incoming is not None and incoming.has_caused(error):
                 # The client's fault: the library knows which.
                 return _ffi.ERR_CLOSED
             if reply.begun:
@@ -341,7 +340,8 @@ class Entrance(Route):
             return self._fail_in_call(req, res, error)
         finally:
             self._finish(environ, None, getattr(result, "close", None))
-            incoming.end()
+            if incoming is not None:
+                incoming.end()
             reply.leave()
 
     def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: BaseException) -> int:

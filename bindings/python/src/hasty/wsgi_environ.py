@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from . import _ffi
 from .address import UNIX, located
-from .errors import HastyError, StateError
+from .errors import HastyError
 from .slot import NO_V4, WHO
 from .wsgi_file import FileWrapper
 
@@ -108,8 +108,6 @@ class Environs:
         length = slot.body_len
         if length:
             environ["wsgi.input"] = io.BytesIO(string_at(slot.body, length))
-        elif "CONTENT_LENGTH" in environ:
-            _refuse_taken(environ)
         return environ
 
     def _headed(self, slot: Slot, names: bytes, values: bytes) -> Environ:
@@ -152,7 +150,14 @@ class Environs:
         for index in range(_ffi.hasty_request_header_count(req)):
             _ffi.check(_ffi.hasty_request_header_at(req, index, byref(name), byref(value)))
             _add(environ, _keys[_ffi.octets(name) or b""], _latin(value))
-        environ["wsgi.input"] = io.BufferedReader(Incoming(req), PIECE)
+        if self.reads:
+            environ["wsgi.input"] = io.BufferedReader(Incoming(req), PIECE)
+            return environ
+        # Middleware has run before the body was here.
+        body = _ffi.octets(_ffi.hasty_request_body(req))
+        if body:
+            environ["wsgi.input"] = io.BytesIO(body)
+        _end_chunks(environ, len(body or b""))
         return environ
 
 
@@ -252,14 +257,6 @@ def _end_chunks(environ: Environ, length: int) -> None:
     """A body that came in chunks is whole now."""
     if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
         environ["CONTENT_LENGTH"] = str(length)
-
-
-def _refuse_taken(environ: Environ) -> None:
-    if environ["CONTENT_LENGTH"].strip("0"):
-        raise StateError(
-            "the library has taken this form apart: give the App as many spool_bytes as max_body_bytes, "
-            'or mount with body="stream"'
-        )
 
 
 def _latin(view: _ffi.hasty_str) -> str:
