@@ -70,6 +70,7 @@ struct Draft {
     instead: u16,
     /// Bytes written to a stream.
     written: u64,
+    /// Does the connection's end tell the client that the stream is over? So it is in HTTP/1.0.
     ends_by_close: bool,
     /// A copy of the request, if one is needed when the connection decides: the request itself belongs to the exchange.
     copy: Option<Box<Request>>,

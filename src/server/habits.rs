@@ -1,7 +1,7 @@
 //! Which routes block: as declared, and as learned.
 //!
 //! A route whose handler overran twice, or once for long, is considered blocking: its leader gives the lane away before the call. After a
-//! number of quick runs in a row it is considered quick again. Routes that are considered quick are not timed.
+//! number of quick runs in a row it is considered quick again. Routes that are considered quick are timed only while there is no lookout.
 
 use crate::route::{Blocking, Routes};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
