@@ -1,20 +1,20 @@
-//! Cookies, as they are set.
+//! Cookies to be set.
 
 use crate::error::Shown;
 use crate::http::headers::is_token;
 
-/// How a cookie is set.
+/// The attributes of a cookie.
 #[derive(Clone, Copy, Debug)]
 pub struct Cookie<'a> {
-    /// The paths it is sent to, beginning with "/"; that alone unless set.
+    /// The path below which browsers send it, beginning with "/"; "/" by default.
     pub path: &'a [u8],
-    /// The domain it is sent to with its subdomains; the host alone where None.
+    /// The domain to which browsers send it, with its subdomains; None is this host only.
     pub domain: Option<&'a [u8]>,
-    /// "Lax" unless set; or "Strict", or "None", which browsers take from secure cookies only.
+    /// "Lax" by default, "Strict", or "None", which browsers accept for secure cookies only.
     pub same_site: &'a [u8],
-    /// Seconds it lives; None is until the browser closes.
+    /// Its lifetime in seconds; None is until the browser closes.
     pub max_age: Option<i64>,
-    /// Only over TLS.
+    /// Is it sent over TLS only?
     pub secure: bool,
     /// May scripts of the page read it?
     pub script_visible: bool,
@@ -63,7 +63,7 @@ impl Cookie<'_> {
         Ok(line)
     }
 
-    /// How it is forgotten: browsers heed that under the same conditions under which they took it.
+    /// The attributes that make browsers forget it: they must satisfy the same rules as those that set it.
     pub(crate) fn to_forget(self, name: &[u8]) -> Self {
         Cookie { max_age: Some(0), secure: self.secure || begins(name, SECURE) || begins(name, HOST), ..self }
     }
@@ -73,7 +73,7 @@ impl Cookie<'_> {
         if !self.path.iter().all(|&b| (b' '..=b'~').contains(&b) && b != b';') {
             return Err(format!("path \"{}\" holds a semicolon, a control or non-ASCII", Shown(self.path)));
         }
-        // RFC 6265 5.2.4: browsers take another one for the path of the page.
+        // RFC 6265 5.2.4: browsers replace any other by the path of the page.
         if self.path.first() != Some(&b'/') {
             return Err(format!("path \"{}\" does not begin with \"/\"; browsers ignore it", Shown(self.path)));
         }
@@ -85,7 +85,7 @@ impl Cookie<'_> {
         }
     }
 
-    /// What browsers reject, in silence.
+    /// Refuses what browsers reject without telling anybody.
     fn check_promises(&self, name: &[u8], same_site: &[u8]) -> std::result::Result<(), String> {
         if same_site == b"None" && !self.secure {
             return Err("browsers reject same_site None without secure: set both".to_owned());
@@ -102,11 +102,11 @@ impl Cookie<'_> {
     }
 }
 
-/// What names promise: RFC 6265bis 4.1.3.
+/// The prefixes of names that require attributes: RFC 6265bis 4.1.3.
 const SECURE: &[u8] = b"__Secure-";
 const HOST: &[u8] = b"__Host-";
 
-/// Browsers look at the beginning of a name without its case.
+/// Browsers compare the prefix of a name without case.
 fn begins(name: &[u8], prefix: &[u8]) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

@@ -10,14 +10,14 @@ use crate::http::headers::{is_token, list};
 use memchr::memchr;
 use std::net::Ipv6Addr;
 
-/// A day: as long as any browser remembers the answer to a preflight.
+/// A day: no browser caches the answer to a preflight for longer.
 const DAY_S: u32 = 24 * 60 * 60;
 
 /// What pages of other origins may do. The default is what a public API without cookies wants: any origin, the methods
 /// that the path has, and the headers that are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsOptions {
-    /// The origins, `["*"]`: `*` is any; `https://example.org` or `http://localhost:8080` that one;
+    /// The allowed origins, `["*"]` by default: `*` is any; `https://example.org` or `http://localhost:8080` is that one;
     /// `https://*.example.org` all subdomains at any depth, without the domain itself; `null` stands for local files and
     /// sandboxed frames, whose pages anybody can make.
     pub origins: Vec<String>,
@@ -468,7 +468,7 @@ mod tests {
         error.to_string()
     }
 
-    /// What was set, a line each.
+    /// The headers that were set, one per line.
     fn lines(give: impl FnOnce(&mut dyn FnMut(&'static [u8], &[u8]))) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         give(&mut |name, value| {

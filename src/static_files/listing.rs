@@ -1,9 +1,9 @@
-//! The page that shows what is in a folder.
+//! The page that lists a folder.
 
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Names on one page; what is beyond is counted only.
+/// The most names on a page; the others are only counted.
 pub(super) const MOST_NAMES: usize = 10_000;
 
 /// One name in a folder.
@@ -15,9 +15,9 @@ pub(super) struct Item {
     pub(super) modified: i64,
 }
 
-/// The page for a folder. `path` is what its visitor sees; `beyond` names are left out.
+/// The page for a folder. `path` is the one in the URL, decoded; `beyond` is how many names are left out.
 pub(super) fn page(path: &[u8], has_parent: bool, mut items: Vec<Item>, beyond: usize) -> String {
-    // Folders first, then by name, as people look for them.
+    // Folders first, then by name.
     // No two have the same name.
     items.sort_unstable_by(|one, other| other.is_folder.cmp(&one.is_folder).then_with(|| one.name.cmp(&other.name)));
     let title = escaped(&String::from_utf8_lossy(path));
@@ -50,7 +50,7 @@ pub(super) fn page(path: &[u8], has_parent: bool, mut items: Vec<Item>, beyond: 
     out
 }
 
-/// For HTML, in text and in quotes.
+/// Escapes text for HTML, also within quotes.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -82,7 +82,7 @@ fn in_url(name: &[u8]) -> String {
     out
 }
 
-/// A size as people read it: three digits at most, in powers of 1024.
+/// A size for people: at most three digits, in powers of 1024.
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
