@@ -53,14 +53,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "FileWrapper", "as_app", "mount", "serve"]
 
-#: What is served: `application(environ, start_response)` gives an iterable of bytes.
+#: A WSGI application: `application(environ, start_response)` returns an iterable of bytes.
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
-#: The path may begin with so many slashes. A rest of the library's begins with a segment that is not empty, so each
-#: number of slashes is a pattern.
+#: How many slashes a path may begin with. The library's `*` does not match an empty first segment, so each number of
+#: slashes needs a pattern of its own.
 SLASHES = 8
 
-#: What an application is told, before it is known.
+#: Stands for the environ until there is one.
 _UNKNOWN: dict[str, Any] = {}
 
 
@@ -153,7 +153,7 @@ class Entrance(Route):
     __slots__ = ("_environs", "_relief", "_steps")
 
     def __init__(self, pattern: str, application: Application, environs: Environs, relief: Relief, app: App) -> None:
-        # Not Route's own: an application is no handler.
+        # Not Route.__init__(), which expects a handler.
         Step.__init__(self, application, app._shared)
         self._steps = app._steps
         self.method = "*"
@@ -176,19 +176,19 @@ class Entrance(Route):
         user_data, references = USER_DATA, getrefcount
         content_type, status_word, alike_word, ok, not_yet = CONTENT_TYPE, STATUS, ALIKE, _ffi.OK, NOT_YET
 
-        # Those who take requests from one slot have this function to themselves, and so what serves again for the next
-        # request: the reply, its start_response, and how many references there are to that and to the reply's writer
-        # while nobody has kept them.
+        # Each thread has its own copy of this function, so it can reuse the reply and its start_response for the next
+        # request. `alone` is the number of references to start_response and the reply's writer while no application
+        # has kept them.
         seat: Seat | None = None
         reply: SlotReply | None = None
         start: Any = None
         alone = 0
-        # Most clients ask again and again in the same words. What came twice running has its environ kept, and to copy
-        # that is all that is to be done then: 1,000 instructions in place of 6,000.
+        # Most clients repeat identical requests. The environ of a request that came twice in a row is kept, and copied
+        # for the next one: 1,000 instructions instead of 6,000.
         before = kept = 0
         last: dict[str, Any] = {}
 
-        # What the hottest path takes is at hand as local variables, and makes no call that it can do without.
+        # This is the hottest path: it uses local variables and avoids every call that it can.
         def serve(slot: Slot, taker: Taker) -> int:
             nonlocal seat, reply, start, alone, before, kept, last
             words = slot.words
@@ -223,12 +223,12 @@ class Entrance(Route):
                         if kind is FileWrapper:
                             block = b""
                         else:
-                            # Frameworks give the whole body as the first block of an iterator of theirs.
+                            # Frameworks often return an iterator whose first block is the whole body.
                             blocks = iter(result)
                             block = next(blocks, b"")
                     head = now.head
                     if type(block) is bytes and len(block) == head.plain and not now.begun:
-                        # As fits() does.
+                        # Does the same as fits().
                         taker.reply = block
                         words[content_type] = head.address
                         if head.code != 200:
@@ -242,7 +242,7 @@ class Entrance(Route):
                         now.end()
                 except Gone:
                     now.end_gone()
-                except BaseException as error:  # SystemExit too: it would end a worker, not the program
+                except BaseException as error:  # includes SystemExit, which would end a thread, not the program
                     taker.reply = b""
                     self._fail_in_slot(slot, environ, now, error)
                 if now.exchange is not None:
@@ -255,9 +255,9 @@ class Entrance(Route):
                     continue
                 now.begun = True
                 status = ok
-                # Gives the answer, which leaves before the application goes on, and takes the next request.
+                # Sends the answer, before the rest of the iterator runs, and takes the next request.
                 if taker:
-                    # One that takes none gives the answer later: until then what the slot points to is not to end.
+                    # `Once` leaves the sending to its caller: until then, keep alive what the slot points to.
                     seat.kept = now.head
                     status = taker.status
                 if close is not None or left is not None:
@@ -287,8 +287,7 @@ class Entrance(Route):
     def _finish(
         self, environ: dict[str, Any], left: Iterator[bytes] | None, close: Callable[[], object] | None
     ) -> None:
-        """Lets an application come to its end. Whatever fails, the answer is given, and to take it back would help
-        nobody."""
+        """Exhausts and closes what the application returned. Errors are only logged, because the answer was given."""
         try:
             if left is not None:
                 for block in left:
@@ -306,7 +305,7 @@ class Entrance(Route):
 
     def _fail_in_slot(self, slot: Slot, environ: dict[str, Any], reply: SlotReply, error: BaseException) -> None:
         if reply.begun:
-            # Only the connection's end can tell that the answer is not whole.
+            # Only closing the connection can show the client that the response is incomplete.
             self._complain(environ, error)
         elif reply.exchange is None:
             request: Any = Request(slot.request)
@@ -332,7 +331,7 @@ class Entrance(Route):
             return _ffi.OK
         except BaseException as error:
             if incoming is not None and incoming.has_caused(error):
-                # The client's fault: the library knows which.
+                # The client's fault, which the library knows already.
                 return _ffi.ERR_CLOSED
             if reply.begun:
                 self._complain(environ, error)
@@ -346,19 +345,19 @@ class Entrance(Route):
 
     def _fail_in_call(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer, error: BaseException) -> int:
         request, desk = Request(req), InCall(res)
-        # Half of an answer may be there.
+        # Part of a response may have been set.
         _ffi.check(_ffi.hasty_response_reset(res))
         self._fail(request, None, desk, error)
         request._end()
         return desk.status
 
     def _complain(self, environ: dict[str, Any], error: BaseException) -> None:
-        """Logs an exception, with the request as the environ tells it: it may have ended."""
+        """Logs an exception; names the request by its environ, because the request itself may have ended."""
         try:
             path = quote(environ["SCRIPT_NAME"] + environ["PATH_INFO"], encoding="latin-1", errors="replace")
             query = environ.get("QUERY_STRING")
             target = f"{path}?{harmless(query)}" if query else path
             what = f"{environ['REQUEST_METHOD']} {target}: {name_of(self._function)}"
-        except Exception:  # it belongs to the application, which may have changed it
+        except Exception:  # the application may have changed its environ
             what = name_of(self._function)
         report(error, "%s failed", what)

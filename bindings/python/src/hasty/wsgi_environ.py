@@ -1,4 +1,4 @@
-"""What a WSGI application is told with a request: its environ."""
+"""The environ of a WSGI request."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["Environs", "Incoming"]
 
 Environ = dict[str, Any]
-#: The values and the names of a head, and an environ with them.
+#: The values and the names of the header fields, and an environ that has them.
 Head = tuple[bytes, bytes, Environ]
 
-#: So many names, sets of names and addresses are remembered, and none that are longer; clients that invent more cost
-#: time, not memory.
+#: Limits of the caches for names, sets of names and addresses: clients that send ever new ones cost time, not memory.
 KNOWN = 1000
 NAME_BYTES = 256
 NAMES_BYTES = 4096
-#: So many heads are remembered, of at most so many bytes.
+#: The number of request heads that are cached, and their maximum size.
 HEADS = 256
 HEAD_BYTES = 4096
-#: A body that is read while it comes is read in pieces of so many bytes.
+#: The buffer size for a streamed request body, in bytes.
 PIECE = 65536
 
 #: HASTY_GET
@@ -43,16 +42,16 @@ log = logging.getLogger("hasty.wsgi")
 
 
 class Environs:
-    """Makes the environs of one application: for each request a dict of its own."""
+    """Makes the environs of one application, a new dict for each request."""
 
     def __init__(self, app: App, prefix: str, reads: bool, url_scheme: str, multiprocess: bool) -> None:
         self._app = app
         self._prefix = len(prefix.encode())
-        #: Does the application read the body while it comes?
+        #: Does the application stream the request body?
         self.reads = reads
         self._base: Environ | None = None
         self._common: Environ = {
-            # All that a request has is here, so that its dict need not grow.
+            # All keys that every request has, so that its dict need not grow.
             "REQUEST_METHOD": "GET",
             "SCRIPT_NAME": prefix.encode().decode("latin-1"),
             "PATH_INFO": "",
@@ -63,37 +62,36 @@ class Environs:
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": url_scheme,
             "wsgi.errors": Log(),
-            # With one thread too: a second one takes over while the first is in the middle of an answer.
+            # Also with one thread, since another one takes over while it gives a long answer.
             "wsgi.multithread": True,
             "wsgi.multiprocess": multiprocess,
             "wsgi.run_once": False,
             "wsgi.file_wrapper": FileWrapper,
-            # No more than the body can be read, also where no CONTENT_LENGTH tells its end.
+            # Reading stops at the end of the body, even without CONTENT_LENGTH.
             "wsgi.input_terminated": True,
         }
-        # What was made of heads that have come more than once, by their values; and the hashes of those that have come
-        # once.
+        # Environs of heads that came more than once, by the heads' values; and the hashes of all values seen.
         self._heads: dict[bytes, Head] = {}
         self._seen: set[int] = set()
 
     def _located(self) -> Environ:
-        """What is the same for all requests. Where the app listens is known once it does."""
+        """The entries that all requests share; made late, because the address is known only once the app listens."""
         if self._base is None:
             server = self._app.server
             assert server is not None
             host, port = located(server.host, server.port)
-            # PEP 3333 wants both, and neither empty, of a Unix socket as well.
+            # PEP 3333 requires both to be non-empty, even for a Unix socket.
             name, number = ("localhost", "80") if port is None else (_name(host), str(port))
             self._base = {**self._common, "SERVER_NAME": name, "SERVER_PORT": number}
         return self._base
 
-    # --- for a request in a slot ---
+    # --- requests in a slot ---
 
     def of_slot(self, slot: Slot) -> Environ:
-        """The environ of a request."""
+        """Returns the environ of the request in a slot."""
         names, values, who = slot.header_names, slot.header_values, slot.words[WHO]
         known = self._heads.get(values)
-        # The same values may have come under other names.
+        # The cached values may belong to other names.
         if known is None or known[1] != names:
             environ = self._headed(slot, names, values)
         else:
@@ -111,7 +109,7 @@ class Environs:
         return environ
 
     def _headed(self, slot: Slot, names: bytes, values: bytes) -> Environ:
-        """An environ with the header fields."""
+        """Returns a new environ with the header fields."""
         environ = self._located().copy()
         keys = _plans[names]
         texts = values.decode("latin-1").split("\n")
@@ -125,7 +123,7 @@ class Environs:
         return environ
 
     def _remember(self, names: bytes, values: bytes, environ: Environ) -> None:
-        """A client that asks more than once sends the same head again."""
+        """Caches an environ whose header values have come before: clients that come back send the same head."""
         sight = hash(values)
         if sight not in self._seen:
             if len(self._seen) >= KNOWN:
@@ -136,7 +134,7 @@ class Environs:
                 self._heads.clear()
             self._heads[values] = values, names, environ.copy()
 
-    # --- for a request in a callback ---
+    # --- requests in a callback ---
 
     def of_call(self, req: _ffi.RequestPointer) -> Environ:
         environ = self._located().copy()
@@ -153,7 +151,7 @@ class Environs:
         if self.reads:
             environ["wsgi.input"] = io.BufferedReader(Incoming(req), PIECE)
             return environ
-        # Middleware has run before the body was here.
+        # The body arrived after middleware had run.
         body = _ffi.octets(_ffi.hasty_request_body(req))
         if body:
             environ["wsgi.input"] = io.BytesIO(body)
@@ -166,7 +164,7 @@ def _path(octets: bytes, prefix: int) -> str:
     return path[prefix:] if prefix else path
 
 
-#: The addresses and the protocols of clients, by their words.
+#: Addresses and protocols of clients, by the slot's WHO word.
 _clients: dict[int, tuple[str, str]] = {}
 
 
@@ -181,7 +179,7 @@ def _client(slot: Slot, who: int) -> tuple[str, str]:
 
 
 def _address(req: _ffi.RequestPointer) -> str:
-    """The client's address; RFC 3875 4.1.8 has none that is no network's, so it is empty on a Unix socket."""
+    """Returns the client's address, empty on a Unix socket: RFC 3875 4.1.8 allows only network addresses."""
     address = _ffi.octets(_ffi.hasty_request_remote_address(req)) or b""
     return "" if address == UNIX else address.decode("latin-1")
 
@@ -190,7 +188,7 @@ def _address(req: _ffi.RequestPointer) -> str:
 
 
 class Keys(dict[bytes, Union[str, None]]):
-    """The key of a header's name in an environ; None where the application must not see it.
+    """Maps header names to environ keys; None for headers that the application must not see.
 
     >>> keys = Keys()
     >>> keys[b"Content-Type"], keys[b"X-User"], keys[b"X_User"], keys[b"Proxy"]
@@ -207,8 +205,8 @@ class Keys(dict[bytes, Union[str, None]]):
 
     @staticmethod
     def _made(name: bytes) -> str | None:
-        # In an environ X_User and X-User are one, while a proxy that vouches for the one lets the other pass. And
-        # HTTP_PROXY is what programs obey when they ask elsewhere.
+        # X_User and X-User have the same key, so X_User could forge a header that a proxy sets or strips as X-User.
+        # HTTP_PROXY is the variable by which HTTP clients choose their proxy ("httpoxy").
         if b"_" in name or name == b"proxy":
             return None
         key = name.decode("latin-1").upper().replace("-", "_")
@@ -220,7 +218,7 @@ _keys = Keys()
 
 
 class Plans(dict[bytes, "tuple[str, ...] | list[str | None]"]):
-    """The keys for the names of a head: a tuple where each gets its value, else a list.
+    """Maps the header names of a request to environ keys: a tuple if each simply gets its value, otherwise a list.
 
     >>> plans = Plans()
     >>> plans[b"host\\nx-a"], plans[b"x-a\\nx-a\\nx_b"]
@@ -242,7 +240,7 @@ _plans = Plans()
 
 
 def _add(environ: Environ, key: str | None, text: str) -> None:
-    """Adds a header line, beside those of the same name."""
+    """Adds a header line, joined to those of the same name."""
     if key is None:
         return
     if key in environ:
@@ -254,18 +252,18 @@ def _add(environ: Environ, key: str | None, text: str) -> None:
 
 
 def _end_chunks(environ: Environ, length: int) -> None:
-    """A body that came in chunks is whole now."""
+    """Describes a chunked body as the complete one that it is by now."""
     if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
         environ["CONTENT_LENGTH"] = str(length)
 
 
 def _latin(view: _ffi.hasty_str) -> str:
-    """Bytes as WSGI has them: a string of the characters with these numbers."""
+    """Decodes bytes as WSGI requires, one character per byte."""
     return (_ffi.octets(view) or b"").decode("latin-1")
 
 
 def _name(host: str) -> str:
-    """The server's name, for clients that do not say whom they ask."""
+    """Returns the server's name; applications use it for requests without Host."""
     return socket.gethostname() if host in ("0.0.0.0", "::", "") else host
 
 
@@ -273,7 +271,7 @@ def _name(host: str) -> str:
 
 
 class Nothing(io.BufferedIOBase):
-    """A body that is not there. Requests share it, so that nobody can close it."""
+    """An empty body. All requests share it, so close() does nothing."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         return b""
@@ -300,11 +298,11 @@ class Nothing(io.BufferedIOBase):
 
 
 class Incoming(io.RawIOBase):
-    """A body that is read while it comes."""
+    """A request body that is read while it arrives."""
 
     def __init__(self, req: _ffi.RequestPointer) -> None:
         self._pointer: _ffi.RequestPointer | None = req
-        #: Why it could not be read to its end: the client's fault.
+        #: Why reading failed; always the client's fault.
         self.failure: BaseException | None = None
 
     def readable(self) -> bool:
@@ -325,11 +323,11 @@ class Incoming(io.RawIOBase):
         return got.value
 
     def end(self) -> None:
-        """The request was answered: the library may reuse what the pointer points to."""
+        """Forbids reading: the request was answered, and the library may reuse its memory."""
         self._pointer = None
 
     def has_caused(self, error: BaseException | None) -> bool:
-        """Is an error the failure to read, or what somebody made of it?"""
+        """Returns whether an error is the failure to read, or was raised because of it."""
         seen: set[int] = set()
         while self.failure is not None and error is not None and id(error) not in seen:
             if error is self.failure:
@@ -340,8 +338,8 @@ class Incoming(io.RawIOBase):
 
 
 class Log(io.TextIOBase):
-    """wsgi.errors: what is written there becomes records of `logging.getLogger("hasty.wsgi")`, one for each write that
-    ends a line, so that a traceback stays in one piece."""
+    """wsgi.errors: passes text on to `logging.getLogger("hasty.wsgi")`, as one record up to each write that ends a
+    line, so that a traceback stays in one piece."""
 
     def __init__(self) -> None:
         self._begun = threading.local()

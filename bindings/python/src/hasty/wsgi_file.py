@@ -1,4 +1,4 @@
-"""wsgi.file_wrapper: files as answers of WSGI applications."""
+"""wsgi.file_wrapper: files as response bodies of WSGI applications."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 __all__ = ["FileWrapper"]
 
-#: Files that the library cannot send are read in pieces of at least so many bytes.
+#: Files that the library cannot send itself are read in pieces of at least this many bytes.
 PIECE = 65536
 
 
 class FileWrapper:
-    """A file as an answer. Real ones are sent by the library, others are read piece by piece.
+    """A file as a response body. The library sends real files itself; file-like objects are read piece by piece.
 
     >>> list(FileWrapper(io.BytesIO(b"abcde"), 2))
     [b'ab', b'cd', b'e']
@@ -38,7 +38,7 @@ class FileWrapper:
         return block
 
     def pieces(self, length: int | None) -> Iterator[bytes]:
-        """What is left of it, at most `length` bytes, in larger pieces where its blocks are small."""
+        """Yields the rest of the file, at most `length` bytes, in pieces of the block size, or of PIECE if larger."""
         size = max(self._block_size, PIECE)
         while length is None or length > 0:
             piece: bytes = self._file.read(size if length is None else min(size, length))
@@ -49,13 +49,13 @@ class FileWrapper:
             yield piece
 
     def path(self, length: int | None) -> bytes | None:
-        """A path by which the library can open it; None for what is no file, or is not wanted from its beginning to
-        its end."""
+        """Returns a path by which the library can open the file; None if it is not a regular file, or if only a part
+        of it is to be sent."""
         file: Any = self._file
         if type(file) is tempfile._TemporaryFileWrapper:
             file = file.file
         raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
-        # Others have descriptors as well and read something else than is there: decompressors, decoders.
+        # Other types, such as decompressors, also have a descriptor, but read() gives something else than the file has.
         if type(raw) is not io.FileIO or raw.closed:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Status and header fields, as an application gives them to start_response, and as they leave."""
+"""Status and header fields: checks what start_response is given, and converts it to what the library needs."""
 
 from __future__ import annotations
 
@@ -13,50 +13,51 @@ __all__ = ["NOT_YET", "Fields", "Head", "head_of", "heads"]
 #: Names and values of header fields.
 Fields = list[tuple[str, str]]
 
-#: So many heads, names, types and statuses are remembered; applications that invent more cost time, not memory.
+#: The maximum size of each cache: applications that make ever new heads cost time, not memory.
 KNOWN = 1000
-#: Heads with more in their lines are not remembered.
+#: Heads and texts longer than this, in bytes, are not kept.
 LINES = 1024
 
 
 class Head:
-    """What stands before a body."""
+    """The status and header fields of a response."""
 
     __slots__ = ("address", "code", "length", "lines", "plain", "type")
 
     def __init__(self, code: int, octets: bytes, length: int | None, lines: bytes) -> None:
-        #: The number of the status.
+        #: The status code.
         self.code = code
-        #: The content type, empty where there is none; and where it lies.
+        #: The content type, empty if there is none; and the address of its bytes.
         self.type = octets
         self.address = id(octets) + OCTETS
-        #: What Content-Length tells.
+        #: The value of Content-Length, or None.
         self.length = length
-        #: All other fields, as a slot has them.
+        #: All other fields, in the format of a slot.
         self.lines = lines
-        #: How long the body is where a slot has room for all that the answer is: type, length and body; else -1.
+        #: The length of the body if there are no fields but Content-Type and Content-Length, which is the fast path;
+        #: otherwise -1.
         self.plain = length if length and octets and not lines else -1
 
 
-#: Before there is one.
+#: Stands for the head until start_response is called.
 NOT_YET = Head(0, b"", None, b"")
 
-#: Heads that have come more than once: by status, and then by header fields. Applications give few, again and again,
-#: and to find one takes a third of the time of making it. Dicts as they are: none are quicker to look into.
+#: Heads that came more than once, by status and then by header fields. Applications use few different ones, and finding
+#: one takes a third of the time of making it. Plain dicts, because their lookup is the fastest.
 heads: dict[str, dict[tuple[tuple[str, str], ...], Head]] = {}
-#: How many of them there are; and the hashes of those that have come once.
+#: The number of heads in `heads`, and the hashes of all heads seen.
 _count = 0
 _seen: set[int] = set()
 
 
 def head_of(status: str, fields: Fields) -> Head:
-    """The head of a status and header fields.
+    """Makes the Head of a status and header fields.
 
     >>> head = head_of("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5"), ("X-Count", "1")])
     >>> head.code, head.type, head.length, head.lines
     (200, b'text/plain', 5, b'X-Count: 1')
 
-    Errors: TypeError and InvalidError for what is none.
+    Raises TypeError or InvalidError if they are not valid.
     """
     while True:
         octets, length, lines = b"", None, None
@@ -69,7 +70,7 @@ def head_of(status: str, fields: Fields) -> Head:
                 elif begin is _LENGTH:
                     length = _lengths[value]
                 elif begin is not _DATE:
-                    # The server's own Date says the same.
+                    # The server sets Date itself.
                     if lines is None:
                         lines = []
                     lines.append(_line(begin, value))  # type: ignore[arg-type]
@@ -87,7 +88,7 @@ def _remember(status: str, fields: Fields, head: Head) -> None:
     try:
         sight = hash((status, *fields))
     except TypeError:
-        # Lists in place of tuples, say.
+        # Unhashable, for example lists instead of tuples.
         return
     if sight not in _seen:
         if len(_seen) >= KNOWN:
@@ -101,16 +102,16 @@ def _remember(status: str, fields: Fields, head: Head) -> None:
     heads.setdefault(status, {})[tuple(fields)] = head
 
 
-#: The numbers of statuses such as "200 OK", and of lengths; content types as bytes, where an empty one is none; and how
-#: lines of header fields begin, or what is more than a line.
+#: Parsed statuses such as "200 OK", and lengths; content types as bytes; and for each header name the beginning of its
+#: line, or one of the numbers below for headers that are treated specially.
 _codes: dict[str, int] = {}
 _lengths: dict[str, int] = {}
 _types: dict[str, bytes] = {}
 _begins: dict[str, str | int] = {}
-#: Is there something long among them?
+#: Does one of these caches hold a text longer than LINES?
 _has_long = False
 
-#: What belongs to a connection, which is the server's: RFC 2616 13.5.1, which PEP 3333 goes by.
+#: Hop-by-hop headers, which PEP 3333 forbids to applications (RFC 2616 13.5.1).
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization te trailer trailers transfer-encoding upgrade".split()
 )
@@ -119,7 +120,7 @@ _MORE = {"content-type": _TYPE, "content-length": _LENGTH, "date": _DATE}
 
 
 def _learn(status: str, fields: Fields) -> None:
-    """Checks a status and header fields, and remembers what will come again: what is long only until the next."""
+    """Checks a status and header fields, and caches what they mean; long texts only until the next call."""
     global _has_long
     caches: list[dict[str, Any]] = [_codes, _lengths, _types, _begins]
     for known in caches:

@@ -1,4 +1,4 @@
-"""Who serves while an application gives an answer piece by piece."""
+"""Lets other threads serve while an application takes long to give a response piece by piece."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Relief", "Stay"]
 
-#: An answer that takes longer than that has its thread relieved.
+#: If a response takes longer than this, another thread takes requests instead.
 PATIENCE_S = 0.02
-#: After so many looks at nothing the one who looks is gone, until there is something again.
+#: The watching thread ends after so many checks without a response in progress; the next one starts it again.
 LOOKS = 50
 
 
 class Stay:
-    """An answer that is given piece by piece, on the thread that its application was called on.
+    """A response that is given piece by piece, on the thread on which its application was called.
 
-    WSGI promises no less: requests and connections to databases may be local to that. So whatever the application waits
-    for, each such answer holds a thread.
+    WSGI applications rely on that, for example with thread-local requests and database connections. So each such
+    response occupies a thread, whatever the application waits for.
     """
 
     __slots__ = ("comes_back", "ident", "is_relieved", "since")
@@ -33,13 +33,13 @@ class Stay:
     def __init__(self, comes_back: bool) -> None:
         self.ident = threading.get_ident()
         self.since = time.monotonic()
-        #: Does this thread serve again afterwards, whoever has relieved it?
+        #: Will this thread take requests again afterwards, even if it was relieved?
         self.comes_back = comes_back
         self.is_relieved = False
 
 
 class Relief:
-    """Has another thread serve where an answer takes long. Most that come in pieces are done before that is needed."""
+    """Lets another thread serve if a response takes long. Most responses end before that is needed."""
 
     def __init__(self, app: App) -> None:
         self.shared: Shared = app._shared
@@ -48,7 +48,7 @@ class Relief:
         # All guarded by the lock.
         self._stays: set[Stay] = set()
         self._looks = False
-        #: Threads that serve beyond those there should be.
+        #: How many threads serve in excess of the intended number, because relieved ones came back.
         self._spare = 0
 
     def begin(self, comes_back: bool) -> Stay:
@@ -56,14 +56,14 @@ class Relief:
         with self._lock:
             self._stays.add(stay)
             if not self._looks:
-                # Where there is no thread to look, nobody is relieved: the next answer tries again.
+                # If no thread can be started, nothing is relieved until the next response tries again.
                 with suppress(RuntimeError):
                     threading.Thread(target=self._look, name="hasty-relief", daemon=True).start()
                     self._looks = True
         return stay
 
     def end(self, stay: Stay) -> bool:
-        """The answer is given; was its thread relieved?"""
+        """Ends a stay after its response; returns whether its thread was relieved."""
         with self._lock:
             self._stays.discard(stay)
             if stay.is_relieved and stay.comes_back:
@@ -73,7 +73,7 @@ class Relief:
         return stay.is_relieved
 
     def now(self, stay: Stay) -> bool:
-        """Has another thread serve at once, for the client is slow; False where none can."""
+        """Lets another thread serve at once, because the client is slow; returns False if none can."""
         with self._lock:
             return self._relieve(stay)
 
@@ -101,6 +101,6 @@ class Relief:
         elif not server._crew.relieve():
             return False
         stay.is_relieved = True
-        # Here a slow client may be waited for.
+        # A thread that does not serve may wait for a slow client.
         serving.discard(stay.ident)
         return True

@@ -1,4 +1,4 @@
-"""What a WSGI application answers: start_response, and the ways of a body to its client."""
+"""Responses of WSGI applications: start_response, and the ways to send a body."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 __all__ = ["CallReply", "Gone", "Reply", "SlotReply", "joined"]
 
-#: What `sys.exc_info()` gives.
+#: What `sys.exc_info()` returns.
 _ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]]
 
-#: Larger blocks are written one piece after the other, so that each finds room while the client reads.
+#: Larger blocks are written in pieces of this size, so that each finds room in the buffer as the client reads.
 PIECE = 65536
-#: A kind as it stands behind a status.
+#: KIND_BYTES in the upper half of a slot's STATUS word.
 _OCTETS_KIND = KIND_BYTES << 32
-#: Of an answer whose application did not tell one.
+#: The head of a response whose application did not call start_response.
 _NEVER = Head(500, b"", None, b"")
-#: Between two tries where nobody can wait.
+#: How long to sleep between two attempts to write.
 PAUSE_S = 0.001
 
 
 class Gone(Exception):
-    """Nobody takes any more of the answer: the client has left, or has asked for the head alone."""
+    """No more of the body is wanted: the client has left, or has asked for the head only."""
 
 
 class Reply:
-    """The answer to one request: `start` is its start_response, and `give` takes what the application returns."""
+    """The response to one request: `start` is its start_response, and `give` sends what the application returns."""
 
     __slots__ = ("_relief", "_stay", "begun", "exchange", "head")
 
-    # Set with the first piece.
+    # Set by _begin().
     _stay: Stay
 
     def __init__(self, relief: Relief) -> None:
@@ -53,11 +53,11 @@ class Reply:
         self.head: Head = NOT_YET
         #: Was the head sent?
         self.begun = False
-        #: What gives the answer by another way than a slot's.
+        #: The exchange that carries the response, if a slot does not.
         self.exchange: Exchange | None = None
 
     def start(self, status: str, headers: Fields, exc_info: _ExcInfo | None = None, /) -> Callable[[bytes], None]:
-        """Takes status and header fields, which the first piece of the body takes along; gives `write`."""
+        """start_response: stores status and header fields, which are sent with the first piece; returns `write`."""
         self._start(status, headers, exc_info)
         return self.write
 
@@ -67,7 +67,7 @@ class Reply:
                 if self.begun and exc_info[1] is not None:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
-                # Or the traceback would hold this frame, and the frame the traceback.
+                # Avoids a reference cycle between the traceback and this frame.
                 exc_info = None
         elif self.head is not NOT_YET:
             raise StateError("start_response was called before: it can be called again only with exc_info")
@@ -76,7 +76,7 @@ class Reply:
         self.head = head_of(status, headers)
 
     def write(self, data: bytes, /) -> None:
-        """Sends a piece of the body now, and before the first one the head."""
+        """Sends a piece of the body at once, after the head if it is the first."""
         if not isinstance(data, bytes):
             raise _no_bytes(data)
         if not data:
@@ -87,7 +87,8 @@ class Reply:
         self._put(data)
 
     def give(self, result: Iterable[bytes]) -> Iterator[bytes] | None:
-        """Sends what an application has returned. An iterator: the answer is whole, and that may have more to say."""
+        """Sends what an application returned. Returns the iterator if the body is complete before its end is reached:
+        it may still have code to run."""
         if type(result) is FileWrapper:
             if not self.begun:
                 self._refuse_early()
@@ -100,7 +101,7 @@ class Reply:
             self.give_whole(list(blocks))
             return None
         for block in blocks:
-            # PEP 3333: the head is to wait for the first block that is not empty.
+            # PEP 3333: the head must not be sent before the first block that is not empty.
             if not block:
                 if not isinstance(block, bytes):
                     raise _no_bytes(block)
@@ -118,11 +119,11 @@ class Reply:
         return None
 
     def _send_first(self, block: bytes) -> bool:
-        """Sends a block which is as long as the whole body; False where it is sent like others."""
+        """Sends a first block that is the whole body; returns False if it has to be sent like any other block."""
         return False
 
     def give_whole(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
-        """Sends a body that is all there, with its length."""
+        """Sends a complete body, with its length."""
         for block in blocks:
             if not isinstance(block, bytes):
                 raise _no_bytes(block)
@@ -134,7 +135,7 @@ class Reply:
             raise StateError("the application did not call start_response before the first piece of its body")
 
     def _leaves_out(self, body: bytes, is_head: bool) -> bool:
-        """May the body be of another length than the one that is told? InvalidError where it must not."""
+        """Returns True if the body may differ from Content-Length because none is sent; otherwise InvalidError."""
         if (is_head and not body) or self.head.code in (204, 304):
             return True
         raise InvalidError(f"Content-Length is {self.head.length} bytes, but the body has {len(body)}")
@@ -149,36 +150,36 @@ class Reply:
         seen = set()
         for line in head.lines.splitlines():
             name, _, value = line.partition(b": ")
-            # Of what middleware has set the application's own takes the place.
+            # The application's fields replace those that middleware has set.
             key = name.lower()
             call = _ffi.hasty_response_add_header_bytes if key in seen else _ffi.hasty_response_set_header_bytes
             seen.add(key)
             check(call(res, name, value, len(value)))
 
-    # --- how it goes ---
+    # --- implemented by subclasses ---
 
     def _send(self, body: bytes) -> None:
-        """Sends the whole answer."""
+        """Sends the whole response."""
         raise NotImplementedError
 
     def _send_file(self, path: bytes) -> bool:
-        """Lets the library send a file as the whole answer, if it can."""
+        """Lets the library send a file as the whole response; returns False if it cannot."""
         raise NotImplementedError
 
     def _begin(self) -> None:
-        """Sets the head, which the first piece takes along."""
+        """Sets the head, which is sent with the first piece."""
         raise NotImplementedError
 
     def _put(self, data: bytes) -> None:
-        """Sends a piece; waits for a slow client."""
+        """Sends a piece; waits if the client is slow."""
         raise NotImplementedError
 
 
 class SlotReply(Reply):
-    """The answer to a request in a slot: left there where it is whole, else given by way of an exchange.
+    """The response to a request in a slot: stays in the slot if it is whole, and otherwise goes through an exchange.
 
-    One serves a thread for many requests, as long as no application keeps its functions: to make it and them each time
-    takes 1,400 instructions.
+    A thread reuses one for many requests, unless an application keeps its functions, because making it and its bound
+    methods takes 1,400 instructions.
     """
 
     __slots__ = ("_last", "_last_headers", "_last_status", "seat", "writer")
@@ -186,17 +187,17 @@ class SlotReply(Reply):
     def __init__(self, relief: Relief, seat: Seat) -> None:
         super().__init__(relief)
         self.seat = seat
-        # The head that was found last, and by what.
+        # The last head, and the arguments of start_response that led to it.
         self._last: Head
         self._last_headers: Fields | None = None
         self._last_status = ""
-        #: `write`.
+        #: The bound method `write`, made once.
         self.writer = self.write
 
     def start(self, status: str, headers: Fields, exc_info: _ExcInfo | None = None, /) -> Callable[[bytes], None]:
-        """Takes status and header fields, which the first piece of the body takes along; gives `write`."""
+        """start_response: stores status and header fields, which are sent with the first piece; returns `write`."""
         if exc_info is None and self.head is NOT_YET:
-            # To compare takes 1,000 instructions less than to find it by its hash.
+            # Comparing takes 1,000 instructions less than a lookup by hash.
             if headers == self._last_headers and status == self._last_status:
                 self.head = self._last
                 return self.writer
@@ -207,22 +208,22 @@ class SlotReply(Reply):
                     self._last_status, self._last_headers = status, list(fields)
                     return self.writer
                 except (KeyError, TypeError):
-                    # It is new, or wrong: the other way tells.
+                    # A new head, or an invalid one: _start() finds out.
                     pass
         self._start(status, headers, exc_info)
         return self.writer
 
     def retire(self) -> None:
-        """The answer is given; an application that goes on with it is told."""
+        """Ends a reply whose functions the application has kept, so that further calls of them fail."""
         if self.head is NOT_YET:
             self.head = _NEVER
         self.begun = True
         self.seat.kept = self
-        # It holds this, which holds it.
+        # Breaks a reference cycle.
         del self.writer
 
     def fits(self, body: bytes) -> bool:
-        """Prepares the slot for a whole body, as most are given; False where there is more to it."""
+        """Sets status and type in the slot for a whole body; returns False if the response needs more than that."""
         head = self.head
         if head is NOT_YET or not body or head.lines or self.begun:
             return False
@@ -245,7 +246,7 @@ class SlotReply(Reply):
 
     def _send(self, body: bytes) -> None:
         if self.fits(body):
-            # It takes 600 instructions less than Slot.give().
+            # Takes 600 instructions less than Slot.give().
             self.seat.taker.reply = body
             return
         slot, size, head = self.seat.slot, len(body), self.head
@@ -271,10 +272,10 @@ class SlotReply(Reply):
             slot.give(body)
 
     def _send_nothing(self) -> None:
-        """Sends no body where a length is told, or where the head alone is asked for."""
+        """Sends a response without a body that has a Content-Length or answers HEAD."""
         if self.head.length is None:
-            # RFC 9110 8.6: it would be the length for GET, which whoever leaves the body out does not know. A stream
-            # has none.
+            # RFC 9110 8.6: Content-Length would have to be that of a GET, which is unknown because the application
+            # left the body out. A stream has no Content-Length.
             self._begin_apart()
             assert self.exchange is not None
             self.exchange._write(b"", b"")
@@ -285,7 +286,7 @@ class SlotReply(Reply):
         self._send_apart(b"")
 
     def _send_apart(self, body: bytes) -> None:
-        """Sends the whole answer by way of an exchange, which has means for all that a slot has not."""
+        """Sends the whole response through an exchange, which can do all that a slot cannot."""
         res = self._begin_apart()
         if body:
             _ffi.check(_ffi.hasty_response_send(res, body, len(body)))
@@ -293,7 +294,7 @@ class SlotReply(Reply):
         self.exchange.finish()
 
     def _send_file(self, path: bytes) -> bool:
-        # Opened at once: it is closed when this has returned, while what is left in a slot is looked at later.
+        # An exchange opens the file at once. A slot would do so later, when the application has closed the descriptor.
         res = self._begin_apart()
         assert self.exchange is not None
         if _ffi.hasty_response_send_file(res, path) != _ffi.OK:
@@ -307,7 +308,7 @@ class SlotReply(Reply):
             self.exchange = self.seat.slot.exchange()
         res = self.exchange._res()
         self._set_head(res)
-        # Its own Response has nothing to say.
+        # Keeps the exchange from sending its own Response.
         self.exchange._begun = True
         return res
 
@@ -331,19 +332,19 @@ class SlotReply(Reply):
             _ffi.check(status)
 
     def _wait(self, exchange: Exchange) -> None:
-        """Waits for room."""
+        """Waits for room in the buffer."""
         if self._relief.now(self._stay):
             exchange._wait_for_room(None)
         else:
             self.seat.slot.look_after()
 
     def end(self) -> None:
-        """The application has given all that it has."""
+        """Ends a response whose application has given all pieces."""
         if self.begun and self.exchange is not None:
             self.exchange.finish()
 
     def end_gone(self) -> None:
-        """Nobody takes any more, and what was announced need not come."""
+        """Ends a response of which the client wants no more, even if the body is shorter than Content-Length."""
         if self.exchange is not None and self.exchange._pointer is not None:
             try:
                 self.exchange.finish()
@@ -351,20 +352,20 @@ class SlotReply(Reply):
                 pass
 
     def reset(self) -> None:
-        """Takes back what was set of an answer, so that another one can be given."""
+        """Discards what was set of a response, so that another one can be sent."""
         if self.exchange is not None:
             _ffi.check(_ffi.hasty_response_reset(self.exchange._res()))
             self.exchange._begun = False
 
     def leave(self) -> bool:
-        """Gives up what was not finished. True: another thread serves in place of this one."""
+        """Frees an exchange that was not finished; returns whether another thread has replaced this one."""
         if self.exchange is not None:
             self.exchange.free()
         return self.begun and self._relief.end(self._stay)
 
 
 class CallReply(Reply):
-    """The answer to a request whose body is read while it comes, in a callback."""
+    """The response to a request in a callback, for example one whose body is streamed."""
 
     __slots__ = ("_is_head", "_res")
 
@@ -380,7 +381,7 @@ class CallReply(Reply):
         if body:
             _ffi.check(_ffi.hasty_response_send(self._res, body, len(body)))
         elif self._is_head and self.head.length is None:
-            # As in a slot.
+            # A stream, which has no Content-Length: see SlotReply._send_nothing().
             _ffi.hasty_response_write(self._res, b"", 0)
 
     def _send_file(self, path: bytes) -> bool:
@@ -398,7 +399,7 @@ class CallReply(Reply):
     def _put(self, data: bytes) -> None:
         status = _ffi.hasty_response_write(self._res, data, len(data))
         while status == _ffi.ERR_LIMIT:
-            # It waits for a slow client only where another thread serves meanwhile.
+            # Lets another thread serve during the wait.
             self._relief.now(self._stay)
             time.sleep(PAUSE_S)
             status = _ffi.hasty_response_write(self._res, data, len(data))
@@ -411,16 +412,16 @@ class CallReply(Reply):
             self._relief.end(self._stay)
 
 
-#: These run no code of an application: all blocks are there. Not only of lists, but also of Django's answers.
+#: Iterators over lists and tuples, also those of Django's responses: all blocks exist, and no application code runs.
 _WHOLE: tuple[type, ...] = (type(iter([])), type(iter(())))
 
 
 def joined(first: bytes, left: Iterator[bytes]) -> Iterable[bytes]:
-    """The blocks of a body whose first one was taken already."""
+    """Returns the blocks of a body whose first one was taken already."""
     return [first, *left] if type(left) in _WHOLE else chain((first,), left)
 
 
 def _no_bytes(block: object) -> TypeError:
-    # bytes are iterable, and their pieces are numbers.
+    # Iterating over bytes yields integers.
     way = "; return [body] in place of body" if isinstance(block, int) else ""
     return TypeError(f"a piece of a WSGI body is bytes, not {type(block).__name__}{way}")

@@ -1,4 +1,4 @@
-"""What an application needs of a slot, by the shortest ways that there are."""
+"""What serving a WSGI request needs of a slot, in the form that is fastest to access."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENT_TYPE", "Seat", "seat_of"]
 
-#: Where it is among the words of a slot.
+#: The index of the content type among the words of a slot.
 CONTENT_TYPE = _ffi.hasty_slot.content_type.offset // 8
 
 
 class Seat:
-    """What goes with one worker's slot."""
+    """What belongs to one thread's slot."""
 
     __slots__ = ("kept", "slot", "taker", "words")
 
-    #: Who gives the answer to the request that is served.
+    #: Sends the response to the current request.
     taker: Taker
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.words = slot.words
-        #: Owns the content type that the slot points to.
+        #: Keeps alive the content type that the slot points to.
         self.kept: object = None
 
 
 def seat_of(slot: Slot) -> Seat:
-    """The seat of a slot, made for the first request there."""
+    """Returns the seat of a slot, which is made for its first request."""
     known: dict[str, Seat] = vars(slot)
     seat = known.get("wsgi_seat")
     if seat is None:
