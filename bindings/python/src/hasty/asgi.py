@@ -39,13 +39,14 @@ __all__ = ["Application", "LifespanError", "as_app", "mount", "serve", "serve_as
 
 log = logging.getLogger("hasty")
 
-#: 2.4 is the first in which `send` raises once the client has left.
+#: Since version 2.4 of the specification, `send` raises once the client has left.
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 
-#: Paths may begin with so many slashes: a final `*` stands for something that begins with none.
+#: How many slashes a path may begin with; each number needs a pattern of its own, because a final `*` does not match
+#: text that begins with a slash.
 _SLASHES = 8
 
-#: How long an end waits for what applications do after their answers.
+#: How long a shutdown waits for what applications do after their responses, in seconds.
 _GRACE_S = 5.0
 
 
@@ -157,10 +158,10 @@ def mount(
 
 
 class _AsgiApp(App):
-    """An App whose start includes that of its application."""
+    """An App whose start() waits for the startup of its application."""
 
     def start(self, port: int = 0, host: str = "127.0.0.1") -> Server:
-        """`App.start()`, once the application has started; LifespanError where it cannot."""
+        """Does the same as `App.start()`, and waits until the application has started; LifespanError if that fails."""
         loop = self._shared.loop
         assert isinstance(loop, AsgiLoop)
         loop.is_heard = True
@@ -178,19 +179,19 @@ class _AsgiApp(App):
 
 
 class AsgiLoop(Loop):
-    """The loop of an app, on which ASGI applications run as well: from their start, before requests, to their end."""
+    """The loop of an app that has ASGI applications: runs their lifespans, and tasks for their requests."""
 
-    #: The end of an application may take longer than that of a handler.
+    #: Applications may take longer to end than handlers.
     patience_s = 2 * _GRACE_S
 
     def __init__(self) -> None:
         super().__init__()
         self.lifespans: list[Lifespan] = []
-        #: Does somebody wait for `started`, and ask for `failure`?
+        #: Does start() wait for `started` and raise `failure`? Otherwise the loop raises it.
         self.is_heard = False
         self.started = threading.Event()
         self.failure: BaseException | None = None
-        # There once the applications start.
+        # Set before the applications start.
         self.loop: asyncio.AbstractEventLoop
         self._running: dict[asyncio.Task[None], tuple[Entrance, Cycle]] = {}
         self._steps: list[Step] = []
@@ -198,7 +199,7 @@ class AsgiLoop(Loop):
 
     @classmethod
     def of(cls, app: App) -> AsgiLoop:
-        """The loop of an app; made now where it has none, or one that runs handlers only."""
+        """Returns the app's AsgiLoop, which replaces a loop that only runs handlers."""
         loop = app._shared.loop
         if not isinstance(loop, AsgiLoop):
             loop = app._shared.loop = cls()
@@ -209,7 +210,7 @@ class AsgiLoop(Loop):
         self.started.set()
 
     def _begin(self) -> asyncio.AbstractEventLoop:
-        # Once: an end may be asked for while the applications start.
+        # Only once, so that a _stop() during the startup of the applications is not lost.
         return super()._begin() if self._over is None else self.loop
 
     async def serve(self, native: Native, steps: list[Step], slots: list[Slot]) -> None:
@@ -228,7 +229,7 @@ class AsgiLoop(Loop):
                 await self._fall()
 
     async def _rise(self) -> bool:
-        """Starts the applications; says whether they have."""
+        """Starts the applications; returns whether that succeeded."""
         self.loop = self._begin()
         try:
             for lifespan in self.lifespans:
@@ -244,12 +245,12 @@ class AsgiLoop(Loop):
         return True
 
     async def _fall(self) -> None:
-        """Ends the applications, once they have done what they do after their answers."""
+        """Shuts the applications down, after giving running tasks time to finish."""
         if self._native is not None:
             self._native.stop()
         for task, (_, cycle) in self._running.items():
             if not cycle.answered:
-                # Nobody waits for it any more.
+                # The server has stopped, so no client waits for the response.
                 task.cancel()
         for _ in range(2):
             if self._running:
@@ -268,7 +269,7 @@ class AsgiLoop(Loop):
         self._steps, self._turn = steps, Turn(slot, lines, self._starter, self.loop)
 
     def _pump(self) -> None:
-        """Takes the requests that wait, and gives the answers that are there."""
+        """Takes waiting requests and sends their responses, up to TURN of them before other tasks of the loop run."""
         slot, turn = self._slot, self._turn
         turn.left = TURN
         status = turn.take()
@@ -289,7 +290,7 @@ class AsgiLoop(Loop):
             self._stop()
 
     def _take_turn(self, turn: Turn) -> int:
-        """Has applications answer; gives the status of the last attempt to take a request."""
+        """Lets applications answer; returns the status of the last attempt to take a request."""
         waiting = turn.start()
         if waiting is not None:
             task, cycle = waiting
@@ -302,7 +303,7 @@ class AsgiLoop(Loop):
         return turn.status
 
     def keep(self, task: asyncio.Task[None], entrance: Entrance, cycle: Cycle) -> None:
-        """Looks after a task until it ends."""
+        """Holds a reference to a task until it ends; asyncio holds only a weak one."""
         self._running[task] = entrance, cycle
         task.add_done_callback(self._forget)
 
@@ -322,7 +323,7 @@ class AsgiLoop(Loop):
 
 
 def _is_wsgi(application: Callable[..., Any]) -> bool:
-    """Is it certain that it is called with (environ, start_response)?"""
+    """Returns whether an application certainly takes (environ, start_response)."""
     if is_async(application):
         return False
     try:
@@ -334,7 +335,7 @@ def _is_wsgi(application: Callable[..., Any]) -> bool:
 
 
 class Gateway:
-    """An application, and what it is told with every request."""
+    """An application, and what makes its scopes."""
 
     def __init__(
         self, app: App, application: Application, lifespan: Mode, root_path: str, before: str, url_scheme: str
@@ -349,19 +350,20 @@ class Gateway:
         self.loop.lifespans.append(self.lifespan)
         self._app = app
         self._root_path = root_path
-        # What a proxy has taken from the path.
+        # The prefix that a proxy has removed from the path.
         self._before = before
         self._scheme = url_scheme
         self._base: dict[str, Any] | None = None
 
     def register(self, pattern: str) -> None:
-        """Leads requests of a pattern to the application."""
+        """Routes the requests of a pattern to the application."""
         self._app._register_route(Entrance(pattern, self, self._app._shared), {"body": "whole"})
 
     def scopes(self, slot: Slot, before: bytes | None) -> Callable[[bool], Scope]:
-        """What makes the scope of the request in a slot. It is told whether that is like the one before it.
+        """Returns a function that makes the scope of the request in a slot; its argument says whether the request
+        equals the one before it, except for the body.
 
-        Its raw path begins with `before`, which says all of it; where that is None, the library is asked.
+        `before` is what the raw path has before the wildcard's value; with None the library is asked for the raw path.
         """
         state, put_before = self.lifespan.state, self._put_before if self._before else None
         texts: list[Any] = [
@@ -369,15 +371,15 @@ class Gateway:
             for field in ("header_names", "header_values", "params")
         ]
         in_names, in_values, in_params = texts
-        # The scope of the last request of another head, path or client, without what applications may change: most
-        # clients ask again in the same words, and then copies are nearly all.
+        # The last request's scope, without what applications may change, and what it was made from. Most clients
+        # repeat the same head and path, and then a copy is nearly all that is needed.
         names: bytes | None = None
         values: bytes | None = None
         rest: bytes | None = None
         asker = -1
         headers: list[tuple[bytes, bytes]] = []
         last: dict[str, Any] = {}
-        # None where it is GET.
+        # None for GET.
         method: str | None = None
         query = b""
 
@@ -387,7 +389,7 @@ class Gateway:
             its_names, its_values, its_rest = in_names.value, in_values.value, in_params.value
             if its_rest != rest or its_values != values or its_names != names or who != asker:
                 names, values = its_names, its_values
-                # Who has no address of IPv4 is asked for it each time, and so is whose raw path is not at hand.
+                # Without an IPv4 address, or with an unknown raw path, the comparison above must fail each time.
                 asker = who if who > NO_V4 else -1
                 rest = its_rest if before is not None else None
                 headers = _pairs.get((names, values)) or _made_pairs(names, values)
@@ -418,7 +420,7 @@ class Gateway:
         return scope_of
 
     def scope_of(self, request: _ffi.RequestPointer) -> Scope:
-        """What an application is told of any request."""
+        """Makes the scope of a request that is not in the loop's slot."""
         scope = self._common().copy()
         scope["asgi"] = _ASGI.copy()
         scope["state"] = self.lifespan.state.copy()
@@ -435,7 +437,7 @@ class Gateway:
         return scope
 
     def _common(self) -> dict[str, Any]:
-        """What is the same for all, and what is for most: all keys are there, so that no scope need grow."""
+        """Returns the entries that all or most scopes share; has all keys, so that no scope need grow."""
         return (self._base or self._learn()).copy()
 
     def _learn(self) -> dict[str, Any]:
@@ -469,11 +471,11 @@ class Gateway:
 #: HASTY_GET
 _GET = 1
 
-#: What clients send again and again need not be taken apart each time: the fields of a request, and who asks.
+#: Caches for what clients repeat: the parsed headers of requests, and the clients' addresses.
 _pairs: dict[tuple[bytes, bytes], list[tuple[bytes, bytes]]] = {}
 _clients: dict[int, tuple[str, int]] = {}
 _MOST = 256
-#: Longer ones are not kept.
+#: Longer headers are not cached.
 _MOST_OCTETS = 2048
 
 
@@ -496,7 +498,7 @@ def _made_client(slot: Slot, v4: int) -> tuple[str, int] | None:
 
 
 def _client(request: _ffi.RequestPointer) -> tuple[str, int] | None:
-    """The client's address, and 0 in place of a port, which nobody needs; None on a Unix socket."""
+    """Returns the client's address, with 0 as the port, which the library does not tell; None on a Unix socket."""
     address = _octets(_ffi.hasty_request_remote_address(request))
     return None if address == UNIX else (address.decode("latin-1"), 0)
 
@@ -519,12 +521,12 @@ def _headers(request: _ffi.RequestPointer) -> list[tuple[bytes, bytes]]:
 
 
 class Entrance(Route):
-    """A pattern that leads to an application."""
+    """A route that passes requests to an application."""
 
     __slots__ = ("_before", "_gateway")
 
     def __init__(self, pattern: str, gateway: Gateway, shared: Shared) -> None:
-        # Not Route's own: an application is no handler.
+        # Not Route.__init__(), which expects a handler.
         Step.__init__(self, gateway.application, shared)
         self.method = "*"
         self.pattern = pattern
@@ -532,7 +534,8 @@ class Entrance(Route):
         self.inline = self.blocking = self._fills = False
         self.is_async = True
         self._gateway = gateway
-        # The rest comes as it was sent; what is before it may have been sent in other ways, unless it is slashes only.
+        # The wildcard's value is as the client sent it. The part before may have been percent-encoded, unless it
+        # consists of slashes only.
         before = pattern[:-1]
         self._before = before.encode() if pattern[-1] == "*" and not before.strip("/") else None
 
@@ -540,11 +543,11 @@ class Entrance(Route):
         return titled(self, "an ASGI application")
 
     def line(self, slot: Slot) -> Line:
-        """The way of requests in a slot, on the loop's own thread."""
+        """Returns what answers requests in a slot on the loop's own thread."""
         return self._gateway.scopes(slot, self._before), self._gateway.application
 
     def answering(self) -> Callable[[Slot], bytes | None]:
-        """What answers a request in a slot of any other thread."""
+        """Returns what answers a request in the slot of any other thread."""
         return self._answer_elsewhere
 
     def _answer_elsewhere(self, slot: Slot) -> None:
@@ -563,14 +566,14 @@ class Entrance(Route):
         return _ffi.OK
 
     def _hand_over(self, scope: Scope, body: bytes, exchange: _ffi.ExchangePointer) -> None:
-        """Leaves a request to the loop."""
+        """Passes a request to the loop."""
         loop = self._gateway.loop
-        # Until the application has started, requests wait.
+        # Requests wait until the application has started.
         loop.started.wait()
         cycle = Cycle(scope, body, loop.loop, None, Wire(exchange, loop.loop))
         try:
             loop.loop.call_soon_threadsafe(self._begin, cycle)
-        except RuntimeError:  # it has ended: the client gets a 503
+        except RuntimeError:  # the loop has ended: the client gets a 503
             pass
 
     def _begin(self, cycle: Cycle) -> None:

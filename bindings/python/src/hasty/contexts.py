@@ -27,7 +27,7 @@ def begun(request: Request, base: Context) -> Context:
 
 
 def of(request: Request, base: Context) -> Context:
-    """Returns the context of a request for what runs after its middleware."""
+    """Returns the context of a request for the code that runs after its middleware, or a new one if it has none."""
     number = None if request._is_over() else _ffi.hasty_request_local(request._live(), _NAME)
     if number is None:
         return base.copy()

@@ -1,4 +1,4 @@
-"""One request of an ASGI application and its answer: the messages that come and go, and what they become."""
+"""One request of an ASGI application and its response: translates between ASGI messages and the library."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ __all__ = ["FRESH", "HEAD_SIZE", "Cycle", "Head", "Sent", "Wire"]
 
 log = logging.getLogger("hasty")
 
-#: An answer that is begun, and of which nothing follows for so long, is begun on the wire too: pages wait for the head
-#: of a stream of events, while an answer that comes whole at once needs one packet only.
+#: How long a head waits for the body, in seconds, before it is sent alone. Head and body together need one packet only,
+#: but a page may wait for the head of an event stream.
 _HEAD_S = 0.005
 
 _LEFT = "the client has left"
 _FAILED = b"500 Internal Server Error"
 
-# The states of an answer.
-FRESH = 0  # nothing yet
+# The states of a response.
+FRESH = 0  # nothing was given yet
 _HEADED = 1  # the application has given the head
-_BEGUN = 2  # which was sent, and perhaps parts of the body
-_DONE = 3  # all of it
+_BEGUN = 2  # the head was sent, and perhaps parts of the body
+_DONE = 3  # the response is complete
 
 
-#: Equal to nothing that is given.
+#: Is equal to no headers.
 _UNKNOWN: Any = object()
 
 
 class Head:
-    """Status and fields of an answer, in which nothing is left to be refused."""
+    """The status and header fields of a response, checked so that the library will accept them."""
 
     __slots__ = ("_kept", "fields", "given", "has_type", "in_slot", "length", "size", "status")
 
     def __init__(self, status: int, headers: Any) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise InvalidError(f"status {status!r} of 'http.response.start' is not in 200 to 599")
-        #: The status.
+        #: The status code.
         self.status = int(status)
-        #: How long the body is, where that is told.
+        #: The value of Content-Length, or None.
         self.length: int | None = None
         lines: list[bytes] = []
         types: list[bytes] = []
@@ -77,22 +77,22 @@ class Head:
             raise TypeError(f"the headers of 'http.response.start' are not pairs of bytes: {error}") from None
         #: The other fields: "Name: value", separated by line feeds.
         self.fields = fields = b"\n".join(lines)
-        # As the library has it, which would refuse them only with the answer.
+        # The library has the same rules, but would refuse the fields only when the response is sent.
         if fields.count(b"\n") >= len(lines) > 0 or len(fields.translate(None, _CONTROLS)) < len(fields):
             raise InvalidError(f"a header of {lines!r} contains a line break, NUL or another control character")
         #: Is there a content type?
         self.has_type = bool(types)
-        #: How many bytes the body of a usual answer has: None where it may be any, -1 where the answer is not usual.
+        #: The body's size that send()'s fast path requires: None for any size, -1 if this head cannot take that path.
         self.size = self.length if self.has_type and not self.is_bodiless else -1
         self.in_slot = self._for_slot(lines, types)
-        #: The headers of which it was made, where nobody can change them.
+        #: A private copy of the headers that it was made from, for comparisons.
         self.given: Any = _UNKNOWN
 
     def _for_slot(self, lines: list[bytes], types: list[bytes]) -> bytes:
-        """What a slot says of the answer, but for the body. There are addresses in it, of what is kept here."""
+        """Returns the bytes of a slot that describe the head. They contain addresses of what `_kept` holds."""
         media = types[0].partition(b": ")[2].strip(b" \t") if len(types) == 1 else b""
         if b"/" in media:
-            # A field of its own takes the library less. Without a slash it would stand for a file's extension there.
+            # A separate content_type is faster for the library. Without a slash it would be taken for a file extension.
             lines = [line for line in lines if line is not types[0]]
         else:
             media = b""
@@ -108,11 +108,11 @@ class Head:
 
     @property
     def is_bodiless(self) -> bool:
-        """Is there never a body with that status?"""
+        """Does this status never have a body?"""
         return self.status in (204, 304)
 
     def set(self, res: _ffi.ResponsePointer) -> None:
-        """Tells the library, but for the length, which it counts where it can."""
+        """Sets status and fields of a response, except the length, which the library counts if the body is whole."""
         _ffi.check(_ffi.hasty_response_set_status(res, self.status))
         if self.fields:
             for line in self.fields.split(b"\n"):
@@ -124,11 +124,11 @@ class Head:
             _ffi.check(_ffi.hasty_response_set_header(res, b"Content-Length", b"%d" % self.length))
 
 
-#: Of a slot: status, kind, content_type, extra_headers and how long these are.
+#: The slot's fields status, kind, content_type, extra_headers and extra_headers_len.
 _IN_SLOT = struct.Struct("=iiQQQ")
 HEAD_SIZE = _IN_SLOT.size
 
-#: RFC 9110 5.5: no value has these. The line feed is counted.
+#: Characters that no header value may contain (RFC 9110 5.5), except the line feed, which is checked by counting.
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n"))
 
 _FIELD, _TYPE, _LENGTH, _OURS = range(4)
@@ -139,14 +139,14 @@ _MOST = 1024
 
 
 class _Roles(dict[bytes, int]):
-    """What header names stand for here: those that were used before are known to be good."""
+    """Maps header names to their roles; checks each name once and caches it."""
 
     def __missing__(self, name: Any) -> int:
         if type(name) is not bytes:
             raise TypeError(f"header name {name!r} is not bytes")
         if not _TOKEN.fullmatch(name):
             raise InvalidError(f"header name {name!r} is not a token")
-        # The library frames the body, and knows the time.
+        # The library sets Transfer-Encoding and Date itself.
         role = _ROLES.get(name.lower(), _FIELD)
         if len(self) < _MOST and len(name) <= _MOST_OCTETS:
             self[name] = role
@@ -155,24 +155,25 @@ class _Roles(dict[bytes, int]):
 
 _roles = _Roles()
 
-#: Type and length are all that most answers have, and many have the same. What is longer is hardly the same again.
+#: Heads with at most this many fields are cached, because most responses have only a type and a length, and many have
+#: the same. Longer heads rarely repeat.
 _PLAIN = 2
 _MOST_OCTETS = 1024
 _heads: dict[tuple[Any, ...], Head] = {}
-#: To compare with this one takes 700 instructions, to find one 2,200.
+#: The last head from the cache: comparing with it takes 700 instructions, a lookup 2,200.
 _latest: Head
 
 
 def _head_of(message: Message) -> Head:
-    """A head; of a plain kind perhaps the one that was made before."""
-    # In place of `get`, which takes twice as long.
+    """Returns the head of a message, from the cache if it is plain."""
+    # `get` would take twice as long.
     status, headers = message["status"], message["headers"] if "headers" in message else ()
     try:
         if len(headers) > _PLAIN:
             return Head(status, headers)
         key = (status, *headers)
         head = _heads[key]
-    except TypeError:  # an iterator, or lists in place of tuples
+    except TypeError:  # an iterator, or lists instead of tuples
         return Head(status, headers)
     except KeyError:
         head = Head(status, headers)
@@ -197,10 +198,10 @@ _latest = Head(200, ())
 
 
 class Sent(Future):
-    """What is given to wait for where all is done. It never changes, so that one is enough.
+    """The awaitable that send() returns if nothing is left to wait for. It never changes, so a loop needs only one.
 
-    To wait for it takes 300 instructions, for a coroutine that does nothing 1,000. It has what makes a coroutine, for
-    whom only that will do: `asyncio.create_task(send(message))`.
+    Awaiting it takes 300 instructions; a coroutine that does nothing takes 1,000. It also has a coroutine's methods,
+    because applications may call `asyncio.create_task(send(message))`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -221,7 +222,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _as_async(function: _Function) -> _Function:
-    """A function that passes for an `async def`: there are programs that ask before they call it."""
+    """Marks a function as `async def`, for programs that check that before they call it."""
     mark = getattr(inspect, "markcoroutinefunction", None)
     if mark is not None:
         mark(function)
@@ -231,10 +232,10 @@ def _as_async(function: _Function) -> _Function:
 
 
 class Cycle:
-    """Gives an application its request, and takes its answer, in any order that ASGI allows and in no other.
+    """Gives an application its request and takes its response; enforces the order of messages that ASGI requires.
 
-    As long as the answer comes at once it is kept here, for the slot that the request is in. `leave_slot()` tells that
-    others need the slot; then, and for whatever a slot cannot hold, there is a `Wire`.
+    A response that comes at once stays in `reply`, for the slot that the request is in. After `leave_slot()`, when
+    other requests need the slot, and for everything that a slot cannot hold, a `Wire` carries the response.
     """
 
     __slots__ = (
@@ -254,9 +255,9 @@ class Cycle:
         "state",
     )
 
-    #: Status and fields of the answer; there once they were given.
+    #: The head of the response; set once the application has given it.
     head: Head
-    # How many bytes of the body are still to come, where the head tells; None where it does not.
+    # How many bytes of the body are missing according to Content-Length; None without one.
     _left: int | None
 
     def __init__(
@@ -269,43 +270,43 @@ class Cycle:
         sent: Sent | None = None,
     ) -> None:
         self.scope = scope
-        #: What receive() gives, once.
+        #: What receive() returns first; None once it has.
         self.body: bytes | None = body
         #: Is it a HEAD request?
         self.is_head = bool(scope["method"] == "HEAD")
         self._loop = loop
-        # As long as there is a slot, there may be what send() gives at once.
+        # What send() returns on its fast path, which needs a slot.
         self._slot = slot
         self._sent = sent
         self._wire = wire
-        #: How far the answer is.
+        #: The state of the response.
         self.state = FRESH
-        # Has the client left? And what receive() waits for.
+        # Has the client left? And the event that receive() waits for.
         self._closed = False
         self._gone: asyncio.Event | None = None
-        #: The body of an answer that goes into the slot, together with the head.
+        #: The body of a response that goes into the slot with its head.
         self.reply: bytes | None = None
-        #: Has it left the slot?
+        #: Has the request left the slot?
         self.has_left = False
 
     @property
     def answered(self) -> bool:
-        """Was the answer given, all of it?"""
+        """Is the response complete?"""
         return self.state == _DONE
 
     async def run(self, application: Application) -> None:
-        """Runs the application for this request, and answers for it where it does not."""
+        """Runs the application for this request, and answers 500 if it gives no response."""
         try:
             await application(self.scope, self.receive, self.send)
             self.end()
-        except BaseException as error:  # SystemExit too: it would end the loop, not the program
+        except BaseException as error:  # includes SystemExit, which would end the loop, not the program
             self.end(error)
 
     def end(self, error: BaseException | None = None) -> None:
-        """The application has returned, or raised something. Whatever is missing of the answer does not come."""
+        """Ends the response after the application has returned or raised: with 500, or cut off if it is incomplete."""
         try:
             if isinstance(error, asyncio.CancelledError):
-                # The server ends, or the application cancels itself.
+                # The server stops, or the application has cancelled itself.
                 if self.state != _DONE:
                     self._out().cut()
                     self._end()
@@ -321,7 +322,7 @@ class Cycle:
             self._complain(failure)
 
     def leave_slot(self) -> None:
-        """The slot is needed for another request, while the application goes on with this one."""
+        """Frees the slot for the next request, while the application goes on with this one."""
         self.has_left = True
         if self.state != _DONE:
             self._out()
@@ -330,7 +331,8 @@ class Cycle:
         self._slot = self._sent = None
 
     def _out(self) -> Wire:
-        """The way out for everything but an answer that fits into the slot."""
+        """Returns the wire, for everything but a response that fits into the slot; takes the request out of the slot
+        if necessary."""
         wire = self._wire
         if wire is None:
             assert self._slot is not None
@@ -341,7 +343,8 @@ class Cycle:
     # --- what the application calls ---
 
     async def receive(self) -> Message:
-        """The body, all of it; then, once there is nobody to answer any more, that the client is gone."""
+        """ASGI's receive: returns the whole body, and then, once the response is complete or the client has left,
+        "http.disconnect"."""
         body = self.body
         if body is not None:
             self.body = None
@@ -355,8 +358,8 @@ class Cycle:
 
     @_as_async
     def send(self, message: Message) -> Awaitable[None]:
-        """A part of the answer; ClosedError, an OSError, once the client has left."""
-        # What most applications send, a head and a body while there is the slot, wants no coroutine.
+        """ASGI's send: takes a message of the response; raises ClosedError, an OSError, once the client has left."""
+        # The most common messages, a head and a whole body while there is a slot, are handled without a coroutine.
         sent = self._sent
         if sent is not None:
             state = self.state
@@ -378,7 +381,7 @@ class Cycle:
                     ):
                         self.reply, self.state = body, _DONE
                         return sent
-            except KeyError:  # of what may be left out, or may not
+            except KeyError:  # a key is missing, which _send() allows or refuses
                 pass
         return self._send(message)
 
@@ -390,7 +393,7 @@ class Cycle:
             self._left = head.length
             self.state = _HEADED
             if self._slot is None:
-                # What follows may come at once, and then both go together.
+                # The body may follow at once, and then both are sent together.
                 self._loop.call_later(_HEAD_S, self._begin)
         elif kind == "http.response.body" and (state == _HEADED or state == _BEGUN):
             body = message["body"] if "body" in message else b""
@@ -412,12 +415,12 @@ class Cycle:
             raise StateError(_misfit(kind, state))
 
     def _is_bodiless(self) -> bool:
-        # Then what the head tells of a body is about the answer to another request.
+        # Then Content-Length describes a body that is not sent.
         return self.is_head or self.head.is_bodiless
 
     def _give_whole(self, body: bytes) -> None:
         head = self.head
-        # A slot knows no body without a type, and no length of a body that is not there.
+        # In a slot, a body needs a type, and a missing body cannot have a Content-Length.
         if self._slot is not None and (head.has_type or not body) and (head.length is None or not self.is_head):
             self.reply = body
         else:
@@ -449,7 +452,7 @@ class Cycle:
         self._left -= size
 
     def _begin(self) -> None:
-        """Sends the head alone."""
+        """Sends the head alone, unless the response has gone further."""
         if self.state == _HEADED:
             self.state = _BEGUN
             self._out().begin(self.head)
@@ -476,15 +479,15 @@ class Cycle:
             self._gone.set()
 
     def _leave(self) -> None:
-        """The client has gone."""
+        """Notes that the client has left."""
         self._closed = True
         if self._gone is not None:
             self._gone.set()
 
-    # --- answers that the application does not give ---
+    # --- failures ---
 
     def _give_up(self) -> None:
-        """Ends an answer that the application leaves open: with 500 while nothing was sent, else it is cut off."""
+        """Ends a response that the application left incomplete: with 500, or cut off if its head was sent."""
         wire = self._out()
         if self.state == _BEGUN:
             wire.cut()
@@ -498,13 +501,13 @@ class Cycle:
             return
         try:
             log.debug("%s: the client left before the answer was complete", self._name())
-        except Exception:  # a broken log handler harms nobody
+        except Exception:  # a broken log handler must do no harm
             pass
 
     def _name(self) -> str:
         try:
             return f"{self.scope['method']} {harmless(self.scope['raw_path'].decode('latin-1'))}"
-        except Exception:  # it belongs to the application, which may have changed it
+        except Exception:  # the application may have changed its scope
             return "a request"
 
 
@@ -515,7 +518,7 @@ def _octets(body: Any) -> bytes:
 
 
 def _misfit(kind: Any, state: int) -> str:
-    """Why a message cannot be sent in some state."""
+    """Explains why a message cannot be sent in a state."""
     if kind not in ("http.response.start", "http.response.body", "http.response.pathsend"):
         return f"send({kind!r}): this server does not know that message"
     if state == _DONE:
@@ -528,7 +531,7 @@ def _misfit(kind: Any, state: int) -> str:
 
 
 def _comes_of_leaving(error: BaseException) -> bool:
-    """Whether an exception was raised since a client left: perhaps one that a framework makes of ours."""
+    """Returns whether an exception was raised because the client left, perhaps wrapped in one of a framework's."""
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:
@@ -540,16 +543,16 @@ def _comes_of_leaving(error: BaseException) -> bool:
 
 
 class Wire:
-    """Carries an answer that does not come at once, or not as a whole. The loop's thread alone uses it."""
+    """Sends a response that does not come at once, or not as a whole. Only the loop's thread uses it."""
 
     __slots__ = ("_free", "_loop", "_pointer", "_room")
 
     def __init__(self, pointer: _ffi.ExchangePointer, loop: asyncio.AbstractEventLoop) -> None:
         self._pointer: _ffi.ExchangePointer | None = pointer
-        # Kept for the interpreter's last moments.
+        # Kept for __del__, because module globals may be gone at interpreter shutdown.
         self._free = _ffi.hasty_exchange_free
         self._loop = loop
-        # What all who send wait for: the library calls one function only.
+        # Shared by all senders that wait for room, because the library keeps only one callback.
         self._room: asyncio.Event | None = None
 
     @classmethod
@@ -560,19 +563,19 @@ class Wire:
         return cls(pointer, loop)
 
     def whole(self, head: Head, body: bytes, is_head: bool) -> None:
-        """Sends an answer, all of it."""
+        """Sends a whole response."""
         res = self._res()
         head.set(res)
         if is_head:
             head.set_length(res)
         _ffi.check(_ffi.hasty_response_send(res, body, len(body)))
         if not head.has_type:
-            # The library's guess; the application did not want to tell.
+            # The library guesses a type, but the application set none.
             _ffi.check(_ffi.hasty_response_remove_header(res, b"content-type"))
         self.finish()
 
     def file(self, head: Head, path: bytes) -> None:
-        """Sends a file, with the fields of the application in place of those that the library would make."""
+        """Sends a file; the application's header fields replace those that the library would set."""
         res = self._res()
         head.set(res)
         status = _ffi.hasty_response_send_file(res, path)
@@ -584,23 +587,23 @@ class Wire:
         self.finish()
 
     def begin(self, head: Head) -> None:
-        """Sends a head alone."""
+        """Sends the head alone."""
         res = self._res()
         head.set(res)
         head.set_length(res)
         self.write(b"")
 
     def write(self, body: bytes) -> int:
-        """Sends a piece of the body; the library's status says what came of it."""
+        """Sends a piece of the body; returns the library's status."""
         return int(_ffi.hasty_response_write(self._res(), body, len(body)))
 
     def finish(self) -> None:
-        """Ends the answer. Whether the client saw it is known to nobody."""
+        """Ends the response. Its status is ignored: whether the client received everything cannot be known anyway."""
         pointer, self._pointer = self._pointer, None
         _ffi.hasty_exchange_finish(pointer)
 
     def cut(self) -> None:
-        """Leaves the answer without its end, so that the client sees that something is missing."""
+        """Aborts the response without its proper end, so that the client sees that it is incomplete."""
         pointer, self._pointer = self._pointer, None
         self._free(pointer)
 
@@ -609,7 +612,7 @@ class Wire:
         _ffi.check(_ffi.hasty_exchange_on_close(self._pointer, _kept.CALL, self._later(gone), _kept.DROP))
 
     async def room(self) -> None:
-        """Waits until the client has read some of what waits for it."""
+        """Waits until the client has read some of what is buffered."""
         room = self._room
         if room is None or room.is_set():
             room = self._room = asyncio.Event()
@@ -621,7 +624,7 @@ class Wire:
         return res
 
     def _later(self, function: Callable[[], object]) -> int:
-        """What the library calls, on any thread, to have a function called on the loop."""
+        """Returns user_data with which the library, on any thread, has a function called on the loop."""
         return _kept.put(functools.partial(_call_on, self._loop, function))
 
     def __del__(self) -> None:
@@ -633,5 +636,5 @@ def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) ->
     try:
         loop.call_soon_threadsafe(function)
     except RuntimeError:
-        # The loop has ended, and with it everything that would like to know.
+        # The loop has ended, so nothing waits for this any more.
         pass

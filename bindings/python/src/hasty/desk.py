@@ -1,4 +1,4 @@
-"""Where an answer goes: into a callback's response, into a slot, or into an exchange."""
+"""The ways to send a handler's response: in a callback, in a slot, or through an exchange."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from .response import Response
 
     class Desk(Protocol):
-        """What a handler's answer passes over."""
+        """Sends a handler's response."""
 
         def send(self, response: Response) -> None:
-            """Sends a whole answer."""
+            """Sends a whole response."""
 
         def write(self, response: Response, piece: Piece, data: Chunk) -> None:
-            """Sends a piece of one, and first its head; waits where the client is slow."""
+            """Sends a piece of the body, after the head if it is the first; waits if the client is slow."""
 
         def end(self) -> None:
-            """What was written is all."""
+            """Ends a response that was written."""
 
         def exchange(self) -> Exchange:
-            """Takes request and answer along."""
+            """Returns an exchange, to which the request and its response move."""
 
         def fail(self) -> bool:
-            """Lets the library end what cannot be answered. False: it was not begun, and needs an answer."""
+            """Lets the library end a failed response; returns False if the caller must send an error response."""
 
 
 __all__ = ["Apart", "InCall", "InSlot", "Moves"]
 
 
 class InCall:
-    """In a callback, whose `status` tells the library what has become of the request."""
+    """Answers in a callback, which returns `status` to the library."""
 
     __slots__ = ("res", "status")
 
@@ -49,7 +49,7 @@ class InCall:
         try:
             response._send(self.res)
         except BaseException:
-            # Half of it may be there.
+            # Part of the response may have been set.
             _ffi.check(_ffi.hasty_response_reset(self.res))
             raise
 
@@ -65,13 +65,13 @@ class InCall:
         return Exchange._of(self.res)
 
     def fail(self) -> bool:
-        # The library answers 500, or cuts off what was begun; it logs every status but this one.
+        # The library answers 500, or cuts off a response that was begun. It logs every other error status.
         self.status = _ffi.ERR_CLOSED
         return True
 
 
 class Moves:
-    """What may end in an exchange, where it is one already."""
+    """A desk that may use an exchange."""
 
     __slots__ = ("_exchange",)
 
@@ -90,7 +90,7 @@ class Moves:
 
 
 class InSlot(Moves):
-    """In a slot; what is more than a status, a few fields and a body goes into an exchange."""
+    """Answers in a slot; a response with more than status, headers and body, or a streamed one, uses an exchange."""
 
     __slots__ = ("_gates", "_request", "_slot")
 
@@ -98,7 +98,7 @@ class InSlot(Moves):
         super().__init__(None)
         self._slot = slot
         self._request = request
-        # Is there middleware, which may have set fields that this answer's are to replace?
+        # Is there middleware? It may have set fields that this response has to replace, which a slot cannot do.
         self._gates = gates
 
     def send(self, response: Response) -> None:
@@ -115,7 +115,7 @@ class InSlot(Moves):
         try:
             exchange.finish(response)
         except BaseException:
-            # It is open for the answer that tells so.
+            # The exchange stays open for the error response.
             self._exchange = exchange
             exchange._lend(self._request)
             raise
@@ -147,7 +147,7 @@ class InSlot(Moves):
             exchange._response = response
         status = exchange._write(piece, data)
         while status == _ffi.ERR_LIMIT:
-            # Nobody else may be there to send what waits.
+            # This may be the only thread, so it has to send the buffered data itself.
             self._slot.look_after()
             status = exchange._write(piece, data)
         _ffi.check(status)
@@ -157,7 +157,7 @@ class InSlot(Moves):
 
 
 class Apart(Moves):
-    """In an exchange, for handlers that run elsewhere."""
+    """Answers through an exchange, for handlers that run on other threads."""
 
     __slots__ = ()
     _exchange: Exchange

@@ -1,4 +1,4 @@
-"""What several processes listen at: a port, or one socket that all of them inherit."""
+"""Where several processes listen: on a port, or on one socket that all of them inherit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Door", "opened"]
 
 
 class Door(NamedTuple):
-    """Where processes listen: each by itself at a port, or all of them at one listening socket that they inherit."""
+    """Where processes listen: each with a socket of its own on a port, or all on one listening socket they inherit."""
 
     port: int
     listener: int | None
@@ -26,10 +26,10 @@ class Door(NamedTuple):
 
 @contextlib.contextmanager
 def opened(host: str, port: int, backlog: int) -> Iterator[Door]:
-    """Holds the door open until the end, while processes come and go.
+    """Keeps the port or socket open inside the `with` block, while processes start and end.
 
-    A TCP port is kept, and each process listens there by itself. A Unix socket, and one that listens already, is a
-    listening socket for all processes to inherit. Errors: IoError, InvalidError.
+    A TCP port is reserved, and each process listens on it with a socket of its own. For a Unix socket, and for a
+    descriptor that listens already, all processes inherit the listening socket. Raises IoError and InvalidError.
     """
     kind, place = kind_of(host)
     if kind == "unix":
@@ -51,7 +51,7 @@ def _port(host: str, port: int) -> socket.socket:
 
 
 def _inherited(number: int) -> socket.socket:
-    """A socket that a service manager has passed."""
+    """Returns the listening socket that a service manager has passed as a descriptor."""
     try:
         passed = socket.socket(fileno=number)
     except OSError as error:
@@ -91,7 +91,7 @@ def _remove_stale(path: bytes) -> None:
     if not stat.S_ISSOCK(mode):
         raise OSError(errno.EEXIST, "the file exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # Not to wait for a listener that accepts nobody.
+        # Avoids waiting for a listener that does not accept.
         probe.setblocking(False)
         refused = probe.connect_ex(path)
     if refused == errno.ECONNREFUSED:
@@ -103,6 +103,6 @@ def _remove_stale(path: bytes) -> None:
 
 
 def _failed(where: str, error: OSError) -> IoError:
-    # A path that is too long has no number.
+    # The error for a path that is too long has no errno.
     number = f" (os error {error.errno})" if error.errno else ""
     return IoError(f"listen on {where}: {error.strerror or error}{number}")

@@ -1,4 +1,4 @@
-"""Coroutines whose first steps are taken at once: most of them end there, and cost the loop no turn."""
+"""Starts coroutines eagerly: most of them end without waiting, and need no iteration of the loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Starter"]
 if sys.version_info >= (3, 12):
 
     class Starter:
-        """Starts coroutines as tasks of a loop. It is used in the loop's callbacks, outside of tasks."""
+        """Starts coroutines as tasks of a loop. It may only be used in callbacks of the loop, outside of tasks."""
 
         __slots__ = ("_loop",)
 
@@ -31,31 +31,31 @@ if sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
             if not task.done():
                 return task
-            # One that was cancelled as it ended has done what it was to do.
+            # A task that was cancelled while it ended has run to its end nevertheless.
             if not task.cancelled():
                 task.result()
             return None
 
         def running(self) -> tuple[asyncio.Task[Any], Callable[[], Any]]:
-            """For a coroutine that was just started: its task, and what tells whether that was cancelled."""
+            """Returns a just started coroutine's task, and a function that tells whether that was cancelled."""
             task = asyncio.current_task(self._loop)
             assert task is not None
             return task, task.cancelling
 
         async def end(self) -> None:
-            """Leaves nothing behind."""
+            """Does nothing, because there is no spare task here."""
 
 else:
     _enter, _leave = asyncio.tasks._enter_task, asyncio.tasks._leave_task
     _NOTHING: Any = object()
 
     class Starter:
-        """Starts coroutines as tasks of a loop. It is used in the loop's callbacks, outside of tasks.
+        """Starts coroutines as tasks of a loop. It may only be used in callbacks of the loop, outside of tasks.
 
-        A task of these versions begins with a turn of its loop, and to make one costs as much as many coroutines do
-        altogether. So coroutines begin inside a spare task, which does nothing yet, and which is theirs once they wait:
-        they find it as their task from the beginning. One that never waits leaves it to the next, unless it
-        has made something of it.
+        In these Python versions a task's first step takes an iteration of the loop, and making a task costs more than
+        many coroutines do. So a coroutine begins inside a spare task, which is its current task from the beginning, and
+        becomes its own once it waits. If it never waits, the next coroutine uses the same task, unless this one has
+        changed it or kept it.
         """
 
         __slots__ = ("_loop", "_spare")
@@ -79,7 +79,7 @@ else:
             waits = _NOTHING
             _enter(loop, spare.task)
             try:
-                # As `coroutine.send(None)`, which tells an end by an exception: that would take 1,500 instructions.
+                # Like `coroutine.send(None)`, but without a StopIteration at the end, which takes 1,500 instructions.
                 waits = context.run(next, coroutine.__await__(), _NOTHING)
             finally:
                 _leave(loop, spare.task)
@@ -92,12 +92,12 @@ else:
             return spare.task
 
         def running(self) -> tuple[asyncio.Task[Any], Callable[[], Any]]:
-            """For a coroutine that was just started: its task, and what tells whether that was cancelled."""
+            """Returns a just started coroutine's task, and a function that tells whether that was cancelled."""
             assert self._spare is not None
             return self._spare.task, self._spare.is_cancelled
 
         async def end(self) -> None:
-            """Leaves nothing behind."""
+            """Ends the spare task."""
             spare = self._drop()
             if spare is not None:
                 await asyncio.wait([spare.task])
@@ -109,37 +109,37 @@ else:
             return spare
 
     class _Spare(Coroutine[Any, Any, None]):
-        """What a task runs that is there before its coroutine."""
+        """The coroutine of a spare task: waits for the actual coroutine, and then runs that."""
 
         __slots__ = ("_context", "_coroutine", "_given", "_waits", "is_cancelled", "task", "unused")
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._coroutine: Coroutine[Any, Any, None] | None = None
             self._context: Context
-            # What the coroutine has begun to wait for, until the task knows.
+            # What the coroutine waits for first, until it is passed on to the task.
             self._waits: Any = _NOTHING
             self._given = loop.create_future()
             self.task: asyncio.Task[None] = loop.create_task(self)
             #: Was the task cancelled?
             self.is_cancelled: Callable[[], Any] = getattr(self.task, "cancelling", self._was_cancelled)
-            #: What `use()` has told first.
+            #: What `use()` returns as long as no coroutine has changed or kept the task.
             self.unused = self.use()
 
         def use(self) -> tuple[Any, ...]:
-            """What is made of the task: as long as that is the same, the next coroutine finds nothing of the last.
+            """Returns the traces that a coroutine may leave on the task; without any, the next one can use the task.
 
-            Whoever has a task may cancel it later, as a time-out does, keep something for it, or await its end.
+            Code that keeps a task may cancel it later (as a timeout does), store data for it, or await its end.
             """
             task: Any = self.task
             return sys.getrefcount(task), getweakrefcount(task), task.get_name(), self.is_cancelled(), task._callbacks
 
         def take(self, coroutine: Coroutine[Any, Any, None], context: Context, waits: Any) -> None:
-            """From now on the task is that of a coroutine which waits for something."""
+            """Gives the task to a coroutine that has begun to wait for something."""
             self._coroutine, self._context, self._waits = coroutine, context, waits
             self.go_on()
 
         def go_on(self) -> None:
-            """Lets the task go on: to its end, where it has no coroutine."""
+            """Lets the task continue with its coroutine, or end if it has none."""
             if not self._given.done():
                 self._given.set_result(None)
 
@@ -163,7 +163,7 @@ else:
                 raise error
             waits, self._waits = self._waits, _NOTHING
             if isinstance(error, asyncio.CancelledError) and asyncio.isfuture(waits) and waits.cancel():
-                # As a task does: what is waited for is cancelled, and tells.
+                # Like a task, cancels what the coroutine waits for, which then raises CancelledError there.
                 return waits
             return self._context.run(self._coroutine.throw, error)
 
@@ -176,5 +176,5 @@ else:
 
         @property
         def cr_frame(self) -> Any:
-            """Where the coroutine is, for whoever looks at the task."""
+            """The coroutine's frame, for code that inspects the task."""
             return getattr(self._coroutine, "cr_frame", None)

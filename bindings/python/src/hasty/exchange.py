@@ -24,14 +24,14 @@ log = logging.getLogger("hasty")
 
 _UNGIVEN: Any = object()
 
-#: Generators' larger pieces are written one after the other, so that each finds room while the client reads.
+#: Larger chunks of generators are written in pieces of this size, so that each finds room as the client reads.
 PIECE = 65536
 _WHOLE = 1 << 62
 
-#: Threads that serve, by their idents: they must not wait for what only they can do.
+#: The idents of serving threads, which must not wait for room in a buffer, because they may be the ones to empty it.
 serving: set[int] = set()
 
-#: Whoever waits for room looks again after so many seconds, should nobody call.
+#: Waiting writers try again after this many seconds, even if the library does not call.
 _LOOK_AGAIN_S = 1.0
 
 
@@ -58,15 +58,15 @@ class Exchange:
 
     def __init__(self, pointer: _ffi.ExchangePointer) -> None:
         self._pointer: _ffi.ExchangePointer | None = pointer
-        # Kept for the interpreter's last moments.
+        # Kept for __del__, because module globals may be gone at interpreter shutdown.
         self._free = _ffi.hasty_exchange_free
         self._lock = threading.RLock()
         self._begun = False
         self._response = Response()
-        # Whoever waits for room: the library calls one function only.
+        # Callbacks of all writers that wait for room, because the library keeps only one.
         self._waiting: list[Callable[[], object]] = []
         self._request = DeferredRequest(_ffi.hasty_exchange_request(pointer), self._lock)
-        #: The request of a handler that goes on; it ends with the exchange.
+        #: The request of a handler that continues to run; it ends with the exchange.
         self._lent: Request | None = None
 
     @classmethod
@@ -86,7 +86,7 @@ class Exchange:
         return res
 
     def _lend(self, request: Request) -> None:
-        """Keeps the request of a handler that yields."""
+        """Moves a handler's request here, so that the handler can continue to use it."""
         request._move(_ffi.hasty_exchange_request(self._live()))
         self._lent = request
 
@@ -163,11 +163,11 @@ class Exchange:
 
     @contextmanager
     def _on_ready(self, function: Callable[[], object]) -> Iterator[None]:
-        """Calls `function()`, on a serving thread, when there is room again; until the `with` block ends."""
+        """Inside the `with` block, calls `function()`, on a serving thread, when there is room again."""
         waiting = self._waiting
         waiting.append(function)
         try:
-            # Not a method, which would keep an exchange that everybody else has forgotten.
+            # A method would keep the exchange alive when nothing else refers to it.
             tell = functools.partial(_tell_all, waiting)
             with self._lock:
                 _ffi.check(_ffi.hasty_exchange_on_ready(self._live(), _kept.CALL, _kept.put(tell), _kept.DROP))
@@ -201,7 +201,8 @@ class Exchange:
             elif answer is not _UNGIVEN:
                 raise StateError("the response was written already: call finish() without an answer")
             pointer = self._take()
-        # Without the lock, here and in free(): it waits for a function of on_close() that runs and may ask for `alive`.
+        # Called without the lock, here and in free(): it waits for a running on_close() function, which may need the
+        # lock, for example to read `alive`.
         status = _ffi.hasty_exchange_finish(pointer)
         if status == _ffi.ERR_CLOSED:
             return False
@@ -245,7 +246,7 @@ class Exchange:
             elif error is not None and not self._begun:
                 self.finish(("500 Internal Server Error", 500))
         except StateError:
-            # It was finished, inside or by another thread.
+            # The exchange was finished already, in the block or by another thread.
             pass
         finally:
             self.free()
@@ -254,10 +255,10 @@ class Exchange:
         if getattr(self, "_pointer", None) is None:
             return
         try:
-            # A stream is forgotten when its client has left; an answer that somebody waits for is forgotten by mistake.
+            # Dropping a stream is normal once its client has left; dropping one that a client waits for is a mistake.
             if not self._begun and self.alive:
                 log.warning("%r was never finished", self)
-        except Exception:  # a broken log handler harms nobody
+        except Exception:  # a broken log handler must do no harm
             pass
         self.free()
 

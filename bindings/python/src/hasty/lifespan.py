@@ -25,7 +25,7 @@ Application = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Messa
 
 _ASGI = {"version": "3.0", "spec_version": "2.0"}
 
-#: How long an application may take to return once it has said that it has ended, and that it cannot start.
+#: How long an application may take to return after it has shut down, and after it has failed to start, in seconds.
 _RETURN_S = 5.0
 _FAIL_S = 0.1
 
@@ -42,7 +42,7 @@ class Lifespan:
             raise InvalidError(f'lifespan {mode!r} is none of "auto", "on" and "off"')
         self._application = application
         self._mode = mode
-        #: What the application keeps there while it starts, each request has a copy of.
+        #: Filled by the application during its startup; each request gets a shallow copy.
         self.state: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message] | None = None

@@ -1,4 +1,4 @@
-"""What is async: the loop on which an app's coroutines run, and what carries requests to it and answers back."""
+"""Async handlers: the loop on which an app's coroutines run, and how requests get there and responses back."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop"]
 
-#: So many requests are taken before other tasks of the loop have their turn.
+#: How many requests are taken before other tasks of the loop run.
 TURN = 64
 
-#: Whoever waits for room looks again after so many seconds, should nobody call.
+#: Waiting writers try again after this many seconds, even if the library does not call.
 _LOOK_AGAIN_S = 1.0
 
 
 class InTask(Moves):
-    """Where the answer of a coroutine goes: into its slot as long as it has not waited for anything, else apart."""
+    """Sends a coroutine's response: in its slot if the coroutine has not waited for anything, else in an exchange."""
 
     __slots__ = ("_gates", "_request", "_slot")
 
@@ -45,7 +45,7 @@ class InTask(Moves):
         self._gates = gates
 
     def move(self) -> None:
-        """Others need the slot."""
+        """Frees the slot for other requests."""
         if self._exchange is None and not self._request._deferred:
             self.exchange()
         self._slot = None
@@ -65,7 +65,7 @@ class InTask(Moves):
         InSlot(self._slot, self._request, self._gates).send(response)
 
     def write(self, response: Response, piece: Piece, data: Chunk) -> None:
-        # Where the client reads slowly it would have to hold the loop, or to give up in the middle.
+        # For a slow client it would have to block the loop, or to give up in the middle of the response.
         raise StateError(
             "write() cannot be used in an async handler: yield the pieces instead; "
             "status and headers set on res before the first one are sent"
@@ -73,7 +73,7 @@ class InTask(Moves):
 
 
 def moved(request: Request, slot: Slot) -> Exchange:
-    """Takes a request out of its slot, which others need."""
+    """Moves a request from its slot to an exchange, to free the slot for other requests."""
     exchange = request._exchange = slot.exchange()
     exchange._lend(request)
     return exchange
@@ -82,13 +82,13 @@ def moved(request: Request, slot: Slot) -> Exchange:
 class Loop:
     """The asyncio loop of one app. It also takes the app's requests, unless other threads do."""
 
-    #: How much longer than others its end may take, in seconds.
+    #: How much longer than usual the shutdown may take, in seconds.
     patience_s = 0.0
 
     def __init__(self) -> None:
-        #: Are coroutines cancelled because nobody waits for them any more?
+        #: Are coroutines being cancelled because the app has stopped?
         self.is_ending = False
-        #: Can coroutines be handed to it?
+        #: Set once coroutines can be handed to the loop, or once its thread has ended.
         self.begun = threading.Event()
         self._native: Native | None = None
         self._answers: list[Callable[[Slot], bytes | None]] = []
@@ -100,7 +100,7 @@ class Loop:
         self._tasks: dict[asyncio.Task[Any], Step] = {}
         self._streams: dict[asyncio.Task[Any], Step] = {}
 
-    # --- its life ---
+    # --- start and end ---
 
     async def serve(self, native: Native, steps: list[Step], slots: list[Slot]) -> None:
         """Takes requests and runs coroutines until the app is stopped."""
@@ -115,7 +115,7 @@ class Loop:
         serving.add(self._thread)
         loop.add_reader(descriptor, self._pump)
         try:
-            # What had come before there was a reader is told by the descriptor too.
+            # The descriptor is also readable for requests that came before add_reader().
             await self._until_over()
         finally:
             loop.remove_reader(descriptor)
@@ -145,15 +145,15 @@ class Loop:
         return self._over is not None
 
     def runs_this_thread(self) -> bool:
-        """Is it the caller's loop, or was it?"""
+        """Does the loop run on the calling thread, or did it?"""
         return threading.get_ident() == self._thread
 
     def leave(self) -> None:
-        """Its thread has left, perhaps before it had begun: nobody is to wait for that."""
+        """Called when the loop's thread ends, perhaps before the loop has begun: releases those that wait for that."""
         self.begun.set()
 
     def rest(self, until: float) -> None:
-        """Waits until no handler runs, at most until the monotonic time `until`; for other threads."""
+        """Called by other threads: waits until no handler runs, at most until the monotonic time `until`."""
         while self._tasks and time.monotonic() < until:
             time.sleep(0.005)
 
@@ -174,11 +174,11 @@ class Loop:
             self._over.set_result(None)
 
     def cancels(self, error: BaseException) -> bool:
-        """Does a coroutine end by this because the app does?"""
+        """Is this the exception of a coroutine that was cancelled because the app has stopped?"""
         return self.is_ending and isinstance(error, asyncio.CancelledError)
 
     async def _end(self) -> None:
-        """Nobody waits for what still runs: the app has stopped."""
+        """Cancels everything that still runs after the app has stopped."""
         self.is_ending = True
         tasks = [*self._tasks, *self._streams]
         for task in tasks:
@@ -189,16 +189,16 @@ class Loop:
     # --- requests ---
 
     def _make_ready(self, steps: list[Step]) -> None:
-        """Finds out how to answer the requests that come in the slot."""
+        """Prepares the functions that answer requests in the slot."""
         self._answers = [step.answering() for step in steps]
 
     def _pump(self) -> None:
-        """Takes the requests that wait, and gives the answers that are there."""
+        """Takes waiting requests and sends their responses, up to TURN of them before other tasks of the loop run."""
         answers, slot = self._answers, self._slot
         words, taker = slot.words, slot.taker
         assert self._loop is not None
         for _ in range(TURN):
-            # Gives the answer, and takes the next request.
+            # Sends the response, and takes the next request.
             if taker:
                 if taker.status != _ffi.ERR_TIMEOUT:
                     self._stop()
@@ -211,7 +211,7 @@ class Loop:
         self._loop.call_soon(self._pump)
 
     def at_work(self) -> tuple[Any, object] | None:
-        """The route whose coroutine is in the middle of something, for whoever watches, and what tells where it is."""
+        """Returns the route whose coroutine is running, and a value that changes as it proceeds, for the watchdog."""
         if self._loop is None:
             return None
         task = asyncio.current_task(self._loop)
@@ -222,16 +222,16 @@ class Loop:
         return route, (task, None if frame is None else frame.f_lasti)
 
     def answering(self, route: Route) -> Callable[[Slot], bytes | None]:
-        """What runs the coroutine of a route for a request in a slot, on the thread that asks for it now."""
+        """Returns a function that runs a route's coroutine for a request in a slot of the calling thread."""
         if threading.get_ident() != self._thread:
             return functools.partial(_hand_over, route)
         if route._fills or not is_coroutine(route._function):
             return functools.partial(self._answer, route)
         names, starter, keep, shared = route.names, self._starter, self._keep, route._shared
-        # Where there is middleware, requests have contexts of their own.
+        # Middleware gives requests their own contexts.
         base = shared.context if shared.gates else None
 
-        # As Route.answering() has it for a plain function.
+        # The equivalent for plain functions is in Route.answering().
         def answer(slot: Slot) -> None:
             request = SlotRequest()
             request._slot = slot
@@ -247,11 +247,11 @@ class Loop:
         return answer
 
     async def _serve_plain(self, route: Route, request: SlotRequest, slot: Slot) -> None:
-        """Runs a coroutine that returns its answer, and gives that."""
+        """Runs a coroutine that returns its answer, and sends that; the fast path."""
         try:
             answer = await route._function(request)
             if request._slot is not None:
-                # It has not waited.
+                # The coroutine has not waited, so the request is still in the slot.
                 kind = type(answer)
                 try:
                     if kind is str:
@@ -291,7 +291,7 @@ class Loop:
         return self._starter.start(self._serve(route, request, desk), route._shared.context_of(request))
 
     async def _serve(self, route: Route, request: Request, desk: InTask) -> None:
-        """Runs a coroutine of any kind, and gives its answer."""
+        """Runs any kind of coroutine handler, and sends its answer."""
         try:
             response = await route.run(request, desk)
             if response is not None:
@@ -303,11 +303,11 @@ class Loop:
 
     def _fail(self, route: Route, request: Request, desk: InTask, error: BaseException) -> None:
         if self.cancels(error):
-            # The app ends; nobody answers.
+            # The app has stopped, so there is no response.
             if not request._deferred:
                 desk.exchange().free()
         else:
-            # SystemExit too, which would end the loop.
+            # Includes SystemExit, which would end the loop.
             route._fail(request, None, desk, error)
 
     def _desk(self, route: Route, request: Request) -> InTask:
@@ -315,11 +315,11 @@ class Loop:
         return InTask(request, slot, request._exchange, route._shared.gates > 0)
 
     def start(self, route: Route, request: Request, exchange: Exchange) -> None:
-        """Runs the coroutine for a request that another thread has taken."""
+        """Called by other threads: runs the coroutine for a request that one of them has taken."""
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(self._start, route, request)
-        except RuntimeError:  # it is closed: the app ends
+        except RuntimeError:  # the loop is closed, because the app has stopped
             exchange.free()
 
     def _start(self, route: Route, request: Request) -> None:
@@ -328,19 +328,19 @@ class Loop:
             self._keep(task, route)
 
     def _keep(self, task: asyncio.Task[None], route: Route) -> None:
-        """Looks after a task until it ends."""
+        """Holds a reference to a task until it ends; asyncio holds only a weak one."""
         self._tasks[task] = route
         task.add_done_callback(self._tasks.pop)
 
     # --- streams ---
 
     def stream(self, route: Step, request: Any, response: Response, exchange: Exchange) -> None:
-        """Runs an async generator to its end, or to that of its client."""
+        """Runs an async generator until it ends or its client leaves."""
         assert self._loop is not None
         task = self._loop.create_task(_stream(route, request, response, exchange))
         self._streams[task] = route
         task.add_done_callback(self._streams.pop)
-        # It may wait for something that never comes.
+        # Cancels it when the client leaves, because it may wait for something that never comes.
         exchange.on_close(functools.partial(self._cancel, task))
 
     def _cancel(self, task: asyncio.Task[Any]) -> None:
@@ -352,7 +352,7 @@ class Loop:
 
 
 def _hand_over(route: Route, slot: Slot) -> None:
-    """Leaves a request to the loop of another thread."""
+    """Passes a request to the loop, which runs on another thread."""
     request = SlotRequest()
     request._slot, request._names = slot, route.names
     route._serve_later(request, slot.exchange())
@@ -382,7 +382,7 @@ async def _stream(route: Step, request: Any, response: Response, exchange: Excha
 
 
 async def write(exchange: Exchange, data: Chunk) -> None:
-    """Writes what is there, and waits for room where there is none."""
+    """Writes a chunk of the body; waits whenever there is no room in the buffer."""
     for piece in pieces(data, PIECE):
         status = exchange._write(piece, data)
         while status == _ffi.ERR_LIMIT:
@@ -402,7 +402,7 @@ async def _room(exchange: Exchange) -> None:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, room: asyncio.Future[None]) -> None:
-    """There is room, says a thread that serves."""
+    """Called by a serving thread when there is room again: wakes the writer on its loop."""
     try:
         loop.call_soon_threadsafe(_settle, room)
     except RuntimeError:  # the loop was closed meanwhile

@@ -1,4 +1,4 @@
-"""What a loop answers in one go: requests for ASGI applications, one after the other."""
+"""Answers several requests for ASGI applications in one callback of the loop, one after the other."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from .slot import ALIKE, STATUS, USER_DATA, Slot
 if TYPE_CHECKING:
     from .eager import Starter
 
-    #: What makes the scope of the request in a slot, told whether it is like the one before; and its application.
+    #: A function that makes the scope of the request in a slot (its argument: is the request like the one before?), and
+    #: the application.
     Line = tuple[Callable[[bool], Scope], Application]
 
 __all__ = ["BODY_LEN", "OVER", "TURN", "Turn"]
 
-#: So many requests are answered before other tasks of the loop have their turn. Then there is a status of its own.
+#: How many requests are answered before other tasks of the loop run; the status is then OVER, not one of the library's.
 TURN = 64
 OVER = 1
 
 #: HASTY_HEAD
 _HEAD = 2
-#: The scope of no request.
+#: The scope of a cycle that has no request.
 _NOWHERE: dict[str, Any] = {"method": "", "path": ""}
 _BODY, BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body", "body_len"))
 
@@ -36,10 +37,9 @@ _BODY, BODY_LEN = (getattr(_ffi.hasty_slot, name).offset // 8 for name in ("body
 class Turn:
     """Answers requests in a slot, one after the other in one coroutine, as long as their applications do not wait.
 
-    One that waits has this coroutine, and the task it runs in, to itself from then on; the next request begins another.
-    So most requests share what each would need otherwise: a task, a context, a `Cycle` with its methods, 10,000
-    instructions altogether. None finds anything of the one before it: what was changed or kept by somebody is not used
-    again.
+    When an application waits, the coroutine and its task belong to that request from then on, and the next request
+    begins a new one. So most requests share a task, a context and a `Cycle` with its methods, which would cost each
+    10,000 instructions. No request sees traces of another: what an application has changed or kept is not reused.
     """
 
     __slots__ = (
@@ -65,25 +65,26 @@ class Turn:
 
     def __init__(self, slot: Slot, lines: list[Line | None], starter: Starter, loop: asyncio.AbstractEventLoop) -> None:
         self._slot = slot
-        # Its own attributes take ten times as long to find.
+        # Looking these up on the slot takes ten times as long.
         self._taker, self._words = slot.taker, slot.words
         self._lines = lines
         self._starter = starter
         self._loop = loop
         self._sent = Sent(loop)
-        # What the last request is alike to, where its scope comes from, its application, and whether it was HEAD.
+        # Of the last request: its ALIKE word, the function that makes its scope, its application, and whether it was
+        # HEAD.
         self._known: tuple[int, Any, Any, bool] = (0, None, None, False)
-        # Where a head goes. It holds addresses: whoever has it, has what they are of.
+        # The slot's bytes for a head. They contain addresses, so the Head must be kept: see `_given`.
         self._head: Any = (c_char * HEAD_SIZE).from_address(addressof(slot) + 8 * STATUS)
-        # What applications find before they set anything, and where they do.
+        # The context variables as every application finds them, and a function that notices changes.
         self._base = copy_context()
         self._differs = differs_from(self._base)
         self._renew()
-        #: What the head in the slot has its addresses of.
+        #: Keeps alive the head whose addresses are in the slot.
         self._given: Head | None = None
-        #: How many requests there is time for.
+        #: How many more requests this turn may answer.
         self.left = TURN
-        #: What came of the last attempt to take one.
+        #: The status of the last attempt to take a request.
         self.status: int = _ffi.OK
 
     def comes(self) -> bool:
@@ -91,15 +92,15 @@ class Turn:
         return self._lines[self._words[USER_DATA]] is not None
 
     def take(self) -> int:
-        """Gives the answer that is there, and takes a request if there is time for one; gives the status."""
+        """Sends the response in the slot and takes the next request, unless the turn is over; returns the status."""
         if self.left <= 0:
             return OVER
         return self._taker.status if self._taker else _ffi.OK
 
     def start(self) -> tuple[asyncio.Task[None], Cycle] | None:
-        """Answers the request in the slot, and those after it; gives the task and the cycle of one that waits.
+        """Answers the request in the slot and those after it; returns task and cycle of the first one that waits.
 
-        Where none does, `status` is that of the library, for what it has not answered, or `OVER`.
+        If None, see `status`: with OK there is a request in the slot to answer, with the library's others or OVER none.
         """
         try:
             task = self._starter.start(self._serve(), self._context)
@@ -113,7 +114,7 @@ class Turn:
         return task, cycle
 
     def give(self, cycle: Cycle) -> None:
-        """Gives the answer of a cycle, if that is there at once."""
+        """Puts a cycle's response into the slot, if there is one already."""
         reply = cycle.reply
         if reply is not None:
             self._given, cycle.reply = cycle.head, None
@@ -121,7 +122,7 @@ class Turn:
             self._taker.reply = reply
 
     def _renew(self) -> None:
-        """Leaves what requests share to the one that has it."""
+        """Makes a new context and cycle; the request that uses the old ones keeps them."""
         self._context = self._base.copy()
         self._renew_cycle()
 
@@ -130,17 +131,19 @@ class Turn:
         self._send, self._receive = cycle.send, cycle.receive
 
     async def _serve(self) -> None:
-        """Answers until something is to be done that this cannot do."""
+        """Answers requests until the turn is over, none is left, or the next one cannot share the task."""
         lines, context, differs, left = self._lines, self._context, self._differs, self.left
         taker, words, head, count = self._taker, self._words, self._head, sys.getrefcount
         alike, body_len, nowhere = ALIKE, BODY_LEN, _NOWHERE
-        # Who has got hold of the task may cancel it later, as a time-out does, keep something for it, or await its end.
+        # An application that keeps the task may cancel it later (as a timeout does), store data for it, or await it.
+        # Such a task is not reused.
         task: Any
         task, is_cancelled = self._starter.running()
         weak_count, name_of = getweakrefcount, task.get_name
         name, references, weak = name_of(), count(task), weak_count(task)
         cycle, send, receive = self._cycle, self._send, self._receive
-        # Nobody else has these. A coroutine of theirs that has not begun has the cycle alone.
+        # The reference counts while nothing else refers to these. A coroutine of receive() or send() that has not begun
+        # refers to the cycle only.
         alone = count(send) + count(receive) + count(cycle)
         known, scope_of, application, is_head = self._known
         while True:
@@ -165,7 +168,7 @@ class Turn:
                 data = cycle.reply
                 if data is None:
                     cycle.end()
-            except BaseException as error:  # SystemExit too: it would end the loop, not the program
+            except BaseException as error:  # includes SystemExit, which would end the loop, not the program
                 cycle.end(error)
                 data = cycle.reply
             if data is None:
@@ -173,18 +176,18 @@ class Turn:
                     return
                 is_free = False
             else:
-                # As give() does.
+                # Does the same as give().
                 self._given = cycle.head
                 head.raw = cycle.head.in_slot
                 taker.reply = data
                 is_free = count(send) + count(receive) + count(cycle) == alone
             if is_free:
-                # Nothing of it is to live until the next one takes its place.
+                # Frees the request's objects now, not only when the next request replaces them.
                 cycle.scope, cycle.reply, cycle.state = nowhere, None, FRESH
                 if size:
                     cycle.body = None
             else:
-                # Somebody may still use them, for that request.
+                # The application may still use them for this request.
                 self._renew_cycle()
                 cycle, send, receive = self._cycle, self._send, self._receive
             is_over = differs(context)
@@ -193,7 +196,7 @@ class Turn:
             if left <= 0:
                 self.status = OVER
                 return
-            # Gives the answer, and takes the next request.
+            # Sends the response, and takes the next request.
             if taker:
                 self.status = taker.status
                 return
@@ -210,9 +213,9 @@ class Turn:
 
 
 def differs_from(base: Context) -> Callable[[Context], Any]:
-    """What tells whether a context has other values than its base.
+    """Returns a function that tells whether a context has other values than `base`.
 
-    Values that are equal may still be others, for somebody may change them. And to compare them may fail.
+    It compares identities: equal values may be different objects that can change, and a comparison may raise.
     """
     values = list(base.items())
     if not values:

@@ -148,7 +148,7 @@ def mount(
 
 
 class Entrance(Route):
-    """A pattern that leads to an application."""
+    """A route that passes requests to an application."""
 
     __slots__ = ("_environs", "_relief", "_steps")
 
