@@ -24,9 +24,9 @@ if sys.version_info >= (3, 12):
         def start(
             self, coroutine: Coroutine[Any, Any, None], context: Context | None = None
         ) -> asyncio.Task[None] | None:
-            """Runs a coroutine until it waits for something; gives its task, or None where it has ended.
+            """Runs a coroutine until it waits for something; returns its task, or None if it has ended.
 
-            It runs in that context, or in a copy of the current one. What it raises before it has waited, this raises.
+            It runs in `context`, or in a copy of the current one. Raises what the coroutine raises before it waits.
             """
             task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
             if not task.done():
@@ -67,9 +67,9 @@ else:
         def start(
             self, coroutine: Coroutine[Any, Any, None], context: Context | None = None
         ) -> asyncio.Task[None] | None:
-            """Runs a coroutine until it waits for something; gives its task, or None where it has ended.
+            """Runs a coroutine until it waits for something; returns its task, or None if it has ended.
 
-            It runs in that context, or in a copy of the current one. What it raises before it has waited, this raises.
+            It runs in `context`, or in a copy of the current one. Raises what the coroutine raises before it waits.
             """
             loop, spare = self._loop, self._spare
             if spare is None:

@@ -137,7 +137,7 @@ class Loop:
         if self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self._stop)
-            except RuntimeError:  # it is closed already
+            except RuntimeError:  # the loop is closed already
                 pass
 
     @property
@@ -347,7 +347,7 @@ class Loop:
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(task.cancel)
-        except RuntimeError:  # it is closed already
+        except RuntimeError:  # the loop is closed already
             pass
 
 
@@ -405,7 +405,7 @@ def _tell(loop: asyncio.AbstractEventLoop, room: asyncio.Future[None]) -> None:
     """Called by a serving thread when there is room again: wakes the writer on its loop."""
     try:
         loop.call_soon_threadsafe(_settle, room)
-    except RuntimeError:  # the loop was closed meanwhile
+    except RuntimeError:  # the loop was closed in the meantime
         pass
 
 

@@ -255,7 +255,7 @@ class Entrance(Route):
                     continue
                 now.begun = True
                 status = ok
-                # Sends the answer, before the rest of the iterator runs, and takes the next request.
+                # Sends the response before the rest of the iterator runs, and takes the next request.
                 if taker:
                     # `Once` leaves the sending to its caller: until then, keep alive what the slot points to.
                     seat.kept = now.head
@@ -287,7 +287,7 @@ class Entrance(Route):
     def _finish(
         self, environ: dict[str, Any], left: Iterator[bytes] | None, close: Callable[[], object] | None
     ) -> None:
-        """Exhausts and closes what the application returned. Errors are only logged, because the answer was given."""
+        """Exhausts and closes what the application returned. Errors are only logged, as the response is complete."""
         try:
             if left is not None:
                 for block in left:

@@ -62,7 +62,7 @@ class Environs:
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": url_scheme,
             "wsgi.errors": Log(),
-            # Also with one thread, since another one takes over while it gives a long answer.
+            # Also with one thread, since another one takes over while it gives a long response.
             "wsgi.multithread": True,
             "wsgi.multiprocess": multiprocess,
             "wsgi.run_once": False,
