@@ -152,7 +152,7 @@ class _Files:
         return [os.path.relpath(path) for path in changed] or ["a file"]
 
     def with_folders(self) -> _Files:
-        """Returns these files and their folders, in case a missing file is added there."""
+        """Returns these files with their folders and the working directory, in case a missing file is added there."""
         more = _Files()
         more._stamps = {**self._stamps, **_stamps({os.getcwd(), *map(os.path.dirname, self._stamps)})}
         return more

@@ -37,7 +37,7 @@ _kept: BaseException | None = None
 def keep(error: BaseException) -> None:
     """Passes on an exception that is meant for the program, not only for the handler that it interrupted.
 
-    Signals are handled on the main thread, where a handler may be running on the program's own event loop. The exception
+    Signals are handled on the main thread, where a handler may be running on the program's own event loop. Exceptions
     cannot pass through the library's frames, and the request must still be answered: so it is raised again in the
     loop's next turn.
     """

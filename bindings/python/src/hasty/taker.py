@@ -116,7 +116,7 @@ _spec = _Spec(b"hasty.taker.Native", ctypes.sizeof(_ffi.hasty_slot_object), 0, _
 
 
 def _native() -> Any:
-    """Returns the type whose truth test is a function of the library; None if the object header is not the usual one."""
+    """Returns the type whose truth test is a function of the library; None if the object header is not as usual."""
     if object.__basicsize__ != _ffi.hasty_slot_object.slot.offset:
         return None
     make = ctypes.pythonapi["PyType_FromSpec"]

@@ -109,8 +109,8 @@ class _Family:
         """Runs the child: it serves, and exits without returning to the program."""
         code = 1
         try:
-            # Ctrl-C reaches all processes, but the parent stops its children itself. A handler that does nothing, because
-            # SIG_IGN would be inherited by programs that handlers start.
+            # Ctrl-C reaches all processes, but the parent stops its children itself. Not SIG_IGN, which programs that
+            # handlers start would inherit.
             signal.signal(signal.SIGINT, lambda number, frame: None)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
