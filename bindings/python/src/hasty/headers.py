@@ -110,8 +110,8 @@ class _Names:
 
     def __init__(self, names: list[str]) -> None:
         self.all = names
-        #: Index of the first field of each name, by every spelling that was looked up. A plain dict, because look-up in a
-        #: subclass takes three times as long.
+        #: Index of the first field of each name, by every spelling that was looked up. A plain dict, because look-up in
+        #: a subclass takes three times as long.
         self.places = dict(zip(reversed(names), range(len(names) - 1, -1, -1)))
         # Limits the spellings that are added; programs use few.
         self.spare = 64

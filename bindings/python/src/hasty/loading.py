@@ -253,7 +253,7 @@ async def _nothing() -> None:
     pass
 
 
-# --- names in them ---
+# --- names in modules ---
 
 
 def _named(module: ModuleType, target: Target) -> Any:
@@ -295,7 +295,7 @@ def _is_dotted(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-# --- shapes ---
+# --- interfaces ---
 
 
 def _by_shape(application: Any, shown: object) -> Interface:

@@ -52,8 +52,8 @@ class Request:
     request itself then raises StateError. For generators, coroutines and deferred responses it lives until they finish.
     """
 
-    # Initial state as class attributes: most requests never change it, and so need neither set nor clear it, which saves
-    # 30 ns for each compared with slots.
+    # Initial state as class attributes: most requests never change it, and so need neither set nor clear it, which
+    # saves 30 ns for each compared with slots.
     _pointer: _ffi.RequestPointer | None = None
     # The response that defer() detaches; or, if the handler runs on another thread, the exchange that has it already.
     _res: _ffi.ResponsePointer | None = None
@@ -64,7 +64,7 @@ class Request:
     _unsendable = False
     # Is the body not read yet? True in middleware, and for handlers that read it themselves.
     _unread = False
-    # Held while the body is read, which may take long; the request does not end before that.
+    # Held while the body is read, which may take as long as the client likes; `_end()` waits for it.
     _reading: threading.Lock | None = None
     # The exchange to which the request was deferred; weak, so that an abandoned exchange is freed.
     _handed: weakref.ref[Exchange] | None = None
@@ -339,7 +339,7 @@ class Request:
                 raise _json_error(pointer, error) from None
         return self._json
 
-    # --- who asks ---
+    # --- the client ---
 
     @property
     def remote_address(self) -> str:
