@@ -6,9 +6,9 @@ Private: other modules wrap these calls for users. The library is loaded through
 - `_quick` (PyDLL) keeps it: for calls that never block, at half the cost. The library holds no lock of its own while a
   callback runs, so no thread that holds a lock which a quick call needs can be waiting for the GIL.
 
-A callback on a thread that Python did not create costs several microseconds, and crashes after the interpreter has been
-finalized. So the library gets no threads of its own by default (`threads` = "0"): Python threads call `hasty_slot_take`
-and `hasty_slot_wait`, and callbacks run on them.
+A callback on a thread that Python did not create costs several microseconds, and may crash or hang once the interpreter
+has been finalized. So the library gets no threads of its own by default (`threads` = "0"): Python threads call
+`hasty_slot_take` and `hasty_slot_wait`, and callbacks run on them.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ class Shared:
         self.context = Context()
 
     def context_of(self, request: Request) -> Context | None:
-        """Returns the context in which the middleware of a request ran; None if the app has no middleware."""
+        """Returns the context of a request, in which its middleware ran, if any; None if the app has no middleware."""
         return contexts.of(request, self.context) if self.gates else None
 
 

@@ -37,7 +37,7 @@ USER_DATA, STATUS, REPLY, REPLY_LEN = (
 #: The minor version of a request and its client's IPv4 address share a word; up to NO_V4, there is no IPv4 address.
 WHO = _ffi.hasty_slot_more.minor_version.offset // 8
 NO_V4 = 1
-#: As long as this word is unchanged, everything in the slot but the body is that of the previous request. Never 0.
+#: As long as this word is unchanged, all request data but the body equals that of the slot's previous request. Never 0.
 ALIKE = _ffi.hasty_slot_more.alike.offset // 8
 
 
