@@ -1,14 +1,14 @@
-"""libhasty as ctypes sees it: types, constants and prototypes, each below the C line that it translates.
+"""ctypes declarations for libhasty: types, constants and prototypes, each below the C line that it translates.
 
-Nothing here is for users; the modules around it turn these calls into Python. Two handles on one library:
+Private: other modules wrap these calls for users. The library is loaded through two handles:
 
-- `_waiting` (CDLL) lets the GIL go: for calls that may wait, or that wait for callbacks;
-- `_quick` (PyDLL) keeps it: for calls that never wait, at half the cost. The library holds no lock of its own
-  while a callback runs, so whoever a quick call has to wait for never waits for the GIL.
+- `_waiting` (CDLL) releases the GIL: for calls that may block, or that wait for callbacks;
+- `_quick` (PyDLL) keeps it: for calls that never block, at half the cost. The library holds no lock of its own while a
+  callback runs, so no thread that holds a lock which a quick call needs can be waiting for the GIL.
 
-A callback from a thread that Python does not know costs several microseconds each time and ends badly when it
-happens after the interpreter has gone. So the library gets no threads (`threads` = "0"): Python's own threads
-call `hasty_slot_take` and `hasty_slot_wait`, and every callback arrives on one of them.
+A callback on a thread that Python did not create costs several microseconds, and may crash or hang once the interpreter
+has been finalized. So the library gets no threads of its own by default (`threads` = "0"): Python threads call
+`hasty_slot_take` and `hasty_slot_wait`, and callbacks run on them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from . import _interpreter, _library, errors
 
-#: What this module was written against; the library must say the same.
+#: The ABI version that this module declares; the library's must be equal.
 ABI_VERSION = 0
 
 OK = 0
@@ -47,7 +47,7 @@ ERR_NOT_FOUND = 9
 _ERR_UNSUPPORTED = 10
 NEXT = 100
 
-#: In a 32-bit field of an options struct: literally zero, where 0 means the default.
+#: In a 32-bit field of an options struct: the value zero, because 0 means the default.
 NONE = 0xFFFFFFFF
 
 LOG_ERROR = 1
@@ -83,12 +83,12 @@ class hasty_json(Structure):
 
 # typedef struct hasty_options hasty_options;
 class hasty_options(Structure):
-    """Never filled in here: options go by name, where every value is literal."""
+    """Opaque here: options are set by name, where 0 means zero."""
 
 
 # typedef struct hasty_str { const char *data; size_t len; } hasty_str;
 class hasty_str(Structure):
-    # c_char_p reads as bytes up to the first NUL, the fastest way there is; `octets` deals with the rest.
+    # Reading a c_char_p, up to the first NUL, is the fastest way to get bytes; `octets()` handles the rest.
     _fields_ = [("data", c_char_p), ("len", c_size_t)]
     if TYPE_CHECKING:
         data: bytes | None
@@ -220,7 +220,7 @@ class hasty_slot_object(Structure):
     ]
 
 
-# Each kind of pointer is a type of its own, so that ctypes refuses a response where a request belongs.
+# Each kind of pointer is a type of its own, so that ctypes rejects a response in place of a request.
 if TYPE_CHECKING:
     AppPointer = ctypes._Pointer[hasty_app]
     RequestPointer = ctypes._Pointer[hasty_request]
@@ -245,7 +245,7 @@ hasty_access_fn = CFUNCTYPE(None, POINTER(hasty_access), c_void_p)
 # typedef int32_t (*hasty_allow_fn)(const hasty_str *key, void *user_data);
 hasty_allow_fn = CFUNCTYPE(c_int32, POINTER(hasty_str), c_void_p)
 
-#: No drop: what Python hands over as user_data is a number, and owns nothing.
+#: No drop function, for user_data that is only a number and owns nothing.
 NO_DROP = hasty_drop()
 
 _interpreter.refuse_others()
@@ -271,7 +271,7 @@ def _declare(library: CDLL, name: str, result: Any, *arguments: Any) -> Callable
 
 
 class _Status(CFuncPtr):
-    """A quick function that gives a status. Where there is no `restype`, ctypes makes an int of it 30 ns sooner."""
+    """A quick function that returns a status. Without a `restype`, ctypes converts it to int 30 ns faster."""
 
     _flags_ = FUNCFLAG_CDECL | FUNCFLAG_PYTHONAPI
 
@@ -667,7 +667,7 @@ hasty_exchange_free = _declare(_waiting, "hasty_exchange_free", None, POINTER(ha
 
 # hasty_status hasty_slot_take(hasty_slot *slot);
 hasty_slot_take = _declare(_quick, "hasty_slot_take", c_int32, POINTER(hasty_slot))
-# The same for a `byref` that is known to be one of a slot: to have ctypes look at it costs more than the call.
+# The same without `argtypes`, for a `byref` of a slot: checking the argument would take longer than the call.
 take_slot: Callable[[Any], int] = _Status(("hasty_slot_take", _quick))
 # hasty_status hasty_slot_take_object(hasty_slot_object *object);
 hasty_slot_take_object = _declare(_quick, "hasty_slot_take_object", c_int32, POINTER(hasty_slot_object))
@@ -741,17 +741,17 @@ hasty_json_to_text = _declare(
 
 
 def octets(view: hasty_str) -> bytes | None:
-    """The bytes of a view, copied; None where it is absent."""
+    """Returns a copy of a view's bytes; None for a null view."""
     data = view.data
     if data is None or len(data) == view.len:
         return data
-    # There is a NUL inside: read by length instead.
+    # It contains a NUL: read by length instead.
     address = c_void_p.from_buffer(view).value
     return ctypes.string_at(address, view.len) if address else None
 
 
 def encode(text: str | bytes, what: str) -> bytes:
-    """Text as a C string; `what` names it in the error for a NUL inside, where C would see its end."""
+    """Returns text as a C string; raises InvalidError, which calls it `what`, for a NUL, which would end it in C."""
     data = text.encode() if isinstance(text, str) else text
     if b"\0" in data:
         raise errors.InvalidError(f"{what} {text!r} contains a NUL character")
@@ -759,14 +759,14 @@ def encode(text: str | bytes, what: str) -> bytes:
 
 
 def last_error() -> str:
-    """What the library says about this thread's last failing call."""
+    """Returns the library's message about this thread's last failed call."""
     return (octets(hasty_last_error()) or b"").decode(errors="replace")
 
 
 def check(status: int) -> None:
-    """Raises what a failing call was about; does nothing for OK."""
+    """Raises the exception for a status; does nothing for OK."""
     if status == OK:
         return
-    # CLOSED and TIMEOUT leave the last error as it was: of another call.
+    # CLOSED and TIMEOUT do not set the last error, which may be that of another call.
     message = "" if status in (ERR_CLOSED, ERR_TIMEOUT) else last_error()
     raise errors.from_status(status, message or hasty_status_name(status).decode())

@@ -1,4 +1,4 @@
-"""What only the interpreter itself can do, through its C API."""
+"""Operations that need the interpreter's C API or internals."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ __all__ = ["Ended", "raise_in", "refuse_others", "running_loop"]
 
 
 class Ended(SystemExit):
-    """Raised in a handler that still runs when the program ends."""
+    """Raised in handlers that are still running when the program ends."""
 
 
 def raise_in(ident: int, kind: type[BaseException]) -> None:
-    """Raises an exception in another thread of Python's, at its next instruction."""
+    """Raises an exception in another Python thread, at its next bytecode instruction."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
 
 
 def refuse_others() -> None:
-    """LibraryError on other kinds of Python, whose objects lie elsewhere or are not guarded by a lock, and in a
-    subinterpreter: callbacks of the library's would come into the main one."""
+    """Raises LibraryError on other implementations, which lay out objects differently; without the GIL, which guards
+    shared state; and in a subinterpreter, because the library's callbacks would run in the main one.
+    """
     if sys.implementation.name != "cpython":
         raise LibraryError(f"hasty needs CPython, but this is {sys.implementation.name}")
-    # Since 3.13; loading an extension module may have switched it on again.
+    # Since 3.13. Loading an extension module may have enabled the GIL again.
     is_gil_enabled = getattr(sys, "_is_gil_enabled", None)
     if is_gil_enabled is not None and not is_gil_enabled():
         raise LibraryError(
@@ -46,6 +47,6 @@ def refuse_others() -> None:
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The asyncio loop that runs on this thread. Without asyncio none does, and then it is not loaded for this."""
+    """Returns the asyncio loop that runs on this thread, if any; does not import asyncio, which is slow."""
     asyncio = sys.modules.get("asyncio")
     return None if asyncio is None else asyncio._get_running_loop()

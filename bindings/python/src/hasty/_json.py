@@ -1,4 +1,4 @@
-"""JSON as answers carry it: UTF-8, no spaces between tokens, one encoder made once."""
+"""JSON for responses: UTF-8, no spaces between tokens, and an encoder that is created only once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Callable, NoReturn
 
 
 def _as_dict(value: Any) -> dict[Any, Any]:
-    """What the encoder asks for values that it does not know: other mappings, such as a request's query, are dicts."""
+    """The encoder's default(): converts mappings that are not dicts, such as a request's query."""
     if isinstance(value, Mapping):
         return dict(value)
     way = way_of(value) or "make text, a number, a list or a dict of it"
@@ -18,7 +18,7 @@ def _as_dict(value: Any) -> dict[Any, Any]:
 
 
 def way_of(value: object) -> str | None:
-    """How a value that is no JSON becomes some, where that is known."""
+    """Returns advice on how to convert a value to JSON, or None."""
     if isinstance(value, Awaitable):
         return "await it, in an `async def`"
     if isinstance(value, (type, bytes, bytearray, memoryview)):
@@ -39,12 +39,12 @@ _escaping = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(","
 
 
 def _chunks() -> Callable[[Any, int], Iterable[str]]:
-    # JSONEncoder.encode() makes a new C encoder for every call, which costs more than encoding a small dict.
+    # JSONEncoder.encode() creates a C encoder for each call, which takes longer than encoding a small dict.
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return lambda value, _: _encoder.iterencode(value)
     # markers, default, encoder, indent, key separator, item separator, sort_keys, skipkeys, allow_nan.
-    # No markers: a circular structure is found by the recursion limit, and threads share nothing.
+    # Without markers threads share no state; circular structures hit the recursion limit instead.
     encode_string = json.encoder.encode_basestring
     encoder: Callable[[Any, int], Iterable[str]] = make(
         None, _as_dict, encode_string, None, ":", ",", False, False, False
@@ -52,12 +52,12 @@ def _chunks() -> Callable[[Any, int], Iterable[str]]:
     return encoder
 
 
-#: A value as the pieces of its JSON text; the other argument is 0, the depth that indentation begins with.
+#: Returns the pieces of a value's JSON text; the second argument, the indentation level, is 0.
 chunks = _chunks()
 
 
 def encode(value: Any) -> bytes:
-    """A Python value as JSON text.
+    """Returns a Python value as JSON text.
 
     >>> encode({"name": "Ada", "languages": ["en", "é"]}).decode()
     '{"name":"Ada","languages":["en","é"]}'
@@ -66,7 +66,7 @@ def encode(value: Any) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # A lone surrogate, which JSON can spell as \udXXX and UTF-8 cannot carry. Clients can send them.
+        # A lone surrogate, which UTF-8 cannot encode but JSON can escape as \udXXX. Clients can send them.
         return _escaping.encode(value).encode()
 
 
@@ -79,7 +79,7 @@ _decode = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 def decode(text: str) -> Any:
-    """JSON text as a Python value; json.JSONDecodeError (a ValueError) tells line and column."""
+    """Returns JSON text as a Python value; raises json.JSONDecodeError, a ValueError with line and column."""
     try:
         return _decode(text)
     except RecursionError:

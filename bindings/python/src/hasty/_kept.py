@@ -1,4 +1,4 @@
-"""Python objects that the library carries along as user_data: a number goes in, and comes back."""
+"""Python objects that the library refers to in its user_data, by numbers instead of pointers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _objects: dict[int, Any] = {}
 
 
 def put(kept: object) -> int:
-    """Keeps an object until the library drops its number."""
+    """Keeps an object until the library drops its number, and returns that."""
     number = next(_numbers)
     _objects[number] = kept
     return number
 
 
 def get(number: int) -> Any:
-    """The object of a number that was not dropped."""
+    """Returns the object of a number that was not dropped."""
     return _objects[number]
 
 
@@ -29,7 +29,7 @@ def _drop(number: int | None) -> None:
 
 
 def _call(number: int | None) -> None:
-    """Calls what a number stands for, which takes no argument; no exception gets into C."""
+    """Calls the function with this number, without arguments; lets no exception into C."""
     function = _objects.get(number or 0)
     if function is None:
         return
@@ -39,6 +39,6 @@ def _call(number: int | None) -> None:
         report(error, "%r failed", function)
 
 
-# They live as long as the module, so that the library may call them whatever became of an app.
+# They live as long as the module, because the library may call them after an app has been freed.
 DROP = _ffi.hasty_drop(_drop)
 CALL = _ffi.hasty_notify_fn(_call)

@@ -1,4 +1,4 @@
-"""Finds libhasty: inside the package, then HASTY_LIBRARY, then the build folder of the checkout."""
+"""Finds libhasty: in the package, else in HASTY_LIBRARY, else in the build folder of the checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_FOUND = 9
 
 
 def checkout(package: Path = PACKAGE) -> Path | None:
-    """The checkout this package is part of, or None once it is installed elsewhere."""
+    """Returns the checkout that this package is part of, or None if it is installed elsewhere."""
     # ROOT/bindings/python/src/hasty
     if len(package.parents) < 4:
         return None
@@ -23,7 +23,7 @@ def checkout(package: Path = PACKAGE) -> Path | None:
 
 
 def find(package: Path = PACKAGE, environ: Mapping[str, str] = os.environ) -> Path:
-    """The library to load: the first that is there. LibraryError tells every place that was tried."""
+    """Returns the path of the first library found. Raises LibraryError, which lists every place that was tried."""
     tried = []
 
     bundled = package / NAME
@@ -33,7 +33,7 @@ def find(package: Path = PACKAGE, environ: Mapping[str, str] = os.environ) -> Pa
 
     named = environ.get("HASTY_LIBRARY")
     if named:
-        # Whoever names a library wants that one: no silent fall-back to another.
+        # If the user names a library, do not silently fall back to another one.
         if Path(named).is_file():
             return Path(named).resolve()
         tried.append(f"{named} (HASTY_LIBRARY): not a file")

@@ -1,4 +1,4 @@
-"""Addresses as the library takes them, and sockets that keep a port without listening."""
+"""Addresses in the library's syntax, and sockets that reserve a port without listening."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ import socket
 
 __all__ = ["UNIX", "bound", "kind_of", "located", "resolved"]
 
-#: What the library tells of a client without an address.
+#: The library's address for clients on Unix sockets.
 UNIX = b"unix"
 
 
 def kind_of(host: str) -> tuple[str, str]:
-    """What a host is: "tcp" and the host, "unix" and a path, or "fd" and the number of a socket that listens already.
+    """Returns the kind of a host: "tcp" and the host, "unix" and a path, or "fd" and the number of a listening socket.
 
     >>> kind_of("localhost"), kind_of("unix:/run/app.sock"), kind_of("fd:3")
     (('tcp', 'localhost'), ('unix', '/run/app.sock'), ('fd', '3'))
     """
     kind, _, rest = host.partition(":")
-    # isdigit() alone takes superscripts, and longer numbers are none of a descriptor.
+    # isdigit() alone accepts superscripts; longer numbers cannot be file descriptors.
     if (kind == "unix" and rest) or (kind == "fd" and rest.isascii() and rest.isdigit() and len(rest) < 10):
         return kind, rest
     return "tcp", host
 
 
 def resolved(host: str) -> tuple[int, str]:
-    """Family and address of a host; of several the first IPv4 one, as the library chooses.
+    """Returns the family and address of a host; of several the first IPv4 one, as the library does.
 
     >>> resolved("localhost")[1], resolved("[::1]")[1]
     ('127.0.0.1', '::1')
 
-    Errors: OSError, or a UnicodeError, for what is none.
+    Raises OSError or UnicodeError if the host is invalid or cannot be resolved.
     """
     found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # min() keeps to the first of those that are alike.
+    # min() returns the first of equal items.
     family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
     return family, str(address[0])
 
 
 def located(host: str, port: int) -> tuple[str, int | None]:
-    """Host and port of a server; a Unix socket has a path, as far as that is known, and no port.
+    """Returns host and port of a server; for a Unix socket, its path if known, and no port.
 
     >>> located("127.0.0.1", 80), located("unix:/run/app.sock", 0), located("fd:3", 80)
     (('127.0.0.1', 80), ('/run/app.sock', None), ('0.0.0.0', 80))
     """
     if host.startswith("fd:"):
-        # Somebody else knows what it is bound to.
+        # An inherited socket: its address is unknown here.
         return ("0.0.0.0", port) if port else (host, None)
     return (host[5:], None) if host.startswith("unix:") else (host, port)
 
 
 def bound(family: int, address: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket that keeps a port and never listens: those that do, here or in processes to come, find it free.
+    """Returns a socket that reserves a port but never listens, so that this and later processes can listen on the port.
 
-    `shared`: several listen there, each with SO_REUSEPORT. Errors: OSError.
+    `shared`: several sockets listen there, each with SO_REUSEPORT. Raises OSError if the port cannot be bound.
     """
     kept = socket.socket(family, socket.SOCK_STREAM)
     try:

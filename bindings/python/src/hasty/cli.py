@@ -160,7 +160,7 @@ def _refuse(options: argparse.Namespace, names: Sequence[str], what: str) -> Non
             raise Misnamed(f"--{name.replace('_', '-')} is not for {what}")
 
 
-# --- what they start ---
+# --- serving ---
 
 
 def _serve(options: argparse.Namespace) -> int:

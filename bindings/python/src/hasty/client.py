@@ -25,7 +25,7 @@ _Query = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 _Uploads = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
 
 
-#: Names of the same arguments in the clients of Flask, FastAPI, httpx and requests.
+#: Names of these arguments in Flask's and FastAPI's test clients, httpx and requests, and the ones to use here.
 _OURS = {
     "params": "query=",
     "query_string": "query=",
@@ -267,7 +267,7 @@ def _file(field: str, given: Any) -> tuple[str, bytes, str]:
 
 
 def _multipart(fields: list[tuple[str, Any]], files: list[tuple[str, Any]]) -> tuple[bytes, str]:
-    """A multipart/form-data body as browsers make it (RFC 7578, HTML's form submission), and its type."""
+    """Returns a multipart/form-data body as browsers make it (RFC 7578, HTML form submission), and its content type."""
     boundary = f"hasty-{os.urandom(16).hex()}"
     parts = [(f'name="{_quoted(name)}"', "", str(value).encode()) for name, value in fields]
     for name, (filename, data, kind) in files:

@@ -45,7 +45,7 @@ class Event(_Fields):
     __slots__ = ()
 
     def __new__(cls, event: str | None = None, data: Any = None, id: str | None = None) -> Event:
-        # Here the mistake is on the line that the traceback shows; the library finds it in the middle of a stream.
+        # Checked here, so that the traceback shows the line; the library would find it only in the middle of a stream.
         if event is not None and not isinstance(event, str):
             raise TypeError(f'event {event!r:.100} is not str: the name comes first, as in Event("name", data=...)')
         if id is not None and not isinstance(id, str):
@@ -65,14 +65,14 @@ def kind_of(chunk: Chunk) -> str | None:
 
 
 class Lines(NamedTuple):
-    """An event as the library takes it, checked before anything of it is sent."""
+    """An event in the form that the library expects, checked before any part of it is sent."""
 
     event: bytes | None
     data: bytes | None
     id: bytes | None
 
 
-#: What is written at once.
+#: The argument of a single write.
 Piece = Union[bytes, Lines]
 
 
@@ -99,7 +99,7 @@ def _one_line(text: str | None, what: str) -> bytes | None:
     if text is None:
         return None
     if "\r" in text or "\n" in text:
-        # Whoever chose the text could write fields of their own.
+        # A line break in untrusted text would inject fields.
         raise InvalidError(f"{what} {text!r} of an Event contains a line break")
     return _ffi.encode(text, what)
 

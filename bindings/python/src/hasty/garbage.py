@@ -1,4 +1,4 @@
-"""What the garbage collector need not look at while an app serves."""
+"""Exempts long-lived objects from garbage collection while an app serves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 __all__ = ["spared"]
 
-#: More objects than CPython freezes itself, as 3.12 does with some hundred, and fewer than any program has.
+#: More objects than CPython freezes by itself (a few hundred in 3.12), and fewer than any program that freezes its own.
 _FEW = 1000
 
 
@@ -29,7 +29,7 @@ def spared() -> Iterator[None]:
     if not gc.isenabled() or gc.get_freeze_count() > _FEW:
         yield
         return
-    # What is garbage by now would stay as well.
+    # Otherwise existing garbage would be frozen too.
     gc.collect()
     gc.freeze()
     try:

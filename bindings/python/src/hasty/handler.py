@@ -1,4 +1,4 @@
-"""A function and the place it has in an app: what it may look like, and what becomes of its result."""
+"""The functions that an app calls for requests: their signatures, and how their results become responses."""
 
 from __future__ import annotations
 
@@ -55,23 +55,23 @@ STREAMS = 1000
 
 
 class Errors:
-    """What becomes of exceptions, and of the answers from 400 to 599 that the library makes."""
+    """The error handlers of an app, for exceptions and for the library's own responses from 400 to 599."""
 
     __slots__ = ("any", "by_code", "by_type")
 
     def __init__(self) -> None:
         self.by_type: dict[type[BaseException], Shape] = {}
         self.by_code: dict[int, Shape] = {}
-        #: Changes those for which there is no function of its own.
+        #: The function of on_error(), for errors without a handler of their own.
         self.any: Callable[..., Any] | None = None
 
     def change(self, request: Request, response: Response) -> None:
-        """Lets the function of on_error() change an answer."""
+        """Lets the function of on_error() change a response."""
         if self.any is not None:
             changed(self.any, request, response)
 
     def _changed(self, request: Request, make: Callable[[], Response]) -> Response:
-        """The answer that `make()` gives, as the function of on_error() changes it; as it was, where that fails."""
+        """Returns the response that `make()` makes, changed by the function of on_error() unless that fails."""
         answer = make()
         if self.any is not None:
             try:
@@ -82,7 +82,7 @@ class Errors:
         return answer
 
     def answer(self, request: Request, error: BaseException, name: str) -> Response | None:
-        """The answer to a failed function; None leaves it to the library, which makes a 500."""
+        """Returns the response to a function's exception; None leaves it to the library."""
         if not request._unsendable:
             for kind in type(error).__mro__:
                 shape = self.by_type.get(kind)
@@ -102,7 +102,7 @@ class Errors:
         return self._shaped(request, failure)
 
     def last(self, request: Request) -> Response:
-        """The answer where nobody else has one."""
+        """Returns the response to use if nothing else provides one."""
         return self._changed(request, functools.partial(_failure, request))
 
     def _shaped(self, request: Request, error: HttpError) -> Response | None:
@@ -111,7 +111,7 @@ class Errors:
 
 
 class Shape:
-    """A function that answers for an exception: `def f(req, error)` or `def f(error)`."""
+    """An error handler: `def f(req, error)` or `def f(error)`."""
 
     __slots__ = ("_function", "_whole")
 
@@ -123,41 +123,41 @@ class Shape:
         answer = self._function(request, error) if self._whole else self._function(error)
         if answer is None:
             return None
-        # What says no status of its own is the words for this error; 200 would deny that there was one.
+        # A result without a status gets that of the error; the default, 200, would hide the failure.
         if isinstance(answer, Response):
             return answer._of_status(code)
         try:
             return as_response(answer) if type(answer) is tuple else Response(answer, code)
         except TypeError as wrong:
-            # It is logged with the handler's name, whose answer may have been right.
+            # The log entry names the route's handler, so the message must name the error handler.
             what = f"what the error handler {name_of(self._function)} returned is not a valid answer"
             raise TypeError(f"{what}: {wrong}") from wrong
 
 
 class Shared:
-    """What the functions of one app have in common."""
+    """State that all functions of one app share."""
 
     __slots__ = ("blocking", "context", "errors", "gates", "loop", "streams")
 
     def __init__(self) -> None:
         self.errors = Errors()
-        #: The threads on which generators run, and those of blocking handlers.
+        #: The threads that run generators, and those that run blocking handlers.
         self.streams = Threads("hasty-stream")
         self.blocking = Threads("hasty-blocking", BLOCKING_THREADS)
-        #: Runs what is async, once the app serves.
+        #: Runs async handlers once the app serves.
         self.loop: Loop | None = None
-        #: How many functions of `use()` there are.
+        #: Number of middleware functions, registered with `use()`.
         self.gates = 0
-        #: What context variables are before a request's middleware sets some.
+        #: The context from which that of each request is copied before its middleware runs.
         self.context = Context()
 
     def context_of(self, request: Request) -> Context | None:
-        """The context of a request, which its middleware may have filled; None where there is no middleware."""
+        """Returns the context of a request, in which its middleware ran, if any; None if the app has no middleware."""
         return contexts.of(request, self.context) if self.gates else None
 
 
 class Step:
-    """A function that runs for a request. Whatever happens inside stays on this side of C."""
+    """A function that runs for a request. No exception may pass from it into C."""
 
     __slots__ = ("_errors", "_function", "_shared")
 
@@ -167,36 +167,40 @@ class Step:
         self._errors = shared.errors
 
     def __call__(self, req: _ffi.RequestPointer, res: _ffi.ResponsePointer) -> int:
-        """The library calls for it; gives a status of the library's."""
+        """Called by the library; returns a library status."""
         raise NotImplementedError
 
     def answering(self) -> Callable[[Slot], bytes | None]:
-        """What answers a request in a slot: it gives the reply, or None where that is there already, or to come."""
+        """Returns a function that answers the request in a slot; that returns the reply, or None if it is set or comes
+        later.
+        """
         return self.answer
 
     def serving(self) -> plain.Serving | None:
-        """What answers request after request of this step's; None where each is answered by itself."""
+        """Returns a function that answers consecutive requests for this step; None if each is answered separately."""
         return None
 
     @property
     def is_plain(self) -> bool:
-        """Does it take a request, where that is served, and return the answer?"""
+        """Does it run on the serving thread, take only the request, and return the response?"""
         return False
 
     def answer(self, slot: Slot) -> bytes | None:
-        """The same as `answering`, for one."""
+        """Answers one request; the default for `answering()`."""
         raise NotImplementedError
 
     def _in_slot(self, slot: Slot, request: SlotRequest) -> InSlot:
         return InSlot(slot, request, self._shared.gates > 0)
 
     def _run(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Calls a function in the context of a request, where there is middleware that may have set something in it."""
+        """Calls a function in the context of a request, so that it sees the context variables set by middleware."""
         context = self._shared.context_of(request)
         return function(*arguments) if context is None else context.run(function, *arguments)
 
     def _after(self, request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The same where the answer passes: perhaps in the middle of the handler, whose context cannot begin twice."""
+        """Like `_run()`, but in a copy of the context: the handler may still be running in it, and a context cannot be
+        entered twice.
+        """
         context = self._shared.context_of(request)
         return function(*arguments) if context is None else context.copy().run(function, *arguments)
 
@@ -204,7 +208,7 @@ class Step:
         return self._function(request) if response is None else self._function(request, response)
 
     def _give(self, request: Request, response: Response, desk: Desk) -> None:
-        """Hands an answer over: at once, or to a thread that streams it."""
+        """Sends a response, or passes it to a thread or the event loop that streams it."""
         try:
             if response._stream is None:
                 desk.send(response)
@@ -228,7 +232,7 @@ class Step:
             raise
 
     def _refuse_stream(self, response: Response, exchange: Exchange) -> None:
-        """As many as may run do: 503, and nothing of it begins."""
+        """Answers 503 without starting the generator, because too many are running."""
         try:
             close = getattr(response._stream, "close", None)
             if close is not None:
@@ -237,7 +241,7 @@ class Step:
             exchange.free()
 
     def _stream(self, request: Request, response: Response, exchange: Exchange) -> None:
-        """Runs a generator to its end, or to that of its client, on a thread of its own."""
+        """Runs a generator on a thread of its own, until it ends or the client disconnects."""
         try:
             exchange._response = response
             try:
@@ -254,7 +258,7 @@ class Step:
             exchange.free()
 
     def _give_up(self, request: Request, exchange: Exchange, error: BaseException) -> None:
-        """A generator failed: before its first piece an error can still be told, after that the answer is cut off."""
+        """Answers for a failed generator: before its first piece with an error; after that, the response is cut off."""
         if exchange._begun:
             complain(request, name_of(self._function), error)
             return
@@ -262,7 +266,7 @@ class Step:
         exchange.finish(answer or self._errors.last(request))
 
     def _fail(self, request: Request, response: Response | None, desk: Desk, error: BaseException) -> None:
-        """Answers for an exception."""
+        """Answers a request whose function raised an exception."""
         keep(error)
         try:
             if request._deferred:
@@ -282,7 +286,7 @@ class Step:
                 desk.send(Response("500 Internal Server Error", 500))
 
     def _fail_deferred(self, request: Request, error: BaseException) -> None:
-        """A handler failed after `defer()`: who has the exchange may never hear of it, and its client would wait."""
+        """Answers for a handler that failed after `defer()`: the holder of the exchange may never do so."""
         exchange = None if request._handed is None else request._handed()
         if exchange is None or exchange._pointer is None:
             complain(request, name_of(self._function), error)
@@ -291,15 +295,15 @@ class Step:
             exchange.request._unsendable = request._unsendable
             self._give_up(exchange.request, exchange, error)
         except BaseException as second:
-            # Not where another thread was the first to answer.
+            # Unless another thread answered first.
             if exchange._pointer is not None:
                 complain(exchange.request, name_of(self._function), second)
                 exchange.free()
 
     def _cut(self, request: Request, desk: Desk, error: BaseException) -> None:
-        """A handler failed after its first piece."""
+        """Ends a response whose handler failed after its first piece."""
         if isinstance(error, ClosedError):
-            # The client left, or asked for the head only: the library knows which.
+            # The client disconnected, or sent a HEAD request; the library knows which.
             desk.end()
             return
         if error is not request._failure:
@@ -318,7 +322,7 @@ class Step:
 
 
 class Route(Step):
-    """A method, a pattern, and the function that answers there."""
+    """A method, a pattern, and their handler."""
 
     __slots__ = ("_fills", "blocking", "inline", "is_async", "method", "names", "pattern")
 
@@ -327,9 +331,9 @@ class Route(Step):
         self.method = method
         self.pattern = pattern
         self.names = names_of(pattern)
-        #: Is the body read by the handler? Then generators run where the request is served: only there can they read.
+        #: Does the handler read the body itself? Then its generators run on its thread, the only one that can read.
         self.inline = False
-        #: Does it run on a thread of its own, where it may wait?
+        #: Does the handler run on a thread of its own, because it may block?
         self.blocking = False
         self._fills = takes_response(function)
         for name in list(inspect.signature(function).parameters)[: 1 + self._fills]:
@@ -345,7 +349,7 @@ class Route(Step):
 
     @property
     def advice(self) -> str:
-        """What keeps it from holding up others."""
+        """How to keep the handler from delaying other requests, for the log."""
         if self.is_async:
             return "await asyncio.to_thread(...) is for what waits or computes"
         return "blocking=True gives it a thread of its own, App(threads=N) all"
@@ -363,7 +367,7 @@ class Route(Step):
         return type(self) is Route and not (self.blocking or self.is_async or self._fills)
 
     def answer(self, slot: Slot) -> bytes | None:
-        """Runs the function for the request in a slot, where its kind of functions run."""
+        """Runs the handler for the request in a slot; on a thread of its own if it may block."""
         request = SlotRequest()
         request._slot, request._names = slot, self.names
         if self.blocking:
@@ -374,7 +378,7 @@ class Route(Step):
 
     @property
     def called(self) -> Callable[[Request], Any]:
-        """What is called where the route is plain."""
+        """The function to call for a plain route; with middleware, it enters the request's context first."""
         function, base = self._function, self._shared.context
         if not self._shared.gates:
             return function
@@ -390,11 +394,11 @@ class Route(Step):
             if response is not None:
                 self._give(request, response, desk)
         except BaseException as error:
-            # What the desk has begun is known to it alone.
+            # Use the same desk: only it knows whether a response has begun.
             self._fail(request, None, desk, error)
 
     def _answer_failure(self, request: SlotRequest, slot: Slot, error: BaseException, answer: object) -> None:
-        # Where there is an answer, the function has done its part.
+        # With an answer, the function succeeded, so it is the answer that could not be sent.
         request._unsendable = answer is not None
         slot.kind = KIND_TEXT
         self._run(request, self._fail, request, None, self._in_slot(slot, request), error)
@@ -403,7 +407,7 @@ class Route(Step):
         return TypeError(f"{name_of(self._function)} deferred its answer and gave one: return None then")
 
     def _serve_apart(self, request: Request, exchange: Exchange) -> None:
-        """Runs the function on a thread that may wait."""
+        """Runs the handler on a thread that may block."""
         try:
             self._serve(request, Apart(exchange))
         except ClosedError:
@@ -427,7 +431,7 @@ class Route(Step):
         exchange._lend(request)
         request._exchange = exchange
         if self.blocking:
-            # Its thread has those of many requests, one after the other.
+            # The thread serves many requests in turn, so each needs a context of its own.
             context = self._shared.context_of(request)
             run = (copy_context() if context is None else context).run
             self._shared.blocking.start(lambda: run(self._serve_apart, request, exchange), exchange.free)
@@ -459,7 +463,7 @@ class Route(Step):
             request._leave()
 
     async def run(self, request: Request, desk: Desk) -> Response | None:
-        """Runs a coroutine; gives what is to be sent, None where that is done."""
+        """Runs an async handler; returns the response to send, or None if there is nothing left to send."""
         response = None
         if self._fills:
             response = Response()
@@ -481,7 +485,7 @@ class Route(Step):
                 response._desk = None
 
     def _outcome(self, request: Request, response: Response | None, answer: object) -> Response | None:
-        """What is to be sent, now that the function has returned; None: nothing any more."""
+        """Returns the response to send for a handler's result, or None if there is nothing left to send."""
         try:
             if response is None:
                 response = as_response(answer)
@@ -489,7 +493,7 @@ class Route(Step):
                 response = self._instead(response, answer)
             if not response._begun and request._over is None:
                 return response
-            # The answer was written, or is to come.
+            # The response was written already, or was deferred.
             response._refuse_spent()
             if request._over is not None and not response._begun and response._answers() and response._status != 204:
                 raise self._answers_twice()
@@ -499,10 +503,10 @@ class Route(Step):
             raise
 
     def _instead(self, response: Response, answer: object) -> Response:
-        """A handler with res returned another answer."""
+        """Returns the response to send if a handler with `res` returned something else."""
         other = self._other(answer)
         if inspect.isgenerator(answer) or inspect.isasyncgen(answer):
-            # It has res as its second argument: what is set there before the first piece is the head.
+            # The generator can use res: what it sets there before its first piece goes into the head.
             response._stream = other._stream
             return response
         if response._begun:
@@ -510,7 +514,7 @@ class Route(Step):
         return other
 
     def _here(self, request: Request, response: Response, desk: Desk) -> None:
-        """Runs a generator where the body is read."""
+        """Runs a generator on the handler's thread, where it can read the body."""
         response._desk = desk
 
         def write(piece: event.Piece, chunk: event.Chunk) -> int:
@@ -527,7 +531,7 @@ class Route(Step):
 
 
 class Gate(Step):
-    """A function that runs before the handlers below a prefix, and may answer in their place."""
+    """Middleware: a function that runs before the handlers below a prefix, and may answer in their place."""
 
     __slots__ = ("_fills",)
 
@@ -557,7 +561,7 @@ class Gate(Step):
                 elif answer is not None and answer is not response:
                     response = self._other(answer)
                 elif answer is None and not response._answers():
-                    # Fields that it has set stay, for whoever answers.
+                    # Header fields that it has set are kept for the later response.
                     response._set_head(res)
                     return _ffi.OK if request._deferred else _ffi.NEXT
                 if response._begun or request._deferred:
@@ -577,7 +581,7 @@ class Gate(Step):
 
 
 class Hook(Step):
-    """A function that looks at every answer below a prefix before it leaves, and may change it."""
+    """A function that sees every response below a prefix before it is sent, and may change it."""
 
     __slots__ = ()
 
@@ -601,7 +605,7 @@ class Hook(Step):
 
 
 class Refusals(Step):
-    """Gives the answers from 400 to 599 that the library makes to the functions of `error()` and `on_error()`."""
+    """Passes the library's own responses from 400 to 599 to the functions of `error()` and `on_error()`."""
 
     __slots__ = ()
 
@@ -621,13 +625,13 @@ class Refusals(Step):
                 answer = made
                 self._after(request, self._errors.change, request, made)
             else:
-                # 200 as well, which no other answer needs to be told.
+                # Needed for 200: `_send()` takes that for the default, but here the status is that of the error.
                 _ffi.check(_ffi.hasty_response_set_status(res, answer.status_code))
             answer._send(res)
             return _ffi.OK
         except BaseException as error:
             complain(request, f"the function for a {code}", error)
-            # Then the library's own answer is sent.
+            # This makes the library send its own response.
             return _ffi.ERR_CLOSED
         finally:
             made._end()
@@ -640,7 +644,7 @@ def pump(
     response: Response,
     write: Callable[[event.Piece, event.Chunk], int],
 ) -> None:
-    """Writes what a stream yields, until its end or its client's. The stream is closed, whatever happens."""
+    """Writes what a stream yields until it ends or the client disconnects; closes the stream in any case."""
     items: Any = response._stream
     response._stream = None
     try:
@@ -661,7 +665,7 @@ def pump(
 
 
 def end_stream(response: Response, exchange: Exchange) -> None:
-    """Ends what was streamed. Whoever keeps the answer has none for another request, even if nothing was written."""
+    """Ends a streamed response. Even if nothing was written it counts as sent, so that it cannot be returned again."""
     if not response._begun:
         exchange._response = copy.copy(response)
         response._begun = True
@@ -669,8 +673,10 @@ def end_stream(response: Response, exchange: Exchange) -> None:
 
 
 def _yielded(function: Callable[..., Any], items: Any) -> Iterator[event.Chunk]:
-    """What a stream yields; TypeError where a handler that yields gives an answer as well, which nobody would see."""
-    # Not `yield from`, which closes them as well: pump() does, once.
+    """Yields the chunks of a stream; raises TypeError if a generator handler also returns a response, which would be
+    lost.
+    """
+    # Not `yield from`, which would close the items too: pump() does that, once.
     while True:
         try:
             chunk = next(items)
@@ -686,7 +692,7 @@ def _yielded(function: Callable[..., Any], items: Any) -> Iterator[event.Chunk]:
 
 
 def changed(function: Callable[..., Any], request: Request, response: Response) -> None:
-    """Runs a function that may change an answer."""
+    """Calls a function that may change a response."""
     answer = function(request, response)
     if answer is not None and answer is not response:
         raise TypeError(f"{name_of(function)} returned {type_name(answer)}: it must change res and return None")
@@ -695,17 +701,17 @@ def changed(function: Callable[..., Any], request: Request, response: Response) 
 def complain(request: Request, name: str, error: BaseException) -> None:
     """Logs an exception with its traceback."""
     if isinstance(error, Ended):
-        # Whoever ended it says so.
+        # The shutdown interrupted the handler; it did not fail.
         return
     try:
         what = f"{request.method} {harmless(request.target)}: "
-    except StateError:  # it is over
+    except StateError:  # the request has ended
         what = ""
     report(error, "%s%s failed", what, name)
 
 
 def refusal(request: Request, error: HttpError) -> Response:
-    """An error in its own words; as JSON to who prefers that, as the library tells those that it finds."""
+    """Returns the response for an HttpError: text, or JSON if the client prefers it, as the library's own errors."""
     if prefers_json(request.headers.get("accept", "")):
         answer = {"error": {"status": error.code, "reason": reason(error.code), "message": error.message}}
         response = Response.json(answer, status=error.code)
@@ -716,7 +722,7 @@ def refusal(request: Request, error: HttpError) -> Response:
 
 
 def _failure(request: Request) -> Response:
-    """What the library answers where a callback fails."""
+    """Returns the response that the library sends if a callback fails."""
     error = HttpError(500, "the handler of this route failed")
     answer = refusal(request, error)
     if answer.content_type == TEXT:
@@ -725,7 +731,7 @@ def _failure(request: Request) -> Response:
 
 
 def prefers_json(accept: str) -> bool:
-    """Whether a client names JSON, and neither HTML nor text beside it.
+    """Does an Accept field name JSON, but neither HTML nor plain text?
 
     >>> prefers_json("application/json, */*"), prefers_json("text/html, application/json"), prefers_json("*/*")
     (True, False, False)
@@ -736,7 +742,7 @@ def prefers_json(accept: str) -> bool:
 
 
 def takes_response(function: Callable[..., Any]) -> bool:
-    """Whether a handler is `def h(req, res)`; InvalidError, a ValueError, for what is neither that nor `def h(req)`.
+    """Is a handler `def h(req, res)`? Raises InvalidError, a ValueError, unless it is that or `def h(req)`.
 
     >>> takes_response(lambda req: "hello"), takes_response(lambda req, res: res.text("hello"))
     (False, True)
@@ -752,7 +758,7 @@ _SHAPES = {
 
 
 def takes_two(function: Callable[..., Any], what: str, one: str, two: str) -> bool:
-    """Whether a function takes the two arguments, as against the one; InvalidError for what takes neither."""
+    """Does a function take the two arguments rather than the one? Raises InvalidError if it takes neither."""
     if not callable(function):
         raise InvalidError(f"{what} is a function, not {function!r}")
     name = name_of(function)
@@ -786,7 +792,7 @@ def takes_two(function: Callable[..., Any], what: str, one: str, two: str) -> bo
 
 
 def _runs(function: Any) -> Any:
-    """The code behind partials and objects that can be called."""
+    """Returns the function behind partials and callable objects."""
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) else type(function).__call__
@@ -808,7 +814,7 @@ def is_coroutine(function: Callable[..., Any]) -> bool:
 
 
 def names_of(pattern: str) -> tuple[str, ...]:
-    """The names of a pattern, in order.
+    """Returns the parameter names of a pattern, in order.
 
     >>> names_of("/users/:id/files/*path"), names_of("/any/*")
     (('id', 'path'), ('*',))
@@ -822,6 +828,6 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def titled(entrance: Route, kind: str) -> str:
-    """What an application is called in messages, whichever of its patterns it is."""
+    """Returns the name of a mounted application for messages; the same for all of its patterns."""
     prefix = entrance.pattern.rstrip("/*")
     return f"{name_of(entrance._function)}, {kind}{f' at {prefix}' if prefix else ''},"

@@ -104,16 +104,16 @@ class Headers(Values):
 
 
 class _Names:
-    """A set of header names, which clients send again and again."""
+    """The names of a request's header fields, cached because clients send the same ones again and again."""
 
     __slots__ = ("all", "places", "spare")
 
     def __init__(self, names: list[str]) -> None:
         self.all = names
-        #: Where the first field of each name is, by every spelling that was asked for. A plain dict: in one of another
-        #: class, to look something up takes three times as long.
+        #: Index of the first field of each name, by every spelling that was looked up. A plain dict, because look-up in
+        #: a subclass takes three times as long.
         self.places = dict(zip(reversed(names), range(len(names) - 1, -1, -1)))
-        # Programs spell names in few ways, and need not be spared more.
+        # Limits the spellings that are added; programs use few.
         self.spare = 64
 
     def place(self, name: str) -> int:
@@ -129,7 +129,7 @@ class _Names:
 
 _known: dict[bytes, _Names] = {}
 _MOST_KNOWN = 1024
-#: Larger sets of names are not kept: they would be much memory, and are seldom sent twice.
+#: Longer lists of names are not cached: they take much memory, and are rarely sent twice.
 _USUAL_OCTETS = 1024
 
 
@@ -137,7 +137,7 @@ def _learn(octets: bytes) -> _Names:
     names = _Names(octets.decode("latin-1").split("\n") if octets else [])
     if len(octets) <= _USUAL_OCTETS:
         if len(_known) >= _MOST_KNOWN:
-            # Somebody makes names up.
+            # A client sends made-up names.
             _known.clear()
         _known[octets] = names
     return names
@@ -151,7 +151,7 @@ class Sent(Headers):
     _names: _Names
     _values: list[str]
 
-    # `sent` sets what there is. One of Python's own would take longer than all the rest.
+    # `sent()` sets the attributes. An `__init__` in Python would take longer than everything else.
     __init__ = object.__init__
 
     @property
@@ -179,7 +179,7 @@ class Sent(Headers):
 
 
 def sent(names: bytes, values: bytes) -> Sent:
-    """Takes apart two texts of lines, the names in lower case.
+    """Returns the header fields for names, in lower case, and values, both separated by line feeds.
 
     >>> headers = sent(b"host\\nx-tag\\nx-tag", b"example.org\\na\\nb")
     >>> headers["Host"], headers.getall("X-Tag"), headers.get("cookie")
@@ -292,7 +292,7 @@ def checked(name: str, value: str) -> tuple[str, str]:
         raise TypeError(f"header {name!r}: {value!r}: names and values are str")
     if not is_token(name):
         raise InvalidError(f"header name {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
-    # RFC 9110 5.5: CR, LF and NUL are dangerous, other control characters are not allowed either, but for the tab.
+    # RFC 9110 5.5: CR, LF and NUL are dangerous; of the other control characters, only the tab is allowed.
     if value.isprintable():
         return name, value
     if any(c != "\t" and (c < " " or c == "\x7f") for c in value):

@@ -1,4 +1,4 @@
-"""Finds the application that `python -m hasty` is to serve: in a module, in a file, or made by a function there."""
+"""Loads the application that `python -m hasty` serves: from a module or a file, or by calling a factory in it."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Broken", "Misnamed", "Refused", "Target", "interface", "load"]
 
-#: What an application is called where nobody says it.
+#: Names of an application if the target does not give one.
 USUAL = ("app", "application")
-#: What files of Python are called; the second as other servers know it.
+#: Suffixes of Python files; ".wsgi" is customary with other servers.
 SUFFIXES = (".py", ".wsgi")
-#: Functions that often make one.
+#: Usual names of application factories.
 FACTORIES = ("create_app", "make_app", "create_application", "make_application")
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class Refused(Exception):
-    """Why nothing is served, in one sentence."""
+    """Raised if nothing can be served; the message says why, in one sentence."""
 
 
 class Misnamed(Refused):
-    """The target is not written as a target is."""
+    """Raised for invalid arguments, such as a malformed target."""
 
 
 class Broken(Exception):
-    """The user's own code raised an exception; the text is its traceback, without what is not theirs."""
+    """Raised if the user's code raised an exception; the message is its traceback, with only the user's frames."""
 
 
 class Target(NamedTuple):
-    """What to serve, as it is written: `module`, `file.py`, and after a colon a name, which "()" calls.
+    """A parsed target: `module` or `file.py`, optionally a colon and a name, and "()" after the name of a factory.
 
     >>> Target.read("shop.web:make_app()")
     Target(place='shop.web', name='make_app', call=True)
@@ -73,7 +73,7 @@ class Target(NamedTuple):
 
     @property
     def is_file(self) -> bool:
-        """Is it a path? A package's directory is one where a module's name would not do."""
+        """Is it a path? That includes a package's directory if it is given with a slash."""
         return self.place.endswith(SUFFIXES) or os.path.isfile(self.place) or os.sep in self.place
 
     def __str__(self) -> str:
@@ -81,9 +81,9 @@ class Target(NamedTuple):
 
 
 def load(target: Target) -> Any:
-    """Imports what holds the application, and gives the application.
+    """Imports the module of a target and returns the application.
 
-    Errors: Refused for what is not there, Broken where the code there fails.
+    Raises Refused if it is not found, and Broken if its code fails.
     """
     try:
         with _listening_left_to_us():
@@ -97,7 +97,7 @@ def load(target: Target) -> Any:
 
 
 def interface(application: Any, shown: object, asked: str | None = None) -> Interface:
-    """How an application wants to be called: recognised by its shape, or as `asked`.
+    """Returns the interface of an application: detected by its signature, or as `asked`.
 
     >>> interface(App(), "app")
     'hasty'
@@ -107,7 +107,7 @@ def interface(application: Any, shown: object, asked: str | None = None) -> Inte
     >>> interface(application, "application")
     'asgi'
 
-    Errors: Refused where it is none, or might be either.
+    Raises Refused if it is not an application, or could be either.
     """
     if isinstance(application, App):
         if asked is not None:
@@ -121,13 +121,13 @@ def interface(application: Any, shown: object, asked: str | None = None) -> Inte
 
 
 def trimmed(error: BaseException) -> str:
-    """The traceback of an exception, without the lines that are this package's or the import system's."""
+    """Returns the traceback of an exception, without frames of this package and of the import system."""
     told = traceback.TracebackException.from_exception(error)
     waiting = [told]
     while waiting:
         part = waiting.pop()
         part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if not _is_ours(frame.filename)])
-        # Groups of exceptions came with Python 3.11.
+        # Exception groups exist since Python 3.11.
         waiting += [*filter(None, (part.__cause__, part.__context__)), *(getattr(part, "exceptions", None) or ())]
     return "".join(told.format())
 
@@ -140,12 +140,12 @@ def _is_ours(filename: str) -> bool:
 
 
 def _module(target: Target) -> ModuleType:
-    """A module by its name; those of the working directory come first."""
+    """Imports a module by its name; those in the working directory come first."""
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
     module = _imported(target.place, _nowhere(target))
-    # Python may have a module of that name, which was there first, such as "site": the neighbour is meant.
+    # Python may have imported a module of that name already, such as "site"; the user means the local file.
     neighbour = Path(here, f"{target.place}.py")
     if neighbour.is_file() and not _is_from(module, neighbour):
         return _loaded(target.place, neighbour)
@@ -158,13 +158,13 @@ def _is_from(module: ModuleType, file: Path) -> bool:
 
 
 def _imported(name: str, otherwise: str) -> ModuleType:
-    """Imports a module; Refused, with `otherwise`, where there is none."""
+    """Imports a module; raises Refused with the message `otherwise` if it does not exist."""
     if not _is_dotted(name):
         raise Refused(otherwise)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # It may also be a module that this one wants, which is another matter.
+        # If the missing module is one that the user's code imports, that is an error in the code.
         missing = error.name is not None and f"{name}.".startswith(f"{error.name}.")
         if missing and all(_is_ours(frame.filename) for frame in traceback.extract_tb(error.__traceback__)):
             raise Refused(otherwise) from None
@@ -178,7 +178,7 @@ def _nowhere(target: Target) -> str:
 
 
 def _module_of_file(target: Target) -> ModuleType:
-    """A module by its file: as `python FILE` finds it, or as part of the package whose file it is."""
+    """Imports a module by its file: as `python FILE` does, or as part of its package."""
     place = target.place
     if os.path.isdir(place):
         place = os.path.join(place, "__init__.py")
@@ -194,7 +194,7 @@ def _module_of_file(target: Target) -> ModuleType:
         root = root.parent
     sys.path.insert(0, str(root))
     if len(names) > 1 or file.stem == "__init__":
-        # Its relative imports need the packages that it is in.
+        # Relative imports need the parent packages.
         name = ".".join(names)
         elsewhere = f'{place} is "{name}", which Python finds elsewhere: another "{names[0]}" comes first'
         module = _imported(name, elsewhere)
@@ -205,7 +205,7 @@ def _module_of_file(target: Target) -> ModuleType:
 
 
 def _loaded(name: str, file: Path) -> ModuleType:
-    # A module of that name may be there already, such as one of Python's own: it stays what it is.
+    # Do not replace another module of that name, such as one of Python's own.
     if name in sys.modules:
         name = f"{name} of {file.parent}"
     loader = SourceFileLoader(name, str(file))
@@ -223,8 +223,9 @@ def _loaded(name: str, file: Path) -> ModuleType:
 
 @contextmanager
 def _listening_left_to_us() -> Iterator[None]:
-    """Passes over `app.listen()` at the end of a module, and its like: it would serve inside the import, at a port of
-    its own."""
+    """Makes `app.listen()`, `run()` and `serve()` do nothing: at the end of a module, they would start another server
+    during the import.
+    """
 
     def passed_over(app: App, *arguments: object, **named: object) -> None:
         caller = sys._getframe(1)
@@ -252,7 +253,7 @@ async def _nothing() -> None:
     pass
 
 
-# --- names in them ---
+# --- names in modules ---
 
 
 def _named(module: ModuleType, target: Target) -> Any:
@@ -294,7 +295,7 @@ def _is_dotted(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-# --- shapes ---
+# --- interfaces ---
 
 
 def _by_shape(application: Any, shown: object) -> Interface:
@@ -318,12 +319,12 @@ def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
-        # Of what is written in C that is not always known: it may take anything.
+        # Callables written in C may have no signature: assume that they take any arguments.
         return {"anything": inspect.Parameter("anything", inspect.Parameter.VAR_POSITIONAL)}
 
 
 def _takes(function: Any, count: int) -> bool:
-    """Can it be called with so many arguments?"""
+    """Can it be called with `count` positional arguments?"""
     try:
         inspect.Signature(list(_parameters(function).values())).bind(*[None] * count)
     except TypeError:

@@ -1,4 +1,4 @@
-"""An answer that is there already, whoever gave it, as functions of `App.after()` and `App.on_error()` see it."""
+"""An existing response, wherever it comes from, as functions of `App.after()` and `App.on_error()` see it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Made"]
 
 
 class Made(Response):
-    """A Response that begins as the library's own; `_send` carries the changes over."""
+    """A Response that starts with the contents of the library's; `_send()` copies the changes back."""
 
     __slots__ = ("_before", "_fields")
 
@@ -35,7 +35,7 @@ class Made(Response):
         return f"<Response {self._status}, sent>" if self._fields._res is None else super().__repr__()
 
     def _set_head(self, res: _ffi.ResponsePointer) -> None:
-        # Fields are written through; the status only when it was changed, for the head may have gone already.
+        # Fields were written through. Set the status only if it was changed, because the head may have been sent.
         if self._status != self._before:
             _ffi.check(_ffi.hasty_response_set_status(res, self._status))
         if self._type is not None:
@@ -47,12 +47,12 @@ class Made(Response):
             cookie.send(res)
 
     def _end(self) -> None:
-        """The function has returned: the library may reuse what the pointer points to."""
+        """The function has returned, so the library may reuse the memory behind the pointer."""
         self._fields._res = None
 
 
 class _MadeHeaders(MutableHeaders):
-    """The fields of the library's answer, which it tells by name only."""
+    """The header fields of the library's response, which offers look-up by name only."""
 
     __slots__ = ("_res",)
 
@@ -107,7 +107,7 @@ class _MadeHeaders(MutableHeaders):
         raise UnsupportedError("the header fields of this response cannot be listed: look them up by name")
 
     def __reduce__(self) -> NoReturn:
-        # A copy would have the pointer for longer.
+        # A copy would keep the pointer beyond the response.
         self._refuse()
 
     def __repr__(self) -> str:

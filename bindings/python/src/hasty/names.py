@@ -1,4 +1,4 @@
-"""What routes are called, and the paths that lead to them."""
+"""Names of routes, and building their URLs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["Names"]
 
 
 class Names:
-    """The patterns of an app by the names of their routes."""
+    """The patterns of an app's routes, by name."""
 
     def __init__(self) -> None:
         self._given: dict[str, str] = {}
-        #: Functions may be called alike, and serve several patterns.
+        #: By function name: functions may share a name, and serve several patterns.
         self._functions: dict[str, list[str]] = {}
 
     def refuse_double(self, name: str | None) -> None:
@@ -48,7 +48,7 @@ class Names:
 
 
 def _filled(part: str, values: dict[str, object], name: str) -> str:
-    """A segment of a pattern with its value in it."""
+    """Returns a segment of a pattern with its value filled in, and takes that from `values`."""
     if part[:1] not in (":", "*"):
         return quote(part, safe="%!$&'()*+,;=:@")
     key = part if part == "*" else part[1:]

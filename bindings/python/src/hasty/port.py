@@ -1,4 +1,4 @@
-"""The port that `python -m hasty` serves at: asked for, or free."""
+"""The port on which `python -m hasty` listens: the requested one, or a free one."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from .loading import Refused
 
 __all__ = ["reserved"]
 
-#: Tried where none is asked for; then any that is free.
+#: Ports to try in order if none is requested; 0 is any free one.
 USUAL = (8000, 8080, 0)
 
 
 def reserved(host: str, port: int | None) -> socket.socket:
-    """A socket that keeps the port for this program, and for those that it starts: it is bound, and never listens.
+    """Returns a socket that reserves the port for this program and its child processes: bound, but never listening.
 
-    So a port that is in use is known before anything is loaded, a restarted server finds its port free, and servers
-    can listen at it, each with SO_REUSEADDR.
+    So a port in use is reported before anything is loaded, and a restarted server gets the same port again. Servers can
+    listen on it with SO_REUSEADDR.
 
     >>> with reserved("127.0.0.1", 0) as kept:
     ...     kept.getsockname()[1] > 0
     True
 
-    Errors: Refused where it is not to be had.
+    Raises Refused if the port is not available.
     """
     try:
         family, address = resolved(host)

@@ -1,4 +1,4 @@
-"""What a server writes to its terminal while it serves."""
+"""The request log that a server writes to its terminal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ GREEN, CYAN, YELLOW, RED, DIM, PLAIN = (f"\x1b[{code}m" for code in (32, 36, 33,
 
 
 class Output(logging.Handler):
-    """Lines to a stream, and to nowhere once nobody reads it any more; as a handler of logging, its records."""
+    """Writes lines, or log records as a logging handler, to a stream; discards them once the stream has no reader."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__()
         self._stream = stream or sys.stdout
 
     def line(self, text: str) -> None:
-        # A program started without standard output has None in its place.
+        # The stream is None if the program was started without it.
         if self._stream is None:
             return
         try:
-            # In one piece: other processes may write to the same terminal.
+            # In a single write, because other processes may write to the same terminal.
             self._stream.write(f"{text}\n")
             self._stream.flush()
         except (OSError, ValueError):
@@ -36,7 +36,9 @@ class Output(logging.Handler):
         self.line(self.format(record))
 
     def _give_up(self, stream: TextIO) -> None:
-        """The reader has gone. What is buffered goes nowhere as well, or the interpreter would complain at its end."""
+        """Stops writing, because the reader is gone. Redirects the stream to /dev/null, or the interpreter would report
+        an error when it flushes the buffer at exit.
+        """
         self._stream = None
         try:
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -74,7 +76,7 @@ class Progress:
 
 
 def harmless(text: str) -> str:
-    r"""What a client sent, so that it cannot command the terminal.
+    r"""Escapes text from a client, so that it cannot send control sequences to the terminal.
 
     >>> harmless("/caf\xe9/\x1b[2J")
     '/caf\\xe9/\\x1b[2J'

@@ -1,4 +1,4 @@
-"""`--reload`: a process that watches the files of another one's modules, and starts it anew when they change."""
+"""`--reload`: a process that watches the module files of a child process, and restarts it when they change."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from .standard import flush
 
 __all__ = ["FAILED", "REFUSED", "Terminated", "supervise"]
 
-#: Ends of the watched process: it cannot serve what it was asked for; the user's code failed.
+#: Exit codes of the child: it cannot serve what was requested; the user's code failed.
 REFUSED, FAILED = 1, 3
 
 PR_SET_PDEATHSIG = 1
 STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
-#: How often the files are looked at.
+#: Seconds between two checks of the files.
 INTERVAL_S = 0.5
-#: Two looks so far apart that agree: whoever writes has finished.
+#: Files that do not change for this many seconds are complete.
 SETTLE_S = 0.1
-#: How long an editor may take to write all that it writes.
+#: Maximum time in seconds to wait for an editor to finish writing.
 EDIT_S = 2.0
-#: How long a process may take to end when it is asked to: as long as without a watch, where an application of ASGI
-#: has ten seconds for what it does at its end. A second Ctrl-C does not wait.
+#: Seconds that the child has to end: enough for the ten seconds that an ASGI application has for its lifespan shutdown.
+#: A second Ctrl-C ends the wait.
 GRACE_S = 12.0
-#: Ctrl-C in a terminal reaches both processes: the watched one is not asked again before that.
+#: Ctrl-C in a terminal reaches both processes, so the child has this many seconds before it also gets SIGTERM.
 OWN_END_S = 0.4
 
-#: When a file was changed, and its size; None where there is none.
+#: Modification time and size of a file; None if it does not exist.
 Stamp = Optional[tuple[float, int]]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the end was asked for, and not from a terminal."""
+    """Raised by SIGTERM, which unlike Ctrl-C in a terminal reaches this process only."""
 
 
 def supervise(serve: Callable[[], int]) -> int:
-    """Runs `serve` in a child process, and again after each change; returns what the last one returned.
+    """Runs `serve` in a child process, and again after each change; returns the last child's exit code.
 
-    It returns in the child as well, with what `serve` returned there: whoever calls it should end then.
+    It also returns in each child, with the result of `serve`; the caller should then exit with that.
     """
     files = _Files()
     first = True
@@ -63,7 +63,7 @@ def supervise(serve: Callable[[], int]) -> int:
             if code is not None and (code == 0 or (code == REFUSED and first)):
                 return code
             if code is not None:
-                # Looked at first: whoever reads this may be quick.
+                # Stat the files before the message, in case the user edits one at once.
                 all_files = files.with_folders()
                 _say(f"{_ending(code)}waiting for a change")
                 _until_change(bell, all_files)
@@ -74,16 +74,16 @@ def supervise(serve: Callable[[], int]) -> int:
         child.end_at_interrupt(0 if isinstance(interrupt, Terminated) else OWN_END_S)
         return 0
     finally:
-        # Nothing is left where the end was impatient.
+        # After a second Ctrl-C, kill what is left.
         child.end(0)
 
 
 def _until_change_or_end(child: _Child, files: _Files) -> int | None:
-    """The exit code of the child; None where a file has changed first."""
+    """Waits; returns the exit code of the child, or None if a file changed first."""
     until = time.monotonic() + INTERVAL_S
     while True:
         child.wait(until - time.monotonic())
-        # Asked first: what it told before its end is read then.
+        # Before the reports, so that those from just before its end are read too.
         code = child.code()
         for report in child.reports():
             files.add(report)
@@ -114,14 +114,14 @@ def _ending(code: int) -> str:
 
 
 class _Report(NamedTuple):
-    """A file that was imported, as it was then."""
+    """A file that was imported, with its stamp at that time."""
 
     path: str
     stamp: Stamp
 
 
 class _Files:
-    """Files, and how they looked."""
+    """Files with their last known stamps."""
 
     def __init__(self) -> None:
         self._stamps: dict[str, Stamp] = {}
@@ -136,8 +136,9 @@ class _Files:
         return [path for path, stamp in self._stamps.items() if _stamp(path) != stamp]
 
     def settled(self, bell: _Bell) -> list[str]:
-        """The files that have changed, once nobody changes them any more: an editor may write several, or remove one
-        before it writes it."""
+        """Returns the changed files once they are stable: an editor may write several, or delete one and then write it
+        again.
+        """
         until = time.monotonic() + EDIT_S
         changed = self.changed()
         before = _stamps(changed)
@@ -151,7 +152,7 @@ class _Files:
         return [os.path.relpath(path) for path in changed] or ["a file"]
 
     def with_folders(self) -> _Files:
-        """These, and the folders that they are in, where something may be missing."""
+        """Returns these files with their folders and the working directory, in case a missing file is added there."""
         more = _Files()
         more._stamps = {**self._stamps, **_stamps({os.getcwd(), *map(os.path.dirname, self._stamps)})}
         return more
@@ -173,18 +174,18 @@ def _stamps(paths: Iterable[str]) -> dict[str, Stamp]:
 
 
 class _Bell:
-    """Ends a wait at once when a child ends."""
+    """Wakes a waiting parent as soon as a child ends."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         for end in (self._reader, self._writer):
             os.set_blocking(end, False)
-        # Without a handler of Python's no byte is written.
+        # The wakeup fd is written only for signals that have a Python handler.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
     def wait(self, seconds: float, also: int | None = None) -> None:
-        """Waits until a child ends, or there is something to read in `also`."""
+        """Waits until a child ends, or `also` is readable."""
         ends = [self._reader] if also is None else [self._reader, also]
         ready, _, _ = select.select(ends, [], [], max(0.0, seconds))
         if self._reader in ready:
@@ -198,22 +199,22 @@ class _Bell:
 
 
 class _Child:
-    """The watched process, seen from the one that watches."""
+    """The child process, as seen by the parent."""
 
     def __init__(self, bell: _Bell) -> None:
         self._bell = bell
-        # 0: there is none, or this is the one.
+        # 0: not started, or this process is the child.
         self._pid = 0
         self._code: int | None = None
         self._reader: int | None = None
         self._rest = b""
 
     def start(self) -> bool:
-        """Makes the process. Says whether this is it: then it tells what it imports, and ends with its parent."""
+        """Forks; returns True in the child, which then reports its imports and ends with its parent."""
         flush()
         reader, writer = os.pipe()
         parent = os.getpid()
-        # Until its number is known, an interrupt would leave it behind.
+        # An interrupt before the process id is stored would leave the child behind.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             self._pid = os.fork()
@@ -230,11 +231,11 @@ class _Child:
         return False
 
     def wait(self, seconds: float) -> None:
-        """Waits until it tells something, or ends."""
+        """Waits until the child reports something, or ends."""
         self._bell.wait(seconds, self._reader)
 
     def reports(self) -> list[_Report]:
-        """What it has imported since the last look."""
+        """Returns the files imported since the last call."""
         self._read()
         *lines, self._rest = self._rest.split(b"\n")
         return [_Report(path, (when, size)) for path, when, size in map(json.loads, lines)]
@@ -263,12 +264,12 @@ class _Child:
         return self._code
 
     def end_at_interrupt(self, patience: float) -> None:
-        """Ends it; not before `patience`, if it may have been interrupted as well."""
+        """Ends the child, after `patience` seconds in which it may end by itself because Ctrl-C reached it too."""
         self._await_end(patience)
         self.end(GRACE_S)
 
     def end(self, grace: float) -> None:
-        """Asks it to end; after `grace` seconds it is made to, with all that it has started."""
+        """Asks the child to end; after `grace` seconds kills it and its descendants."""
         if self._pid and self.code() is None:
             if grace:
                 os.kill(self._pid, signal.SIGTERM)
@@ -284,29 +285,29 @@ class _Child:
             left = until - time.monotonic()
             if left <= 0:
                 return False
-            # What it still tells is read, or it might wait for that.
+            # Keep reading, because a full pipe would block the child.
             self.wait(left)
             self._read()
         return True
 
 
 def _prepare(writer: int, parent: int) -> None:
-    """Makes this the watched process."""
-    # A parent that is killed cannot say so.
+    """Prepares the child process."""
+    # A parent that is killed cannot stop its child.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(0)
-    # Compiled files are told apart by whole seconds, and people save more often.
+    # Bytecode caches compare modification times in whole seconds, and files may change twice in one.
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     _tell_imports(writer)
 
 
 def _tell_imports(writer: int) -> None:
-    """Writes a line for each file of Python that is imported from now on."""
+    """Makes each import of a Python file write a line to the pipe."""
     genuine = SourceFileLoader.path_stats
 
-    # The import system asks this before it reads a file: what changes later is newer than what is told here.
+    # The import system calls this before it reads a file, so later changes differ from the stamp reported here.
     def path_stats(self: SourceFileLoader, path: str) -> Any:
         stats = genuine(self, path)
         if not _is_installed(path):
@@ -314,7 +315,7 @@ def _tell_imports(writer: int) -> None:
             try:
                 os.write(writer, f"{line}\n".encode())
             except OSError:
-                # Nobody watches any more.
+                # The parent has ended.
                 pass
         return stats
 
@@ -322,12 +323,12 @@ def _tell_imports(writer: int) -> None:
 
 
 def _is_installed(path: str) -> bool:
-    """Does it belong to Python, or to a package that pip has installed? Nobody edits those."""
+    """Is it a file of Python or of an installed package, which users do not edit?"""
     return path.startswith(STANDARD_LIBRARY) or "/site-packages/" in path or "/dist-packages/" in path
 
 
 def _descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
+    """Returns the process ids of all descendants."""
     parents = dict(filter(None, map(_parentage, os.listdir("/proc"))))
     found = [pid]
     for each in found:
@@ -338,7 +339,7 @@ def _descendants(pid: int) -> list[int]:
 def _parentage(name: str) -> tuple[int, int] | None:
     try:
         with open(f"/proc/{int(name)}/stat", "rb") as stat:
-            # The second field is the name in brackets, which may hold anything; state and parent follow.
+            # The second field is the name in parentheses, which may contain anything; state and parent follow.
             return int(name), int(stat.read().rpartition(b")")[2].split()[1])
     except (ValueError, OSError):
         return None

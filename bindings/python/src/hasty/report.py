@@ -1,4 +1,4 @@
-"""What becomes of an exception where nobody is there to catch it."""
+"""Logs exceptions that cannot be passed to a caller."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ log = logging.getLogger("hasty")
 
 
 def report(error: BaseException, words: str, *arguments: object) -> None:
-    """Logs an exception with its traceback, and raises nothing. What means the program goes on to it."""
+    """Logs an exception with its traceback, and never raises. Ctrl-C and SIGTERM are passed on to the program."""
     keep(error)
     try:
         log.error(words, *arguments, exc_info=error)
-    except Exception:  # a broken log handler is no reason to lose an answer
+    except Exception:  # a broken log handler must not prevent a response
         pass

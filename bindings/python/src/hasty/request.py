@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Request"]
 
-#: What `_json` is before it was asked for.
+#: The value of `_json` before the body was parsed.
 UNREAD: Any = object()
 
 
@@ -52,23 +52,23 @@ class Request:
     request itself then raises StateError. For generators, coroutines and deferred responses it lives until they finish.
     """
 
-    # The state of most is what it is at first. Where that is the class's, none of it has to be set, nor to be cleared:
-    # 30 ns less for each than slots.
+    # Initial state as class attributes: most requests never change it, and so need neither set nor clear it, which
+    # saves 30 ns for each compared with slots.
     _pointer: _ffi.RequestPointer | None = None
-    # The answer that defer() takes along; or the exchange that has it, where the handler runs apart.
+    # The response that defer() detaches; or, if the handler runs on another thread, the exchange that has it already.
     _res: _ffi.ResponsePointer | None = None
     _exchange: Exchange | None = None
-    # What was wrong with a body that was read: the client's fault, which the library answers.
+    # The error from reading the body, if any: the client's fault, for which the library has a response.
     _failure: BaseException | None = None
-    # Could its answer not be sent? That is the program's own mistake, whatever the exception.
+    # Was the response impossible to send? That is the program's fault, whatever the exception.
     _unsendable = False
-    # Is the body still to be read? So in middleware, and where a handler reads it itself.
+    # Is the body not read yet? True in middleware, and for handlers that read it themselves.
     _unread = False
-    # Held while the body is read, which may take as long as the client likes: so long it does not end.
+    # Held while the body is read, which may take as long as the client likes; `_end()` waits for it.
     _reading: threading.Lock | None = None
-    # What it was deferred to: an exchange that nobody holds is not to live on for that.
+    # The exchange to which the request was deferred; weak, so that an abandoned exchange is freed.
     _handed: weakref.ref[Exchange] | None = None
-    # Why it can be used no more; None while it can, and once it was answered.
+    # Why the request can no longer be used, for StateError; None if it can, or if it ended normally.
     _over: str | None = None
     _method: str | None = None
     _path: str | None = None
@@ -89,7 +89,7 @@ class Request:
         """The handler has returned, so the library may reuse the memory behind the pointer."""
         self._pointer = self._res = None
         if self._reading is not None:
-            # Another thread may still read.
+            # Wait for another thread that may still be reading.
             with self._reading:
                 pass
 
@@ -116,11 +116,11 @@ class Request:
         return self._pointer
 
     def _told(self, view: Callable[[_ffi.RequestPointer], _ffi.hasty_str]) -> bytes:
-        """Copies a string that the library has for this request."""
+        """Returns a copy of one of the library's strings for this request."""
         while True:
             place = self._place()
             octets = _ffi.octets(view(self._live())) or b""
-            # Another thread may have ended it meanwhile, as that of its handler does: then they may be anybody's.
+            # The handler's thread may have ended the request meanwhile; then the bytes may belong to another one.
             if self._place() is place:
                 return octets
 
@@ -247,7 +247,7 @@ class Request:
         pointer = self._live()
         if self._body is None:
             body = self._told(_ffi.hasty_request_body)
-            # The parts of a form tell that there was a body.
+            # If there are form fields or files, there was a body.
             if not body and (self._unread or _ffi.hasty_request_file_count(pointer) or self.form):
                 raise StateError(
                     'the body is not available: middleware runs before it is read, routes with body="stream" use '
@@ -267,10 +267,10 @@ class Request:
         """
         if size < 1:
             raise InvalidError(f"size {size} of read() must be above 0")
-        # What comes at once is less; a buffer for all that may ever come would be filled with zeros for nothing.
+        # One read returns less than that, and ctypes would fill a larger buffer with zeros in vain.
         size = min(size, MOST_AT_ONCE)
         buffer, got = create_string_buffer(size), c_size_t()
-        # Of several threads that read first, all are to have the same lock.
+        # setdefault() is atomic, so that threads which read first at the same time share one lock.
         with self.__dict__.setdefault("_reading", threading.Lock()):
             status = _ffi.hasty_request_read(self._live(), buffer, size, byref(got))
         try:
@@ -339,7 +339,7 @@ class Request:
                 raise _json_error(pointer, error) from None
         return self._json
 
-    # --- who asks ---
+    # --- the client ---
 
     @property
     def remote_address(self) -> str:
@@ -421,14 +421,14 @@ class Request:
 
 _LOCALS = b"hasty.python.locals"
 
-#: Octets of a body that are read at a time, whatever more is asked for.
+#: Maximum bytes of a body returned by one read(), even if more are requested.
 MOST_AT_ONCE = 1 << 20
 
 
 def _check_form(pointer: _ffi.RequestPointer) -> None:
     status = _ffi.hasty_request_form_status(pointer)
     if status == _ffi.ERR_STATE:
-        # It is not received yet, and has no fields: middleware asks so, also on the way to a 404.
+        # The body has not arrived yet, so there are no fields: in middleware, even if no route matches.
         return
     if status == _ffi.ERR_INVALID:
         raise BadRequest(_ffi.last_error())
@@ -462,17 +462,17 @@ def _pairs(
     pointer = request._live()
     pairs = []
     for index in range(count(pointer)):
-        # Its handler may return while another thread is here: then this is no request any more, or another one.
+        # The handler may return while another thread runs this; then the pointer is invalid or another request's.
         if place_now() is not place:
             break
         _ffi.check(at(pointer, index, name_out, value_out))
         pairs.append((decode(octets(name) or b""), decode(octets(value) or b"")))
-    # Once it has ended this raises StateError.
+    # Retry if the request was moved; raises StateError if it has ended.
     return pairs if place_now() is place else _pairs(request, count, at, decode)
 
 
 _CHARSET = re.compile(r""";\s*charset\s*=\s*"?([^\s";]+)""", re.IGNORECASE)
-# Python also knows codecs that are no character sets (idna, unicode_escape, ...): not for strangers to choose.
+# Python also has codecs that are not character sets (idna, unicode_escape, ...), which clients must not choose.
 _CHARSETS = re.compile(r"utf-(8|16|32)|ascii|latin|iso8859|cp\d|koi8|euc|gb|big5|shift_jis|iso2022")
 
 
@@ -481,7 +481,7 @@ def _charset(content_type: str) -> str:
     if not found:
         return "utf-8"
     known = _codecs().get(encodings.normalize_encoding(found[1]).lower())
-    # Not as the client spells it: Python remembers whatever it was ever asked for.
+    # Not with the client's spelling: Python caches every name that is looked up.
     name = codecs.lookup(known).name if known else ""
     if not _CHARSETS.match(name):
         raise BadRequest(f"charset {found[1]!r} is not supported")
@@ -490,7 +490,7 @@ def _charset(content_type: str) -> str:
 
 @functools.cache
 def _codecs() -> dict[str, str]:
-    """Returns the modules of Python's codecs by all of their names."""
+    """Returns the modules of Python's codecs, by name and alias."""
     import pkgutil
 
     modules = {module.name: module.name for module in pkgutil.iter_modules(encodings.__path__)}

@@ -35,7 +35,7 @@ log = logging.getLogger("hasty")
 GRACE_S = 5.0
 #: Milliseconds before that in which requests that have arrived are still answered.
 DRAIN_MS = 500
-#: The wait in seconds if the program is to end; together with the above less than a second.
+#: The wait in seconds if the program is ending; less than a second together with DRAIN_MS.
 HURRY_S = 0.2
 
 #: Polling interval in seconds of a wait that another thread may end. Ctrl-C ends it at once.
@@ -60,9 +60,10 @@ class Native:
     __slots__ = ("__weakref__", "_callbacks", "_doomed", "_forks", "_free", "_lock", "_pointer", "_users", "stopped")
 
     def __init__(self) -> None:
-        # Set first: __del__ runs even if what follows raises. The function is kept for the interpreter's last moments.
+        # Set first: __del__ runs even if what follows raises. At interpreter exit module globals may be gone, so the
+        # function is kept here.
         self._pointer: _ffi.AppPointer | None = None
-        # What is to be freed once it has no users any more.
+        # The pointer to free once it has no more users.
         self._doomed: _ffi.AppPointer | None = None
         self._users = 0
         self._free = _ffi.hasty_app_free
@@ -70,7 +71,7 @@ class Native:
         self._lock = threading.RLock()
         self._callbacks: list[Any] = []
         self._forks = _forks
-        #: Was the end asked for, perhaps before the beginning?
+        #: Was a stop requested, perhaps before the start?
         self.stopped = False
         pointer = _ffi.AppPointer()
         _ffi.check(_ffi.hasty_app_new(None, byref(pointer)))
@@ -82,7 +83,7 @@ class Native:
         return callback
 
     def adopt(self, before: Native) -> None:
-        """Keeps the callbacks of another one, which this one replaces."""
+        """Keeps alive the callbacks of the instance that this one replaces."""
         self._callbacks.extend(before._callbacks)
 
     @property
@@ -118,7 +119,7 @@ class Native:
     def drain(self, timeout_ms: int) -> None:
         """Answers the requests that have arrived, for at most `timeout_ms`, and stops."""
         self.stopped = True
-        # What had to be cut off is no error here, nor is what has ended already.
+        # Neither cut-off requests nor an app that has ended already are errors here.
         with suppress(StateError), self.used() as pointer:
             _ffi.hasty_app_drain(pointer, timeout_ms)
 
@@ -142,7 +143,7 @@ class Native:
             pointer, self._doomed = self._doomed, None
         if pointer is not None:
             self._free(pointer)
-            # They hold the handlers, which may hold the app that holds this.
+            # Breaks a reference cycle: callbacks hold handlers, which may hold the app, which holds this object.
             self._callbacks.clear()
 
     def __del__(self) -> None:
@@ -164,12 +165,12 @@ class Crew:
         #: Threads of tasks that did not end in time.
         self.busy: list[threading.Thread] = []
         self.failure: HastyError | None = None
-        #: Somebody waited in vain for a handler to end; nobody will wait again.
+        #: A wait for the handlers timed out or was interrupted, so they are not waited for again.
         self.given_up = False
         # Waiting for an Event can be interrupted by Ctrl-C, in every version of Python; joining a thread cannot.
         self.gone = threading.Event()
         self._lock = threading.Lock()
-        #: Threads that were relieved, and wait for whom they may relieve; guarded by the lock.
+        #: Events that wake relieved threads, which stand by to take requests again; guarded by the lock.
         self._standing_by: list[threading.Event] = []
         tasks: list[Callable[[], None]] = [self._serve] * count
         #: Does the asyncio loop take the requests, rather than the threads?
@@ -179,12 +180,12 @@ class Crew:
         if self._loop_takes:
             tasks = [self._serve_loop] * count
         elif shared.loop is not None:
-            # It begins first: the others hand it what they take.
+            # The loop starts first, because the other threads pass it the requests that they take.
             tasks.insert(0, self._run_loop)
-        #: Where requests are while their handlers run, for whoever watches over them.
+        #: The slots of the serving threads, for the watch thread, which reports slow handlers.
         self.slots: list[Slot] = []
         self._left = self._made = len(tasks)
-        # Daemons, or a program that forgets to stop would never end: `_at_exit` stops them in time.
+        # Daemon threads, because a program that forgets to stop would never end: `_at_exit` stops them in time.
         self.threads = [
             threading.Thread(target=self._work, args=[task], name=f"hasty-{number}", daemon=True)
             for number, task in enumerate(tasks, 1)
@@ -199,11 +200,11 @@ class Crew:
                 thread.start()
                 if loop is not None and not self._loop_takes:
                     loop.begun.wait()
-                    # What fails later is told by wait().
+                    # Later failures are raised by wait().
                     if self.failure is not None and not loop.has_begun:
                         raise self.failure
             except BaseException as error:
-                # Ctrl-C comes while one begins; it is to leave by itself.
+                # After Ctrl-C during its start, the thread runs and ends by itself.
                 has_begun = not isinstance(error, RuntimeError) or thread.ident is not None
                 self._do_without(self.threads[number - 1 + has_begun :])
                 raise
@@ -211,7 +212,7 @@ class Crew:
             self._watch = watch(self.gone, self.slots, self._steps, self._shared)
 
     def _do_without(self, threads: list[threading.Thread]) -> None:
-        """Stops the app, since these threads could not start."""
+        """Stops the app, because these threads could not start."""
         self.native.stop()
         for thread in threads:
             self.threads.remove(thread)
@@ -238,7 +239,7 @@ class Crew:
             self.leave()
 
     def leave(self) -> None:
-        """Nobody serves any more."""
+        """Marks the crew as ended: no thread serves any more."""
         _at_work.discard(self)
         self.gone.set()
 
@@ -269,7 +270,7 @@ class Crew:
         serves = plain.servings(self._steps)
         user_data = USER_DATA
         try:
-            # To ask whether it is true gives the answer and takes a request. It never waits: the GIL is kept.
+            # Testing the taker's truth value sends the answer and takes a request. It never waits, so it keeps the GIL.
             status = taker.status if taker else _ffi.OK
             while True:
                 if not status:
@@ -284,7 +285,7 @@ class Crew:
                         data = slot.survive(error)
                     taker.reply = data or b""
                 elif status == _TIMEOUT:
-                    # The library serves meanwhile, without the GIL, which each callback takes for itself.
+                    # The library serves without the GIL until a request comes; each callback acquires the GIL itself.
                     wait(ref, -1)
                 elif status == _CLOSED:
                     return False
@@ -312,7 +313,7 @@ class Crew:
                 return True
             self._left += 1
             self._takers += 1
-            # Those that stood by in vain are gone; one without an ident is about to start.
+            # Forget threads that have ended; one without an ident is about to start.
             self.threads = [known for known in self.threads if known.ident is None or known.is_alive()]
             self._made += 1
             name = f"hasty-{self._made}"
@@ -329,7 +330,7 @@ class Crew:
         return True
 
     def _stand_by(self) -> bool:
-        """Waits until it is needed; returns False if it was not for a while, or if the app is stopping."""
+        """Waits until this thread is needed; returns False if it is not for a while, or if the app is stopping."""
         call = threading.Event()
         with self._lock:
             self._standing_by.append(call)
@@ -342,7 +343,7 @@ class Crew:
             if call in self._standing_by:
                 self._standing_by.remove(call)
                 return False
-        # Called in the last moment.
+        # Called after the wait had ended, but before the lock was taken.
         return True
 
     def _close_loop(self) -> None:
@@ -380,7 +381,7 @@ class Crew:
         self.busy = self._shared.blocking.end(until) + self._shared.streams.end(until)
         if not gone:
             return False
-        # Those threads hold nothing of the app: their exchanges outlive it.
+        # Threads that are still busy do not use the native app: their exchanges outlive it.
         self.given_up = False
         for thread in self.threads:
             thread.join()
@@ -390,7 +391,7 @@ class Crew:
         return True
 
     def rest(self, seconds: float) -> None:
-        """Lets handlers on other threads finish, for at most `seconds`; a stop would answer for them."""
+        """Lets handlers on other threads finish, for at most `seconds`; a stop would answer in their place."""
         until = time.monotonic() + seconds
         if self.native.stopped:
             return
@@ -415,11 +416,11 @@ def _run(coroutine: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(coroutine)
     finally:
-        # Where there could be no loop, Python would warn that nobody has awaited it.
+        # If no loop could be created, Python would warn that the coroutine was never awaited.
         coroutine.close()
 
 
-#: Crews whose threads run, whether or not anybody still holds their server.
+#: Crews whose threads run, even if their Server object is gone.
 _at_work: set[Crew] = set()
 
 
@@ -454,7 +455,7 @@ def url_of(host: str, port: int) -> str:
     """
     if host.startswith(("unix:", "fd:")):
         return host
-    # The addresses that mean "every address of this machine" are none that one can ask.
+    # The wildcard addresses are for listening; clients connect to loopback.
     host = host.strip("[]")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -476,7 +477,7 @@ class Server:
         #: The port; if 0 was requested, the one that was selected.
         self.port = int(_ffi.hasty_app_port(native.pointer))
         self._crew = crew
-        # What stop() does where somebody sees to an end that lets handlers finish; without one it is the end.
+        # What stop() calls instead of an immediate stop, if its caller shuts down gracefully afterwards.
         self._ask: Callable[[], None] | None = None
         self._drain: threading.Thread | None = None
 
@@ -564,13 +565,13 @@ class Server:
             self._native.stopped = True
             try:
                 loop.call_soon_threadsafe(drain)
-            except RuntimeError:  # it is closed already
+            except RuntimeError:  # the loop is closed already
                 self._native.stop()
 
         self._ask = ask
 
     def _end_beside(self) -> None:
-        """Ends the server, whose loop serves no more."""
+        """Ends the server after its loop has stopped serving."""
         self._ask = None
         self._native.stop()
         if self._drain is not None:
@@ -580,9 +581,9 @@ class Server:
 
     def _leave(self) -> None:
         """Ends the server because the program ends: answers what has arrived, and does not wait for slow handlers."""
-        # Callbacks that do not return keep it longer than it was told.
+        # On a thread, because callbacks that do not return make the drain exceed its timeout.
         drain = threading.Thread(target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True)
-        # Where there is no thread for it, a stop has to do.
+        # If no thread can be started, the stop in `_close()` has to do.
         with suppress(RuntimeError):
             drain.start()
             drain.join(DRAIN_MS / 1000 + _LOOK_S)
@@ -608,13 +609,13 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None and not issubclass(kind, Exception):
-            # Ctrl-C and its like.
+            # Ctrl-C, SystemExit and the like.
             self._leave()
         else:
             self.close()
 
     def __del__(self) -> None:
-        # Nobody can reach it any more: the workers leave, and the last one to let `native` go frees it.
+        # The server is unreachable: its workers end, and the last one to release `native` frees it.
         native = getattr(self, "_native", None)
         if native is not None:
             native.stop()

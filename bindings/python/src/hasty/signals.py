@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM, which asks a program to end as that does."""
+"""Ctrl-C, and SIGTERM, which ends the program in the same way."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Terminated", "keep", "termination"]
 
 
 class Terminated(BaseException):
-    """SIGTERM has come."""
+    """Raised on the main thread by SIGTERM."""
 
 
 @contextmanager
 def termination() -> Iterator[type[Terminated]]:
-    """SIGTERM raises `Terminated` inside, on the main thread, unless the program has a handler of its own."""
+    """Makes SIGTERM raise `Terminated` on the main thread, unless the program has a handler of its own."""
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if ours:
         signal.signal(signal.SIGTERM, _raise)
@@ -30,16 +30,16 @@ def termination() -> Iterator[type[Terminated]]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-#: What was kept, and is still to go on.
+#: The exception to raise in the loop's next turn.
 _kept: BaseException | None = None
 
 
 def keep(error: BaseException) -> None:
-    """Has an exception that means the program, and not just the handler that it was raised in, go on to the program.
+    """Passes on an exception that is meant for the program, not only for the handler that it interrupted.
 
-    Signals are heard on the main thread. Where a handler runs there, on the program's own loop, it may be in its way.
-    Through the library, which may have called the handler, no exception can pass, and the answer is to be given: so it
-    is raised in the loop's next turn.
+    Signals are handled on the main thread, where a handler may be running on the program's own event loop. Exceptions
+    cannot pass through the library's frames, and the request must still be answered: so it is raised again in the
+    loop's next turn.
     """
     global _kept
     if not isinstance(error, (KeyboardInterrupt, Terminated)) or error is _kept:
@@ -60,6 +60,6 @@ def _go_on() -> None:
 
 
 def _raise(number: int, frame: object) -> NoReturn:
-    # Once is enough: what is done then is not to be interrupted by another.
+    # Ignore further signals, so that they cannot interrupt the shutdown.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated

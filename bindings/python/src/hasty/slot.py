@@ -1,7 +1,8 @@
-"""One request at a time, and its answer, in a struct that the library and Python share.
+"""One request and its response at a time, in a struct that the library and Python share.
 
-A call costs Python much, and each argument more. So a worker has one `Slot` at a fixed address, and one call without
-waiting both gives its answer and takes the next request. What a request says is read from the struct when asked for.
+Calls into C are slow in Python, and each argument adds to that. So each worker has one `Slot` at a fixed address, and a
+single call, which never waits, sends a response and takes the next request. Request data is read from the struct on
+demand.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ __all__ = ["Slot", "SlotRequest"]
 
 KIND_TEXT, KIND_HTML, KIND_JSON, KIND_BYTES, KIND_FILE, KIND_NONE = range(6)
 
-#: How long one look for room takes at most, in milliseconds.
+#: Maximum time of one wait in `look_after()`, in milliseconds.
 _LOOK_MS = 20
 
-#: Where fields are among the words of a slot. The first half of STATUS is the status, the other one the kind.
+#: Indexes of fields in `Slot.words`. The lower half of STATUS is the status, the upper half the kind.
 USER_DATA, STATUS, REPLY, REPLY_LEN = (
     getattr(_ffi.hasty_slot, field).offset // 8 for field in ("user_data", "status", "reply", "reply_len")
 )
-#: The version of a request and the IPv4 address of its client are one word. Up to NO_V4 it has none of IPv4.
+#: The minor version of a request and its client's IPv4 address share a word; up to NO_V4, there is no IPv4 address.
 WHO = _ffi.hasty_slot_more.minor_version.offset // 8
 NO_V4 = 1
-#: As long as this word is the same, so is all that the slot tells of a request but its body. 0 is never told.
+#: As long as this word is unchanged, all request data but the body equals that of the slot's previous request. Never 0.
 ALIKE = _ffi.hasty_slot_more.alike.offset // 8
 
 
 class Slot(_ffi.hasty_slot_more):
-    """A worker's place for a request. It is used by one thread at a time."""
+    """A worker's place for a request; used by one thread at a time."""
 
     if TYPE_CHECKING:
         content_type: bytes | None
@@ -50,25 +51,25 @@ class Slot(_ffi.hasty_slot_more):
         super().__init__()
         self.size = ctypes.sizeof(_ffi.hasty_slot_more)
         self.app = native.pointer
-        #: What `take` and its like want; made once.
+        #: The argument of `take_slot()` and similar functions, made once.
         self.ref = byref(self)
-        #: Its fields as numbers, which are quicker to get and to set than by their names.
+        #: The fields as numbers, which are faster to get and set than ctypes fields.
         self.words = memoryview(self).cast("B").cast("Q")
-        #: The field `reply`. What its `value` is set to is kept until there is another. It takes 130 ns less than the
-        #: struct's, for which ctypes makes a key each time, and 80 less than to find an address for `words`.
+        #: The field `reply`; it keeps the bytes that its `value` is set to alive. It is 130 ns faster than the struct's
+        #: field, for which ctypes makes a key each time, and 80 ns faster than finding an address for `words`.
         self.reply_text = c_char_p.from_address(addressof(self) + 8 * REPLY)
         self.native = native
-        #: To ask whether it is true gives the answer and takes the next request, so nobody else is to ask.
+        #: Its truth test sends the response and takes the next request, so only the serving loop may test it.
         self.taker = taker_of(self)
         self._spare: Slot | None = None
 
     def give(self, data: bytes) -> None:
-        """Sets the reply, and keeps it until there is another."""
+        """Sets the reply, and keeps it alive until the next one."""
         self.reply_text.value = data
         self.words[REPLY_LEN] = len(data)
 
     def survive(self, error: Exception) -> bytes | None:
-        """Gives the reply where what answers for exceptions has failed itself: no worker ends for that."""
+        """Returns the reply if even error handling has failed, so that the worker can go on."""
         report(error, "a request could not be answered")
         if not self.ticket:
             return None
@@ -76,16 +77,16 @@ class Slot(_ffi.hasty_slot_more):
         return b"500 Internal Server Error\n"
 
     def end(self) -> None:
-        """Nothing comes any more. The garbage collector does not see that `ref` holds what it is in."""
+        """Frees what the slot holds. `ref` is a reference cycle that the garbage collector does not see."""
         self.ref = None  # type: ignore[assignment]
-        # Objects of its kind keep what they have.
+        # Objects of the taker's type do not release their members when they are freed.
         del self.taker.reply, self.taker
         self.words.release()
         if self._spare is not None:
             self._spare.end()
 
     def exchange(self) -> Exchange:
-        """Takes the request out of the slot, to be answered later."""
+        """Detaches the request from the slot, to be answered later."""
         from .exchange import Exchange
 
         pointer = _ffi.ExchangePointer()
@@ -93,21 +94,21 @@ class Slot(_ffi.hasty_slot_more):
         return Exchange(pointer)
 
     def look_after(self) -> None:
-        """Does the app's work for a moment, for a handler that waits for its client; takes no request."""
+        """Lets the library read and write for a moment while a handler waits for its client; takes no request."""
         if self._spare is None:
             self._spare = Slot(self.native)
         if _ffi.hasty_slot_wait(self._spare.ref, _LOOK_MS) == _ffi.OK:
-            # Requests wait, for this very thread perhaps: it comes back to them once it can.
+            # Requests are waiting, perhaps for this thread, which takes them after its handler.
             time.sleep(0.001)
 
 
 class SlotRequest(Request):
-    """A request in a slot: quick to make, and quick to ask for what most handlers ask for."""
+    """A request in a slot: fast to create, with fast access to what most handlers use."""
 
     _slot: Slot | None = None
     _names: tuple[str, ...] = ()
 
-    # Who makes one sets `_slot`, and `_names` where there are any.
+    # The creator sets `_slot`, and `_names` if the pattern has any.
     __init__ = object.__init__
 
     def _end(self) -> None:
@@ -133,7 +134,7 @@ class SlotRequest(Request):
 
     @property
     def method(self) -> str:
-        """The method as sent: "GET", "POST" and so on."""
+        """The method as sent, such as "GET" or "POST"."""
         slot = self._slot
         if slot is None:
             return super().method
@@ -141,7 +142,9 @@ class SlotRequest(Request):
 
     @property
     def path(self) -> str:
-        """The path, percent-decoded, for display. Decide by `params` or `raw_path`: here `%2F` is a slash too."""
+        """The percent-decoded path, for display. For decisions use `params` or `raw_path`: here `%2F` also appears as a
+        slash.
+        """
         slot = self._slot
         if slot is None:
             return super().path
@@ -150,7 +153,7 @@ class SlotRequest(Request):
 
     @property
     def params(self) -> Params:
-        """What the pattern's `:names` stand for, each decoded once; "*" is an unnamed rest."""
+        """The path parameters by name, each decoded once; "*" is the name of an unnamed wildcard."""
         slot = self._slot
         if slot is None:
             return super().params
@@ -161,7 +164,7 @@ class SlotRequest(Request):
 
     @property
     def headers(self) -> Headers:
-        """The header fields. Their names are in lower case, and compare without case."""
+        """The header fields. Names are in lower case; look-up ignores case."""
         slot = self._slot
         if slot is None:
             return super().headers
@@ -172,9 +175,9 @@ class SlotRequest(Request):
 
     @property
     def body(self) -> bytes:
-        """The body's bytes; empty where there is none.
+        """The body as bytes; empty if there is none.
 
-        Errors: StateError where a form was too large to keep, which is in `form` and `files`.
+        Raises StateError for forms too large to keep in memory, whose parts are in `form` and `files`.
         """
         slot = self._slot
         if slot is None or not slot.body_len:
@@ -192,7 +195,7 @@ SlotRequest.defer.__doc__ = Request.defer.__doc__
 
 
 class NamedRequest(SlotRequest):
-    """One whose params are there already: in a slot of the class, which is read in a tenth of a property's time."""
+    """A request whose params are set at once, in `__slots__`: reading them takes a tenth of a property's time."""
 
     __slots__ = ("params",)
 
@@ -200,14 +203,14 @@ class NamedRequest(SlotRequest):
 
 
 class LeftRequest(NamedRequest):
-    """One that somebody keeps, although its handler has returned: its params end with it."""
+    """A NamedRequest that is still referenced after its handler has returned: its params then raise StateError."""
 
     __slots__ = ()
 
     params = SlotRequest.params
 
 
-#: What makes them quick is no business of those who read of them in an error.
+#: These classes are an optimisation; error messages should just say "Request".
 for _kind in (SlotRequest, NamedRequest, LeftRequest):
     _kind.__name__ = _kind.__qualname__ = Request.__name__
 

@@ -1,4 +1,4 @@
-"""The program's standard output and error, which may be closed, or read by nobody."""
+"""The program's standard output and error, which may be closed or have no reader."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = ["announce", "flush"]
 
 
 def announce(url: str) -> None:
-    """Prints a URL, or the place of a socket. That nobody can read it is no reason not to serve."""
+    """Prints a URL, or the address of a socket. Errors are ignored: without a reader the server still works."""
     with suppress(OSError, ValueError):
         print(f"{url}/" if url.startswith("http") else url, flush=True)
 
 
 def flush() -> None:
-    """What is not written yet would be written twice after a fork."""
+    """Flushes both streams, because after a fork buffered output would be written twice."""
     for stream in (sys.stdout, sys.stderr):
-        # A program started without one has None in its place.
+        # A stream is None if the program was started without it.
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()

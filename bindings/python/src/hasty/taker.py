@@ -1,7 +1,7 @@
-"""The one call that each request needs, past ctypes.
+"""The one library call that each request needs, made without ctypes.
 
-To call a function ctypes takes 2,000 instructions, a fifth of all that a hello takes. CPython itself takes a hundred to
-call what its types are made of: so here a function of the library tells whether an object is true.
+A call through ctypes takes 2,000 instructions, a fifth of a minimal request. CPython needs a hundred to call a type's
+slot function: so here a function of the library is the `nb_bool` slot of a type, which runs when an object is tested.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from .slot import Slot
 
     class Taker(Protocol):
-        """Gives the answer in a slot and takes the next request, whenever it is asked whether it is true.
+        """Sends the response in a slot and takes the next request whenever its truth value is tested.
 
-        It is false where a request has come, and never waits for one.
+        It is false if a request was taken, and never waits for one.
         """
 
-        #: The answer's body where the slot has no other; it is kept, and stays until there is another.
+        #: The body of the response, unless the slot has one; kept alive until the next is set.
         reply: bytes
 
         @property
         def status(self) -> int:
-            """What the library said: why no request has come, where it was true."""
+            """The library's status: why no request was taken, if the object was true."""
 
         def __bool__(self) -> bool:
-            """Gives the answer, and takes the next request."""
+            """Sends the response, and takes the next request."""
 
 
 __all__ = ["OCTETS", "Once", "Taker", "taker_of"]
 
-#: In CPython an object's id is its address, and the octets of a bytes object are its end, before a NUL. A hash precedes
-#: them, and their number that.
+#: Offset of the data in a bytes object, which in CPython ends with the data and a NUL. The hash precedes the data, and
+#: the length precedes the hash.
 OCTETS = bytes.__basicsize__ - 1
 _LENGTH = OCTETS - 2 * ctypes.sizeof(c_size_t)
 
 
 class Once:
-    """That of who answers one request: it takes no other."""
+    """A taker for a single request: it takes no other."""
 
     __slots__ = ("reply",)
     status = _ffi.ERR_TIMEOUT
@@ -56,7 +56,7 @@ class Once:
 
 
 class Called:
-    """One that goes by way of ctypes, for builds of CPython whose objects begin otherwise."""
+    """A taker that uses ctypes, for builds of CPython with a different object header."""
 
     __slots__ = ("_slot", "reply", "status")
 
@@ -75,7 +75,7 @@ class Called:
 
 # --- a type whose methods are the library's ---
 
-# From CPython's structmember.h, typeslots.h and object.h, which say the same for all versions.
+# From CPython's structmember.h, typeslots.h and object.h, where they are the same in all versions.
 _T_INT, _T_OBJECT_EX, _READONLY = 1, 16, 1
 _NB_BOOL, _TP_MEMBERS = 9, 72
 _HAVE_VERSION_TAG = 1 << 18
@@ -103,7 +103,7 @@ class _Spec(ctypes.Structure):
 
 
 _take: Any = _ffi.hasty_slot_take_object
-# They are as long as the module, since some versions of CPython go on to look at them. The last of each is a zero.
+# Kept as long as the module, because some versions of CPython use them after the call. A zero entry ends each array.
 _members = (_Member * 3)(
     _Member(b"status", _T_INT, _ffi.hasty_slot_object.status.offset, _READONLY, None),
     _Member(b"reply", _T_OBJECT_EX, _ffi.hasty_slot_object.reply.offset, 0, None),
@@ -116,7 +116,7 @@ _spec = _Spec(b"hasty.taker.Native", ctypes.sizeof(_ffi.hasty_slot_object), 0, _
 
 
 def _native() -> Any:
-    """The type of those whose truth the library tells; None where objects begin with more than a count and a type."""
+    """Returns the type whose truth test is a function of the library; None if the object header is not as usual."""
     if object.__basicsize__ != _ffi.hasty_slot_object.slot.offset:
         return None
     make = ctypes.pythonapi["PyType_FromSpec"]
@@ -128,7 +128,7 @@ Native: Any = _native()
 
 
 def taker_of(slot: Slot) -> Taker:
-    """What takes requests into a slot, as long as that is there."""
+    """Returns a taker for a slot, which must outlive it."""
     if Native is None:
         return Called(slot)
     taker: Taker = Native()

@@ -1,4 +1,4 @@
-"""Where handlers run that take their time: generators, and those that block."""
+"""Thread pools for handlers that may take long: generators, and those that block."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Threads"]
 
 log = logging.getLogger("hasty")
 
-#: A thread without work waits so long for the next task.
+#: Seconds for which an idle thread waits for a task before it ends.
 IDLE_S = 10.0
-#: One that was woken is awake after so long, also where others keep it from the processor.
+#: Seconds after which a notified thread has surely woken, even on a busy machine.
 _WAKE_S = 1.0
 
 
 class Threads:
-    """Threads of an app for tasks that may wait as long as they like; those that are idle take the next.
+    """A pool of threads for tasks that may block, which would delay other requests on a serving thread.
 
-    On a thread that serves, such a task would keep others waiting. Beyond `most` threads, tasks wait for one.
+    Idle threads are reused. Beyond `most` threads, tasks are queued.
     """
 
     def __init__(self, name: str, most: int | None = None) -> None:
@@ -40,9 +40,9 @@ class Threads:
         self._threads: set[threading.Thread] = set()
 
     def start(self, task: Callable[[], None], otherwise: Callable[[], None]) -> None:
-        """Runs a task, which raises nothing, on a thread that does nothing else meanwhile.
+        """Runs a task, which must not raise, on a thread of its own.
 
-        Where the system has no thread for it, `otherwise` is called.
+        Calls `otherwise` instead if the system cannot start a thread.
         """
         with self._some:
             self._waiting.append(task)
@@ -52,7 +52,7 @@ class Threads:
             if self._most is not None and len(self._threads) >= self._most:
                 return
             self._made += 1
-            # A daemon, as the workers are: a task that never ends must not hold the program.
+            # A daemon thread, like the workers: a task that never ends must not keep the program alive.
             thread = threading.Thread(target=self._work, name=f"{self._name}-{self._made}", daemon=True)
             self._threads.add(thread)
         try:
@@ -67,7 +67,7 @@ class Threads:
             self._threads.discard(thread)
             self._left.notify_all()
             if task not in self._waiting:
-                # A thread that had become idle has it.
+                # A thread that became idle has taken it.
                 return
             self._waiting.remove(task)
         log.error("a request is answered with 503, because no thread could be started for it: %s", error)
@@ -87,37 +87,37 @@ class Threads:
                         return
                     task = self._waiting.popleft()
                 task()
-                # Or what it holds would live until the next one comes.
+                # Otherwise its objects would live until the next task.
                 del task
         except Ended:
-            # The task that it was meant for had just come to its end.
+            # Raised just after the task that it was meant for.
             pass
 
     def would_exceed(self, most: int) -> bool:
-        """Would one more task take more than so many threads?"""
+        """Would another task need more than `most` threads?"""
         with self._some:
             return self._idle <= len(self._waiting) and len(self._threads) >= most
 
     def runs_this_thread(self) -> bool:
-        """Is the caller one of the tasks?"""
+        """Is the caller a task of this pool?"""
         with self._some:
             return threading.current_thread() in self._threads
 
     def rest(self, until: float) -> None:
-        """Waits until nothing is being done, at most until the monotonic time `until`."""
+        """Waits until all tasks are done, at most until the monotonic time `until`."""
         with self._some:
             self._left.wait_for(
                 lambda: not self._waiting and self._idle == len(self._threads), max(0.0, until - time.monotonic())
             )
 
     def end(self, until: float) -> list[threading.Thread]:
-        """Waits for the tasks, at most until the monotonic time `until`; gives the threads that still run."""
+        """Waits for the tasks, at most until the monotonic time `until`; returns the threads that still run."""
         with self._some:
             self._ended = True
             self._some.notify_all()
             threads = set(self._threads)
             self._left.wait_for(lambda: not self._threads, max(0.0, until - time.monotonic()))
-            # Those that are idle leave, whatever the time: they only have to wake up.
+            # Idle threads end even after `until`: they only have to wake up.
             self._left.wait_for(lambda: self._idle <= len(self._waiting), _WAKE_S)
             running = set(self._threads)
         for thread in threads - running:

@@ -1,4 +1,4 @@
-"""Notices handlers that hold up all others, and says so once."""
+"""Detects handlers that delay all other requests, and warns once about each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["watch"]
 
 log = logging.getLogger("hasty")
 
-#: The time between two looks, and how many of them in a row must find the same: together the 100 ms that are too long.
+#: The polling interval, and how many more polls in a row must find the same request: together 100 ms.
 _LOOK_S = 0.05
 _LOOKS = 2
 
 
 class _Watch:
-    """Looks at an app with one thread from outside, so that requests do not pay for it."""
+    """Polls an app with a single thread from outside, so that watching costs requests nothing."""
 
     def __init__(self, gone: threading.Event, slots: list[Slot], steps: list[Step], shared: Shared) -> None:
         self._gone = gone
@@ -40,7 +40,7 @@ class _Watch:
                 self._name(now[0])
 
     def _at_work(self) -> tuple[Any, object] | None:
-        """What is being done at this moment: the step, and something that tells one time from the next."""
+        """Returns the step that is running, and a value that identifies this run of it; None if there is none."""
         for slot in self._slots:
             ticket, number = slot.ticket, slot.user_data
             if ticket and number:
@@ -49,7 +49,7 @@ class _Watch:
         return None if loop is None else loop.at_work()
 
     def _name(self, step: Any) -> None:
-        # An application has several steps, which are called alike.
+        # By name: a mounted application has several steps with the same name.
         name = repr(step)
         if name in self._named:
             return
@@ -62,7 +62,7 @@ class _Watch:
 
 
 def watch(gone: threading.Event, slots: list[Slot], steps: list[Step], shared: Shared) -> threading.Thread:
-    """Watches over an app until its threads are gone, and then ends."""
+    """Starts a thread that watches an app until its threads have ended."""
     target = _Watch(gone, slots, steps, shared).run
     thread = threading.Thread(target=target, name="hasty-watch", daemon=True)
     thread.start()

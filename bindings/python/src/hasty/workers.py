@@ -1,4 +1,4 @@
-"""Several processes that serve one port or socket, for more than one processor."""
+"""Worker processes that serve the same port or socket, to use more than one processor."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ __all__ = ["serve"]
 
 log = logging.getLogger("hasty")
 
-#: How long the processes have to end before they are killed. An end of theirs takes less than a second.
+#: Seconds after which processes that have not ended are killed. A normal shutdown takes less than one.
 _PATIENCE_S = 3.0
-#: A process that dies sooner than this has not worked; so many in a row, and there is no point in making another.
+#: A process that ends sooner than this failed to start; after _STILLBORN of them in a row, no more are started.
 _YOUNG_S = 1.0
 _STILLBORN = 5
 
-#: How often the parent looks after its children, and how often when all is to end.
+#: Intervals in seconds at which the parent polls its children, normally and during shutdown.
 _LOOK_S = 0.1
 _LOOK_AGAIN_S = 0.01
 
-#: Octets of a process's id in the pipe, and the code of a process that somebody else has waited for.
+#: Bytes of a process id in the pipe, and the exit code assumed for a child that other code has reaped.
 _ID = 8
 _UNKNOWN = 255
 
@@ -45,7 +45,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve(app: App, port: int, host: str, count: int) -> None:
-    """Serves with `count` processes until a signal ends them."""
+    """Serves with `count` processes until a signal stops them."""
     if threading.current_thread() is not threading.main_thread():
         raise StateError("workers need signals, which arrive on the main thread: call this on the main thread")
     app._option("reuse_port", "1")
@@ -54,7 +54,7 @@ def serve(app: App, port: int, host: str, count: int) -> None:
 
 
 class _Family:
-    """A parent that does nothing but to make its children, and to end with them."""
+    """The parent process: starts the workers, replaces those that fail, and ends with them."""
 
     def __init__(self, app: App, host: str, door: Door, count: int) -> None:
         self._app = app
@@ -64,7 +64,7 @@ class _Family:
         self._children: dict[int, float] = {}
         self._stillborn = 0
         self._ending = False
-        # Each child writes its id once it listens, until all do.
+        # Each child writes its id to the pipe once it listens; closed when all do.
         self._pipe: tuple[int, int] | None = os.pipe()
         self._listening: set[int] = set()
 
@@ -92,7 +92,7 @@ class _Family:
             return
         flush()
         parent = os.getpid()
-        # The child would do as its parent does, until it has learned what is its own.
+        # The child inherits the parent's signal handlers, so block signals until it has set its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
         try:
             child = os.fork()
@@ -102,21 +102,21 @@ class _Family:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         if self._ending:
-            # The signal came before the child was known; to hear of it twice does no harm.
+            # The signal may have arrived before the child was listed; a second one does no harm.
             _tell_to_end(child)
 
     def _live(self, parent: int) -> NoReturn:
-        """A child: it serves, and never comes back to the program that called."""
+        """Runs the child: it serves, and exits without returning to the program."""
         code = 1
         try:
-            # The terminal's Ctrl-C comes to all; the parent tells its children by itself. To ignore it would be
-            # handed down to programs that handlers start.
+            # Ctrl-C reaches all processes, but the parent stops its children itself. Not SIG_IGN, which programs that
+            # handlers start would inherit.
             signal.signal(signal.SIGINT, lambda number, frame: None)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             code = 0 if os.getppid() != parent else self._serve()
         except BaseException as error:
-            # Those that take the places of the first fail as they did.
+            # No traceback for replacements, which fail in the same way as the first.
             log.error("a process ended early: %r", error, exc_info=not self._stillborn)
         finally:
             flush()
@@ -129,7 +129,7 @@ class _Family:
 
         with termination() as told:
             try:
-                # Before there are threads, which have what they inherit.
+                # Before any thread starts, because threads inherit the mask.
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
                 self._app._again(self._door.listener)
                 server = self._app.start(self._door.port, self._host)
@@ -145,7 +145,7 @@ class _Family:
         return 0
 
     def _watch(self) -> None:
-        """Waits for the end, and replaces whoever dies before."""
+        """Waits until all children have ended, and replaces those that fail before the shutdown."""
         while self._children:
             self._rest()
             for child in list(self._children):
@@ -154,7 +154,7 @@ class _Family:
                     self._part_from(child, code)
 
     def _rest(self) -> None:
-        """Waits for a moment; in the beginning for children that tell that they listen."""
+        """Waits for a moment; after the start, for children to report that they listen."""
         if self._pipe is None or self._ending:
             time.sleep(_LOOK_AGAIN_S if self._ending else _LOOK_S)
             return
@@ -176,7 +176,7 @@ class _Family:
         if self._ending:
             return
         if code == 0:
-            # The app was stopped, there: so it is here.
+            # The app was stopped in that process, so stop the others too.
             self._end(signal.SIGTERM, None)
             return
         self._stillborn = self._stillborn + 1 if time.monotonic() - born < _YOUNG_S else 0
@@ -187,7 +187,7 @@ class _Family:
         self._bear()
 
     def _bury(self) -> None:
-        """Nobody is left behind."""
+        """Stops and reaps all children; kills those that do not end in time."""
         self._end(signal.SIGTERM, None)
         until = time.monotonic() + _PATIENCE_S
         while self._children and time.monotonic() < until:
@@ -207,10 +207,10 @@ def _tell_to_end(child: int) -> None:
 
 
 def _code_of(child: int) -> int | None:
-    """How a child has ended; None as long as it has not. The program's other children are left to the program."""
+    """Returns the exit code of a child, or None while it runs. The program's other children are not reaped."""
     try:
         pid, status = os.waitpid(child, os.WNOHANG)
     except ChildProcessError:
-        # The program waits for any child, or ignores their ends.
+        # The program has reaped it, or ignores SIGCHLD.
         return _UNKNOWN
     return os.waitstatus_to_exitcode(status) if pid else None
