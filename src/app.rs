@@ -153,7 +153,7 @@ impl App {
             }
             let prefix = prefix.trim_end_matches('/');
             let rest = format!("{prefix}/*");
-            // The rest of "/" matches "/" itself, and leaves it to whoever registers that.
+            // The rest of "/" matches "/" itself too, but a route registered for "/" wins.
             let patterns = if prefix.is_empty() { vec![&*rest] } else { vec![prefix, &*rest] };
             for pattern in &patterns {
                 setup.router.check("GET", pattern)?;
@@ -259,7 +259,7 @@ impl App {
 
     /// Lets `handler` change the error answers that the library itself gives; it replaces an earlier one.
     pub fn on_error(&self, handler: Box<dyn ErrorHandler>) -> Result<()> {
-        // What is left in it is dropped after the lock, as in `route`.
+        // `given` receives the earlier handler, which is dropped after the lock, as in `route`.
         let mut given = Some(handler);
         self.with_setup(|setup| {
             std::mem::swap(&mut setup.hooks.on_error, &mut given);

@@ -188,7 +188,7 @@ pub(crate) fn event_text(event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&
     let mut text = Vec::new();
     for (field, value) in [("event", event), ("id", id)] {
         let Some(value) = value else { continue };
-        // A line end would let whoever chose the value write fields of their own.
+        // A line break would allow the value to inject further fields.
         if value.iter().any(|&b| matches!(b, b'\r' | b'\n' | 0)) {
             return Err(Error::invalid(format!("{field} \"{}\" of an event holds a line end or a NUL", crate::error::Shown(value))));
         }
