@@ -1,6 +1,6 @@
-//! `hasty_request_*`: what the client asked, read only.
+//! `hasty_request_*`: the client's request, read only.
 //!
-//! Every function has the long-hand shape that cbindgen and grep can see: check the handles, call one method
+//! Every function is written out, for cbindgen and grep, in the same form: check the handles, call one method
 //! of the safe API, translate the result.
 
 use super::callback::UserData;
