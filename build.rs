@@ -1,7 +1,7 @@
-//! Writes the table of `src/http/media_type.rs`: what mime_guess knows, as one text and the places in it.
+//! Writes the table of `src/http/media_type.rs`: the extensions and types of mime_guess, as one string and positions in it.
 //!
-//! mime_guess itself has a pointer for every name and type, which the dynamic linker sets one by one: linked in, it makes
-//! the library 180 KB larger; so it takes 36.
+//! mime_guess itself has a pointer for every name and type, each of which the dynamic linker must relocate: linked in, it
+//! would make the library 180 KB larger; this table takes 36 KB.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -13,7 +13,7 @@ fn main() {
     std::fs::write(Path::new(&folder).join("media_types.rs"), table()).expect("and it can be written to");
 }
 
-/// Rust: the text, and for every extension in their order where it is and where its type is.
+/// Generates the Rust code: the text and, sorted by extension, the positions of each extension and its type.
 fn table() -> String {
     let all = mime_guess::get_extensions("*", "*").expect("mime_guess is built with all extensions");
     let types: BTreeMap<_, _> = all.iter().map(|name| (name.to_ascii_lowercase(), sent_for(name))).collect();
@@ -33,10 +33,10 @@ fn table() -> String {
     format!("static TEXT: &str = {text:?};\n\nstatic KNOWN: [(Place, Place); {}] = [\n{known}];\n", types.len())
 }
 
-/// What is sent for files with an extension; text types are UTF-8.
+/// The Content-Type for files with this extension; text types are UTF-8.
 fn sent_for(name: &str) -> String {
     let known = match mime_guess::from_ext(name).first_raw().expect("what has extensions is known by them") {
-        // RFC 9239 6: obsolete names of what browsers load as a module under any of them.
+        // RFC 9239 6: these names are obsolete aliases of text/javascript.
         "application/javascript" | "application/x-javascript" => "text/javascript",
         known => known,
     };

@@ -1,4 +1,4 @@
-//! What is known of a finished request, and how it becomes a line of an access log.
+//! The record of a finished request, and its formats as a line of an access log.
 
 use crate::error::{Error, Result, Shown};
 use crate::http::encoder::decimal;
@@ -7,11 +7,11 @@ use crate::text::Text;
 /// One finished request.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRecord<'a> {
-    /// The method as sent; empty where the request line could not be read.
+    /// The method as sent; empty if the request line could not be parsed.
     pub method: Text<'a>,
-    /// The target as sent; empty where the request line could not be read.
+    /// The target as sent; empty if the request line could not be parsed.
     pub target: Text<'a>,
-    /// The route's pattern; None where none answered.
+    /// The route's pattern; None if no route answered.
     pub route: Option<Text<'a>>,
     /// The client's address.
     pub remote_address: Text<'a>,
@@ -33,9 +33,9 @@ pub struct AccessRecord<'a> {
     pub status: u16,
 }
 
-/// How a record is written as a line.
+/// The format of a record as a line.
 ///
-/// Clients choose what many of the fields say. In each format nothing that they send ends a line, a field or a string, and
+/// Clients control many of the fields. Each format escapes them, so that no client can end a line, a field or a string, and
 /// no control character reaches the terminal on which the log is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessFormat {
@@ -49,7 +49,7 @@ pub enum AccessFormat {
     Combined,
     /// One JSON object on one line, always with these members in this order: `time` (when the answer was finished, such as
     /// `"2026-11-22T16:31:46.123456Z"`), `remote_address`, `method`, `target`, `route`, `status`, `bytes_in`, `bytes_out`,
-    /// `duration_us`, `user_agent`, `referer`, `id`. What is absent is null; what is not UTF-8 becomes U+FFFD.
+    /// `duration_us`, `user_agent`, `referer`, `id`. Absent values are null; invalid UTF-8 becomes U+FFFD.
     Json,
 }
 
@@ -67,7 +67,7 @@ impl AccessFormat {
 
 /// Receives a record of each finished request, on any thread, several at a time.
 pub trait AccessLog: Send + Sync + 'static {
-    /// Receives one record. What it shows is gone afterwards.
+    /// Receives one record. Its views are valid only during the call.
     fn record(&self, record: &AccessRecord<'_>);
 }
 
@@ -94,7 +94,7 @@ impl AccessRecord<'_> {
     }
 }
 
-/// A record whose bytes may lie anywhere: C may hand in a copy that it made, without NULs.
+/// A record whose texts need not end with NUL: C may pass in a copy that it made.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry<'a> {
     pub(crate) method: &'a [u8],
@@ -187,7 +187,7 @@ impl Entry<'_> {
     }
 }
 
-/// As Apache: 0 is none.
+/// A number, or `-` for 0, as in Apache.
 fn number(value: u64, out: &mut Vec<u8>) {
     if value == 0 { out.push(b'-') } else { decimal(value, out) }
 }
@@ -238,8 +238,8 @@ fn member(name: &str, value: Option<&[u8]>, out: &mut Vec<u8>) {
     }
 }
 
-/// A JSON string. `json` writes what a program made and escapes what RFC 8259 wants; here clients speak to a reader of
-/// logs, whose tools also take DEL, C1 and U+2028 for commands or ends of lines.
+/// A JSON string. Besides the characters that RFC 8259 requires and `json` escapes, this escapes DEL, C1 controls and
+/// U+2028: the text is a client's, and terminals and log tools may take these for commands or line ends.
 fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for c in String::from_utf8_lossy(text).chars() {
@@ -253,13 +253,13 @@ fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// `\uhhhh`, for what fits into four digits.
+/// `\uhhhh`, for code points of up to four digits.
 fn unicode(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\\u");
     out.extend([12, 8, 4, 0].map(|shift| hex((c as u32 >> shift & 15) as u8)));
 }
 
-/// A time in UTC, taken apart.
+/// A time in UTC, broken down.
 #[derive(Debug, PartialEq, Eq)]
 struct Moment {
     year: i64,
@@ -304,7 +304,7 @@ impl Moment {
         out.extend_from_slice(b" +0000");
     }
 
-    /// `2026-11-22T16:31:46.123456Z`, as RFC 3339 has it.
+    /// `2026-11-22T16:31:46.123456Z`, as in RFC 3339.
     fn write_iso(&self, out: &mut Vec<u8>) {
         self.write_year(out);
         out.push(b'-');
@@ -327,7 +327,7 @@ impl Moment {
         padded(self.second.into(), 2, out);
     }
 
-    /// Four digits; the years that need more, or a sign, come from clocks that are wrong, or from C.
+    /// Four digits. Years that need more, or a sign, can only come from a wrong clock or from C.
     fn write_year(&self, out: &mut Vec<u8>) {
         match u32::try_from(self.year) {
             Ok(year @ 0..10_000) => padded(year, 4, out),
@@ -336,7 +336,7 @@ impl Moment {
     }
 }
 
-/// A number with zeros before it.
+/// A zero-padded number.
 fn padded(number: u32, digits: u32, out: &mut Vec<u8>) {
     for place in (0..digits).rev() {
         out.push(b'0' + (number / 10_u32.pow(place) % 10) as u8);
@@ -484,7 +484,7 @@ mod tests {
         assert_eq!(out, b"\\x80\\x20\\xff");
     }
 
-    /// What a client may send in the hope of a second line, a second field or a clean terminal.
+    /// Attempts of a client to forge a line or a field, or to control the terminal.
     const ATTACKS: &[&[u8]] = &[
         b"\n192.0.2.9 - - [22/Nov/2026:16:31:46 +0000] \"GET /forged HTTP/1.1\" 200 1",
         b"\r\n{\"status\":200}",

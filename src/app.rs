@@ -44,7 +44,7 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), hasty::Error>(())
 /// ```
 pub struct App {
-    /// What is registered before start; None from then on.
+    /// Everything registered before start; None from then on.
     setup: Mutex<Option<Setup>>,
     options: Mutex<Options>,
     control: Arc<Control>,
@@ -69,7 +69,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// Keeps the route and handler that the router knows as number `index`.
+    /// Stores the route and handler for the router's number `index`.
     fn add(&mut self, index: usize, pattern: &str, handler: Box<dyn Handler>) {
         let param_names = self.router.route(index).param_names().to_vec();
         let mut route = Route::new(pattern, param_names, handler.user_data());
@@ -118,7 +118,7 @@ impl App {
 
     /// Adds a handler for a method, or "*" for any, and a pattern; `router` has the rules.
     pub fn route(&self, method: &str, pattern: &str, handler: Box<dyn Handler>) -> Result<()> {
-        // A refused handler is dropped here, after the lock: its drop may be a user's function that calls us.
+        // A refused handler is dropped here, after the lock: its drop may run user code that calls the app.
         let mut handler = Some(handler);
         self.with_setup(|setup| {
             let index = setup.router.add(method, pattern)?;
@@ -153,7 +153,7 @@ impl App {
             }
             let prefix = prefix.trim_end_matches('/');
             let rest = format!("{prefix}/*");
-            // The rest of "/" matches "/" itself, and leaves it to whoever registers that.
+            // The rest of "/" matches "/" itself too, but a route registered for "/" wins.
             let patterns = if prefix.is_empty() { vec![&*rest] } else { vec![prefix, &*rest] };
             for pattern in &patterns {
                 setup.router.check("GET", pattern)?;
@@ -214,7 +214,7 @@ impl App {
     /// Answers GET at `pattern` with a health report in JSON; with 503 while the app drains.
     pub fn health(&self, pattern: &str) -> Result<()> {
         self.route("GET", pattern, Box::new(Health::new(&self.known_engine)))?;
-        // It must be answered even while everything else waits.
+        // Health checks must be answered even while all other requests wait.
         self.set_route_option("GET", pattern, "blocking", "no")
     }
 
@@ -259,7 +259,7 @@ impl App {
 
     /// Lets `handler` change the error answers that the library itself gives; it replaces an earlier one.
     pub fn on_error(&self, handler: Box<dyn ErrorHandler>) -> Result<()> {
-        // What is left in it is dropped after the lock, as in `route`.
+        // `given` receives the earlier handler, which is dropped after the lock, as in `route`.
         let mut given = Some(handler);
         self.with_setup(|setup| {
             std::mem::swap(&mut setup.hooks.on_error, &mut given);
@@ -372,7 +372,7 @@ impl App {
             Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot run it")),
             Some(engine) => {
                 engine.run();
-                // A callback may have forked, and come back in the other process.
+                // A callback may have forked, and returned in the child process.
                 refuse_fork(&control)
             }
             None => Ok(()),
@@ -405,7 +405,7 @@ impl App {
         self.engine_to_work_for()?.visit_with_slot()
     }
 
-    /// Ends a `poll` or `next` that waits, or the next one that would. Also from signal handlers.
+    /// Ends a waiting `poll` or `next`, or the next one that would wait. May be called from signal handlers.
     pub fn wake(&self) {
         if !self.control.is_forked() {
             self.callers.wake();
@@ -422,7 +422,7 @@ impl App {
         }
     }
 
-    /// Asks the app to stop, and returns at once. Also before it runs, and from signal handlers.
+    /// Asks the app to stop, and returns at once. May be called before it runs, and from signal handlers.
     pub fn stop(&self) {
         self.control.stop();
     }
@@ -494,7 +494,7 @@ fn refuse_fork(control: &Control) -> Result<()> {
     }
 }
 
-/// The moment at which a time from now is over; None is never.
+/// The moment at which a time-out that begins now expires; None is never.
 pub(crate) fn end_of(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }

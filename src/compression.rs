@@ -1,17 +1,17 @@
-//! Compression of answers that the program makes: which of them, when, and how hard.
+//! Compression of answers that the program generates: which ones, and at what level.
 //!
-//! Files are compressed by whoever writes them: `static_files` sends the `.gz` and `.br` beside them.
+//! Files are not compressed here: `static_files` sends the precompressed `.gz` and `.br` beside them.
 //!
-//! An answer that repeats words of the request beside a secret shows by its length, once compressed, how much the two have
-//! in common. Who sends such an answer sets Content-Encoding, or `Cache-Control: no-transform`: it is left as it is.
+//! If an answer repeats text of the request beside a secret, its compressed length reveals how much the two have in common
+//! (the BREACH attack). Such an answer needs a Content-Encoding or `Cache-Control: no-transform`, which disable compression.
 
 use crate::http::coding::{self, Coding};
 use crate::http::headers;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-/// Bodies of fewer bytes are left as they are. With a head of a few hundred bytes they fit into one TCP segment of 1460, so
-/// that nothing arrives sooner, and compressing 1 KiB takes 20 us: more than the rest of a small request. (Bytes are saved
-/// from about 150 on: gzip makes 77 % of 256 bytes of JSON, 42 % of 1024.)
+/// Shorter bodies are not compressed. With a head of a few hundred bytes they fit into one TCP segment of 1460, so that
+/// nothing would arrive sooner, and compressing 1 KiB takes 20 us: more than the rest of a small request. (Bytes are saved
+/// from about 150 on: gzip reduces 256 bytes of JSON to 77 %, 1024 to 42 %.)
 pub(crate) const LEAST: u64 = 1024;
 
 /// Less time than level 6 for about the same bytes: 64 KiB of JSON become 22.9 % in 0.65 ms (6: 22.8 %, 0.9 ms; 1: 33 %,
@@ -30,24 +30,24 @@ const BROTLI_QUALITY: i32 = 5;
 #[cfg(feature = "brotli")]
 const BROTLI_WINDOW: i32 = 18;
 
-/// Space that is at hand whenever compressed bytes are to be written.
+/// Free space in the output before each call of the compressor.
 const ROOM: usize = 4096;
 
-/// Is a body of this Content-Type text, or something else with much repetition?
+/// Is a body of this Content-Type text, or something else that compresses well?
 ///
-/// Not what is compressed already: pictures, sound, films, archives, WOFF, PDF. And not `text/event-stream`: each of its
-/// readers would hold a compressor for hours, which costs more memory than the whole connection else, to save some hundred
-/// bytes in an event.
+/// Not formats that are compressed already: images, audio, video, archives, WOFF, PDF. Nor `text/event-stream`: each
+/// client would hold a compressor for hours, which takes more memory than the rest of the connection, to save some hundred
+/// bytes per event.
 pub(crate) fn is_compressible(media_type: &[u8]) -> bool {
     let end = memchr::memchr(b';', media_type).unwrap_or(media_type.len());
     let name = headers::trim(&media_type[..end]).to_ascii_lowercase();
     let Some(slash) = memchr::memchr(b'/', &name) else { return false };
     match (&name[..slash], &name[slash + 1..]) {
         (b"text", subtype) => subtype != b"event-stream",
-        // RFC 6839: the suffix says what is inside. SVG is an image/ with +xml.
+        // RFC 6839: the suffix names the underlying format. SVG is an image/ with +xml.
         (_, subtype) if COMPRESSIBLE_SUFFIXES.iter().any(|suffix| subtype.ends_with(suffix)) => true,
         (b"application", subtype) => COMPRESSIBLE_APPLICATIONS.contains(&subtype),
-        // WOFF and WOFF2 are compressed inside, these are not.
+        // WOFF and WOFF2 are compressed internally, these are not.
         (b"font", subtype) => matches!(subtype, b"ttf" | b"otf" | b"sfnt" | b"collection"),
         _ => false,
     }
@@ -85,8 +85,8 @@ const COMPRESSIBLE_APPLICATIONS: &[&[u8]] = &[
     b"yaml",
 ];
 
-/// Does this Cache-Control forbid to compress? RFC 9111 5.2.2.6 forbids it to intermediaries; here it also is the word by
-/// which a handler forbids it to the library.
+/// Does this Cache-Control contain no-transform? RFC 9111 5.2.2.6 forbids compression to intermediaries; here a handler
+/// also uses it to forbid compression to the library.
 pub(crate) fn is_forbidden(cache_control: &[u8]) -> bool {
     headers::list(cache_control).any(|directive| directive.eq_ignore_ascii_case(b"no-transform"))
 }
@@ -98,7 +98,7 @@ pub(crate) fn choose(accept_encoding: Option<&[u8]>) -> Coding {
     accept_encoding.map_or(Coding::Identity, |accept| coding::choose(accept, true, cfg!(feature = "brotli")))
 }
 
-/// All of `data` in `coding`.
+/// Encodes all of `data` in `coding`.
 pub(crate) fn compress(coding: Coding, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len() / 2 + ROOM);
     let mut encoder = Encoder::new(coding);
@@ -109,7 +109,7 @@ pub(crate) fn compress(coding: Coding, data: &[u8]) -> Vec<u8> {
 
 /// Compresses a body that is written piece by piece.
 pub(crate) enum Encoder {
-    /// Pieces go through as they are.
+    /// Pieces are passed through unchanged.
     Identity,
     /// One member of RFC 1952.
     Gzip(Compress),
@@ -119,7 +119,7 @@ pub(crate) enum Encoder {
 }
 
 impl Encoder {
-    /// An encoder that has seen nothing. `coding` is one that `choose` gave: a build without brotli has none for it.
+    /// A fresh encoder. `coding` must come from `choose`: a build without brotli has no encoder for it.
     pub(crate) fn new(coding: Coding) -> Encoder {
         match coding {
             Coding::Identity => Encoder::Identity,
@@ -133,7 +133,7 @@ impl Encoder {
 
     /// Appends `data`, compressed and flushed, to `out`: the client can decode all of it at once.
     pub(crate) fn write(&mut self, data: &[u8], out: &mut Vec<u8>) {
-        // An empty piece would make an empty block.
+        // Flushing an empty piece would write an empty block.
         if !data.is_empty() {
             self.push(data, out);
             self.flush(out);
@@ -153,7 +153,7 @@ impl Encoder {
         }
     }
 
-    /// Takes all of `data`, and appends what comes of it so far.
+    /// Compresses all of `data`, and appends the output produced so far.
     fn push(&mut self, data: &[u8], out: &mut Vec<u8>) {
         match self {
             Encoder::Identity => out.extend_from_slice(data),
@@ -163,7 +163,7 @@ impl Encoder {
         }
     }
 
-    /// Appends what was held back.
+    /// Appends the output that the compressor has held back.
     fn flush(&mut self, out: &mut Vec<u8>) {
         match self {
             Encoder::Identity => {}
@@ -174,7 +174,7 @@ impl Encoder {
     }
 }
 
-/// Feeds `data` to the compressor, and appends what comes out until nothing more does.
+/// Feeds `data` to the compressor, and appends its output until there is no more.
 fn run(deflate: &mut Compress, mut data: &[u8], flush: FlushCompress, out: &mut Vec<u8>) {
     loop {
         out.reserve(ROOM);
@@ -182,7 +182,7 @@ fn run(deflate: &mut Compress, mut data: &[u8], flush: FlushCompress, out: &mut 
         let status = deflate.compress_vec(data, out, flush).expect("a compressor that is not finished takes every byte");
         data = &data[(deflate.total_in() - before) as usize..];
         let room_left = out.len() < out.capacity();
-        // zlib has no more to give once it leaves room in the output; the end it announces.
+        // If zlib leaves room in the output, it has no more; after Finish it reports StreamEnd instead.
         let done = status == Status::StreamEnd || (room_left && data.is_empty() && flush != FlushCompress::Finish);
         if done {
             return;
@@ -195,7 +195,7 @@ fn brotli_params() -> brotli::enc::BrotliEncoderParams {
     brotli::enc::BrotliEncoderParams { quality: BROTLI_QUALITY, lgwin: BROTLI_WINDOW, ..Default::default() }
 }
 
-/// Lends `out` to the writer, which has a buffer of its own only in between.
+/// Swaps `out` into the writer for the duration of `act`.
 #[cfg(feature = "brotli")]
 fn through(
     writer: &mut brotli::CompressorWriter<Vec<u8>>,
@@ -216,8 +216,8 @@ mod tests {
     const CODINGS: &[Coding] =
         if cfg!(feature = "brotli") { &[Coding::Identity, Coding::Gzip, Coding::Brotli] } else { &[Coding::Identity, Coding::Gzip] };
 
-    /// All that a client can make of `coded`, which may be the beginning of a body. Fails if it is wrong or, with
-    /// `whole`, if the end is missing or something follows it.
+    /// Everything that a client can decode from `coded`, which may be the beginning of a body. Fails if it is malformed or,
+    /// with `whole`, if the end is missing or something follows it.
     fn decoded(coding: Coding, coded: &[u8], whole: bool) -> Vec<u8> {
         let mut out = Vec::new();
         match coding {
@@ -236,7 +236,7 @@ mod tests {
             }
             #[cfg(feature = "brotli")]
             Coding::Brotli => {
-                // It keeps what does not fit into its buffer until more comes, so all must fit.
+                // It holds back output that does not fit into its buffer, so the buffer must be large enough for all.
                 let mut decoder = brotli::DecompressorWriter::new(&mut out, 1 << 20);
                 decoder.write_all(coded).unwrap();
                 decoder.flush().unwrap();
@@ -263,7 +263,7 @@ mod tests {
         text.into_bytes()
     }
 
-    /// xorshift64: the same bytes each time, which nothing can make smaller.
+    /// xorshift64: incompressible bytes, the same each time.
     fn noise(len: usize) -> Vec<u8> {
         let mut state = 88_172_645_463_325_252_u64;
         let next = || {
@@ -317,7 +317,7 @@ mod tests {
                     let mut coded = Vec::new();
                     for (count, part) in data.chunks(piece).enumerate() {
                         encoder.write(part, &mut coded);
-                        // To decode each beginning anew takes quadratic time.
+                        // Decoding every beginning from scratch takes quadratic time.
                         if count < 5 || count % 50 == 0 {
                             let so_far = decoded(coding, &coded, false);
                             assert!(so_far == data[..count * piece + part.len()], "{coding:?}, pieces of {piece}, after {count}");

@@ -1,4 +1,4 @@
-//! Cookies to be set.
+//! Set-Cookie.
 
 use crate::error::Shown;
 use crate::http::headers::is_token;
@@ -63,7 +63,7 @@ impl Cookie<'_> {
         Ok(line)
     }
 
-    /// The attributes that make browsers forget it: they must satisfy the same rules as those that set it.
+    /// The attributes that make browsers delete the cookie: they must satisfy the same rules as those that set it.
     pub(crate) fn to_forget(self, name: &[u8]) -> Self {
         Cookie { max_age: Some(0), secure: self.secure || begins(name, SECURE) || begins(name, HOST), ..self }
     }
@@ -73,7 +73,7 @@ impl Cookie<'_> {
         if !self.path.iter().all(|&b| (b' '..=b'~').contains(&b) && b != b';') {
             return Err(format!("path \"{}\" holds a semicolon, a control or non-ASCII", Shown(self.path)));
         }
-        // RFC 6265 5.2.4: browsers replace any other by the path of the page.
+        // RFC 6265 5.2.4: browsers replace any other path by the page's.
         if self.path.first() != Some(&b'/') {
             return Err(format!("path \"{}\" does not begin with \"/\"; browsers ignore it", Shown(self.path)));
         }
@@ -85,7 +85,7 @@ impl Cookie<'_> {
         }
     }
 
-    /// Refuses what browsers reject without telling anybody.
+    /// Refuses combinations that browsers reject silently.
     fn check_promises(&self, name: &[u8], same_site: &[u8]) -> std::result::Result<(), String> {
         if same_site == b"None" && !self.secure {
             return Err("browsers reject same_site None without secure: set both".to_owned());

@@ -13,13 +13,13 @@ use std::net::Ipv6Addr;
 /// A day: no browser caches the answer to a preflight for longer.
 const DAY_S: u32 = 24 * 60 * 60;
 
-/// What pages of other origins may do. The default is what a public API without cookies wants: any origin, the methods
+/// What pages of other origins may do. The default suits a public API without cookies: any origin, the methods
 /// that the path has, and the headers that are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsOptions {
     /// The allowed origins, `["*"]` by default: `*` is any; `https://example.org` or `http://localhost:8080` is that one;
     /// `https://*.example.org` all subdomains at any depth, without the domain itself; `null` stands for local files and
-    /// sandboxed frames, whose pages anybody can make.
+    /// sandboxed frames, so anyone can send it.
     pub origins: Vec<String>,
     /// The methods that are allowed, whatever the path has; `*` among them is any. None: those that the path has.
     /// GET, HEAD and POST can always be sent.
@@ -28,11 +28,11 @@ pub struct CorsOptions {
     pub headers: Option<Vec<String>>,
     /// The headers of answers that scripts may read besides the common ones; `*` is all of them.
     pub expose: Vec<String>,
-    /// For how many seconds a browser need not ask again: 86400, a day. 0 is never.
+    /// For how many seconds browsers may cache the answer to a preflight: 86400, a day, by default. 0 disables caching.
     pub max_age_s: u32,
-    /// Requests may come with cookies, and their answers may be read. Origins are listed then: `*` is refused.
+    /// Pages may send cookies and read the answers. Requires a list of origins: `*` is refused.
     pub credentials: bool,
-    /// Pages of the internet may reach this server in a private network.
+    /// Public web pages may reach this server in a private network.
     pub private_network: bool,
 }
 
@@ -51,7 +51,7 @@ impl Default for CorsOptions {
 }
 
 impl CorsOptions {
-    /// Options from comma-separated lists; None is the default, and an empty list is empty.
+    /// Options from comma-separated lists; None means the default, and an empty text an empty list.
     ///
     /// ```
     /// use hasty::CorsOptions;
@@ -72,7 +72,7 @@ impl CorsOptions {
     }
 }
 
-/// One policy, checked and prepared: the header values are composed once.
+/// One policy, validated, with its header values composed in advance.
 pub(crate) struct Cors {
     origins: Origins,
     methods: Methods,
@@ -146,11 +146,11 @@ impl Cors {
         })
     }
 
-    /// Gives `set` each header of a preflight's answer, which is a 204.
+    /// Passes each header of a preflight's answer, which is a 204, to `set`.
     ///
-    /// `path_methods` is the Allow value of the path that is asked for; `*` in it is any method. An origin that is not
-    /// allowed learns nothing, and so the browser refuses. Methods and headers that are not allowed are for the browser to
-    /// find missing in the lists: then it can tell its user which.
+    /// `path_methods` is the Allow value of the requested path; `*` in it is any method. An origin that is not allowed gets
+    /// no CORS headers, so the browser refuses. Methods and headers that are not allowed are merely absent from the lists:
+    /// then the browser can report which of them are missing.
     pub(crate) fn preflight(&self, asked: &Asked<'_>, path_methods: &str, set: &mut dyn FnMut(&'static [u8], &[u8])) {
         set(b"Vary", self.preflight_vary.as_bytes());
         if !self.allow(Some(asked.origin), set) {
@@ -169,13 +169,13 @@ impl Cors {
         }
     }
 
-    /// Gives `set` each header that an answer which is no preflight's gets besides its own, whatever its status.
+    /// Passes each header to add to any other answer, whatever its status, to `set`.
     ///
-    /// `origin` is the request's Origin, None where it has none or several.
+    /// `origin` is the request's Origin; None if it has none or several.
     pub(crate) fn answer(&self, origin: Option<&[u8]>, set: &mut dyn FnMut(&'static [u8], &[u8])) {
-        // The standard, CORS protocol and HTTP caches: an answer that is the same for all has its headers also where no
-        // origin asks, and no Vary. Others have Vary, also where no origin asks or it is not allowed: a cache would give
-        // their answer, which lacks the headers, to a page that is.
+        // The standard, CORS protocol and HTTP caches: an answer that is the same for all origins has its headers even for
+        // a request without Origin, and no Vary. Otherwise every answer has Vary, even if the origin is absent or not
+        // allowed: else a cache could serve that answer, which lacks the headers, to an origin that is allowed.
         if let Origins::Listed { .. } = self.origins {
             set(b"Vary", b"Origin");
         }
@@ -189,7 +189,7 @@ impl Cors {
         let Some(value) = self.origins.allowed(origin) else { return false };
         set(b"Access-Control-Allow-Origin", value);
         if self.credentials {
-            // The standard, 3.3.3: the value is `true`, case-sensitive. There is no value for no.
+            // The standard, 3.3.3: the only value is `true`, case-sensitive.
             set(b"Access-Control-Allow-Credentials", b"true");
         }
         true
@@ -214,7 +214,7 @@ impl Origins {
 
     /// The value of Access-Control-Allow-Origin, if it has one.
     ///
-    /// The standard, CORS check: the browser compares it with the origin that it sent, byte by byte. So that is sent back.
+    /// The standard, CORS check: the browser compares it byte by byte with the origin that it sent, so that is echoed.
     fn allowed<'a>(&self, origin: Option<&'a [u8]>) -> Option<&'a [u8]> {
         let Origins::Listed { null, sites } = self else { return Some(b"*") };
         let origin = origin?;
@@ -267,7 +267,7 @@ impl Headers {
     }
 }
 
-/// Origins that are allowed: one, or those of all subdomains.
+/// An entry of the list: one allowed origin, or all subdomains of a domain.
 struct Site {
     scheme: Box<[u8]>,
     host: Named,
@@ -276,17 +276,17 @@ struct Site {
 
 enum Named {
     Host(Box<[u8]>),
-    /// The domain with the dot before it.
+    /// The domain with a leading dot.
     Below(Box<[u8]>),
     V6(Ipv6Addr),
 }
 
-/// An origin as it is sent: RFC 6454 6.2. Of `https://example.org:8443`, scheme, host and port.
+/// A serialized origin (RFC 6454 6.2), parsed: scheme, host and port of `https://example.org:8443`.
 #[derive(Debug, PartialEq)]
 struct Origin<'a> {
     scheme: &'a [u8],
     host: Host<'a>,
-    /// RFC 6454 4: without one, the scheme's own. None: the scheme has none that is known.
+    /// RFC 6454 4: defaults to the scheme's port. None: the scheme has no known default.
     port: Option<u16>,
 }
 
@@ -336,7 +336,7 @@ impl Site {
 }
 
 impl<'a> Origin<'a> {
-    /// Parses an origin strictly: it is echoed in a header, and what follows a host must not look like a domain.
+    /// Parses an origin strictly: it is echoed in a header, and nothing after the host may pass for part of a domain.
     fn parse(text: &'a [u8]) -> std::result::Result<Origin<'a>, Rule> {
         let (scheme, rest) = text.split_at(memchr(b':', text).ok_or(FORM)?);
         let authority = rest.strip_prefix(b"://").ok_or(FORM)?;
@@ -416,8 +416,8 @@ fn normalized(method: &str) -> String {
     if matches!(&*capitals, "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT") { capitals } else { method.to_owned() }
 }
 
-/// Without Origin or Access-Control-Request-Method a request is no preflight and gets another answer, so every one
-/// depends on them; on the others only where they are looked at.
+/// The request fields that the answer to a preflight depends on: always Origin and Access-Control-Request-Method, which
+/// make a request a preflight; others only if the policy evaluates them.
 fn preflight_vary(headers: &Headers, private_network: bool) -> String {
     let mut vary = "Origin, Access-Control-Request-Method".to_owned();
     if matches!(headers, Headers::Asked) {
@@ -483,7 +483,7 @@ mod tests {
         lines(|set| cors(options).answer(origin.map(str::as_bytes), set))
     }
 
-    /// Is the answer one that the browser of a page of this origin gives to it?
+    /// Would a browser let a page of this origin read the answer?
     fn passes(policy: &Cors, origin: &str) -> bool {
         let lines = lines(|set| policy.answer(Some(origin.as_bytes()), set));
         let vary = lines.iter().any(|line| line == "Vary: Origin");
@@ -507,7 +507,7 @@ mod tests {
 
     #[test]
     fn by_default_any_page_may_read_answers_without_credentials() {
-        // The same for all, so that a cache may give each the other's.
+        // The same for all origins, so that a cache may share it.
         for origin in [Some("https://a.example"), Some("null"), Some("nonsense"), Some(""), None] {
             assert_eq!(answer(&CorsOptions::default(), origin), ["Access-Control-Allow-Origin: *"], "{origin:?}");
         }
@@ -596,10 +596,10 @@ mod tests {
             ("https://a.example", "https://axexample", false),
             ("https://a.example", "a.example", false),
             ("https://a.example", "null", false),
-            // Without case, and sent back as it came.
+            // Case-insensitive, and echoed as received.
             ("https://a.example", "HTTPS://A.Example", true),
             ("HTTPS://A.Example", "https://a.example", true),
-            // A port may be the scheme's own.
+            // A default port may be written or omitted.
             ("https://a.example", "https://a.example:443", true),
             ("https://a.example:443", "https://a.example", true),
             ("http://a.example:80", "http://a.example", true),
@@ -647,7 +647,7 @@ mod tests {
             ("https://*.example.org", "https://a.example.org:8443", false),
             ("https://*.example.org:8443", "https://a.example.org", false),
             ("https://*.example.org:8443", "https://a.example.org:8444", false),
-            // Hosts that only look as if they ended so.
+            // Hosts that only appear to end with the domain.
             ("https://*.example.org", "https://evil.test/.example.org", false),
             ("https://*.example.org", "https://evil.test?.example.org", false),
             ("https://*.example.org", "https://evil.test#.example.org", false),

@@ -13,7 +13,7 @@ pub enum Kind {
     Invalid = 2,
     /// The call is not allowed now: after start, or twice.
     State = 3,
-    /// The operating system refused; the message has its reason.
+    /// A system call failed; the message gives the reason.
     Io = 4,
     /// The other side, or the app, is gone.
     Closed = 5,
@@ -23,9 +23,9 @@ pub enum Kind {
     Panic = 7,
     /// A limit would be exceeded.
     Limit = 8,
-    /// There is nothing of that name.
+    /// Nothing has that name.
     NotFound = 9,
-    /// This build or this machine cannot do it.
+    /// Not supported by this build or this machine.
     Unsupported = 10,
 }
 
@@ -42,7 +42,7 @@ pub struct Error {
     message: Message,
 }
 
-/// Clients can cause many errors that nobody reads, so the text of those is made late.
+/// Clients can cause many errors whose messages are never read, so those messages are formatted only on demand.
 enum Message {
     Fixed(&'static str),
     Text(String),
@@ -58,13 +58,13 @@ impl Error {
         Error { kind, message: Message::Fixed(words) }
     }
 
-    /// An error whose message is made now: for mistakes of the program.
+    /// An error whose message is formatted now: for mistakes of the program.
     #[cold]
     pub fn new(kind: Kind, words: impl Into<String>) -> Error {
         Error { kind, message: Message::Text(words.into()) }
     }
 
-    /// An error whose message is made when it is read: for mistakes of a client.
+    /// An error whose message is formatted when it is read: for mistakes of a client.
     #[cold]
     pub fn late(kind: Kind, words: impl fmt::Display + Send + Sync + 'static) -> Error {
         Error { kind, message: Message::Late(Box::new(words)) }
@@ -87,7 +87,7 @@ impl Error {
         Error::new(Kind::Io, format!("{doing}: {error}"))
     }
 
-    /// A copy. Not Clone, since it makes the text of a late message.
+    /// A copy. Not Clone, since copying formats a late message.
     pub(crate) fn copy(&self) -> Error {
         match &self.message {
             Message::Fixed(words) => Error::fixed(self.kind, words),

@@ -6,44 +6,44 @@ use crate::request::Request;
 use crate::response::Response;
 use std::sync::Arc;
 
-/// Runs once, on any thread; or is dropped.
+/// A callback that runs at most once, on any thread.
 pub type Notice = Box<dyn FnOnce() + Send>;
 
 /// The server's side of an exchange: it owes the client an answer.
 pub(crate) trait Debt: Send + Sync {
-    /// Sends the answer, or the end of the stream; `outcome` says whether making it succeeded. Closed: nobody waits for it any
-    /// more.
+    /// Sends the answer, or the end of the stream; `outcome` is the handler's result. `Closed`: the exchange can no longer be answered.
     fn finish(&self, call: Box<Call>, outcome: Result<()>) -> Result<()>;
 
-    /// The exchange is given up without an answer.
+    /// Abandons the exchange without an answer.
     fn abandon(&self, call: Box<Call>);
 
-    /// Does the client still wait?
+    /// Is the client still waiting?
     fn is_alive(&self) -> bool;
 
-    /// Can it still be answered? A client that has ended its side may still read.
+    /// Can the exchange still be answered? A client that has shut down its sending side may still read.
     fn is_open(&self) -> bool;
 
-    /// Notes whether a handler on a thread of the host's has it. Then its writes wait for the client, and it may be deferred.
+    /// Notes whether a handler on one of the host's threads holds the exchange. If so, writes wait for the client and the handler may
+    /// defer.
     fn lend(&self, lent: bool);
 
-    /// Notes whether it waits for a thread of the host's.
+    /// Notes whether the exchange is queued for one of the host's threads.
     fn note_queued(&self, queued: bool);
 
-    /// Its answer is given, but held back until it is sent together with others.
+    /// Holds back the answer when it is given, so that it can be sent together with others.
     fn hold_back(&self);
 
-    /// Calls `notice` once the client has gone; at once if it has.
+    /// Calls `notice` once the client has gone; immediately if it has already.
     fn on_close(&self, notice: Notice);
 
-    /// Calls `notice` once there is room for more of a stream; at once if there is.
+    /// Calls `notice` once there is room for more of a stream; immediately if there is already.
     fn on_ready(&self, notice: Notice);
 }
 
 /// A request and the answer that is owed for it, kept from [`Response::defer`] until it is finished.
 ///
-/// It may move to any thread, and holds none while it waits. It can outlive the app; then it is closed. Dropped without an
-/// answer, it answers 503.
+/// It may move to any thread, and occupies none while it waits. It can outlive the app; then it is closed. If it is dropped
+/// without an answer, the client gets a 503.
 pub struct Exchange {
     /// Some until it is finished.
     call: Option<Box<Call>>,
@@ -63,7 +63,7 @@ impl Exchange {
         self.call.as_mut().expect("it is there until the exchange is consumed")
     }
 
-    /// The request. Views that were taken of it before it was deferred are invalid.
+    /// The request. Views of it from before it was deferred are invalid.
     pub fn request(&self) -> &Request {
         &self.call().request
     }
@@ -96,7 +96,8 @@ impl Exchange {
         response.write_event(request, event, data, id)
     }
 
-    /// Sends the answer, or the end of what was written. It does not wait for the client. `Closed`: nobody waited for it any more.
+    /// Sends the answer, or ends a streamed one, without waiting for the client. `Closed`: the client or the app is gone, or the client
+    /// was answered by a time-out.
     pub fn finish(mut self) -> Result<()> {
         match self.call.take() {
             Some(call) => self.debt.finish(call, Ok(())),
@@ -104,22 +105,22 @@ impl Exchange {
         }
     }
 
-    /// Does the client still wait? Not once it has closed its side, was answered by a time-out, or the app has stopped.
+    /// Is the client still waiting? Not once it has closed its side or was answered by a time-out, or the app has stopped.
     pub fn is_alive(&self) -> bool {
         self.debt.is_alive()
     }
 
-    /// Can it still be answered?
+    /// Can the exchange still be answered?
     pub(crate) fn is_open(&self) -> bool {
         self.debt.is_open()
     }
 
-    /// The call, and who owes its answer.
+    /// The call, and the server's side of the exchange.
     pub(crate) fn take_apart(mut self) -> Option<(Box<Call>, Arc<dyn Debt>)> {
         Some((self.call.take()?, Arc::clone(&self.debt)))
     }
 
-    /// A handle on the debt that outlives the exchange: a notice that is called at once may end it.
+    /// A handle on the debt that outlives the exchange, since a notice called immediately may end the exchange.
     pub(crate) fn debt(&self) -> Arc<dyn Debt> {
         Arc::clone(&self.debt)
     }

@@ -20,16 +20,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Files up to this size are read and sent with their heads; larger ones go from the kernel's memory to the socket.
+/// Files up to this size are read into memory and sent together with the head; larger ones are sent with sendfile.
 pub(crate) const SMALL: u64 = 64 * 1024;
 
-/// How often reading a small file is retried if it changes meanwhile.
+/// How often reading a small file is tried if it changes while it is read.
 const TRIES: usize = 8;
 
-/// A second change within this time may leave the same modification time: file systems' clocks are coarse.
+/// A second change within this time may leave the modification time unchanged: file systems' clocks are coarse.
 const UNSETTLED_NS: i128 = 2_000_000_000;
 
-/// One state of one file.
+/// Identifies one state of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(stat: &Stat) -> Identity {
-        // The fields' types differ from machine to machine; each fits.
+        // The fields' types differ between platforms; each fits.
         #[allow(clippy::unnecessary_cast, reason = "not on every machine")]
         Identity {
             device: stat.st_dev as u64,
@@ -52,7 +52,7 @@ impl Identity {
         }
     }
 
-    /// The opaque part of the tag: equal states, equal tags, in every process. FNV-1a, since nobody gains by a collision.
+    /// The opaque part of the tag: equal states have equal tags, in every process. FNV-1a suffices, since nothing is gained by a collision.
     fn tag(&self) -> u64 {
         let words = [
             self.device,
@@ -69,7 +69,7 @@ impl Identity {
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
-    /// Was its last change long enough before `now` that another one would change its time?
+    /// Was the last change long enough before `now` that another one would alter the modification time?
     pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         now - (i128::from(self.modified.0) * 1_000_000_000 + i128::from(self.modified.1)) >= UNSETTLED_NS
@@ -80,14 +80,14 @@ impl Identity {
     }
 }
 
-/// A file's state with all that is said about it in a head; shared by the requests that get it.
+/// A file's state with its preformatted header fields; shared by the requests for it.
 pub(crate) struct Servable {
     content: Content,
     len: u64,
     etag: String,
-    /// The field lines of an answer with all of it: its type, tag and date, and that it has ranges.
+    /// The field lines of an answer with the whole file: Content-Type, ETag, Last-Modified, Accept-Ranges.
     lines: Vec<u8>,
-    /// The tag and the date once more, each with a NUL behind it.
+    /// Copies of the tag and the date, each followed by a NUL.
     texts: [Vec<u8>; 2],
     /// Last-Modified, in seconds and as text.
     modified: Option<(u64, String)>,
@@ -103,7 +103,7 @@ enum Content {
 }
 
 impl Servable {
-    /// Examines an open file; its type follows from `name`. A small one is read into memory, if it does not change meanwhile.
+    /// Examines an open file; `name` determines the type. A small file is read into memory, unless it changes while it is read.
     pub(crate) fn load(file: File, identity: &mut Identity, name: &[u8], coding: Coding, now: SystemTime) -> Servable {
         for _ in 0..TRIES {
             if identity.size > SMALL {
@@ -140,7 +140,7 @@ impl Servable {
         Servable { content, len: identity.size, etag, lines, texts, modified, settled, kind, coding }
     }
 
-    /// The field lines of an answer with all of it, made once.
+    /// The field lines of an answer with the whole file, formatted once.
     pub(crate) fn lines(&self) -> &[u8] {
         &self.lines
     }
@@ -181,7 +181,7 @@ impl Servable {
         matches!(self.content, Content::Memory(_))
     }
 
-    /// A part of it, where it is in memory.
+    /// A part of the file, if it is in memory.
     pub(crate) fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
         match &self.content {
             Content::Memory(bytes) => Some(&bytes[in_memory(&range)]),
@@ -189,7 +189,7 @@ impl Servable {
         }
     }
 
-    /// A part of it, as it is sent. `unread`: only the length is asked for.
+    /// A part of the file, to be sent. `unread`: only the length is needed.
     pub(crate) fn piece(&self, range: Range<u64>, unread: bool) -> io::Result<Piece> {
         match &self.content {
             Content::Memory(bytes) => Ok(Piece::Bytes(Box::new(bytes[in_memory(&range)].to_vec()))),
@@ -199,7 +199,7 @@ impl Servable {
     }
 }
 
-/// A range of something that is in memory.
+/// Converts a range of a file that is in memory.
 fn in_memory(range: &Range<u64>) -> Range<usize> {
     range.start as usize..range.end as usize
 }
@@ -226,10 +226,10 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// A file that an answer is going to be made of, once it is known what the request asks of it.
+/// A file set as an answer, before the request's conditions and ranges are applied.
 pub(crate) struct FileAnswer {
     pub(crate) file: Arc<Servable>,
-    /// The coding was chosen among several.
+    /// Was the coding chosen among several? If so, Vary is added.
     pub(crate) varies: bool,
     /// The value of Content-Disposition.
     pub(crate) disposition: Option<Vec<u8>>,
@@ -265,7 +265,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
             let words = "the file does not meet the condition of If-Match or If-Unmodified-Since";
             Share::Instead(Instead { code: 412, why: Error::fixed(Kind::Invalid, words), field: None })
         }
-        // RFC 9110 14.2: a server "MUST ignore a Range header field" with methods other than GET.
+        // RFC 9110 14.2: a server "MUST ignore a Range header field" for methods other than GET.
         Verdict::Ranged if method == Method::Get => match ranges::select(conditions.range().unwrap_or_default(), file.len) {
             Ranges::Whole => Share::Whole,
             Ranges::Parts(parts) => Share::Ranges(parts),
@@ -287,7 +287,7 @@ pub(crate) fn content_range(range: &Range<u64>, len: u64) -> String {
 
 /// RFC 9110 14.6: several ranges as parts, and the boundary between them. `kind` is without NUL.
 pub(crate) fn parts(file: &Servable, kind: &[u8], ranges: &[Range<u64>]) -> io::Result<(Vec<Piece>, String)> {
-    // Each RandomState has keys of its own, so that no file can hold the boundary on purpose.
+    // Each RandomState has its own random keys, so that no file can contain the boundary on purpose.
     let random = || RandomState::new().build_hasher().finish();
     let boundary = format!("{:016x}{:016x}", random(), random());
     let mut pieces = Vec::with_capacity(2 * ranges.len() + 1);
@@ -303,7 +303,7 @@ pub(crate) fn parts(file: &Servable, kind: &[u8], ranges: &[Range<u64>]) -> io::
     Ok((pieces, boundary))
 }
 
-/// Opens a file that the program itself names.
+/// Opens a file at a path given by the program.
 pub(crate) fn open(path: &Path, name: &[u8]) -> Result<Servable> {
     let shown = path.as_os_str().as_bytes();
     let failed = |error: rustix::io::Errno| {
@@ -328,7 +328,7 @@ pub(crate) fn is_folder(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
-/// The last name of a path.
+/// The last component of a path.
 pub(crate) fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').next().unwrap_or(path)
 }

@@ -1,4 +1,4 @@
-//! The traits of users' functions: handlers, middleware, error handlers and loggers.
+//! The traits of user functions: handlers, middleware, error handlers and loggers.
 
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -46,7 +46,7 @@ pub enum Flow {
 ///
 /// An error is logged and answers 500, a panic as well.
 pub trait Middleware: Send + Sync + 'static {
-    /// Looks at one request. What it sets in the response stays for those that come after it.
+    /// Examines one request. Changes to the response are kept for later middleware and the handler.
     fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow>;
 }
 
@@ -61,7 +61,7 @@ where
 
 /// Decides in place of the library's own buckets whether one more request of an address is allowed.
 pub trait Allow: Send + Sync + 'static {
-    /// Is it?
+    /// Is the request allowed?
     fn allow(&self, key: Text<'_>) -> bool;
 }
 
@@ -74,16 +74,16 @@ where
     }
 }
 
-/// Is called on each of the library's own threads.
+/// Called on each of the library's own threads.
 pub trait Notify: Send + Sync + 'static {
     /// This thread is about to serve.
     fn start(&self);
 
-    /// This thread will serve no more.
+    /// This thread has stopped serving.
     fn stop(&self);
 }
 
-/// Changes the answers from 400 to 599 that the library itself gives. The response has its status and body set.
+/// Changes the error answers, 400 to 599, that the library itself gives. The response has its status and body set already.
 pub trait ErrorHandler: Send + Sync + 'static {
     /// Changes one answer; `why` explains it. On an error the library's own answer is sent.
     fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()>;

@@ -1,4 +1,4 @@
-//! What surrounds the handlers: middleware, policies by prefix, default header fields, and the callbacks for errors and logs.
+//! Everything around the handlers: middleware, policies by prefix, default header fields, and the callbacks for errors and logs.
 
 use crate::access::AccessLog;
 use crate::compression::is_forbidden;
@@ -33,10 +33,10 @@ struct Limit {
     judge: Judge,
 }
 
-/// Who decides whether an address has exceeded its rate.
+/// Decides whether an address has exceeded its rate.
 enum Judge {
     Buckets(RateLimit),
-    /// The host; refused clients are told to retry at this rate per minute.
+    /// A callback of the host; the rate per minute is for the headers of refused requests.
     Hook(Box<dyn Allow>, u32),
 }
 
@@ -52,7 +52,7 @@ const SECURE_FIELDS: [(&[u8], &[u8]); 5] = [
     (b"X-Content-Type-Options", b"nosniff"),
     // Against clickjacking: pages of other origins cannot show this one in a frame.
     (b"X-Frame-Options", b"SAMEORIGIN"),
-    // Other sites learn the origin that a visitor comes from, not the page.
+    // Other sites see the origin that a visitor comes from, not the page.
     (b"Referrer-Policy", b"strict-origin-when-cross-origin"),
     // A page of another origin that opens this one in a window has no access to it.
     (b"Cross-Origin-Opener-Policy", b"same-origin"),
@@ -60,7 +60,7 @@ const SECURE_FIELDS: [(&[u8], &[u8]); 5] = [
     (b"X-Permitted-Cross-Domain-Policies", b"none"),
 ];
 
-/// What is registered before start.
+/// Registration, before start.
 impl Hooks {
     pub(crate) fn add_cors(&mut self, prefix: Prefix, cors: Cors) -> Result<()> {
         if self.cors.iter().any(|(known, _)| *known == prefix) {
@@ -109,7 +109,7 @@ impl Hooks {
     }
 }
 
-/// What is done for each request.
+/// The work done for each request.
 impl Hooks {
     /// Is there middleware for this request?
     pub(crate) fn has_middleware(&self, request: &Request) -> bool {
@@ -126,7 +126,7 @@ impl Hooks {
         Ok(Flow::Next)
     }
 
-    /// Runs what comes after the handlers, in the reverse order of registration.
+    /// Runs the `after` functions, in the reverse order of registration.
     pub(crate) fn run_after(&self, request: &Request, response: &mut Response) -> Result<()> {
         for (prefix, after) in self.after.iter().rev() {
             if prefix.matches(request.routed_path()) {
@@ -169,14 +169,14 @@ impl Hooks {
         true
     }
 
-    /// Adds what a page of another origin needs to read the answer, where its policy says so and the handler has not.
+    /// Adds the CORS headers that the policy prescribes, unless the handler has set its own.
     pub(crate) fn add_cors_fields(&self, request: &Request, response: &mut Response) {
         if self.cors.is_empty() || request.is_preflight() {
             return;
         }
         let Some(cors) = self.cors_of(request) else { return };
         let origin = only_origin(request);
-        // A handler that sets one of them has made its own policy; but Vary is needed in any case.
+        // A handler that sets Access-Control-Allow-Origin overrides the policy; but Vary is needed in any case.
         let own = response.header(b"access-control-allow-origin").is_some();
         cors.answer(origin.map(|origin| origin.bytes()), &mut |name, value| {
             if name == b"Vary" {
@@ -187,7 +187,7 @@ impl Hooks {
         });
     }
 
-    /// Takes a token of each limit that the request is below. The verdict is the tightest.
+    /// Takes a token from each limit whose prefix matches the request, up to the first that refuses. Returns the strictest verdict.
     pub(crate) fn take_token(&self, request: &Request, now_ms: impl FnOnce() -> u64) -> Option<Verdict> {
         if self.limits.is_empty() {
             return None;
@@ -209,25 +209,25 @@ impl Hooks {
     /// Appends the default fields, except those that this answer sets itself.
     pub(crate) fn write_fields(&self, response: &Response, out: &mut Vec<u8>) {
         for field in &self.fields {
-            // RFC 9110 12.5.5: Vary lists what an answer depends on. What this one, or the library, adds to that takes nothing away.
+            // RFC 9110 12.5.5: Vary lists what an answer depends on, so a Vary of this answer adds to the default one.
             if is(&field.name, b"vary") || !response.has_header(&field.name) {
                 out.extend_from_slice(&field.line);
             }
         }
     }
 
-    /// Do the fields of every answer forbid to compress it?
+    /// Do the default fields forbid compression?
     pub(crate) fn forbid_coding(&self) -> bool {
         // A line is `name: value\r\n`.
         self.fields.iter().any(|Field { name, line }| is(name, b"cache-control") && is_forbidden(&line[name.len() + 2..line.len() - 2]))
     }
 
-    /// Does anything happen before a handler?
+    /// Is there anything to do before a handler?
     pub(crate) fn intercept(&self) -> bool {
         !(self.middleware.is_empty() && self.cors.is_empty() && self.limits.is_empty())
     }
 
-    /// Does anything happen after a handler?
+    /// Is there anything to do after a handler?
     pub(crate) fn follow(&self) -> bool {
         !(self.after.is_empty() && self.cors.is_empty() && self.limits.is_empty())
     }
@@ -241,7 +241,7 @@ fn only_origin(request: &Request) -> Option<Text<'_>> {
 }
 
 impl Limit {
-    /// None: the host's function has allowed it, and knows no numbers.
+    /// None: the host's function has allowed the request, and provides no numbers for the headers.
     fn take(&self, request: &Request, now_ms: u64) -> Option<Verdict> {
         let (allow, per_minute) = match (&self.judge, request.peer()) {
             (Judge::Buckets(buckets), Peer::Ip(ip)) => return Some(buckets.take(Some(ip), now_ms)),

@@ -11,7 +11,7 @@
 //! | what comes before the handler | `hooks.rs`, `cors.rs`, `rate_limit.rs` |
 //! | the handler reads and answers | `handler.rs`, `request.rs`, `response.rs` |
 //! | or writes piece by piece, or later | `stream.rs`, `exchange.rs`, `server/wire.rs`, `server/deferred.rs` |
-//! | what is done for every answer | `service.rs`, `hooks.rs`, `compression.rs`, `access.rs` |
+//! | processing of every answer | `service.rs`, `hooks.rs`, `compression.rs`, `access.rs` |
 //! | the answer becomes bytes | `server/answer.rs`, `http/encoder.rs` |
 //! | the bytes leave | `output.rs`, `server/sending.rs`, `server/sys` |
 //!

@@ -215,7 +215,7 @@ pub(crate) fn parse_number(key: Key, value: &str) -> Result<u64> {
     })
 }
 
-/// A thread that blocks serves nobody else meanwhile, so even one processor gets eight.
+/// A blocked thread serves no other request, so even with one processor there are eight.
 fn default_threads() -> u64 {
     (2 * processors()).max(8).min(RULES[Key::Threads as usize].most)
 }

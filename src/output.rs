@@ -44,7 +44,7 @@ impl Part {
     }
 }
 
-/// What is to be sent next.
+/// The next item to send.
 pub(crate) enum Next<'a> {
     /// This many slices. With `more`, a file or further slices follow.
     Slices { count: usize, more: bool },
@@ -121,12 +121,12 @@ impl Output {
         self.bytes.capacity() + self.part_memory
     }
 
-    /// All that is left, if it lies in the buffer.
+    /// The whole unsent rest, if it lies in the buffer.
     pub(crate) fn single(&self) -> Option<&[u8]> {
         self.parts.is_empty().then(|| &self.bytes[self.passed..])
     }
 
-    /// What is to be sent next: slices, which are written to `into`, or a part of a file.
+    /// The next item to send: slices, which are written to `into`, or a part of a file.
     pub(crate) fn next<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> Next<'a> {
         let mut skip = self.passed;
         let mut count = 0;

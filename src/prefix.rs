@@ -1,9 +1,9 @@
 //! Prefixes of paths: where middleware, CORS policies and rate limits apply.
 //!
-//! A prefix goes by whole segments, decoded once like those of a route, and a slash at its end is ignored: `/api` and
-//! `/api/` are one prefix, which holds `/api`, `/api/`, `/api/users` and `/%61pi`, and neither `/apis` nor `/api%2Fusers`.
-//! `/` is everything, also `*`, the target of `OPTIONS *`. As for routes, nothing is normalised: `//api` and `/x/../api`
-//! are not below `/api`, and no route of `/api` answers them.
+//! A prefix matches whole segments, decoded once like those of a route, and a trailing slash is ignored: `/api` and
+//! `/api/` are the same prefix. It matches `/api`, `/api/`, `/api/users` and `/%61pi`, but neither `/apis` nor
+//! `/api%2Fusers`. `/` matches everything, including `*`, the target of `OPTIONS *`. As for routes, nothing is normalised:
+//! `//api` and `/x/../api` are not below `/api`, and no route below `/api` answers them.
 
 #![forbid(unsafe_code)]
 
@@ -16,12 +16,12 @@ use std::fmt;
 #[derive(Clone)]
 pub(crate) struct Prefix {
     text: String,
-    /// Decoded, and without NUL: no prefix can be written that has one.
+    /// Decoded, and without NUL, since `new` refuses prefixes that contain one.
     segments: Vec<Vec<u8>>,
 }
 
 impl Prefix {
-    /// Reads a prefix. Literals are written as in patterns of routes; names and rests have no meaning here.
+    /// Parses a prefix. Literals are written as in route patterns; parameters and rests are refused.
     pub(crate) fn new(text: &str) -> Result<Prefix> {
         let refuse = |rule: &str| Error::invalid(format!("prefix \"{}\": {rule}", Shown(text.as_bytes())));
         let Some(inside) = text.strip_prefix('/') else {
@@ -45,10 +45,10 @@ impl Prefix {
         Ok(Prefix { text: text.to_owned(), segments })
     }
 
-    /// Is this raw path, without query, below the prefix or the same?
+    /// Does this raw path, without query, equal the prefix or lie below it?
     ///
-    /// An escape that is invalid, or `%00`, is equal to nothing. Behind the prefix nobody looks at them, so that also what
-    /// is refused for its path is below `/`.
+    /// An invalid escape, or `%00`, matches no segment. The path beyond the prefix is not examined, so `/` matches even a
+    /// path that is later refused as malformed.
     pub(crate) fn matches(&self, raw_path: &[u8]) -> bool {
         let mut rest = raw_path;
         for expected in &self.segments {
@@ -62,7 +62,7 @@ impl Prefix {
         true
     }
 
-    /// How many segments it has. Of two that match the same path, the one with more is the longer.
+    /// The number of segments. Of two prefixes that match the same path, the longer one has more.
     pub(crate) fn depth(&self) -> usize {
         self.segments.len()
     }
@@ -73,7 +73,7 @@ impl Prefix {
     }
 }
 
-/// Two prefixes are the same if they hold the same paths, however they are written.
+/// Two prefixes are equal if they match the same paths, however they are written.
 impl PartialEq for Prefix {
     fn eq(&self, other: &Prefix) -> bool {
         self.segments == other.segments
@@ -88,7 +88,7 @@ impl fmt::Debug for Prefix {
     }
 }
 
-/// One segment of a prefix, decoded; or the rule that it breaks.
+/// Decodes one segment of a prefix; the error is the rule that it breaks.
 fn literal(segment: &str) -> std::result::Result<Vec<u8>, &'static str> {
     if segment.is_empty() {
         return Err("a segment is empty; segments are separated by one slash, with at most one at the end");
@@ -104,7 +104,7 @@ fn literal(segment: &str) -> std::result::Result<Vec<u8>, &'static str> {
     }
 }
 
-/// Is a segment, decoded once, equal to this text, which has no NUL? Without a copy: it is asked for every request.
+/// Does a segment, decoded once, equal `text`, which has no NUL? Decodes without a copy, since this runs for every request.
 fn decodes_to(mut raw: &[u8], text: &[u8]) -> bool {
     for &expected in text {
         let (byte, rest) = match raw {
@@ -239,7 +239,7 @@ mod tests {
             for path in [format!("/%{byte:02X}"), format!("/%{byte:02x}/a")] {
                 assert!(prefix(&text).matches(path.as_bytes()), "{path}");
             }
-            // A slash divides, and a percent sign begins an escape.
+            // Unescaped, a slash separates segments and a percent sign begins an escape.
             let plain = !matches!(byte, b'/' | b'%');
             assert_eq!(prefix(&text).matches(&[b'/', byte]), plain, "{text}");
             assert!(!prefix(&text).matches(&[b'/', byte ^ 1]), "{text}");

@@ -13,10 +13,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-/// 512 bytes to search and to move: the most work per request.
+/// A set has 512 bytes: the most that a request searches and moves.
 const BUCKETS_OF_A_SET: usize = 16;
 
-/// Also the number of locks, so that two threads seldom need the same one.
+/// Also the number of locks, so that threads seldom contend for one.
 const SETS: usize = 4096;
 
 /// A limit remembers 65,536 clients, in 2 MiB. A client is remembered only until its bucket is full again, which takes a minute if the
@@ -37,14 +37,14 @@ pub(crate) struct RateLimit {
     per_minute: u32,
     burst: u32,
     hasher: RandomState,
-    /// In each set, the bucket that was used last is last.
+    /// Each set is ordered by last use, the most recent last.
     sets: Box<[Mutex<Vec<Bucket>>]>,
 }
 
 /// The outcome for a request, and the values of its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// False: answer 429.
+    /// If false, the answer is 429.
     pub(crate) allowed: bool,
     /// RateLimit-Limit: the most requests at once.
     pub(crate) limit: u32,
@@ -56,7 +56,7 @@ pub(crate) struct Verdict {
     pub(crate) retry_after_s: u64,
 }
 
-/// What shares a bucket, or a limit of connections.
+/// The key by which clients share a bucket, or a limit of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Client {
     V4([u8; 4]),
@@ -71,7 +71,7 @@ struct Bucket {
     client: Client,
     /// In parts of a token.
     level: u64,
-    /// When it had that level.
+    /// The time of that level.
     at_ms: u64,
 }
 
@@ -91,7 +91,7 @@ impl RateLimit {
         let mut set = self.sets[self.place(client)].lock();
         let bucket = self.bucket(&mut set, client, now_ms);
         bucket.level = self.level(bucket, now_ms);
-        // Threads may arrive in another order than that in which they read the clock; time never goes back here.
+        // Threads may arrive in a different order than they read the clock; a bucket's time never goes back.
         bucket.at_ms = bucket.at_ms.max(now_ms);
         let allowed = bucket.level >= TOKEN;
         if allowed {
@@ -177,12 +177,12 @@ mod tests {
         Some(text.parse().unwrap())
     }
 
-    /// The address of this number, none of them the one of a test's own client.
+    /// An address for this number, different from all that tests use directly.
     fn other(number: u32) -> Option<IpAddr> {
         Some(Ipv4Addr::from(0x0a00_0000 + number).into())
     }
 
-    /// Asks until refused, and tells how often that was allowed.
+    /// Makes requests until one is refused, and returns how many were allowed.
     fn drain(limit: &RateLimit, peer: Option<IpAddr>, now_ms: u64) -> u32 {
         (0..).find(|_| !limit.take(peer, now_ms).allowed).unwrap()
     }
@@ -263,7 +263,7 @@ mod tests {
         for per_minute in [1, 7, 59, 61, 997] {
             let limit = limit(per_minute, 2);
             let allowed = (0..600_000).filter(|&now_ms| limit.take(ip("192.0.2.1"), now_ms).allowed).count();
-            // Two were there, and the last of ten minutes comes when they have passed.
+            // Two tokens at the start; the last token of the ten minutes arrives only at their end.
             assert_eq!(allowed, 2 + 10 * per_minute as usize - 1, "{per_minute}");
         }
     }
@@ -361,7 +361,7 @@ mod tests {
         for number in 0..3 * MOST_BUCKETS as u32 {
             assert!(limit.take(other(number), 0).allowed, "one more client is always let in");
         }
-        // None is full again at this time, so there is no other reason to let go.
+        // No bucket is full again at this time, so none is evicted for that.
         assert!(buckets(&limit) > MOST_BUCKETS * 9 / 10);
         assert!(limit.sets.iter().all(|set| set.lock().capacity() <= BUCKETS_OF_A_SET));
     }
@@ -422,11 +422,11 @@ mod tests {
             limit.take(peer, 0);
         }
         limit.take(known[0], 0);
-        // All at the same time: it is the order that counts.
+        // All at the same time, so that only the order counts.
         limit.take(same.next().unwrap(), 0);
         let there = |peer| limit.sets[place].lock().iter().any(|bucket| bucket.client == Client::of(peer));
         assert_eq!(known.iter().map(|&peer| there(peer)).collect::<Vec<_>>(), [&[true, false][..], &[true; 14]].concat());
-        // It is the same bucket still: this is its third token.
+        // The bucket was kept: this is its third token.
         assert_eq!(limit.take(known[0], 0).remaining, 7);
     }
 

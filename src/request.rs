@@ -23,7 +23,7 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Who is at the other end of a connection.
+/// The client at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// An address; IPv4-mapped IPv6 addresses appear as IPv4.
@@ -32,13 +32,13 @@ pub enum Peer {
     Unix,
 }
 
-/// What a connection says about itself to each of its requests.
+/// The properties of a connection that it passes to each of its requests.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller {
     pub(crate) peer: Peer,
-    /// Its name on its line.
+    /// The connection's token on its line.
     pub(crate) ticket: u64,
-    /// Does it end with this request's answer, whatever that says?
+    /// Does the connection close after this request's answer, whatever the answer says?
     pub(crate) is_last: bool,
     /// The time, if there is an access log.
     pub(crate) now: Option<Instant>,
@@ -51,8 +51,8 @@ pub(crate) struct Caller {
 pub struct Request {
     /// Declared first, so dropped first: a local's drop may still read the request.
     locals: RefCell<Vec<Local>>,
-    /// The bytes of the head and the body lie in here, from `base` on. They are the serving thread's, or
-    /// this request's own once it had to wait for its body.
+    /// Holds the head and the body, from `base` on. The buffer is the serving thread's, or this request's own once the
+    /// request had to wait for its body.
     bytes: Vec<u8>,
     base: usize,
     head: Head,
@@ -63,25 +63,25 @@ pub struct Request {
     is_whole: bool,
     /// How many bytes of the body were consumed elsewhere: by a form, or by a handler that read them.
     taken: u64,
-    /// The byte that stood after the body before a NUL was put there; None where there was none.
+    /// The byte after the body that a NUL has overwritten; None if the body was the end of the buffer.
     after_body: Option<u8>,
     params: Params,
     route: Option<usize>,
     peer: Peer,
     routes: Arc<Routes>,
-    /// The connection it came by, for handlers that stream, read or defer; None without a connection.
+    /// The connection of this request, for handlers that stream, read or defer; None without a connection.
     line: Option<Arc<dyn Line>>,
-    /// The connection's name there.
+    /// The connection's token on `line`.
     ticket: u64,
-    /// Is it known already that the connection ends with its answer?
+    /// Is it known already that the connection closes after the answer?
     is_last: bool,
-    /// Does the connection end if the body is not read?
+    /// Does the connection close if the body is not read?
     ends_unread: bool,
     /// When it arrived, if there is an access log.
     began: Option<Instant>,
-    /// The state of its client's rate limit.
+    /// The state of the client's rate limit.
     quota: Option<Verdict>,
-    /// Was it a preflight that the library has answered?
+    /// Is this a preflight that the library has answered?
     is_preflight: bool,
     views: KeptViews,
     /// The outcome of reading a multipart form.
@@ -91,7 +91,7 @@ pub struct Request {
     form_read: Cell<bool>,
     /// The body, if the handler reads it itself.
     upload: RefCell<Option<Box<Upload>>>,
-    /// The bytes that middleware has seen, since it may have kept views of them for the handler.
+    /// The buffer that middleware has seen, kept because middleware may have kept views into it for the handler.
     keepsake: Option<Vec<u8>>,
 }
 
@@ -134,7 +134,7 @@ struct Views {
 struct KeptViews(OnceCell<Box<Views>>);
 
 impl KeptViews {
-    /// Those there are.
+    /// The views, if they were allocated.
     fn made(&self) -> Option<&Views> {
         self.0.get().map(|views| &**views)
     }
@@ -427,8 +427,8 @@ impl Request {
         if self.body.is_empty() { Text::EMPTY } else { Text::new(&self.bytes[self.body.start..=self.body.end]) }
     }
 
-    /// Reads some bytes of the body, waiting for them; 0 is the end. For routes with `body = stream`, whose handlers run before the
-    /// body is received.
+    /// Reads some bytes of the body, blocking until there are any; 0 is the end. For routes with `body = stream`, whose handlers run
+    /// before the body is received.
     pub fn read(&self, into: &mut [u8]) -> Result<usize> {
         match &mut *self.upload.borrow_mut() {
             Some(upload) => upload.read(self, into),
@@ -452,13 +452,13 @@ impl Request {
     pub fn remote_address(&self) -> Text<'_> {
         self.views.text(&self.views.remote_address, |text| match self.peer {
             Peer::Ip(ip) => {
-                let _ = write!(text, "{ip}"); // a Vec takes whatever is written
+                let _ = write!(text, "{ip}"); // writing to a Vec cannot fail
             }
             Peer::Unix => text.extend_from_slice(b"unix"),
         })
     }
 
-    /// Who is at the other end.
+    /// The client at the other end of the connection.
     pub fn peer(&self) -> Peer {
         self.peer
     }
@@ -473,11 +473,11 @@ impl Request {
         // Each RandomState has different keys, seeded by the operating system.
         let random = || RandomState::new().build_hasher().finish();
         self.views.text(&self.views.id, |text| {
-            let _ = write!(text, "{:016x}{:016x}", random(), random()); // a Vec takes whatever is written
+            let _ = write!(text, "{:016x}{:016x}", random(), random()); // writing to a Vec cannot fail
         })
     }
 
-    /// Keeps `value` under `key` until the request ends; what was there before is dropped.
+    /// Keeps `value` under `key` until the request ends; a previous value is dropped.
     pub fn set_local(&self, key: &[u8], value: Box<dyn Any + Send>) {
         let before = {
             let mut locals = self.locals.borrow_mut();
@@ -489,11 +489,11 @@ impl Request {
                 }
             }
         };
-        // Its drop may be a user's function, so it runs after the borrow has ended.
+        // Dropping the value may run user code, so it happens after the borrow has ended.
         drop(before);
     }
 
-    /// Looks at what is kept under `key`.
+    /// Passes the value under `key` to `look`.
     pub fn local<R>(&self, key: &[u8], look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
         let locals = self.locals.borrow();
         locals.iter().find(|(known, _)| &**known == key).map(|(_, value)| look(&**value))
@@ -530,7 +530,7 @@ impl Request {
         self.registered().map_or(&[], |route| self.raw_param(route.param_names.len().saturating_sub(1)))
     }
 
-    /// Was there a head that could be understood?
+    /// Could the head be parsed?
     pub(crate) fn is_parsed(&self) -> bool {
         self.head_len > 0
     }
@@ -555,7 +555,7 @@ impl Request {
         Some(self.began?.elapsed())
     }
 
-    /// The state of its client's rate limit.
+    /// The state of the client's rate limit.
     pub(crate) fn quota(&self) -> Option<Verdict> {
         self.quota
     }
@@ -564,12 +564,12 @@ impl Request {
         self.quota = quota;
     }
 
-    /// If nobody reads the body, the connection ends with the answer.
+    /// Sets whether the connection closes after the answer if the body is not read.
     pub(crate) fn set_ends_unread(&mut self, ends: bool) {
         self.ends_unread = ends;
     }
 
-    /// Would the connection end if the answer were given now?
+    /// Would the connection close if the answer were given now?
     fn ends_now(&self) -> bool {
         match &*self.upload.borrow() {
             Some(upload) => upload.is_much(SKIPPED_BYTES),
@@ -577,7 +577,7 @@ impl Request {
         }
     }
 
-    /// Notes that a streamed answer begins. Does the connection end with it because of an unread body?
+    /// Notes that a streamed answer begins. Returns whether the connection closes after it because of an unread body.
     pub(crate) fn note_answered(&self) -> bool {
         match &mut *self.upload.borrow_mut() {
             Some(upload) => upload.note_answered(),
@@ -590,7 +590,7 @@ impl Request {
         self.ends_unread && !self.is_whole
     }
 
-    /// Was it a preflight that the library has answered?
+    /// Is this a preflight that the library has answered?
     pub(crate) fn is_preflight(&self) -> bool {
         self.is_preflight
     }
@@ -604,12 +604,12 @@ impl Request {
         self.registered().is_some_and(|route| route.body == Delivery::Stream)
     }
 
-    /// Does it wait for a thread of the host's?
+    /// Is the route's handler run by one of the host's threads?
     pub(crate) fn is_for_caller(&self) -> bool {
         self.registered().is_some_and(|route| route.is_for_caller)
     }
 
-    /// Sets the version, for a stand-in for a request that an exchange has.
+    /// Sets the version, for a placeholder of a request that its exchange owns.
     pub(crate) fn set_minor_version(&mut self, minor: u8) {
         self.head.minor = minor;
     }
@@ -624,12 +624,12 @@ impl Request {
         self.route_path()
     }
 
-    /// The connection it came by, and its name there.
+    /// The line of this request, and the connection's token on it.
     pub(crate) fn line(&self) -> Option<(&Arc<dyn Line>, u64)> {
         Some((self.line.as_ref()?, self.ticket))
     }
 
-    /// Is it known already that the connection ends with the answer?
+    /// Is it known already that the connection closes after the answer?
     pub(crate) fn is_last(&self) -> bool {
         self.is_last || !self.head.keep_alive
     }
@@ -694,8 +694,8 @@ impl Request {
         }
     }
 
-    /// A copy that lives as long as it is wanted, on a line of its own. Locals and what was not read of the body stay behind
-    /// for nobody: they move.
+    /// A copy for an exchange, with its own buffer and on its own line. Locals move to the copy; the unread rest of a streamed body does
+    /// not.
     pub(crate) fn detach(&self, line: Arc<dyn Line>) -> Request {
         self.detach_from(Some(line), true)
     }
@@ -712,7 +712,7 @@ impl Request {
         let views = KeptViews::default();
         if let Some(id) = self.views.made().and_then(|views| views.id.get()) {
             views.used.set(true);
-            // Another than this one would not be the request's.
+            // A generated id must stay the same.
             let _ = views.id.set(id.clone());
         }
         Request {
@@ -747,9 +747,9 @@ impl Request {
         }
     }
 
-    /// What is to be known of it when it is in other hands: all but its body.
+    /// A copy without the body, for use while the request itself is owned elsewhere.
     pub(crate) fn copy_of_head(&self) -> Request {
-        // Made now where nobody has asked for it yet, so that both have the same.
+        // Generated before the copy is made, so that both have the same id.
         self.id();
         let locals = self.locals.take();
         let copy = Request { is_whole: false, form: OnceCell::new(), ..self.detach_from(None, false) };
@@ -762,17 +762,17 @@ impl Request {
         *self.upload.get_mut() = Some(Box::new(upload));
     }
 
-    /// What the handler has left of the body that it could read itself.
+    /// Takes what the handler has left unread of a streamed body.
     pub(crate) fn take_upload(&mut self) -> Option<Box<Upload>> {
         self.upload.get_mut().take()
     }
 
-    /// Why the handler could not read the body to its end, if that is so.
+    /// Why the handler could not read the body to its end; None if it could.
     pub(crate) fn upload_failure(&self) -> Option<crate::upload::Failure> {
         self.upload.borrow().as_ref()?.failure()
     }
 
-    /// All bytes that came, those before and after this request as well.
+    /// The whole buffer, including bytes before and after this request.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -804,8 +804,8 @@ impl Request {
         }
     }
 
-    /// Forgets a head that was refused, so that nobody reads half of it; only the method still decides whether
-    /// the answer has a body.
+    /// Discards a head that was refused, so that no callback sees a half-parsed one. The method is kept, since it decides
+    /// whether the answer has a body.
     pub(crate) fn blank(&mut self, from: Caller, method: Method) {
         self.head = Head { method, ..Head::default() };
         self.head_len = 0;
@@ -842,7 +842,7 @@ impl Request {
         found
     }
 
-    /// Puts the body at `body` of the bytes, with a NUL behind it until `end`.
+    /// Sets the body to the range `body` of the buffer, and writes a NUL behind it, which `end` removes.
     pub(crate) fn set_body(&mut self, body: Range<usize>) {
         self.is_whole = true;
         if body.is_empty() {
@@ -859,9 +859,9 @@ impl Request {
         self.body = body;
     }
 
-    /// Ends the request: what follows its body is as it came again, views and locals are gone.
+    /// Ends the request: restores the byte after the body, and drops views and locals.
     pub(crate) fn end(&mut self) {
-        // A drop may be a user's function; it finds the list empty, not borrowed, and what it looks at still there.
+        // Dropping a local may run user code: it must find the list empty but not borrowed, and the request's data still valid.
         if !self.locals.get_mut().is_empty() {
             drop(self.locals.take());
         }
@@ -884,28 +884,28 @@ impl Request {
         }
     }
 
-    /// How much memory its bytes take.
+    /// How much memory the request's data takes.
     pub(crate) fn held_bytes(&self) -> usize {
         let form = self.form.get().and_then(|form| form.as_ref().as_ref().ok()).map_or(0, Form::memory_bytes);
         self.bytes.capacity() + self.keepsake.as_ref().map_or(0, Vec::capacity) + form
     }
 
-    /// Is the body here? It is absent to middleware, and to handlers that read it themselves.
+    /// Is the body available? Not in middleware, nor to handlers that read it themselves.
     pub(crate) fn has_body(&self) -> bool {
         self.is_whole && self.taken == 0
     }
 
-    /// Is there a body, which is not here?
+    /// Is there a body that has not been received?
     fn awaits_body(&self) -> bool {
         !self.is_whole && !matches!(self.head.framing, Framing::Absent | Framing::Length(0))
     }
 
-    /// May views of its bytes be out, in what middleware has kept for the handler, although it must wait for its body?
+    /// May middleware have kept views of the buffer in its locals? Then the buffer must not move while the body is received.
     pub(crate) fn has_views_out(&self) -> bool {
         self.keepsake.is_none() && !self.locals.borrow().is_empty()
     }
 
-    /// Leaves its bytes where they are until it ends, and goes on with a copy.
+    /// Keeps the buffer in place until the request ends, and continues with a copy.
     pub(crate) fn keep_bytes(&mut self) {
         let mut copy = Vec::with_capacity(self.bytes.len() + 1);
         copy.extend_from_slice(&self.bytes);
@@ -917,7 +917,7 @@ impl Request {
         self.bytes.drain(..count);
         self.base = 0;
         if self.bytes.capacity() > 4 * self.bytes.len().max(KEPT_BYTES) {
-            // What is left of something large does not keep its room.
+            // A large request has shrunk to a small rest; its memory is released.
             self.bytes.shrink_to(2 * self.bytes.len());
         }
     }
@@ -925,7 +925,7 @@ impl Request {
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Clients choose what a target says, and logs are read in terminals.
+        // Clients choose the target and logs are read in terminals, so it is escaped.
         write!(f, "{} {}", self.method(), Shown(self.target().bytes()))
     }
 }

@@ -35,7 +35,7 @@ enum Type {
     Unset,
     /// Assumed by the call that gave the body.
     Assumed(&'static Known),
-    /// That of the file which is sent.
+    /// The type of the file that is sent.
     File(Arc<Servable>),
     /// The same, together with the file's other headers (ETag, Last-Modified, Accept-Ranges), preformatted.
     Whole(Arc<Servable>),
@@ -94,9 +94,9 @@ pub struct Response {
     headers: Vec<Header>,
     text: Vec<u8>,
     body: Body,
-    /// The file to send, until the request's conditions and ranges are applied. There is no other body meanwhile.
+    /// The file to send, until the request's conditions and ranges are applied. While it is set, there is no other body.
     file: Option<FileAnswer>,
-    /// The same afterwards, if headers that were added for it must be removed with it.
+    /// The file after that, if replacing it must also remove headers that were added for it.
     settled: Option<Box<settle::Settled>>,
     /// The error answer to give instead.
     instead: Option<Instead>,
@@ -106,14 +106,14 @@ pub struct Response {
     seen: OnceCell<Vec<u8>>,
     /// Was the body set by middleware? Then the handler may replace it, also by a stream.
     is_left: bool,
-    /// What Content-Length was set to.
+    /// The Content-Length that was set.
     length: Option<u64>,
     close: bool,
     failure: Option<String>,
     stage: Stage,
     /// The headers that middleware has set: they stay also on the library's own answers.
     base: KeptHeaders,
-    /// What leaves by a stream. While a handler runs it is the thread's, with the answers before this one.
+    /// The output of a stream. While a handler runs it is the thread's buffer, which may hold earlier answers.
     pub(crate) out: Box<Output>,
 }
 
@@ -449,7 +449,7 @@ impl Response {
     fn header_checked(&mut self, name: &[u8], value: &[u8], replace: bool) -> Result<()> {
         self.need_composing()?;
         self.take_apart();
-        // RFC 9112 11.1: a line end in a value would let whoever chose it write headers, or answers, of their own.
+        // RFC 9112 11.1: a line break in a value would allow response splitting.
         if !is_token(name) {
             return self.refuse(format!("header name \"{}\" is not a token: letters, digits and !#$%&'*+-.^_`|~", Shown(name)));
         }
@@ -579,9 +579,8 @@ impl Response {
     }
 }
 
-/// For what the library itself sets on an answer whose head has not been sent: statuses and names are constants, values
-/// its own or checked before, so that a setter finds nothing to refuse. If it did, the answer would lack a header, and be
-/// sent all the same.
+/// For setters that the library itself calls on an answer whose head has not been sent: statuses and names are constants, and
+/// values are its own or were checked, so the setter cannot fail. If one did, the answer would be sent without that header.
 pub(crate) fn cannot_fail(outcome: Result<()>) {
     debug_assert!(outcome.is_ok(), "{outcome:?}");
 }
@@ -595,17 +594,17 @@ impl Response {
         self.base.1.extend_from_slice(&self.text);
     }
 
-    /// What stays whoever answers, for an answer in the place of this one.
+    /// The headers set by middleware, for an answer that replaces this one.
     pub(crate) fn kept_headers(&self) -> KeptHeaders {
         self.base.clone()
     }
 
-    /// An answer in the place of the one that these were kept of.
+    /// An answer that replaces the one from which `base` was taken.
     pub(crate) fn in_place_of(base: KeptHeaders) -> Response {
         Response { base, ..Response::new() }
     }
 
-    /// For an answer of the library's own: nothing of the handler's is left.
+    /// Prepares for one of the library's own answers: discards everything that the handler has set.
     pub(crate) fn clear_for_error(&mut self) {
         let base = std::mem::take(&mut self.base);
         self.clear();
@@ -619,7 +618,7 @@ impl Response {
         self.base = base;
     }
 
-    /// Clears everything, for the next answer.
+    /// Resets everything for the next answer.
     pub(crate) fn clear(&mut self) {
         self.base.0.clear();
         self.base.1.clear();
@@ -634,7 +633,7 @@ impl Response {
         self.failure = None;
     }
 
-    /// Is it as `clear` leaves it?
+    /// Is the response in the state that `clear` produces?
     pub(crate) fn is_blank(&self) -> bool {
         let unset = matches!((&self.kind, &self.body, &self.file, &self.stage), (Type::Unset, Body::Absent, None, Stage::Composing));
         unset
@@ -646,20 +645,20 @@ impl Response {
             && self.failure.is_none()
     }
 
-    /// Asks for an error answer in place of one of its own.
+    /// Requests an error answer in place of the body.
     pub(crate) fn refuse_with(&mut self, code: u16, why: Error) {
         self.clear_body();
         self.instead = Some(Instead { code, why, field: None });
     }
 
-    /// From now on it can neither be streamed nor deferred.
+    /// From now on the answer can neither be streamed nor deferred.
     pub(crate) fn be_whole(&mut self) {
         if matches!(self.stage, Stage::Composing) {
             self.stage = Stage::Whole;
         }
     }
 
-    /// It may be written piece by piece again.
+    /// Reverts `be_whole`: the answer may be streamed or deferred again.
     pub(crate) fn be_composed(&mut self) {
         if matches!(self.stage, Stage::Whole) {
             self.stage = Stage::Composing;
@@ -676,12 +675,12 @@ impl Response {
         matches!(self.stage, Stage::Deferred(_))
     }
 
-    /// Its head is fixed; what is written goes to `stream`.
+    /// Fixes the head; from now on `write` goes to `stream`.
     pub(crate) fn start(&mut self, stream: Stream) {
         self.stage = Stage::Streaming(Box::new(stream));
     }
 
-    /// The stream that it has become, and what leaves by that.
+    /// The stream and its output, if the answer is streaming.
     pub(crate) fn stream_mut(&mut self) -> Option<(&mut Stream, &mut Output)> {
         match &mut self.stage {
             Stage::Streaming(stream) => Some((stream, &mut self.out)),
@@ -689,14 +688,14 @@ impl Response {
         }
     }
 
-    /// Is it an ordinary answer, with nothing that must be looked into before it is sent?
+    /// Is this an ordinary answer that needs no further checks before it is sent?
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         let nothing = self.file.is_none() && self.instead.is_none() && self.failure.is_none() && self.length.is_none();
         nothing && matches!(self.stage, Stage::Composing)
     }
 
-    /// Takes all of it, for the exchange that it is deferred to; `known_as` is what the connection knows that by.
+    /// Moves the whole response into an exchange; `known_as` is the connection's reference to that exchange.
     pub(crate) fn hand_over(&mut self, known_as: Box<dyn Any + Send>) -> Response {
         let mut taken = std::mem::replace(self, Response::new());
         std::mem::swap(&mut self.out, &mut taken.out);
@@ -704,7 +703,7 @@ impl Response {
         taken
     }
 
-    /// What the connection knows its exchange by, if it was deferred.
+    /// Takes the connection's reference to the exchange, if the answer was deferred.
     pub(crate) fn take_deferred(&mut self) -> Option<Box<dyn Any + Send>> {
         if !self.is_deferred() {
             return None;
@@ -718,11 +717,11 @@ impl Response {
         }
     }
 
-    /// Says that the answer depends on these fields of the request, those of them that it does not name yet.
+    /// Adds those of `members` to Vary that it does not list yet.
     pub(crate) fn add_vary(&mut self, members: &[u8]) {
         let mut missing = Vec::new();
         for member in headers::list(members) {
-            // RFC 9110 12.5.5: "*" says that everything may have mattered.
+            // RFC 9110 12.5.5: "*" covers every request field.
             let is_named = |known: &[u8]| known == b"*" || known.eq_ignore_ascii_case(member);
             if !self.values_of(b"vary").any(|value| headers::list(value).any(is_named)) {
                 missing.extend_from_slice(if missing.is_empty() { b"" } else { b", " });
@@ -746,7 +745,7 @@ impl Response {
         }
     }
 
-    /// Adds the headers of policies, but for those that somebody has set: as `Hooks::add_cors_fields` does.
+    /// Adds the headers of policies, except those already set, by the same rules as `Hooks::add_cors_fields`.
     pub(crate) fn add_policy_headers(&mut self, policies: &Response) {
         let own = self.header(b"access-control-allow-origin").is_some();
         for header in &policies.headers {
@@ -764,17 +763,17 @@ impl Response {
         self.failure.take()
     }
 
-    /// Did the handler ask for the connection's end?
+    /// Did the handler ask to close the connection?
     pub(crate) fn wants_close(&self) -> bool {
         self.close
     }
 
-    /// The length that was set, which must be the body's.
+    /// The Content-Length that was set; it must equal the body's length.
     pub(crate) fn set_content_length(&self) -> Option<u64> {
         self.length
     }
 
-    /// The bytes themselves, or a copy where they are a view of this response, which is about to change.
+    /// The bytes themselves, or a copy if they are a view of this response, which is about to change.
     pub(crate) fn apart<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let seen = self.seen.get().map_or(&[][..], Vec::as_slice);
         let inside = [&self.text[..], &self.bytes, &self.kind_text, seen].iter().any(|own| own.as_ptr_range().contains(&bytes.as_ptr()));
@@ -808,15 +807,15 @@ impl Response {
     }
 }
 
-/// Is this header about one content, so that it is wrong on another? An error must not be kept for as long as an answer.
+/// Does this header describe the content, so that it is wrong on an error answer? That includes how long caches may keep it.
 fn describes_content(name: &[u8]) -> bool {
     const CONTENT: [&[u8]; 4] = [b"cache-control", b"expires", b"etag", b"last-modified"];
     let begins = |start: &[u8]| name.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
-    // A policy, and its `-Report-Only`, is for whatever is sent.
+    // Content-Security-Policy and its `-Report-Only` form apply to any content.
     (begins(b"content-") && !begins(b"content-security-policy")) || CONTENT.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// RFC 3986 2.4: what cannot stand in a URL is percent-encoded; what is encoded already stays.
+/// Percent-encodes bytes that a URL must not contain. RFC 3986 2.4: existing escapes are not encoded again.
 fn escape_location(location: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(location.len());
     for &b in location {

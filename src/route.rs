@@ -7,7 +7,7 @@ use crate::text::Text;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// All routes, under the numbers that the router knows them by.
+/// All routes, by the router's numbers.
 pub(crate) struct Routes {
     list: Vec<Route>,
     /// The limits for forms.
@@ -41,7 +41,7 @@ pub(crate) struct Route {
     /// In place of the app's; zero is off.
     pub(crate) exchange_timeout_ms: Option<u32>,
     pub(crate) body: Delivery,
-    /// Do its requests wait for a thread of the host's?
+    /// Do its requests wait for one of the host's threads?
     pub(crate) is_for_caller: bool,
     /// Does its handler block?
     pub(crate) blocking: Blocking,
@@ -50,10 +50,10 @@ pub(crate) struct Route {
 /// How a handler gets a request's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// All of it is there when the handler runs; files of a form larger than `spool_bytes` have gone to disk instead.
+    /// Received in full before the handler runs; files of a form larger than `spool_bytes` are stored on disk.
     #[default]
     Buffer,
-    /// All of it, also of a large form: the handler hands it on to an application that parses forms itself.
+    /// Received in full and unparsed, even if it is a large form: for handlers that pass it to an application that parses forms itself.
     Whole,
     /// The handler reads it while it arrives.
     Stream,
@@ -62,7 +62,7 @@ pub(crate) enum Delivery {
 /// Whether a program declares that a route's handler blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Blocking {
-    /// Not declared: it is learned.
+    /// Not declared: the server learns it.
     #[default]
     Auto,
     Yes,
@@ -145,7 +145,7 @@ fn parse_word<const N: usize>(name: &str, value: &str, words: [&str; N]) -> Resu
     })
 }
 
-/// A request that waits for a thread of the host's does so un-owned, with its whole body.
+/// Refuses body = stream for routes of the host's threads: a request waits for such a thread only after its body has arrived.
 fn refuse_stream_for_caller(body: Delivery, is_for_caller: bool) -> Result<()> {
     match body == Delivery::Stream && is_for_caller {
         true => Err(Error::fixed(Kind::Invalid, "a route cannot have both body = stream and dispatch = caller")),

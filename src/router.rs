@@ -6,31 +6,31 @@
 //! |---|---|---|
 //! | `text` | itself | - |
 //! | `:name` | one segment that is not empty | `name` |
-//! | `*`, at the end only | what is left of the path | `*` |
-//! | `*name`, at the end only | what is left of the path | `name` |
+//! | `*`, at the end only | the rest of the path | `*` |
+//! | `*name`, at the end only | the rest of the path | `name` |
 //!
-//! A name is a letter or `_`, then letters, digits and `_`; no two in a pattern are the same.
+//! A name is a letter or `_`, then letters, digits and `_`; names in a pattern are distinct.
 //!
-//! **The path** is matched as it was received, without query, segment by segment; a segment is percent-decoded
-//! once before it is compared, so `/%61` is `/a`, and `%2F` never divides. Literals of a pattern are decoded
-//! once too, at registration: `/a%20b`, `/a b` and the path `/a%20b` are the same, and `%3A`, `%2A`, `%3F`, `%23`
-//! write a `:` or `*` that begins a segment, a `?` and a `#`; `{`, `}`, `<` and `>` are written so as well, since unescaped
-//! they cannot stand in a path, and other routers' parameters look so. An invalid escape or `%00` anywhere makes a bad
-//! path, whatever would have matched. Nothing is normalised: `/a/` is not `/a`, `//a` has an empty first segment,
-//! and `.` and `..` are segments like others, which a parameter may hold.
+//! **The path** is matched as received, without query, segment by segment; each segment is percent-decoded once
+//! before it is compared, so `/%61` is `/a`, and `%2F` never separates segments. Literals of a pattern are decoded once
+//! too, at registration: the patterns `/a%20b` and `/a b` are the same, and both match the path `/a%20b`. A literal
+//! `:` or `*` at the start of a segment is written `%3A` or `%2A`, a `?` `%3F` and a `#` `%23`. `{`, `}`, `<` and `>` must
+//! be escaped as well: a path cannot contain them unescaped, and other routers write parameters with them. An invalid
+//! escape or `%00` anywhere makes the path bad, whichever pattern would have matched. Nothing is normalised: `/a/` is not
+//! `/a`, `//a` has an empty first segment, and `.` and `..` are ordinary segments, which a parameter may match.
 //!
-//! **A rest** may be empty, so `/p/*` matches `/p/` (but not `/p`); one that is not empty begins with a segment
-//! that is not empty, so `/p//x` is no match.
+//! **A rest** may be empty, so `/p/*` matches `/p/` (but not `/p`). Otherwise its first segment must not be empty, so
+//! `/p//x` does not match.
 //!
 //! **The most specific pattern** that matches the whole path wins: at the first segment where two differ, a literal
 //! beats a name and a name beats a rest. The order of registration never matters.
 //!
-//! **The method** is looked for in the winning pattern alone: itself, else GET where it is HEAD, else `*`, which
-//! stands for any. Otherwise the path is there but not for this method, and the answer lists which are. So it is
-//! for OPTIONS too, unless a route takes it: the list is what the caller answers with.
+//! **The method** is looked up in the winning pattern alone: the method itself, else GET for a HEAD, else `*`, which
+//! stands for any. Failing these, the result is "method not allowed", with a list of the methods that are. This applies to
+//! OPTIONS too, unless a route handles it: the caller answers with the list.
 //!
-//! **Two routes conflict** where the same requests would find both: the same method, and patterns that differ in
-//! nothing but names. Under different methods each keeps its own names.
+//! **Two routes conflict** if they match the same requests: the same method, and patterns that differ only in
+//! names. Routes with different methods may use different names.
 //!
 //! ```
 //! use hasty::router::{Found, Params, Router};
@@ -54,7 +54,7 @@
 //! }
 //!
 //! let table = [
-//!     // request                   what is found, with its parameters as they stand in the path
+//!     // request                   the result, with parameters as they appear in the path
 //!     ("GET /",                    "GET /"),
 //!     ("GET /users/7",             "GET /users/:id id=7"),
 //!     ("PUT /users/7",             "PUT /users/:user user=7"),
@@ -62,13 +62,13 @@
 //!     ("POST /users/7",            "405 GET, HEAD, OPTIONS, PUT"),
 //!     ("OPTIONS /users/7",         "405 GET, HEAD, OPTIONS, PUT"),
 //!     ("GET /users/me",            "GET /users/me"),
-//!     ("PUT /users/me",            "405 GET, HEAD, OPTIONS"), // the literal wins before the method is looked at
+//!     ("PUT /users/me",            "405 GET, HEAD, OPTIONS"), // the literal wins before the method is considered
 //!     ("GET /users/%6De",          "GET /users/me"),
 //!     ("GET /users/a%2Fb",         "GET /users/:id id=a%2Fb"),
 //!     ("GET /users/",              "404"),
 //!     ("GET /users/7/",            "404"),
 //!     ("GET /users/me/mail",       "GET /users/me/mail"),
-//!     ("GET /users/me/posts/1",    "GET /users/:id/posts/:post id=me post=1"), // back from the literal
+//!     ("GET /users/me/posts/1",    "GET /users/:id/posts/:post id=me post=1"), // the router backtracks from the literal
 //!     ("GET /files",               "404"),
 //!     ("GET /files/",              "GET /files/* *="),
 //!     ("GET /files/a/b.txt",       "GET /files/* *=a/b.txt"),

@@ -1,4 +1,4 @@
-//! What a started app does with a request: find the route, run the hooks and the handler, make error answers.
+//! Request processing in a started app: finds the route, runs the hooks and the handler, makes error answers.
 
 use crate::access::AccessRecord;
 use crate::buffered::Buffered;
@@ -29,12 +29,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Service {
     pub(crate) router: Router,
     pub(crate) routes: Arc<Routes>,
-    /// The routes' handlers, under the same numbers.
+    /// The routes' handlers, indexed by route number.
     pub(crate) handlers: Vec<Box<dyn Handler>>,
     pub(crate) hooks: Hooks,
     pub(crate) limits: Limits,
     pub(crate) max_body_bytes: u64,
-    /// Zero is off.
+    /// 0: no limit.
     pub(crate) max_requests: u64,
     /// Are answers compressed for clients that accept it?
     compresses: bool,
@@ -56,9 +56,9 @@ pub(crate) struct Service {
     pub(crate) habits: Habits,
     /// How many requests were received.
     pub(crate) requests: Tally,
-    /// Requests that wait for a thread of the host's.
+    /// Requests that wait for one of the host's threads.
     pub(crate) callers: Arc<CallerQueue>,
-    /// How many of them may wait.
+    /// The most requests that may wait in `callers`.
     max_queued: usize,
     /// Whether the app drains or stops.
     pub(crate) control: Arc<Control>,
@@ -114,7 +114,7 @@ impl Service {
         }
     }
 
-    /// Decides by the head alone. False: `response` holds the answer, and the body, if any, is not wanted.
+    /// Decides by the head alone whether the request is admitted. False: `response` holds the answer, and the body is not needed.
     #[inline(always)]
     pub(crate) fn admit(&self, request: &mut Request, response: &mut Response) -> bool {
         if self.buffered.is_overfull() {
@@ -142,7 +142,7 @@ impl Service {
         }
     }
 
-    /// The answer where no route has that path and method.
+    /// The answer if no route matches the path and the method.
     #[inline(never)]
     fn answer_unrouted(&self, found: Found<'_>, request: &Request, response: &mut Response) {
         match found {
@@ -160,7 +160,7 @@ impl Service {
         }
     }
 
-    /// Preflights, rate limits and middleware, which may answer, refuse or defer before the route has its turn.
+    /// Runs preflights, rate limits and middleware, which may answer, refuse or defer the request before its route.
     #[inline(never)]
     fn pass_hooks(&self, found: &Found<'_>, request: &mut Request, response: &mut Response) -> bool {
         let method = match found {
@@ -180,7 +180,7 @@ impl Service {
             self.fail(429, TOO_MANY, None, request, response);
             return false;
         }
-        // For routes of the host's thread, middleware runs there.
+        // If one of the host's threads runs the handler, middleware runs on that thread too.
         request.is_for_caller() || self.pass_middleware(request, response)
     }
 
@@ -209,7 +209,7 @@ impl Service {
         request.registered().and_then(|route| route.max_body_bytes).unwrap_or(self.max_body_bytes)
     }
 
-    /// The answer when the app holds as much as it may. It closes the connection.
+    /// The answer when buffers have reached max_buffered_bytes. It closes the connection.
     #[cold]
     pub(crate) fn refuse_overfull(&self, request: &Request, response: &mut Response) {
         let why = Error::fixed(Kind::Limit, "the server holds as much unfinished input and output as max_buffered_bytes allows");
@@ -270,7 +270,7 @@ impl Service {
         caught(|| handler.handle(request, response))
     }
 
-    /// Leaves a request to a thread of the host's.
+    /// Queues a request for one of the host's threads.
     #[inline(never)]
     pub(crate) fn leave_to_caller(&self, request: &Request, response: &mut Response) {
         if self.callers.len() >= self.max_queued {
@@ -282,19 +282,19 @@ impl Service {
         }
     }
 
-    /// Is its route known to be answered quickly by the host?
+    /// Is the host known to answer requests of this route quickly?
     pub(crate) fn is_known_quick(&self, request: &Request) -> bool {
         request.route_number().is_some_and(|route| self.habits.is_known_quick(route))
     }
 
-    /// The answer where as many requests wait for a thread as may.
+    /// The answer when max_queued requests are waiting for a thread.
     #[cold]
     pub(crate) fn refuse_queued(&self, request: &Request, response: &mut Response) {
         let why = Error::fixed(Kind::Limit, "as many requests wait for a thread as max_queued allows");
         self.fail(503, why, None, request, response);
     }
 
-    /// Turns what a handler has left into an answer that can be sent.
+    /// Turns the handler's result into an answer that can be sent.
     #[inline]
     pub(crate) fn settle(&self, outcome: Result<()>, request: &Request, response: &mut Response) {
         if outcome.is_err() || !response.is_plain() || request.form_was_read() {
@@ -323,12 +323,12 @@ impl Service {
             return;
         }
         if let Some(why) = request.misread_form() {
-            // The handler has mistaken a form that could not be read for an empty one.
+            // The handler took a form that could not be read for an empty one.
             return self.refuse_form(why, request, response);
         }
         if let Err(error) = outcome.and_then(|()| self.settle_file(request, response)) {
             if let Some(failure) = request.upload_failure() {
-                // The client's fault: the handler could only give up.
+                // The client has caused the failure, so the answer reports it and nothing is logged.
                 return self.fail(failure.code, Error::fixed(failure.kind, failure.words), None, request, response);
             }
             self.log_failure(request, &error, "the handler failed");
@@ -436,7 +436,7 @@ impl Service {
         Ok(if self.may_compress(response) { response.encoder(request) } else { None })
     }
 
-    /// Is that on, and not forbidden by a header of every answer? One that the answer has itself takes its place.
+    /// Is compression enabled, and not forbidden by a default Cache-Control? The answer's own Cache-Control replaces the default.
     fn may_compress(&self, response: &Response) -> bool {
         self.compresses && (!self.hooks.forbid_coding() || response.has_header(b"cache-control"))
     }
@@ -464,7 +464,7 @@ impl Service {
         }
     }
 
-    /// Does a substitute for an exchange's answer, or its record, depend on this request?
+    /// Is the request needed to log an exchange, or to make an error answer in place of its own?
     pub(crate) fn asks_for(&self, request: &Request) -> bool {
         self.hooks.on_access.is_some() || self.hooks.on_error.is_some() || prefers_json(request)
     }
@@ -486,7 +486,7 @@ impl Service {
             time_us: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
             status,
         };
-        // The panic of a log function cannot be logged.
+        // A panic in a log function cannot be logged.
         let _ = catch_unwind(AssertUnwindSafe(|| on_access.record(&record)));
     }
 
@@ -496,7 +496,7 @@ impl Service {
         self.hooks.write_fields(response, out);
     }
 
-    /// Fails if a setter has failed, or the Content-Length is wrong, although the handler returned OK.
+    /// Fails if a setter has failed or the Content-Length is wrong, even though the handler returned OK.
     fn check(&self, request: &Request, response: &mut Response) -> Result<()> {
         if let Some(words) = response.take_failure() {
             return Err(Error::invalid(words));
@@ -514,7 +514,7 @@ impl Service {
         self.own_answer(code, &why, allow, request, response);
         let Some(on_error) = &self.hooks.on_error else { return };
         if let Some((line, _)) = request.line() {
-            // on_error may take long.
+            // on_error may block.
             line.let_go();
         }
         response.be_whole();
@@ -538,7 +538,7 @@ impl Service {
                 response.set_header(b"Retry-After", b"1")?;
             }
             if request.is_parsed() {
-                // RFC 9110 12.5.5: who keeps it for others is told what its form depends on.
+                // RFC 9110 12.5.5: the format depends on Accept, and caches must know that.
                 response.add_vary(b"Accept");
             }
             if prefers_json(request) {
@@ -550,10 +550,10 @@ impl Service {
         cannot_fail(fill(response));
     }
 
-    /// Passes a message to the host's log function; its text is made only if there is one.
+    /// Passes a message to the host's log function; the text is formatted only if there is such a function.
     pub(crate) fn log(&self, level: Level, words: impl FnOnce() -> String) {
         if let Some(log) = &self.hooks.on_log {
-            // The panic of a log function cannot be logged.
+            // A panic in a log function cannot be logged.
             let _ = catch_unwind(AssertUnwindSafe(|| log.log(level, &words())));
         }
     }
@@ -567,7 +567,7 @@ impl std::fmt::Display for BodyWords {
     }
 }
 
-/// Runs a user's function, and turns a panic into an error.
+/// Runs user code, and turns a panic into an error.
 fn caught<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(Error::new(Kind::Panic, format!("it panicked: {}", panic_words(&*panic)))))

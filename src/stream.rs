@@ -32,7 +32,7 @@ pub(crate) struct Stream {
     coded: Vec<u8>,
     /// Does the connection end with it?
     last: bool,
-    /// Did it fail? Then nothing more is sent, and the client must notice that the end is missing.
+    /// Has the stream failed? Then nothing more is sent, and the client must be able to tell that the end is missing.
     broken: bool,
     /// The writer's mistake, reported at the end.
     fault: Option<String>,
@@ -55,7 +55,7 @@ impl Stream {
         self.last
     }
 
-    /// Has it a head only, as for HEAD?
+    /// Does the answer have only a head, as for HEAD?
     pub(crate) fn has_no_body(&self) -> bool {
         self.ending == Ending::NoBody
     }
@@ -65,7 +65,7 @@ impl Stream {
         self.encoder.is_some()
     }
 
-    /// Must the client notice that the body is incomplete?
+    /// Must the client be able to tell that the body is incomplete?
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
@@ -75,7 +75,7 @@ impl Stream {
         self.ending == Ending::Close
     }
 
-    /// Cuts it: nothing more is sent.
+    /// Cuts the stream off: nothing more is sent.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;
     }
@@ -140,7 +140,7 @@ impl Stream {
     fn frame(&mut self, data: &[u8], out: &mut Output) {
         self.written += data.len() as u64;
         if data.is_empty() {
-            // A chunk of nothing would be the last one.
+            // An empty chunk would be the last one.
             return;
         }
         let bytes = out.bytes_mut();
@@ -188,7 +188,7 @@ pub(crate) fn event_text(event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&
     let mut text = Vec::new();
     for (field, value) in [("event", event), ("id", id)] {
         let Some(value) = value else { continue };
-        // A line end would let whoever chose the value write fields of their own.
+        // A line break would allow the value to inject further fields.
         if value.iter().any(|&b| matches!(b, b'\r' | b'\n' | 0)) {
             return Err(Error::invalid(format!("{field} \"{}\" of an event holds a line end or a NUL", crate::error::Shown(value))));
         }

@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
         self.0
     }
 
-    /// As text; what is not UTF-8 becomes U+FFFD.
+    /// As text; invalid UTF-8 becomes U+FFFD.
     pub fn to_str(self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.bytes())
     }

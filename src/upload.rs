@@ -1,4 +1,4 @@
-//! A body that its handler reads itself, while it arrives.
+//! A streamed request body: the handler reads it while it arrives.
 
 use crate::error::{Error, Kind, Result};
 use crate::http::body::Chunked;
@@ -7,7 +7,7 @@ use crate::line::Wire;
 use crate::output::Output;
 use crate::request::Request;
 
-/// An unread body up to this size is received and thrown away, so that the connection can go on.
+/// An unread body up to this size is received and discarded, so that the connection can be reused.
 pub(crate) const SKIPPED_BYTES: u64 = 256 * 1024;
 
 /// Room for one receive of a chunked body.
@@ -23,10 +23,10 @@ pub(crate) enum Framing {
 /// The body of a route with `body = stream`.
 pub(crate) struct Upload {
     framing: Framing,
-    /// The first `len` of them were received, and not all read yet.
+    /// The input buffer; its first `len` bytes were received.
     bytes: Vec<u8>,
     len: usize,
-    /// Data to be read lies in `bytes[at..data_end]`, what is not decoded yet from `raw` on.
+    /// Decoded data still to be read is `bytes[at..data_end]`; input from `raw` on is not decoded yet.
     at: usize,
     data_end: usize,
     raw: usize,
@@ -36,9 +36,9 @@ pub(crate) struct Upload {
     /// Has the answer begun? Then it is too late for a 100 Continue.
     is_answered: bool,
     wire: Option<Box<dyn Wire>>,
-    /// How much was read.
+    /// How many bytes the handler has read.
     read: u64,
-    /// Why it cannot be read to its end: the status and message for the client.
+    /// Why the body cannot be read to its end: the status and message for the client.
     failure: Option<Failure>,
 }
 
@@ -50,20 +50,20 @@ pub(crate) struct Failure {
     pub(crate) words: &'static str,
 }
 
-/// What is left of a body when its handler has returned.
+/// The rest of a body after its handler has returned.
 pub(crate) struct Unread {
-    /// What was received of it, and behind it.
+    /// Input that was received and not consumed; it may extend beyond the body.
     pub(crate) bytes: Vec<u8>,
-    /// How its end is told; None where it was read to its end.
+    /// How the end of the body is delimited; None if the body was read to its end.
     pub(crate) framing: Option<Framing>,
     pub(crate) awaits_continue: bool,
     pub(crate) failure: Option<Failure>,
-    /// How much was read.
+    /// How many bytes the handler has read.
     pub(crate) read: u64,
 }
 
 impl Upload {
-    /// A body of which `received` is there already.
+    /// A body whose beginning, `received`, has already arrived.
     pub(crate) fn new(framing: Framing, received: Vec<u8>, expects_continue: bool) -> Upload {
         Upload {
             // RFC 9110 10.1.1: "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the
@@ -83,7 +83,7 @@ impl Upload {
         }
     }
 
-    /// Reads some bytes, waiting for them; none is the end.
+    /// Reads some bytes, blocking until there are any; 0 is the end.
     pub(crate) fn read(&mut self, request: &Request, into: &mut [u8]) -> Result<usize> {
         if into.is_empty() {
             return Ok(0);
@@ -105,7 +105,7 @@ impl Upload {
         }
     }
 
-    /// Gives what was received.
+    /// Copies data that was received to `into`.
     fn take_in(&mut self, into: &mut [u8]) -> std::result::Result<usize, Refusal> {
         match &mut self.framing {
             Framing::Length(left) => {
@@ -125,13 +125,13 @@ impl Upload {
                 let count = (self.data_end - self.at).min(into.len());
                 into[..count].copy_from_slice(&self.bytes[self.at..self.at + count]);
                 self.at += count;
-                // The outcome is returned once everything before it was read.
+                // The end is reported once all data before it was read.
                 if count > 0 || self.at < self.data_end { Ok(count) } else { Ok(0) }
             }
         }
     }
 
-    /// Waits for more. Bytes of a body whose length is known go to where they are wanted at once.
+    /// Waits for more input. A body of known length is received directly into `into`.
     fn wait(&mut self, request: &Request, into: &mut [u8]) -> Result<usize> {
         let wire = match &mut self.wire {
             Some(wire) => wire,
@@ -182,7 +182,7 @@ impl Upload {
         Error::fixed(kind, words)
     }
 
-    /// Notes that waiting failed, unless it is known better.
+    /// Records that waiting failed, unless a more specific failure is recorded already.
     fn fail(&mut self, error: Error) -> Error {
         let (code, words) = match error.kind() {
             Kind::Timeout => (408, "the body came more slowly than body_timeout_ms or min_rate_bytes allow"),
@@ -192,19 +192,19 @@ impl Upload {
         error
     }
 
-    /// The answer begins. Is its client left in doubt whether to send the body, or has the body no end? Only the connection's end tells
-    /// then.
+    /// Notes that the answer begins. Returns whether the connection must close after it: the client still waits for a 100 Continue and
+    /// may or may not send the body, or the end of the body cannot be found.
     pub(crate) fn note_answered(&mut self) -> bool {
         self.is_answered = true;
         self.awaits_continue || self.failure.is_some()
     }
 
-    /// How much was read.
+    /// How many bytes the handler has read.
     pub(crate) fn read_bytes(&self) -> u64 {
         self.read
     }
 
-    /// Is more of it left than is worth receiving only to skip it?
+    /// Is the rest of the body too long to skip (more than `most` bytes), or impossible to skip?
     pub(crate) fn is_much(&self, most: u64) -> bool {
         let left = match &self.framing {
             Framing::Length(left) => left.saturating_sub((self.len - self.raw) as u64),
@@ -213,14 +213,14 @@ impl Upload {
         self.awaits_continue || self.failure.is_some() || left > most
     }
 
-    /// Why it cannot be read to its end, if that is so.
+    /// Why the body cannot be read to its end; None if it can.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.failure
     }
 
-    /// What is left, when nobody reads any more.
+    /// The rest of the body, once the handler no longer reads.
     pub(crate) fn into_unread(mut self) -> Unread {
-        // Decoding what is there may find the end.
+        // The end may be in the input already received.
         if let (Framing::Chunked(decoder), false, None) = (&mut self.framing, self.done, self.failure) {
             if let Ok(decoded) = decoder.decode(&mut self.bytes[..self.len], self.raw, self.raw) {
                 (self.raw, self.done) = (decoded.consumed, decoded.done);

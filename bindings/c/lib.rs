@@ -1,4 +1,4 @@
-//! `libhasty.so` and `libhasty.a`: what `src/ffi` of the crate exports, and the code behind it.
+//! `libhasty.so` and `libhasty.a`: the C functions that `src/ffi` of the crate exports.
 
-// Nothing is said of it here, but without this its C functions would not be linked.
+// Unused here, but without this line the crate and its C functions would not be linked.
 extern crate server as _;

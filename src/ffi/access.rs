@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use std::ffi::c_char;
 
 impl hasty_access {
-    /// What C sees of a record while a callback runs.
+    /// The view of a record that is passed to C during a callback.
     pub(super) fn of(record: &AccessRecord<'_>) -> hasty_access {
         hasty_access {
             size: size_of::<hasty_access>(),
@@ -29,7 +29,7 @@ impl hasty_access {
     }
 }
 
-/// The bytes of a view; None where it is absent.
+/// The bytes of a view; None if it is absent.
 ///
 /// # Safety
 /// `text` is absent or has `len` bytes, unchanged during `'a`.
@@ -90,13 +90,14 @@ pub unsafe extern "C" fn hasty_access_to_text(
         entry.write(format, &mut text);
         text.push(0);
         if !needed.is_null() {
-            // SAFETY: not NULL, and writable, says the caller.
+            // SAFETY: not NULL; the caller vouches that it is writable.
             unsafe { needed.write(text.len()) };
         }
         if text.len() > cap {
             return Err(Error::new(Kind::Limit, format!("the text takes {} bytes, cap is {cap}", text.len())));
         }
-        // SAFETY: `text.len()` is at most `cap`, for which there is room, says the caller; nobody else has `text`.
+        // SAFETY: `text.len()` is at most `cap`, and the caller vouches for `cap` writable bytes. `text` is our own memory, so the two do
+        // not overlap.
         unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buf.cast::<u8>(), text.len()) };
         Ok(())
     })

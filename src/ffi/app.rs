@@ -21,10 +21,10 @@ use std::time::Duration;
 
 /// An app, and the texts of its options that were handed out.
 pub(super) struct CApp {
-    /// Before the app, which sends what they leave unanswered.
+    /// Declared, so dropped, before the app, which answers the requests that the slots leave unanswered.
     pub(super) slots: Arc<Slots>,
     pub(super) app: App,
-    /// Kept until free, since views of them are out.
+    /// Kept until the app is freed, since C holds views of them.
     texts: Mutex<Vec<(String, Box<[u8]>)>>,
 }
 
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn hasty_app_new(options: *const hasty_options, out: *mut 
     })
 }
 
-/// Sets what a struct says: 0 is the default, HASTY_NONE is zero.
+/// Applies the fields of a struct: 0 is the default, HASTY_NONE is zero.
 ///
 /// # Safety
 /// `given.server_header` is NULL or NUL-terminated.
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn hasty_app_option_to(app: *const hasty_app, key: *const 
     })
 }
 
-/// A view of an option's text that stays good until free: each different text is kept once.
+/// A view of an option's text that is valid until the app is freed: each distinct text is kept once.
 fn option(app: &CApp, name: &str) -> hasty_str {
     let Ok(mut value) = app.app.option(name) else { return hasty_str::ABSENT };
     value.push('\0');
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn hasty_app_route(
     })
 }
 
-/// What all functions that add a route do.
+/// The common part of all functions that add a route.
 ///
 /// # Safety
 /// `app` is NULL or live; `pattern` is NULL or NUL-terminated.
@@ -439,7 +439,7 @@ pub unsafe extern "C" fn hasty_app_static(
     })
 }
 
-/// Sets what a struct says; NULL is the default.
+/// Applies the fields of a struct; NULL is the default.
 ///
 /// # Safety
 /// The strings of `given` are NULL or NUL-terminated.
@@ -493,7 +493,7 @@ pub unsafe extern "C" fn hasty_app_use(
     })
 }
 
-/// What is common to those that run around the routes.
+/// The common part of the functions that add middleware and `after` functions.
 ///
 /// # Safety
 /// `app` is NULL or live, and `prefix` is NULL or NUL-terminated, both during `'a`.
@@ -564,14 +564,14 @@ pub unsafe extern "C" fn hasty_app_cors(app: *mut hasty_app, prefix: *const c_ch
         // SAFETY: the caller vouches for `policy`.
         let settings = match unsafe { handle::options(policy, "hasty_cors") }? {
             None => CorsOptions::default(),
-            // SAFETY: the strings of `policy` are NULL or NUL-terminated, says the caller.
+            // SAFETY: the caller vouches that the strings of `policy` are NULL or NUL-terminated.
             Some(given) => unsafe { cors_options(&given) }?,
         };
         app.app.cors(prefix, &settings)
     })
 }
 
-/// Reads what a struct says.
+/// Converts a struct of options.
 ///
 /// # Safety
 /// The strings of `given` are NULL or NUL-terminated.
@@ -581,7 +581,7 @@ unsafe fn cors_options(given: &hasty_cors) -> Result<CorsOptions> {
     }
     let list = |text: *const c_char, name: &'static str| match text.is_null() {
         true => Ok(None),
-        // SAFETY: not NULL, so NUL-terminated, says the caller.
+        // SAFETY: not NULL; the caller vouches that it is then NUL-terminated.
         false => unsafe { handle::utf8(text, name) }.map(Some),
     };
     let (origins, methods) = (list(given.origins, "origins")?, list(given.methods, "methods")?);
@@ -868,7 +868,7 @@ pub unsafe extern "C" fn hasty_app_listen_fd(app: *mut hasty_app, fd: i32) -> ha
         if fd < 0 {
             return Err(Error::invalid(format!("descriptor {fd} is negative")));
         }
-        // SAFETY: the caller gives it to us; what cannot be used is let go of again, unclosed.
+        // SAFETY: the caller passes ownership of `fd`; on failure it is released below without being closed.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         app.app.listen_fd(socket).map_err(|(socket, error)| {
             let _ = socket.into_raw_fd();
@@ -982,7 +982,7 @@ pub unsafe extern "C" fn hasty_app_wait(app: *mut hasty_app, timeout_ms: i32) ->
     })
 }
 
-/// Negative is for ever.
+/// Converts a time-out; negative means no limit.
 pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }

@@ -1,4 +1,4 @@
-//! Functions of C, as the handlers that the Rust API takes.
+//! Wraps C functions as the handlers that the Rust API takes.
 
 use super::guard::{error_since, explain, failures};
 use super::library::status_name;
@@ -19,8 +19,8 @@ pub(super) struct UserData {
     drop: hasty_drop,
 }
 
-// SAFETY: the contract says that handlers run on any thread, several at a time, and that drop runs on any;
-// whoever passes a user_data vouches that what it points to bears that.
+// SAFETY: by the C API's contract handlers run on any thread, several at a time, and `drop` runs on any thread; a caller
+// that passes a user_data vouches that this is sound for the data behind it.
 unsafe impl Send for UserData {}
 // SAFETY: as above.
 unsafe impl Sync for UserData {}
@@ -67,8 +67,8 @@ impl CHandler {
     }
 }
 
-/// What a callback's status means. Where one of our functions has failed since there were `before` failures, and the callback
-/// has passed its status on, the words are that function's.
+/// The meaning of a callback's status. If one of our functions has failed since there were `before` failures, and the
+/// callback has returned its status, the error repeats that function's message.
 #[inline]
 fn outcome(status: hasty_status, before: u64) -> Result<()> {
     if status == HASTY_OK { Ok(()) } else { failure(status, before) }
@@ -107,13 +107,13 @@ impl Handler for CHandler {
 
 impl ErrorHandler for CHandler {
     fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()> {
-        // What `hasty_last_error()` says inside the callback.
+        // Makes `hasty_last_error()` return the reason inside the callback.
         explain(Error::new(why.kind(), why.to_string()));
         self.run(request, response)
     }
 }
 
-/// No handler: the requests of its route are taken by the host's own threads.
+/// Stands for a missing handler: the requests of the route are taken by the host's own threads.
 pub(super) struct CNoHandler {
     pub(super) user_data: UserData,
 }
@@ -147,10 +147,10 @@ impl Log for CLog {
     }
 }
 
-/// A notice of something that happens once, written in C.
+/// A one-time notification callback written in C.
 pub(super) fn notice(function: unsafe extern "C" fn(*mut c_void), user_data: UserData) -> impl FnOnce() + Send + 'static {
     move || {
-        // All of it is moved here, so that its drop runs after the call.
+        // Captures the whole struct, not only the pointer, so that its drop runs after the call.
         let user_data = user_data;
         // SAFETY: the function came with this user_data.
         unsafe { function(user_data.pointer()) };
@@ -171,7 +171,7 @@ impl AccessLog for CAccessLog {
     }
 }
 
-/// Functions of C that hear of the pool's threads. Either may be absent.
+/// C functions called when a thread of the pool starts or stops. Either may be absent.
 pub(super) struct CNotify {
     pub(super) start: hasty_notify_fn,
     pub(super) stop: hasty_notify_fn,
@@ -197,7 +197,7 @@ impl Notify for CNotify {
     }
 }
 
-/// A function of C that decides about one more request.
+/// A C function that decides whether a client may make another request.
 pub(super) struct CAllow {
     pub(super) function: unsafe extern "C" fn(*const hasty_str, *mut c_void) -> i32,
     pub(super) user_data: UserData,

@@ -10,7 +10,7 @@ use crate::exchange::Exchange;
 use std::ffi::c_void;
 use std::ptr;
 
-/// An exchange, and what its `hasty_response *` points to.
+/// An exchange, and the `Answer` to which its `hasty_response *` points.
 pub(super) struct CExchange {
     exchange: Exchange,
     answer: Answer,
@@ -49,12 +49,12 @@ pub unsafe extern "C" fn hasty_response_defer(res: *mut hasty_response, out: *mu
     })
 }
 
-/// Gives an exchange to C, which ends it.
+/// Passes ownership of an exchange to C, which must end it.
 pub(super) fn give(exchange: Exchange) -> Result<*mut hasty_exchange> {
     let exchange = handle::give(CExchange { exchange, answer: Answer::NONE });
-    // SAFETY: it was just made, and nobody else knows it yet.
+    // SAFETY: it was just made, and no other pointer to it is in use yet.
     let inner = unsafe { handle::borrow_mut::<hasty_exchange>(exchange) }?;
-    // Only now that it has its place do pointers into it stay good.
+    // Pointers into the exchange are made only now, when it no longer moves.
     let (request, res) = inner.exchange.parts();
     inner.answer = Answer::new(request, res);
     Ok(exchange)

@@ -1,4 +1,4 @@
-//! Turns what happened inside into what C is told: values, statuses, the last error; panics stop here.
+//! Translates results into return values, statuses and the last error for C, and catches panics.
 
 use super::types::*;
 use crate::error::{Error, Kind, Result};
@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-/// What a failing call answers follows from its return type: a status says why, anything else is "nothing".
+/// The return type of a call determines its value on failure: a status gives the reason, other types have an "absent" value.
 pub(super) trait Answer {
     type Abi;
     fn done(self) -> Self::Abi;
@@ -36,7 +36,7 @@ impl Answer for hasty_str {
     }
 }
 
-/// A descriptor. Where there is none it is -1, and the last error says why.
+/// A descriptor; on failure -1, and the last error gives the reason.
 pub(super) struct Descriptor(pub(super) i32);
 
 impl Answer for Descriptor {
@@ -69,7 +69,7 @@ nothing!(usize, 0);
 nothing!(*const T, ptr::null(), T);
 nothing!(*mut T, ptr::null_mut(), T);
 
-/// Runs the body of an exported function. A panic becomes `HASTY_ERR_PANIC`, or nothing.
+/// Runs the body of an exported function. A panic becomes `HASTY_ERR_PANIC`, or the absent value of the return type.
 pub(super) fn guard<T: Answer>(body: impl FnOnce() -> Result<T>) -> T::Abi {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => value.done(),
@@ -90,11 +90,11 @@ fn panicked<T: Answer>(panic: Box<dyn std::any::Any + Send>) -> T::Abi {
     failed::<T>(Error::new(Kind::Panic, format!("a panic was caught: {}", panic_words(&*panic))))
 }
 
-/// The last failing call of a thread. The text is made when it is read.
+/// The last error of a thread. Its text is formatted when it is read.
 struct LastError {
     error: Option<Error>,
     text: Option<Vec<u8>>,
-    /// How many there have been.
+    /// How many errors there have been.
     count: u64,
 }
 
@@ -102,16 +102,16 @@ thread_local! {
     static LAST: RefCell<LastError> = const { RefCell::new(LastError { error: None, text: None, count: 0 }) };
 }
 
-/// Makes `error` this thread's last one. Time-outs and closed clients are news, not errors.
+/// Makes `error` this thread's last error, unless it is a time-out or a closed connection: these are normal outcomes.
 pub(super) fn remember(error: Error) {
     if !matches!(error.kind(), Kind::Timeout | Kind::Closed) {
         explain(error);
     }
 }
 
-/// The same, whatever it is: for a callback that asks why it was called.
+/// The same for every kind: for a callback that asks why it was called.
 pub(super) fn explain(error: Error) {
-    // A thread that is ending, and calls from a destructor of its own, may have lost it already.
+    // In a thread-local destructor of an ending thread, LAST may be destroyed already.
     let _ = LAST.try_with(|last| {
         let count = last.borrow().count + 1;
         last.replace(LastError { error: Some(error), text: None, count })
@@ -123,7 +123,7 @@ pub(super) fn failures() -> u64 {
     LAST.try_with(|last| last.borrow().count).unwrap_or(0)
 }
 
-/// The last error since there were `before` failures, if it has this status.
+/// The last error, if it occurred after the first `before` failures and has this status.
 pub(super) fn error_since(before: u64, status: hasty_status) -> Option<String> {
     let read = LAST.try_with(|last| {
         let last = last.borrow();
@@ -133,7 +133,7 @@ pub(super) fn error_since(before: u64, status: hasty_status) -> Option<String> {
     read.ok().flatten()
 }
 
-/// The words of this thread's last error: absent before the first, valid until the next failing call.
+/// The message of this thread's last error: absent before the first, valid until the next failing call.
 pub(super) fn last_error() -> hasty_str {
     let read = LAST.try_with(|last| {
         let LastError { error, text, .. } = &mut *last.borrow_mut();

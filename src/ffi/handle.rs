@@ -1,19 +1,19 @@
-//! Pointers from C, checked once: NULL has an answer everywhere.
+//! Conversion of pointers from C, with the checks for NULL.
 
 use super::types::*;
 use crate::error::{Error, Kind, Result};
 use crate::text::Text;
 use std::ffi::{CStr, c_char, c_void};
 
-/// An opaque C type and what it stands for.
+/// An opaque C type and the Rust type behind it.
 pub(super) trait Handle {
-    /// What lives behind the pointer.
+    /// The type behind the pointer.
     type Inner;
     /// Its C name, for messages.
     const NAME: &'static str;
 }
 
-/// The error of a required NULL. Over two hundred functions make it: in each of them it would be 40 bytes.
+/// The error for a required pointer that is NULL. Not inlined: it would take 40 bytes in each of over two hundred functions.
 #[cold]
 #[inline(never)]
 pub(super) fn null(name: &'static str) -> Error {
@@ -28,21 +28,21 @@ impl std::fmt::Display for NullWords {
     }
 }
 
-/// A shared borrow of what `handle` stands for.
+/// A shared borrow of the value behind `handle`.
 ///
 /// # Safety
-/// `handle` is NULL or live, and nobody changes it during `'a`.
+/// `handle` is NULL or live, and the value behind it is not changed during `'a`.
 pub(super) unsafe fn borrow<'a, H: Handle>(handle: *const H) -> Result<&'a H::Inner> {
-    // SAFETY: every `*const H` handed out was made from a `*const H::Inner`; the caller vouches for its life.
+    // SAFETY: every `*const H` handed out was made from a `*const H::Inner`; the caller vouches for its lifetime.
     unsafe { handle.cast::<H::Inner>().as_ref() }.ok_or_else(|| null(H::NAME))
 }
 
-/// An exclusive borrow of what `handle` stands for.
+/// An exclusive borrow of the value behind `handle`.
 ///
 /// # Safety
-/// `handle` is NULL or live, and nobody else uses it during `'a`.
+/// `handle` is NULL or live, and the value behind it is accessed only through the result during `'a`.
 pub(super) unsafe fn borrow_mut<'a, H: Handle>(handle: *mut H) -> Result<&'a mut H::Inner> {
-    // SAFETY: every `*mut H` handed out was made from a `*mut H::Inner`; the caller vouches for its life and sole use.
+    // SAFETY: every `*mut H` handed out was made from a `*mut H::Inner`; the caller vouches for its lifetime and exclusive use.
     unsafe { handle.cast::<H::Inner>().as_mut() }.ok_or_else(|| null(H::NAME))
 }
 
@@ -51,7 +51,7 @@ pub(super) fn give<H: Handle>(inner: H::Inner) -> *mut H {
     Box::into_raw(Box::new(inner)).cast::<H>()
 }
 
-/// Takes back what `give` gave; nothing for NULL.
+/// Takes back a value from `give`; None for NULL.
 ///
 /// # Safety
 /// `handle` is NULL or came from `give` and was not taken before.
@@ -59,7 +59,7 @@ pub(super) unsafe fn take<H: Handle>(handle: *mut H) -> Option<Box<H::Inner>> {
     if handle.is_null() {
         return None;
     }
-    // SAFETY: not NULL, from `give`, and taken once, says the caller.
+    // SAFETY: not NULL; the caller vouches that it came from `give` and is taken once.
     Some(unsafe { Box::from_raw(handle.cast::<H::Inner>()) })
 }
 
@@ -80,7 +80,7 @@ pub(super) unsafe fn optional_text<'a>(text: *const c_char) -> Option<&'a [u8]> 
     if text.is_null() {
         return None;
     }
-    // SAFETY: not NULL, and NUL-terminated, says the caller.
+    // SAFETY: not NULL; the caller vouches that it is NUL-terminated.
     Some(unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
@@ -103,21 +103,21 @@ pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize, name: &'static s
         (_, 0) => Ok(&[]),
         (true, _) => Err(null(name)),
         (false, len) if len > isize::MAX as usize => Err(Error::invalid(format!("{name}: a length of {len} exceeds the address space"))),
-        // SAFETY: not NULL and `len` bytes long, says the caller; the length fits, as the arm above proves.
+        // SAFETY: not NULL; the caller vouches for `len` bytes; the arm above excludes lengths over `isize::MAX`.
         (false, len) => Ok(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) }),
     }
 }
 
-/// Room given as pointer and length: `(NULL, 0)` is none, `(NULL, n)` is refused.
+/// An output buffer given as pointer and length: `(NULL, 0)` is empty, `(NULL, n)` is refused.
 ///
 /// # Safety
-/// `data` is NULL or has `len` writable bytes, and nobody else uses them during `'a`.
+/// `data` is NULL or has `len` writable bytes, which are accessed only through the result during `'a`.
 pub(super) unsafe fn room<'a>(data: *mut c_void, len: usize, name: &'static str) -> Result<&'a mut [u8]> {
     match (data.is_null(), len) {
         (_, 0) => Ok(&mut []),
         (true, _) => Err(null(name)),
         (false, len) if len > isize::MAX as usize => Err(Error::invalid(format!("{name}: a length of {len} exceeds the address space"))),
-        // SAFETY: not NULL and `len` bytes long, says the caller; the length fits, as the arm above proves.
+        // SAFETY: not NULL; the caller vouches for `len` bytes; the arm above excludes lengths over `isize::MAX`.
         (false, len) => Ok(unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), len) }),
     }
 }
@@ -130,7 +130,7 @@ pub(super) unsafe fn write<T>(out: *mut T, value: T) -> Result<()> {
     if out.is_null() {
         return Err(null("out"));
     }
-    // SAFETY: not NULL, and writable, says the caller.
+    // SAFETY: not NULL; the caller vouches that it is writable.
     unsafe { out.write(value) };
     Ok(())
 }
@@ -149,7 +149,7 @@ impl hasty_str {
     /// No string at all.
     pub(super) const ABSENT: hasty_str = hasty_str { data: std::ptr::null(), len: 0 };
 
-    /// A view of `bytes` without their last one, which is the NUL that C needs.
+    /// A view of `bytes` without the last one, which is the NUL that C needs.
     pub(super) fn terminated(bytes: &[u8]) -> hasty_str {
         debug_assert_eq!(bytes.last(), Some(&0), "what C reads ends with a NUL");
         hasty_str { data: bytes.as_ptr().cast(), len: bytes.len() - 1 }
@@ -168,10 +168,10 @@ impl From<Option<Text<'_>>> for hasty_str {
     }
 }
 
-/// A struct of options: plain data that may be all zeros, and that begins with its size.
+/// A struct of options: plain data that begins with its size and may otherwise be all zeros.
 ///
 /// # Safety
-/// The type is `repr(C)`, begins with a `usize` size, and is valid for all zeros and for any bytes C may put there.
+/// The type is `repr(C)`, begins with a `usize` size, and is valid for all zeros and for any bytes that C may store in it.
 pub(super) unsafe trait Options: Copy {}
 
 // SAFETY: `repr(C)`, a size first, then numbers and raw pointers.
@@ -182,15 +182,15 @@ unsafe impl Options for hasty_cookie {}
 unsafe impl Options for hasty_static {}
 // SAFETY: as above.
 unsafe impl Options for hasty_cors {}
-// SAFETY: as above; it holds no pointers of its own to be followed, but for views that the library has made.
+// SAFETY: as above; a view is a raw pointer and a length.
 unsafe impl Options for hasty_access {}
 
-/// No struct of ours comes near it; a size beyond is a sign of memory that was not initialised.
+/// Far above the size of any of our structs; a larger `size` indicates uninitialised memory.
 pub(super) const MAX_OPTIONS_SIZE: usize = 4096;
 
-/// Reads a struct of options by the size that its caller knows: older ones are shorter, newer ones longer.
+/// Reads a struct of options of the size that the caller states: a program built for a newer library may pass a longer one.
 ///
-/// What a newer program says in fields that this library does not know must be nothing, or it is refused.
+/// The fields that this library does not know must be 0, else the struct is refused; so is one shorter than `T`.
 ///
 /// # Safety
 /// `given` is NULL or points to `given->size` readable bytes.
@@ -199,23 +199,23 @@ pub(super) unsafe fn options<T: Options>(given: *const T, name: &str) -> Result<
         return Ok(None);
     }
     let known = size_of::<T>();
-    // SAFETY: not NULL, and the struct begins with its size, says the caller.
+    // SAFETY: not NULL; the caller vouches that the struct begins with its size.
     let size = unsafe { given.cast::<usize>().read() };
     if size < known || size > MAX_OPTIONS_SIZE {
         return Err(Error::invalid(format!("{name}.size = {size}: it must be sizeof({name}), {known} here")));
     }
-    // SAFETY: `size` bytes are readable, says the caller, and `known` is not more.
+    // SAFETY: the caller vouches for `size` readable bytes, and `known` is at most `size`.
     let beyond = unsafe { given.cast::<u8>().add(known) };
-    // SAFETY: that many bytes are left of `size`.
+    // SAFETY: `size - known` bytes follow the first `known`.
     let tail = unsafe { std::slice::from_raw_parts(beyond, size - known) };
     if tail.iter().any(|&byte| byte != 0) {
         return Err(Error::invalid(format!("{name}.size = {size}: a field beyond the {known} bytes that this library knows is set")));
     }
-    // SAFETY: `known` bytes are readable, and any bytes are a value of `T`.
+    // SAFETY: `known` bytes are readable, and any bytes are a valid `T`.
     Ok(Some(unsafe { given.read() }))
 }
 
-/// Refuses the `HASTY_NONE` of the 32-bit fields in one of 64 bits, where it would be a number that nobody has meant.
+/// Refuses the 32-bit `HASTY_NONE` in a 64-bit field, where it would be taken for a number.
 pub(super) fn refuse_none32(field: &str, value: u64) -> Result<()> {
     if value == u64::from(HASTY_NONE) {
         return Err(Error::invalid(format!("{field} = {value} is HASTY_NONE, which is for 32-bit fields: here it is HASTY_NONE64")));

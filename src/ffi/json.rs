@@ -14,17 +14,17 @@ impl Handle for hasty_json {
     const NAME: &'static str = "json";
 }
 
-/// Gives a value of its own to C. Not a `Box`: the pointer stays good after the value became part of another.
+/// Passes ownership of a value to C. In an `Arc`, not a `Box`: the pointer remains valid after the value becomes part of another.
 fn give(value: Value) -> *mut hasty_json {
     Arc::into_raw(Arc::new(value)).cast_mut().cast::<hasty_json>()
 }
 
-/// A part of a value, or nothing.
+/// Lends a part of a value to C; NULL for None.
 fn lend(value: Option<&Value>) -> *const hasty_json {
     value.map_or(ptr::null(), |value| ptr::from_ref(value).cast::<hasty_json>())
 }
 
-/// The answer of a constructor: on failure nothing, and the last error says why.
+/// The result of a constructor: NULL on failure, and the last error gives the reason.
 fn made(value: Result<Value>) -> *mut hasty_json {
     value.map_or_else(
         |error| {
@@ -35,14 +35,14 @@ fn made(value: Result<Value>) -> *mut hasty_json {
     )
 }
 
-/// Takes `value`, which shall become part of `parent`. Until it is known that nobody else owns it, it is not freed.
+/// Takes `value`, which is to become part of `parent`. If this fails, nothing is freed.
 ///
 /// # Safety
-/// Both are NULL or live, and nobody else uses either.
+/// Both are NULL or live, and neither is in use by another thread.
 unsafe fn take_for(value: *mut hasty_json, parent: *const hasty_json) -> Result<Arc<Value>> {
     // SAFETY: as the caller vouches.
     let part = unsafe { handle::borrow(value.cast_const()) }.map_err(|_| handle::null("value"))?;
-    // SAFETY: as the caller vouches. A NULL parent is the caller's to report, once `value` is taken.
+    // SAFETY: as the caller vouches. A NULL parent is reported by the calling function, once `value` is taken.
     match unsafe { handle::borrow(parent) } {
         Ok(parent) => part.may_enter(parent)?,
         Err(_) => part.may_enter(&Value::null())?,
@@ -472,8 +472,8 @@ pub unsafe extern "C" fn hasty_json_to_text(json: *const hasty_json, buf: *mut c
         if text.len() > cap {
             return Err(Error::new(Kind::Limit, format!("the JSON text needs {} bytes with its NUL; buf has {cap}", text.len())));
         }
-        // SAFETY: `cap` is not 0 here, so `buf` is not NULL; it has `cap` bytes, says the caller, and the
-        // text fits. It is a buffer of the caller's, the text one of ours.
+        // SAFETY: `cap` is not 0 here, so `buf` is not NULL; the caller vouches for `cap` bytes, and the text fits. The text is in our
+        // own memory, so it does not overlap the caller's buffer.
         unsafe { ptr::copy_nonoverlapping(text.as_ptr(), buf.cast::<u8>(), text.len()) };
         Ok(())
     })

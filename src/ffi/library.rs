@@ -5,7 +5,7 @@ use super::handle;
 use super::types::*;
 use std::ffi::c_char;
 
-/// The number of the ABI; it changes only when programs must be compiled anew.
+/// The version of the ABI; it changes only when programs must be recompiled.
 const ABI_VERSION: u32 = 0;
 
 /// Returns the ABI's number. Programs compiled for the same number work with this library.

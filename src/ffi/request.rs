@@ -1,6 +1,6 @@
-//! `hasty_request_*`: what the client asked, read only.
+//! `hasty_request_*`: the client's request, read only.
 //!
-//! Every function has the long-hand shape that cbindgen and grep can see: check the handles, call one method
+//! Every function is written out, for cbindgen and grep, in the same form: check the handles, call one method
 //! of the safe API, translate the result.
 
 use super::callback::UserData;
@@ -22,12 +22,12 @@ impl Handle for hasty_request {
     const NAME: &'static str = "req";
 }
 
-/// The body; absent where it is not here yet, or read by the handler itself.
+/// The body; absent if it has not been received yet, or if the handler reads it itself.
 fn body(req: &Request) -> hasty_str {
     if req.has_body() { req.body().into() } else { hasty_str::ABSENT }
 }
 
-/// What the request line says; absent where the request could not be parsed.
+/// A part of the request line; absent if the request could not be parsed.
 fn said(req: &Request, text: Text<'_>) -> hasty_str {
     if req.is_parsed() { text.into() } else { hasty_str::ABSENT }
 }
@@ -55,7 +55,7 @@ fn no_index(index: usize, count: usize) -> Error {
     Error::late(Kind::NotFound, Words(index, count))
 }
 
-/// Writes a name and a value, either of which may be unwanted.
+/// Writes a name and a value.
 ///
 /// # Safety
 /// Both are NULL or writable.
@@ -840,13 +840,13 @@ fn file_at(req: &Request, index: usize) -> Result<&FilePart> {
         .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no file {index}; the form has {}", req.files().len())))
 }
 
-/// Refuses an output that is not what this library writes.
+/// Refuses a `hasty_file` that is NULL or too small.
 ///
 /// # Safety
 /// `out` is NULL or begins with its size.
 unsafe fn need_file(out: *mut hasty_file) -> Result<()> {
     handle::need_out(out)?;
-    // SAFETY: not NULL, and it begins with its size, says the caller.
+    // SAFETY: not NULL; the caller vouches that it begins with its size.
     let size = unsafe { out.cast::<usize>().read() };
     let known = size_of::<hasty_file>();
     if size < known {
@@ -855,7 +855,7 @@ unsafe fn need_file(out: *mut hasty_file) -> Result<()> {
     Ok(())
 }
 
-/// Describes a file; what a newer program knows beyond this library stays as it is.
+/// Describes a file; fields that only a newer program knows are left unchanged.
 ///
 /// # Safety
 /// `out` has passed `need_file`, and is writable.
@@ -871,7 +871,7 @@ unsafe fn write_file(out: *mut hasty_file, file: &FilePart) -> Result<()> {
         path: file.path().map_or(ptr::null(), CStr::as_ptr),
         length: file.length(),
     };
-    // SAFETY: `out` is as large as this library's struct at least, says the caller.
+    // SAFETY: the caller vouches that `out` has passed `need_file`, so it is at least as large as this library's struct.
     unsafe { handle::write(out, described) }
 }
 

@@ -13,7 +13,7 @@ use std::ffi::{OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
-/// What a `hasty_response *` points to: the response, and the request that it answers.
+/// The struct behind a `hasty_response *`: the response, and the request that it answers.
 pub(super) struct Answer {
     request: *const Request,
     response: *mut Response,
@@ -39,29 +39,29 @@ impl Handle for hasty_response {
 /// The response, and the request that it answers.
 ///
 /// # Safety
-/// `res` is NULL or the response of the current call, which nobody else uses during `'a`.
+/// `res` is NULL or the response of the current call, which is accessed only through the result during `'a`.
 pub(super) unsafe fn parts<'a>(res: *mut hasty_response) -> Result<(&'a Request, &'a mut Response)> {
     // SAFETY: as the caller vouches.
     let answer = unsafe { handle::borrow(res.cast_const()) }?;
-    // SAFETY: both live as long as the answer, and the caller vouches for sole use.
+    // SAFETY: both live as long as the answer, and the caller vouches for exclusive use.
     let response = unsafe { answer.response.as_mut() };
     // SAFETY: as above.
     let request = unsafe { answer.request.as_ref() };
     request.zip(response).ok_or_else(|| handle::null("res"))
 }
 
-/// The response, to be read.
+/// The response, read only.
 ///
 /// # Safety
-/// `res` is NULL or the response of the current call, which nobody changes during `'a`.
+/// `res` is NULL or the response of the current call, which is not changed during `'a`.
 unsafe fn response<'a>(res: *const hasty_response) -> Result<&'a Response> {
     // SAFETY: as the caller vouches.
     let answer = unsafe { handle::borrow(res) }?;
-    // SAFETY: it lives as long as the answer, and the caller vouches that nobody changes it.
+    // SAFETY: it lives as long as the answer, and the caller vouches that it is not changed.
     unsafe { answer.response.cast_const().as_ref() }.ok_or_else(|| handle::null("res"))
 }
 
-/// Changes a response. What fails is remembered there, so that the answer becomes a 500 whatever the handler returns.
+/// Changes a response. A failure is recorded in it, so that the answer becomes a 500 whatever the handler returns.
 ///
 /// # Safety
 /// `res` is NULL or the response of the current call.
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn hasty_response_delete_cookie(
     unsafe { changed(res, change) }
 }
 
-/// What a struct of C says about a cookie.
+/// Converts the C struct of a cookie's attributes.
 ///
 /// # Safety
 /// `options` is NULL or a live struct of `options->size` bytes, whose strings are NULL or NUL-terminated.
@@ -414,7 +414,7 @@ pub unsafe extern "C" fn hasty_response_send_owned(
     unsafe { changed(res, change) }
 }
 
-/// Bytes of the host. They are good as long as their owner was not told to drop them.
+/// Bytes of the host, valid until their owner's `drop` is called.
 struct ForeignBytes {
     data: &'static [u8],
     _owner: UserData,

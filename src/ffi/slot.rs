@@ -20,12 +20,12 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// In an app with more slots than these, those that wait keep nothing of the request they had.
+/// If an app has more slots than this, waiting slots release the memory of their last request.
 const WAITING_SLOTS: usize = 256;
 /// Memory that a slot keeps from request to request.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// What belongs to the slots of an app, by their addresses.
+/// The library's data for the slots of an app, by the slots' addresses.
 #[derive(Default)]
 pub(super) struct Slots {
     all: Mutex<AllClaimed>,
@@ -34,7 +34,7 @@ pub(super) struct Slots {
 #[derive(Default)]
 struct AllClaimed {
     by_address: BTreeMap<usize, Option<Box<Claimed>>>,
-    /// The last ticket that was made.
+    /// The last ticket that was issued.
     tickets: u64,
 }
 
@@ -43,26 +43,26 @@ struct AllClaimed {
 struct Claimed {
     ticket: u64,
     request: Option<(Taken, Instant)>,
-    /// What the slot's texts point to. They are made in one piece, and used again.
+    /// The memory to which the slot's texts point: one allocation, reused for later requests.
     texts: Vec<u8>,
-    /// Where they begin, and what they were made of.
+    /// The positions of the texts, then the head and the client and route from which they were made.
     places: Texts,
     head: Vec<u8>,
     asker: Option<(Peer, Option<usize>)>,
-    /// The first of the tickets that were given for requests like this one, running.
+    /// The first ticket of the current run of requests with equal texts.
     alike: u64,
 }
 
 impl Slots {
-    /// Does something with what belongs to a slot; made where there is nothing yet. What has failed leaves nothing behind; to have
-    /// found no request is no failure. `run` is given a ticket that is new.
+    /// Calls `run` with a slot's data, created if there is none, and a new ticket. If `run` fails, the data is dropped unless it still
+    /// holds a request; if there merely was no request to take, it is kept for up to `WAITING_SLOTS` slots.
     fn with<R>(&self, slot: *const hasty_slot, run: impl FnOnce(&mut Claimed, u64) -> Result<R>) -> Result<R> {
         let (mut claimed, ticket) = {
             let AllClaimed { by_address, tickets } = &mut *self.all.lock();
             *tickets += 1;
             (by_address.entry(slot.addr()).or_default().take().unwrap_or_default(), *tickets)
         };
-        // No lock is held while it runs: middleware and logs are the host's.
+        // No lock is held during `run`, which may call the host's middleware and log functions.
         let outcome = run(&mut claimed, ticket);
         let found_none = matches!(&outcome, Err(error) if error.kind() == Kind::Timeout);
         let mut all = self.all.lock();
@@ -71,7 +71,7 @@ impl Slots {
             all.by_address.insert(slot.addr(), Some(claimed));
         } else {
             all.by_address.remove(&slot.addr());
-            // A request that is left in there may end in a function of the host's.
+            // Unlock first: dropping `claimed` may drop a request, which may call a function of the host.
             drop(all);
         }
         outcome
@@ -79,7 +79,7 @@ impl Slots {
 }
 
 impl Claimed {
-    /// Takes the request that the ticket is for.
+    /// Takes the request for which the ticket was issued.
     fn redeem(&mut self, ticket: u64) -> Result<(Taken, Instant)> {
         let known = if ticket == self.ticket { self.request.take() } else { None };
         known.ok_or_else(|| Error::invalid(format!("slot ticket {ticket}: no answer is owed for it; only hasty_slot_take sets it")))
@@ -139,20 +139,20 @@ pub unsafe extern "C" fn hasty_slot_take_object(object: *mut hasty_slot_object) 
     let slot = unsafe { (*object).slot };
     // SAFETY: the caller vouches for the slot and the object.
     let status = guard(|| unsafe { take(slot, object) });
-    // SAFETY: as above; callbacks of the host's may have looked at it meanwhile, but nobody has kept a reference.
+    // SAFETY: as above; `take` may have called back into the host, but it has returned, and no reference to the object remains.
     unsafe { object.wrapping_byte_add(offset_of!(hasty_slot_object, status)).cast::<hasty_status>().write(status) };
     status
 }
 
-/// Gives the answer in a slot, if one is owed, and takes the next request.
+/// Submits the answer in a slot, if one is owed, and takes the next request.
 ///
 /// # Safety
-/// `place` is as `hasty_slot_take()` wants it, `object` is NULL or as `hasty_slot_take_object()` wants it.
+/// `place` is as `hasty_slot_take()` requires; `object` is NULL or as `hasty_slot_take_object()` requires.
 unsafe fn take(place: *mut hasty_slot, object: *const hasty_slot_object) -> Result<()> {
     // SAFETY: the caller vouches for the slot.
     let (slot, app) = unsafe { open(place) }?;
-    // A callback below may free the app: from here on only these are touched.
-    // The slots end before the visit does: what they leave unanswered is answered by it.
+    // A callback below may free the app: from here on only `visit` and `slots` are used.
+    // The slots are dropped before the visit, which answers the requests that they leave unanswered.
     let visit = app.app.visit_with_slot()?;
     let slots = Arc::clone(&app.slots);
     slots.with(ptr::from_ref(slot), |claimed, ticket| {
@@ -169,16 +169,16 @@ unsafe fn take(place: *mut hasty_slot, object: *const hasty_slot_object) -> Resu
         let taken = visit.take(next)?;
         claimed.ticket = ticket;
         let (request, alike) = claim(slot, claimed, taken);
-        // SAFETY: it is as long as it says, says the caller, and nobody else uses it; `slot` is not used again.
+        // SAFETY: the caller vouches for `size` bytes and exclusive use; the reference `slot` is not used again.
         unsafe { tell_more(place, slot.size, request, alike) };
         Ok(())
     })
 }
 
-/// Where the reply is, and how long: in the slot, or else in the object.
+/// The reply's address and length, from the slot, or else from the object.
 ///
 /// # Safety
-/// `object` is NULL or as `hasty_slot_take_object()` wants it.
+/// `object` is NULL or as `hasty_slot_take_object()` requires.
 unsafe fn reply(slot: &hasty_slot, object: *const hasty_slot_object) -> (*const u8, u64) {
     let own = (slot.reply, slot.reply_len);
     // SAFETY: as the caller vouches.
@@ -187,7 +187,7 @@ unsafe fn reply(slot: &hasty_slot, object: *const hasty_slot_object) -> (*const 
         return own;
     }
     let reply = object.reply.cast::<u8>();
-    // SAFETY: there it has its length, says the caller.
+    // SAFETY: the caller vouches for a readable length of 8 bytes at `length_at` in the reply.
     let length = unsafe { reply.wrapping_add(object.length_at as usize).cast::<u64>().read_unaligned() };
     (reply.wrapping_add(object.bytes_at as usize), length)
 }
@@ -246,15 +246,15 @@ pub unsafe extern "C" fn hasty_slot_exchange(slot: *mut hasty_slot, out: *mut *m
 /// The slot, and its app.
 ///
 /// # Safety
-/// `slot` is NULL or a struct of `slot->size` bytes that nobody else uses during `'a`, and its `app` is NULL or live.
+/// `slot` is NULL or a struct of `slot->size` bytes that is accessed only through the result during `'a`; its `app` is NULL or live.
 unsafe fn open<'a>(slot: *mut hasty_slot) -> Result<(&'a mut hasty_slot, &'a CApp)> {
     handle::need(slot, "slot")?;
-    // SAFETY: not NULL, and it begins with its size, says the caller.
+    // SAFETY: not NULL, and the caller vouches that it begins with its size.
     let size = unsafe { slot.cast::<usize>().read() };
     if size < size_of::<hasty_slot>() || size > handle::MAX_OPTIONS_SIZE {
         return Err(Error::invalid(format!("hasty_slot.size = {size}: it must be sizeof(hasty_slot), {} here", size_of::<hasty_slot>())));
     }
-    // SAFETY: it is as long as it says, says the caller, and any bytes are a value of it.
+    // SAFETY: the caller vouches for `size` bytes, which suffice, and any bytes are a valid `hasty_slot`.
     let slot = unsafe { &mut *slot };
     // SAFETY: the caller vouches for a live `app`.
     let app = unsafe { handle::borrow(slot.app.cast_const()) }?;
@@ -266,7 +266,7 @@ fn claim<'c>(slot: &mut hasty_slot, claimed: &'c mut Claimed, taken: Taken) -> (
     let (taken, _) = claimed.request.insert((taken, Instant::now()));
     let request = taken.request();
     let asker = Some((request.peer(), request.route_number()));
-    // Most clients ask again and again in the same words.
+    // Most clients send the same head again and again, so texts are rebuilt only for a different one.
     if claimed.asker != asker || claimed.head != request.head_bytes() {
         claimed.head.clear();
         claimed.head.shrink_to(KEPT_BYTES);
@@ -302,7 +302,7 @@ fn claim<'c>(slot: &mut hasty_slot, claimed: &'c mut Claimed, taken: Taken) -> (
     (request, claimed.alike)
 }
 
-/// Fills those of the fields behind the others that a longer slot has.
+/// Fills the additional fields of a longer slot.
 ///
 /// # Safety
 /// `place` is writable for `size` bytes.
@@ -313,7 +313,7 @@ unsafe fn tell_more(place: *mut hasty_slot, size: usize, request: &Request, alik
     };
     if size >= offset_of!(hasty_slot_more, alike) {
         let version = place.wrapping_byte_add(offset_of!(hasty_slot_more, minor_version)).cast::<i32>();
-        // SAFETY: it is before `alike`, so within the size.
+        // SAFETY: the field lies before `alike`, so within `size`.
         unsafe { version.write(request.minor_version().into()) };
         let remote = place.wrapping_byte_add(offset_of!(hasty_slot_more, remote_v4)).cast::<u32>();
         // SAFETY: as above.
@@ -321,12 +321,12 @@ unsafe fn tell_more(place: *mut hasty_slot, size: usize, request: &Request, alik
     }
     if size >= size_of::<hasty_slot_more>() {
         let place = place.wrapping_byte_add(offset_of!(hasty_slot_more, alike)).cast::<u64>();
-        // SAFETY: it is all within the size.
+        // SAFETY: the whole struct is within `size`.
         unsafe { place.write(alike) };
     }
 }
 
-/// There is no request any more.
+/// Clears the slot's view of the request.
 fn hide(slot: &mut hasty_slot) {
     slot.request = ptr::null();
     (slot.method_text, slot.path, slot.query) = (EMPTY.as_ptr().cast(), EMPTY.as_ptr().cast(), EMPTY.as_ptr().cast());
@@ -334,7 +334,7 @@ fn hide(slot: &mut hasty_slot) {
     slot.body = EMPTY.as_ptr();
 }
 
-/// Points the slot to what lies in the request itself.
+/// Points the slot to the texts that lie in the request itself.
 fn show(slot: &mut hasty_slot, request: &Request) {
     let (method, path, query, body) = (request.method(), request.path(), request.query_string(), request.body());
     slot.request = ptr::from_ref(request).cast();
@@ -349,7 +349,7 @@ fn show(slot: &mut hasty_slot, request: &Request) {
 
 const EMPTY: &[u8] = b"\0";
 
-/// Where the texts that are made for a slot begin.
+/// The positions of the texts that are made for a slot.
 #[derive(Default)]
 struct Texts {
     params_len: usize,
@@ -358,7 +358,7 @@ struct Texts {
 }
 
 impl Texts {
-    /// Makes them: params, names and values of headers, each separated by line feeds and ended by a NUL.
+    /// Writes the texts: params, header names and header values, each separated by line feeds and terminated by a NUL.
     fn of(request: &Request, out: &mut Vec<u8>) -> Texts {
         out.clear();
         for param in request.raw_params() {
@@ -386,7 +386,7 @@ impl Texts {
     }
 }
 
-/// Puts a NUL in place of the last line feed since `start`; gives the length without it.
+/// Replaces the last line feed since `start` by a NUL; returns the length without it.
 fn end_lines(out: &mut Vec<u8>, start: usize) -> usize {
     match out.len() > start {
         true => out.pop(),
@@ -396,7 +396,7 @@ fn end_lines(out: &mut Vec<u8>, start: usize) -> usize {
     out.len() - 1 - start
 }
 
-/// Makes an answer of what the slot says.
+/// Fills a response from the slot.
 ///
 /// # Safety
 /// The reply and the pointers of the answer's fields are NULL or as their lengths say, and `content_type` is NULL or NUL-terminated.
@@ -432,6 +432,6 @@ fn add_header(response: &mut Response, line: &[u8]) -> Result<()> {
         return Err(Error::invalid(format!("extra header \"{}\" has no colon", crate::error::Shown(line))));
     };
     let (name, value) = (&line[..colon], crate::http::headers::trim(&line[colon + 1..]));
-    // One of these replaces what `kind` has set; others may be there several times.
+    // Content-Type replaces the one set by `kind`; other headers may be repeated.
     if name.eq_ignore_ascii_case(b"content-type") { response.set_header(name, value) } else { response.add_header(name, value) }
 }

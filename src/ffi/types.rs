@@ -1,4 +1,4 @@
-//! The types and constants that cross the border.
+//! The types and constants of the C ABI.
 
 #![allow(non_camel_case_types, reason = "these names are C's")]
 #![allow(dead_code, reason = "C reads what is declared here; the layouts are those of the ABI from its first version on")]

@@ -1,4 +1,4 @@
-//! Answers are coded for clients that want it so.
+//! Content coding: compresses answers for clients that accept it.
 
 use super::{Body, OCTETS, Response, Type};
 use crate::compression::{self, Encoder};
@@ -8,9 +8,9 @@ use crate::http::status;
 use crate::request::Request;
 
 impl Response {
-    /// Codes the body for a client that wants it so, where that makes it shorter.
+    /// Compresses the body if the client accepts it and the result is shorter.
     pub(crate) fn compress(&mut self, request: &Request) {
-        // Files have siblings for that, and a tag that says which bytes are meant; what is not in memory is no answer of a handler.
+        // Files are excluded: they are compressed by means of siblings, and their strong tag names the exact bytes.
         if !matches!(self.body, Body::Copied | Body::Owned(_)) || !self.may_be_coded() {
             return;
         }
@@ -27,7 +27,7 @@ impl Response {
         self.body = Body::Copied;
     }
 
-    /// What codes the pieces of the body for a client that wants it so.
+    /// The encoder for a streamed body, if the client accepts a coding.
     pub(crate) fn encoder(&mut self, request: &Request) -> Option<Encoder> {
         if self.length.is_some() || !self.may_be_coded() {
             return None;
@@ -41,7 +41,7 @@ impl Response {
         (request.known_method() != Method::Head).then(|| Encoder::new(coding))
     }
 
-    /// Nothing is coded twice, nor where the handler forbids it, nor a part of something.
+    /// Compressed bodies, partial content, and answers for which the handler forbids it are not coded.
     fn may_be_coded(&self) -> bool {
         let is_text = match &self.kind {
             Type::Unset | Type::File(_) | Type::Whole(_) => false,
@@ -49,7 +49,7 @@ impl Response {
             Type::Set => compression::is_compressible(&self.kind_text[..self.kind_text.len() - 1]),
         };
         let is_part = || self.status == 206 || self.header(b"content-range").is_some() || self.header(b"accept-ranges").is_some();
-        // RFC 9530: each tells of the bytes as they are sent, so whoever has set one has meant these.
+        // A digest covers the bytes or the representation as sent (RFC 9530), so coding would invalidate one that was set.
         let has_digest = || [&b"content-digest"[..], b"repr-digest", b"digest", b"content-md5"].iter().any(|name| self.has_header(name));
         let forbidden = || self.values_of(b"cache-control").any(compression::is_forbidden);
         is_text
@@ -60,7 +60,7 @@ impl Response {
             && !forbidden()
     }
 
-    /// The answer depends on what the client accepts, also where that comes to nothing.
+    /// Chooses the coding, and adds Vary even if none is chosen: the answer depends on Accept-Encoding either way.
     fn negotiate_coding(&mut self, request: &Request) -> Coding {
         self.add_vary(b"Accept-Encoding");
         compression::choose(request.header(b"accept-encoding").as_deref())
@@ -69,7 +69,7 @@ impl Response {
     fn be_coded(&mut self, coding: Coding) {
         self.push_header(b"Content-Encoding", coding.name().as_bytes());
         self.length = None;
-        // RFC 9110 8.8.3.3: other bytes are another representation, and need another strong tag; a weak one may stay.
+        // RFC 9110 8.8.3.3: a coded representation needs a different strong tag, so the tag becomes weak; a weak one may stay.
         if let Some(tag) = self.header(b"etag").filter(|tag| tag.starts_with(b"\"")).map(|tag| [b"W/", tag.bytes()].concat()) {
             self.remove_named(b"etag");
             self.push_header(b"ETag", &tag);

@@ -1,4 +1,4 @@
-//! Settling a file: the request's conditions and ranges decide what of it is sent.
+//! Settling a file: applies the request's conditions and ranges to the file that is to be sent.
 
 use super::{Body, Instead, Piece, Response, Type, cannot_fail};
 use crate::error::{Error, Result};
@@ -10,15 +10,15 @@ use crate::text::Text;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A file that was settled, and the status that came of it.
+/// A file that was settled, and the resulting status.
 pub(super) struct Settled {
     answer: FileAnswer,
-    /// 0 where the request had no say.
+    /// 0 if conditions and ranges were ignored.
     status: u16,
 }
 
 impl Response {
-    /// Sends a file; what of it, `settle` decides.
+    /// Sets a file as the body; `settle` later decides which parts are sent.
     pub(crate) fn give_file(&mut self, answer: FileAnswer) {
         self.clear_body();
         if !matches!(self.kind, Type::Set) {
@@ -27,9 +27,9 @@ impl Response {
         self.file = Some(answer);
     }
 
-    /// Turns the file that was set, if any, into a body, as the request's conditions and ranges demand. Some: an error instead.
+    /// Turns the file that was set, if any, into a body by the request's conditions and ranges. Returns an error answer to send instead.
     ///
-    /// Conditions and ranges apply only to what would be a 200; `plain` ignores them, as for errors.
+    /// Conditions and ranges apply only if the status is 200; with `plain` they are ignored, as for error answers.
     pub(crate) fn settle(&mut self, request: &Request, plain: bool) -> Result<Option<Instead>> {
         if self.instead.is_some() {
             return Ok(self.instead.take());
@@ -37,7 +37,7 @@ impl Response {
         let Some(answer) = self.file.take() else { return Ok(None) };
         let current = self.status == 200 && !plain;
         let outcome = self.settle_answer(request, current, &answer);
-        // The lines of a whole file go with its type; what else was added must go with another body.
+        // The preformatted lines of a whole file are dropped with its type; other added headers must be removed with the file.
         if !matches!(self.kind, Type::Whole(_)) || answer.file.coding() != Coding::Identity || answer.disposition.is_some() {
             self.settled = Some(Box::new(Settled { answer, status: if current { self.status } else { 0 } }));
         }
@@ -64,7 +64,7 @@ impl Response {
             self.set_absent(b"ETag", file.etag());
         }
         if matches!(share, Share::Nothing) {
-            // RFC 9110 15.4.5: of what describes the file a 304 repeats the tag, and the date only where there is no tag.
+            // RFC 9110 15.4.5: a 304 repeats the file's tag, and its date only if there is no tag.
             self.status = 304;
             self.remove_header(b"content-length")?;
             return Ok(None);
@@ -144,10 +144,10 @@ impl Response {
         }
     }
 
-    /// RFC 9110 15.3.7: one range is the body, several are parts of it.
+    /// RFC 9110 15.3.7: a single range is the body itself, several are parts of a multipart body.
     fn send_ranges(&mut self, file: &Arc<Servable>, ranges: &[Range<u64>]) -> std::io::Result<()> {
         self.status = 206;
-        // Whoever set a length had all of the file in mind.
+        // A Content-Length that was set is the whole file's.
         cannot_fail(self.remove_header(b"content-length"));
         if let [range] = ranges {
             self.push_header(b"Content-Range", file::content_range(range, file.len()).as_bytes());

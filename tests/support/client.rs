@@ -1,4 +1,4 @@
-//! A client that writes what it is told and believes nothing it reads.
+//! A client that sends any bytes, even invalid ones, and checks everything it receives.
 
 use super::shown;
 use std::io::{self, ErrorKind, Read, Write};
@@ -25,7 +25,7 @@ enum Stream {
 /// One connection.
 pub struct Client {
     stream: Stream,
-    /// Received and not yet taken.
+    /// Bytes received but not yet consumed.
     unread: Vec<u8>,
     /// The server has sent its FIN.
     ended: bool,
@@ -38,7 +38,7 @@ impl Client {
     }
 
     pub fn of(stream: TcpStream) -> Client {
-        // Each write is a segment of its own, so that a test decides where a request is cut.
+        // Each write is a segment of its own, so that a test controls where a request is split.
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(PATIENCE)).expect("a read time-out");
         stream.set_write_timeout(Some(PATIENCE)).expect("a write time-out");
@@ -53,7 +53,7 @@ impl Client {
         Client { stream: Stream::Unix(stream), unread: Vec::new(), ended: false }
     }
 
-    /// The socket itself, of a connection by TCP.
+    /// The socket of a TCP connection.
     pub fn tcp(&self) -> &TcpStream {
         match &self.stream {
             Stream::Tcp(stream) => stream,
@@ -74,7 +74,7 @@ impl Client {
         }
     }
 
-    /// Says that nothing more will be sent; answers may still come.
+    /// Shuts down the sending side; answers may still arrive.
     pub fn half_close(&self) {
         let _ = match &self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
@@ -82,7 +82,7 @@ impl Client {
         };
     }
 
-    /// Takes what has come without waiting. False when the server has ended the connection.
+    /// Receives available bytes without waiting. False when the server has closed the connection.
     pub fn take_what_came(&mut self) -> bool {
         self.set_nonblocking(true);
         while !self.ended && matches!(self.receive(), Ok(true)) {}
@@ -118,7 +118,7 @@ impl Client {
         Ok(count > 0)
     }
 
-    /// Reads until `enough` says how many bytes were waited for.
+    /// Reads until `enough` returns a length, and returns that many bytes.
     fn receive_until(&mut self, what: &str, enough: impl Fn(&[u8]) -> Option<usize>) -> Result<Vec<u8>, String> {
         loop {
             if let Some(count) = enough(&self.unread) {
@@ -135,7 +135,7 @@ impl Client {
         }
     }
 
-    /// The next answer, interim ones included, checked against every rule that holds for all.
+    /// The next answer, interim ones included, checked against every rule that applies to all answers.
     pub fn try_answer(&mut self) -> Result<Answer, String> {
         let answer = self.read_answer(false)?;
         if answer.status >= 400 {
@@ -144,7 +144,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// The next answer, to a HEAD: its length is not that of what follows.
+    /// The next answer, to a HEAD request: no body follows, whatever its Content-Length.
     pub fn try_answer_to_head(&mut self) -> Result<Answer, String> {
         self.read_answer(true)
     }
@@ -159,7 +159,7 @@ impl Client {
         self.try_answer_to_head().unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// The next answer has this status.
+    /// Asserts that the next answer has this status.
     #[track_caller]
     pub fn expect(&mut self, status: u16) -> Answer {
         let answer = self.answer();
@@ -169,7 +169,7 @@ impl Client {
 
     fn read_answer(&mut self, to_head: bool) -> Result<Answer, String> {
         let head = self.receive_until("an answer's head", |bytes| {
-            // A head without end is given up, and then found to have none.
+            // Stops at an oversized head, which then fails the check for its end.
             let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
             end.or((bytes.len() > MOST_HEAD).then_some(bytes.len()))
         })?;
@@ -196,7 +196,7 @@ impl Client {
         head
     }
 
-    /// The next chunk's data; none is the end of the body.
+    /// The next chunk's data; empty at the end of the body.
     pub fn try_chunk(&mut self) -> Result<Vec<u8>, String> {
         let line = self.receive_until("a chunk's size", |bytes| bytes.windows(2).position(|two| two == b"\r\n").map(|at| at + 2))?;
         let digits = std::str::from_utf8(&line[..line.len() - 2]).map_err(|_| "a chunk size that is no text")?;
@@ -204,7 +204,7 @@ impl Client {
             return Err(format!("the chunk size {digits:?}"));
         }
         let size = usize::from_str_radix(digits, 16).map_err(|_| format!("the chunk size {digits:?}"))?;
-        // With its line end; for the last chunk that is the blank line behind no trailers.
+        // Includes the CRLF after the data; for the last chunk that is the blank line that ends the empty trailer section.
         let mut data = self.receive_until("a chunk", |bytes| (bytes.len() >= size + 2).then_some(size + 2))?;
         if !data.ends_with(b"\r\n") {
             return Err(format!("a chunk that ends with \"{}\"", shown(&data[size..])));
@@ -218,12 +218,12 @@ impl Client {
         self.try_chunk().unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// Exactly so many bytes of a body that ends by its length or the connection's end.
+    /// Exactly `count` bytes of a body delimited by its length or the end of the connection.
     pub fn try_bytes(&mut self, count: usize) -> Result<Vec<u8>, String> {
         self.receive_until("a body", |bytes| (bytes.len() >= count).then_some(count))
     }
 
-    /// All that comes until the server ends the connection as one does, without a reset.
+    /// All bytes until the server closes the connection in an orderly way, without a reset.
     pub fn try_rest(&mut self) -> Result<Vec<u8>, String> {
         while !self.ended {
             match self.receive() {
@@ -235,7 +235,7 @@ impl Client {
         Ok(std::mem::take(&mut self.unread))
     }
 
-    /// The next answer, whole, however the end of its body is told.
+    /// The next whole answer, however the end of its body is delimited.
     pub fn try_streamed(&mut self) -> Result<Streamed, String> {
         let mut streamed = self.try_head()?;
         match streamed.framing {
@@ -257,7 +257,7 @@ impl Client {
         self.try_streamed().unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// The next answer comes piece by piece, and has this status.
+    /// Asserts that the next answer is streamed and has this status.
     #[track_caller]
     pub fn expect_streamed(&mut self, status: u16) -> Streamed {
         let streamed = self.streamed();
@@ -265,7 +265,7 @@ impl Client {
         streamed
     }
 
-    /// The next answer, which may be an error of any type: for those that a program shapes.
+    /// The next answer, which may be an error of any content type: for programs that make their own error answers.
     #[track_caller]
     pub fn answer_of_any_type(&mut self) -> Answer {
         self.read_answer(false).unwrap_or_else(|why| panic!("{why}"))
@@ -301,13 +301,13 @@ impl Client {
         self.unread.splice(0..0, taken);
     }
 
-    /// Has something come that was not read yet? Does not wait.
+    /// Are there unread bytes? Does not wait.
     pub fn has_more(&mut self) -> bool {
         self.take_what_came();
         !self.unread.is_empty()
     }
 
-    /// Waits until something has come or the server has closed. True for the latter.
+    /// Waits until bytes arrive or the server closes. True for the latter.
     pub fn is_at_end(&mut self) -> Result<bool, String> {
         while self.unread.is_empty() && !self.ended {
             match self.receive() {
@@ -322,12 +322,12 @@ impl Client {
         Ok(self.unread.is_empty())
     }
 
-    /// The server closes, and sends nothing before.
+    /// Expects the server to close without sending anything more.
     pub fn try_end(&mut self) -> Result<(), String> {
         self.read_end(false)
     }
 
-    /// The same, or the server resets: for clients that go on although they said that they would not.
+    /// The same, but a reset is accepted too: for clients that keep sending after they announced not to.
     pub fn try_end_or_reset(&mut self) -> Result<(), String> {
         self.read_end(true)
     }
@@ -356,7 +356,7 @@ impl Client {
         self.try_end().unwrap_or_else(|why| panic!("{why}"));
     }
 
-    /// Reads to the end of the connection and keeps nothing.
+    /// Reads to the end of the connection and discards everything.
     pub fn read_and_forget(&mut self) -> io::Result<()> {
         while self.receive()? {
             self.unread.clear();
@@ -364,7 +364,7 @@ impl Client {
         Ok(())
     }
 
-    /// The server goes away in whatever way: an end or a reset, after any bytes. Returns those.
+    /// Returns all bytes until the server closes or resets the connection.
     pub fn read_until_gone(&mut self) -> Result<Vec<u8>, String> {
         loop {
             match if self.ended { Ok(false) } else { self.receive() } {
@@ -380,7 +380,7 @@ impl Client {
     }
 }
 
-/// How the end of a body is told.
+/// How the end of a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     Length(usize),
@@ -437,7 +437,7 @@ impl Answer {
         Ok(Answer { status: code.parse().expect("three digits"), phrase: phrase.to_owned(), fields, body: Vec::new() })
     }
 
-    /// How many bytes follow the head, of an answer that is given whole; checks what every answer of an origin server has.
+    /// How many bytes follow the head of an answer that is sent whole; checks fields required in every answer of an origin server.
     fn body_length(&self, to_head: bool) -> Result<usize, String> {
         match self.framing()? {
             Framing::Length(length) => Ok(if to_head { 0 } else { length }),
@@ -446,7 +446,7 @@ impl Answer {
         }
     }
 
-    /// How the end of the body is told; checks what every answer of an origin server has.
+    /// How the end of the body is delimited; checks fields required in every answer of an origin server.
     fn framing(&self) -> Result<Framing, String> {
         let lengths = self.all("content-length");
         let codings = self.all("transfer-encoding");
@@ -487,7 +487,7 @@ impl Answer {
         if date.len() != "Sun, 06 Nov 1994 08:49:37 GMT".len() || !date.ends_with(" GMT") {
             return Err(format!("the date {date:?}, which is not an IMF-fixdate"));
         }
-        // It may have waited to be read, but cannot have come before it was sent.
+        // The answer may have waited to be read, but its date cannot be in the future.
         let age = SystemTime::now().duration_since(time);
         if age.as_ref().map_or_else(|early| early.duration() > Duration::from_secs(1), |age| *age > MOST_AGE) {
             return Err(format!("the date {date:?}, which is not now"));
@@ -495,7 +495,7 @@ impl Answer {
         Ok(())
     }
 
-    /// An error's body says what is wrong, in a type that a person can read.
+    /// Checks that an error's body explains the error, in a human-readable content type.
     fn explains(&self) -> Result<(), String> {
         let kind = self.field("content-type").unwrap_or_default();
         if !kind.starts_with("text/plain") && !kind.starts_with("application/json") && !kind.starts_with("application/problem+json") {

@@ -1,4 +1,4 @@
-//! What the raw-socket tests share: a server in this process, and a client that reads strictly.
+//! Shared by the raw-socket tests: a server in this process, and a client that checks answers strictly.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test file uses its part")]
 
@@ -12,7 +12,7 @@ pub use client::{Answer, Client, Framing, PATIENCE, Streamed};
 pub use random::Random;
 pub use server::{Gate, Logs, Opened, Server};
 
-/// Bytes as a reader of a failed test can use them: text where it is text, escapes elsewhere, long ones cut.
+/// Bytes made readable for failure messages: non-ASCII and control bytes are escaped, long input is truncated.
 pub fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 600;
     let mut out: String = bytes.iter().take(MOST).flat_map(|&byte| std::ascii::escape_default(byte)).map(char::from).collect();
@@ -22,7 +22,7 @@ pub fn shown(bytes: &[u8]) -> String {
     out
 }
 
-/// A GET that every server of these tests can answer with something.
+/// A GET request that every server of these tests can answer.
 pub fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
 }
@@ -39,7 +39,7 @@ pub fn post(target: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a gzip file has inside, which must be one member and no more.
+/// Decompresses a gzip file, which must be exactly one member.
 #[track_caller]
 pub fn gunzip(coded: &[u8]) -> Vec<u8> {
     let mut decoder = flate2::bufread::GzDecoder::new(coded);
@@ -49,7 +49,7 @@ pub fn gunzip(coded: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// What a stream of brotli has inside, to its end.
+/// Decompresses a whole brotli stream.
 #[cfg(feature = "brotli")]
 #[track_caller]
 pub fn unbrotli(coded: &[u8]) -> Vec<u8> {
@@ -58,7 +58,7 @@ pub fn unbrotli(coded: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Waits until `is_so`; for what another thread brings about without telling.
+/// Polls until `is_so`; for changes by another thread that come without a notification.
 #[track_caller]
 pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + PATIENCE;
@@ -68,7 +68,7 @@ pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Up to 8 MiB in which a lost, doubled or moved piece shows.
+/// Up to 8 MiB of pseudo-random bytes, in which a lost, duplicated or moved piece is detected.
 pub fn pattern(length: usize) -> &'static [u8] {
     static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let mut random = Random::new(8);

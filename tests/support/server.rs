@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// An app that serves until it is dropped. Gives the app's own methods, too.
+/// An app that serves until it is dropped. Dereferences to the app.
 pub struct Server {
     app: Arc<App>,
 }
@@ -26,7 +26,7 @@ impl Server {
     /// The same before it listens.
     pub fn app(options: &[(&str, &str)], routes: impl FnOnce(&App)) -> App {
         let app = App::new(Options::new()).expect("an app can be made");
-        // A whole run with HASTY_TEST_TICK_US=0 has the lane given away before every handler.
+        // With HASTY_TEST_TICK_US=0 a test run hands over the lane before every handler.
         if let Ok(tick) = std::env::var("HASTY_TEST_TICK_US") {
             app.set_option("tick_us", &tick).expect("a tick in microseconds");
         }
@@ -53,7 +53,7 @@ impl Server {
         Client::connect(self.address())
     }
 
-    /// A new connection that holds little on the client's side, so that a slow reader shows.
+    /// A new connection with small socket buffers, so that a slow reader soon blocks the server.
     pub fn connect_narrow(&self) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_recv_buffer_size(128 * 1024).expect("SO_RCVBUF");
@@ -75,7 +75,7 @@ impl Server {
         Arc::clone(&self.app)
     }
 
-    /// A fresh connection gets `GET /` answered.
+    /// Asserts that `GET /` is answered on a fresh connection.
     #[track_caller]
     pub fn expect_alive(&self) {
         let mut client = self.connect();
@@ -93,7 +93,7 @@ impl Deref for Server {
     }
 }
 
-/// Where a handler waits until the test lets it go on, and the test until handlers have come.
+/// A gate at which handlers wait until the test opens it, and the test can wait for handlers to arrive.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 
@@ -104,14 +104,14 @@ struct GateState {
 }
 
 impl Gate {
-    /// How long a handler waits for a test that has died.
+    /// How long a handler waits at most, in case the test has died.
     const END: Duration = Duration::from_secs(60);
 
     pub fn new() -> Gate {
         Gate::default()
     }
 
-    /// In a handler: tells the test, and waits for it.
+    /// In a handler: reports its arrival, and waits until the gate is open.
     pub fn pass(&self) {
         let (state, changed) = &*self.0;
         let mut state = state.lock();
@@ -121,7 +121,7 @@ impl Gate {
         while !state.open && !changed.wait_until(&mut state, end).timed_out() {}
     }
 
-    /// In a test: waits until `count` handlers have come.
+    /// In a test: waits until `count` handlers have arrived.
     #[track_caller]
     pub fn await_arrivals(&self, count: usize) {
         let (state, changed) = &*self.0;
@@ -132,7 +132,7 @@ impl Gate {
         }
     }
 
-    /// In a test: lets all handlers go on, those that come later too.
+    /// In a test: lets all handlers continue, including later ones.
     pub fn open(&self) {
         let (state, changed) = &*self.0;
         state.lock().open = true;
@@ -140,7 +140,7 @@ impl Gate {
     }
 }
 
-/// A test that fails must not leave handlers waiting.
+/// Opens the gate when dropped, so that a failing test does not leave handlers waiting.
 pub struct Opened(pub Gate);
 
 impl Drop for Opened {

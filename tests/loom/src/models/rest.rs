@@ -1,4 +1,4 @@
-//! `src/server/rest.rs`: a lookout that rests is woken. One that is not would wait for ever, which loom finds.
+//! `src/server/rest.rs`: a resting lookout is always woken. A lost wake-up would leave it waiting for ever, which loom reports.
 
 use super::{Model, reached};
 use crate::rest::{Moves, Rest};
@@ -15,7 +15,7 @@ pub(super) static MODELS: &[Model] = &[
     Model { name: "rest: who calls ends it", run: who_calls_ends_it, reaches: &["it is called"], interruptions: None },
 ];
 
-/// As much of the lanes as a rest needs.
+/// The part of the lanes that a rest needs.
 struct Lanes {
     rota: Mutex<()>,
     bell: Condvar,
@@ -31,7 +31,7 @@ impl Lanes {
         Arc::new(Lanes { rota: Mutex::new(()), bell: Condvar::new(), called: AtomicBool::new(false), rest, moves })
     }
 
-    /// What the lookout sees when it looks.
+    /// The counts of moves that the lookout reads before it rests.
     fn look(&self) -> [usize; 2] {
         [self.moves[0].count(), self.moves[1].count()]
     }
@@ -91,7 +91,7 @@ fn the_next_one_ends_as_well() {
     });
     lanes.rest(first);
     let second = lanes.look();
-    // Where both have moved already, the lookout would rest until it is called.
+    // If both moves were counted already, no further one would end the rest.
     if second[1] == lanes.moves[0].count() + 2 {
         lanes.rest(second);
         assert_ne!(lanes.look(), second, "something has moved");
