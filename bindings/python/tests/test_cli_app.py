@@ -223,7 +223,7 @@ def test_a_program_that_listens_at_its_end_is_served_at_our_port(end: str, serve
         (
             "none:create_app",
             "none:create_app is a function that is neither a WSGI nor an ASGI application; "
-            "if it makes one, say none:create_app()",
+            "if it returns one, write none:create_app()",
         ),
         (
             "none:create_app()",
@@ -260,7 +260,7 @@ def test_what_is_not_there_is_one_sentence(target: str, says: str, serve: Serve,
 def test_an_interface_that_does_not_fit(serve: Serve, write: Write) -> None:
     write("hello.py", HELLO)
     command = serve("hello", "--port=0", "--interface", "wsgi")
-    assert command.end() == (1, [], ["hasty: hello is a hasty.App, which --interface wsgi does not fit"])
+    assert command.end() == (1, [], ["hasty: hello is a hasty.App; remove --interface wsgi"])
 
 
 # --- code that fails ---
