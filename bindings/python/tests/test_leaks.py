@@ -217,7 +217,7 @@ def test_a_hundred_thousand_requests_leave_nothing_behind(arguments: tuple[str, 
         end_of = program.end()
     assert grown == {}, "blocks and objects that stayed, by kind of handler"
     assert after["descriptors"] == first["descriptors"]
-    # A stream may begin a moment before the thread of an earlier one is free again; a leak would be one for each of 400.
+    # A stream may begin a moment before the thread of an earlier one is free again; a leak would be one for each.
     assert after["threads"] <= first["threads"] + 8
     assert after["resident"] - first["resident"] < 4096, "KiB"
     assert (end_of.code, end_of.err) == (0, "")
