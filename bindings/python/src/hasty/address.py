@@ -43,10 +43,11 @@ def located(host: str, port: int) -> tuple[str, int | None]:
     >>> located("127.0.0.1", 80), located("unix:/run/app.sock", 0), located("fd:3", 80)
     (('127.0.0.1', 80), ('/run/app.sock', None), ('0.0.0.0', 80))
     """
-    if host.startswith("fd:"):
+    kind, place = kind_of(host)
+    if kind == "fd":
         # An inherited socket: its address is unknown here.
         return ("0.0.0.0", port) if port else (host, None)
-    return (host[5:], None) if host.startswith("unix:") else (host, port)
+    return (place, None) if kind == "unix" else (host, port)
 
 
 def bound(family: int, address: str, port: int, *, shared: bool = False) -> socket.socket:

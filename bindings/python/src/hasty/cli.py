@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from . import __version__, access, loading
+from .address import kind_of
 from .app import App
 from .cors import Cors
 from .errors import HastyError
@@ -197,7 +198,7 @@ def _serve_folder(options: argparse.Namespace) -> None:
 
 def _place(options: argparse.Namespace) -> contextlib.AbstractContextManager[object]:
     """Reserves the port and stores its number in `options`; "unix:PATH" and "fd:NUMBER" have none."""
-    if options.host.startswith(("unix:", "fd:")):
+    if kind_of(options.host)[0] != "tcp":
         if options.port is not None:
             raise Misnamed(f"--port is not for {options.host}, which has none")
         options.port = 0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from . import _ffi, plain
 from ._interpreter import Ended, raise_in
+from .address import kind_of
 from .errors import HastyError, StateError
 from .exchange import serving
 from .slot import USER_DATA, Slot
@@ -453,7 +454,7 @@ def url_of(host: str, port: int) -> str:
     >>> url_of("0.0.0.0", 80), url_of("::1", 8080)
     ('http://127.0.0.1:80', 'http://[::1]:8080')
     """
-    if host.startswith(("unix:", "fd:")):
+    if kind_of(host)[0] != "tcp":
         return host
     # The wildcard addresses are for listening; clients connect to loopback.
     host = host.strip("[]")
