@@ -418,6 +418,39 @@ fn others_are_answered_while_all_threads_are_in_handlers_that_nobody_knew_to_blo
 }
 
 #[test]
+fn others_are_answered_while_one_handler_is_known_to_block_and_nobody_knew_it_of_the_other() {
+    let gate = Gate::new();
+    let server = Server::start(&[("threads", "2")], |app| {
+        for (path, blocking) in [("/known", "yes"), ("/unknown", "auto")] {
+            let gate = gate.clone();
+            app.get(path, move |_: &Request, response: &mut Response| {
+                gate.pass();
+                response.send_text(path.as_bytes())
+            })
+            .expect("new");
+            app.set_route_option("GET", path, "blocking", blocking).expect("an option");
+        }
+        are_quick(app, &["/"]);
+    });
+    let _opened = Opened(gate.clone());
+    server.expect_alive();
+    // The first one's lane goes to the only idle thread, so that the standby thread must look out for the second one.
+    let mut clients = ["/known", "/unknown"].map(|path| {
+        let mut client = server.connect();
+        client.send(get(path));
+        client
+    });
+    gate.await_arrivals(2);
+    for _ in 0..20 {
+        server.expect_alive();
+    }
+    gate.open();
+    for (client, path) in clients.iter_mut().zip(["/known", "/unknown"]) {
+        assert_eq!(client.expect(200).text(), path);
+    }
+}
+
+#[test]
 fn a_route_that_is_said_not_to_block_is_never_made_to_wait() {
     let slow = with_slow(&[("threads", "2")], "no");
     let _opened = slow.opened();

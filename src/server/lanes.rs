@@ -344,6 +344,7 @@ impl Lanes {
     /// Waits until there is something to do; None: the thread is to leave.
     pub(super) fn next_duty(&self, me: &Arc<Parker>, is_stopping: impl Fn() -> bool) -> Option<Duty<'_>> {
         let mut rota = self.rota.lock();
+        let mut looked_out = false;
         loop {
             if rota.ended || is_stopping() {
                 rota.ended = true;
@@ -351,27 +352,33 @@ impl Lanes {
                 return None;
             }
             if let Some((number, held)) = self.free_lane(&rota) {
-                rota.appoint_lookout();
+                self.replace_lookout(rota, looked_out);
                 return Some(Duty::Lead(number, held));
             }
             if let Some(id) = rota.queue.pop_front() {
                 self.queued.fetch_sub(1, Ordering::Relaxed);
-                rota.appoint_lookout();
+                self.replace_lookout(rota, looked_out);
                 return Some(Duty::Answer(id));
             }
             if rota.lookout.is_none() {
+                looked_out = true;
                 let Some((number, held)) = self.look_out(me, &mut rota) else { continue };
-                let is_watched = rota.appoint_lookout();
-                drop(rota);
-                if !is_watched {
-                    self.make_spare();
-                }
+                self.replace_lookout(rota, looked_out);
                 return Some(Duty::Overran(number, held));
             }
             rota.parked.push(Arc::clone(me));
             while !me.called.swap(false, Ordering::Relaxed) {
                 me.bell.wait(&mut rota);
             }
+        }
+    }
+
+    /// This thread has a duty, so another one must look out. If it `looked_out` itself, and none is idle, the standby thread is made.
+    fn replace_lookout(&self, mut rota: MutexGuard<'_, Rota>, looked_out: bool) {
+        let is_watched = rota.appoint_lookout();
+        drop(rota);
+        if looked_out && !is_watched {
+            self.make_spare();
         }
     }
 
