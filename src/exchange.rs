@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::error::Result;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{KeptHeaders, Response};
 use std::sync::Arc;
 
 /// A callback that runs at most once, on any thread.
@@ -26,6 +26,9 @@ pub(crate) trait Debt: Send + Sync {
     /// Notes whether a handler on one of the host's threads holds the exchange. If so, writes wait for the client and the handler may
     /// defer.
     fn lend(&self, lent: bool);
+
+    /// Notes the headers that middleware has set, for an answer that the client gets instead of the exchange's.
+    fn keep_headers(&self, headers: KeptHeaders);
 
     /// Notes whether the exchange is queued for one of the host's threads.
     fn note_queued(&self, queued: bool);

@@ -274,6 +274,29 @@ fn what_the_library_answers_itself_waits_for_no_host() {
 }
 
 #[test]
+fn who_is_told_504_while_its_handler_runs_gets_what_middleware_has_set() {
+    let gate = Gate::new();
+    let server = with_mine(&[("exchange_timeout_ms", "1000")], |app| {
+        let set = |_: &Request, response: &mut Response| response.set_header(b"X-Seen", b"yes").map(|()| Flow::Next);
+        app.middleware("/held", Box::new(set)).expect("a prefix");
+        let gate = gate.clone();
+        app.get("/held", move |_: &Request, response: &mut Response| {
+            gate.pass();
+            response.send_text(b"too late")
+        })
+        .expect("new");
+        app.set_route_option("GET", "/held", "dispatch", "caller").expect("an option");
+    });
+    let host = Host::of(&server);
+    let _opened = Opened(gate.clone());
+    let mut client = asked(&server, get("/held"));
+    gate.await_arrivals(1);
+    assert_eq!(client.expect(504).field("x-seen"), Some("yes"));
+    gate.open();
+    assert_eq!(host.end(), 1);
+}
+
+#[test]
 fn who_waits_too_long_is_told_and_its_handler_does_not_run() {
     let server = with_mine(&[("exchange_timeout_ms", "60")], |_| {});
     let mut clients: Vec<Client> = (0..3).map(|number| asked(&server, get(&format!("/mine/{number}")))).collect();
