@@ -360,6 +360,8 @@ impl Engine {
         loop {
             let (leads, lent) = match purpose == Purpose::Slot {
                 _ if self.has_threads => (false, None),
+                // A host that waits again without taking would be lent another request, and a desk with it, by each call.
+                true if callers.len() > 0 => (false, None),
                 lends if only_looks => self.work_in_passing(lends),
                 lends => self.work(&mut seen, lends),
             };
@@ -586,6 +588,20 @@ mod tests {
         visit.wait(None).unwrap();
         let first = visit.take(Next::Unknown).unwrap();
         visit.take(answer(visit, first)).expect("both have come")
+    }
+
+    #[test]
+    fn waiting_again_without_taking_lends_no_second_request() {
+        let app = quick_app();
+        let _clients = two_ask(&app);
+        let visit = app.visit_with_slot().unwrap();
+        for _ in 0..3 {
+            visit.wait(None).unwrap();
+        }
+        assert_eq!(visit.0.engine().unwrap().lent.load(Ordering::SeqCst), 1, "each holds a desk");
+        let second = keep_back(&visit);
+        let next = answer(&visit, second);
+        assert!(visit.take(next).is_err(), "both have been taken");
     }
 
     /// Stops the app, so that a failing test leaves no thread waiting.
