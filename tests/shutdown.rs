@@ -228,6 +228,22 @@ fn drain_refuses_new_connections_while_it_waits() {
 }
 
 #[test]
+fn drain_answers_what_was_asked_before_it_began() {
+    for _ in 0..200 {
+        let server = Server::start(&[("threads", "2"), ("defer_accept_s", "0")], |_| {});
+        let mut client = server.connect();
+        client.send(get("/"));
+        std::thread::scope(|scope| {
+            let draining = scope.spawn(|| server.drain(Some(PATIENCE)));
+            client.expect(200);
+            // If this was the last answer, the server waits for the client to read its last answer.
+            drop(client);
+            draining.join().unwrap().expect("the app stops");
+        });
+    }
+}
+
+#[test]
 fn drain_lets_a_request_that_has_begun_come_to_its_end() {
     let (server, _gate) = with_gate();
     let mut idle = server.connect();

@@ -374,7 +374,7 @@ impl<'e> Worker<'e> {
     }
 
     /// Puts a new connection into the slab. If its first bytes are there already, it may never need the epoll.
-    fn welcome(&mut self, Accepted { socket, peer, deferred }: Accepted) {
+    pub(super) fn welcome(&mut self, Accepted { socket, peer, deferred }: Accepted) {
         let engine = self.engine;
         let Ok((id, mut guard)) = engine.slab.insert(socket, Connection::new(peer, self.desk.now())) else {
             // Not even an entry for a 503 is left.

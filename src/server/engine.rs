@@ -191,12 +191,20 @@ impl Engine {
         }
     }
 
+    /// Accepts one connection, which the caller inserts into the slab. It is counted before the lock of the listeners is released, so that a
+    /// drain, which takes that lock to close them, waits for it.
+    pub(super) fn accept(&self, listener: &Listener) -> io::Result<(OwnedFd, Peer)> {
+        let accepted = socket::accept(listener.as_fd())?;
+        self.slab.expect();
+        Ok(accepted)
+    }
+
     /// Accepts one connection. A listener that is closed counts as having none.
     pub(super) fn accept_from(&self, number: usize) -> io::Result<Accepted> {
         // Locked for one call that does not block, so that closing the listeners is not delayed.
         let listeners = self.listeners.read();
         let listener = listeners.get(number).ok_or(io::ErrorKind::WouldBlock)?;
-        let (socket, peer) = socket::accept(listener.as_fd())?;
+        let (socket, peer) = self.accept(listener)?;
         if self.accept_short.load(Ordering::Relaxed) {
             self.accept_short.store(false, Ordering::SeqCst);
         }

@@ -720,6 +720,37 @@ mod tests {
     }
 
     #[test]
+    fn a_drain_waits_for_a_connection_that_is_just_being_accepted() {
+        let app = App::new(Options::default()).unwrap();
+        app.set_option("threads", "0").unwrap();
+        app.set_option("defer_accept_s", "0").unwrap();
+        app.get("/", |_: &Request, response: &mut Response| response.send_text(b"root")).unwrap();
+        app.listen(Some("127.0.0.1"), 0).unwrap();
+        app.start().unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let engine = Arc::clone(app.visit_with_slot().unwrap().0.engine().unwrap());
+        let accepted = std::iter::repeat_with(|| engine.accept_from(0)).find_map(|accepted| accepted.ok()).unwrap();
+        std::thread::scope(|scope| {
+            let draining = scope.spawn(|| engine.drain(None));
+            while !engine.listeners.read().is_empty() {
+                std::thread::yield_now();
+            }
+            // Long enough for a drain that would not wait.
+            let end = Instant::now() + Duration::from_millis(100);
+            while !draining.is_finished() && Instant::now() < end {
+                std::thread::yield_now();
+            }
+            Worker::new(&engine, engine.new_desk(&Arc::new(Shift::new(&engine.lanes)))).welcome(accepted);
+            draining.join().unwrap().unwrap();
+        });
+        drop((app, engine));
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("root"), "{answer}");
+    }
+
+    #[test]
     fn a_request_that_is_being_answered_does_not_count_as_lent() {
         let engine = Arc::<OnceLock<Weak<Engine>>>::default();
         let lent = Arc::new(AtomicUsize::new(usize::MAX));

@@ -231,7 +231,7 @@ impl Engine {
         let listeners = std::mem::take(&mut *self.listeners.write());
         for listener in &listeners {
             loop {
-                let (socket, peer) = match socket::accept(listener.as_fd()) {
+                let (socket, peer) = match self.accept(listener) {
                     Ok(accepted) => accepted,
                     Err(error) if socket::is_passing(&error) => continue,
                     Err(_) => break,

@@ -54,6 +54,7 @@ pub(super) struct Slab {
     /// A thread that closes a socket, or uses one without owning its entry, holds the entry's stripe: otherwise the descriptor's number
     /// might already belong to a new file of the host's.
     stripes: [Mutex<()>; STRIPES],
+    /// How many connections there are, including those that are about to be inserted.
     tenants: AtomicUsize,
 }
 
@@ -92,14 +93,20 @@ impl Slab {
         }
     }
 
-    /// How many connections there are.
+    /// How many connections there are, including those that are about to be inserted.
     pub(super) fn len(&self) -> usize {
         self.tenants.load(Ordering::SeqCst)
     }
 
-    /// Inserts a connection, which the caller owns. Err: the socket, since all entries are taken.
+    /// Counts a connection that was accepted, and will be inserted.
+    pub(super) fn expect(&self) {
+        self.tenants.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Inserts a connection that was expected, and which the caller owns. Err: the socket, since all entries are taken.
     pub(super) fn insert(&self, socket: OwnedFd, connection: Connection) -> Result<(Id, Guard<'_, Tenant>), OwnedFd> {
         let Some(index) = self.free.lock().take() else {
+            self.tenants.fetch_sub(1, Ordering::SeqCst);
             return Err(socket);
         };
         let place = self.place(index);
@@ -114,7 +121,6 @@ impl Slab {
         let id = Id { index, generation: guard.generation() };
         *guard = Tenant { socket: Some(socket), connection, ..Tenant::default() };
         guard.connection.set_ticket(id.token());
-        self.tenants.fetch_add(1, Ordering::SeqCst);
         Ok((id, guard))
     }
 
