@@ -245,7 +245,7 @@ impl<'e> Worker<'e> {
     }
 
     /// Waits for events. None: the lane was freed.
-    fn refill(&mut self, lane: usize, mut held: Held<'e, Batch>, term: Term) -> Option<Held<'e, Batch>> {
+    fn refill(&mut self, lane: usize, held: Held<'e, Batch>, term: Term) -> Option<Held<'e, Batch>> {
         let engine = self.engine;
         engine.lanes.end_batch(lane);
         if term == Term::Long {
@@ -256,6 +256,7 @@ impl<'e> Worker<'e> {
             engine.lanes.lay_down(held);
             return None;
         }
+        let mut held = if term == Term::Long { engine.lanes.lead_on(lane, held)? } else { held };
         // Events in a lane wait for those before them unless another thread can take it over.
         let most = if engine.is_alone() { BATCH_ALONE } else { BATCH };
         let ms = match term {

@@ -508,6 +508,11 @@ impl Lanes {
         }
     }
 
+    /// For a leader between two batches. None: its lane is deactivated, since nobody looks out for the leaders of the others: this thread is to.
+    pub(super) fn lead_on<'l>(&'l self, number: usize, held: Held<'l, Batch>) -> Option<Held<'l, Batch>> {
+        if number == 0 || self.is_watched.load(Ordering::Relaxed) { Some(held) } else { self.narrow(number, held) }
+    }
+
     /// Deactivates this lane for lack of events. Some: not this one, since lanes are deactivated from the last on.
     pub(super) fn narrow<'l>(&'l self, number: usize, held: Held<'l, Batch>) -> Option<Held<'l, Batch>> {
         let mut rota = self.rota.lock();
@@ -660,5 +665,27 @@ mod tests {
         lanes.widen();
         let held: Vec<_> = std::iter::from_fn(|| lanes.take_free()).collect();
         assert_eq!(held.len(), 3);
+    }
+
+    #[test]
+    fn a_lane_beyond_the_first_is_led_on_only_while_somebody_looks_out() {
+        let lanes = Lanes::new(&Arc::default(), 2, 2000, 1024, true);
+        lanes.rota.lock().active = 2;
+        let (first, second) = (lanes.take_free().unwrap(), lanes.take_free().unwrap());
+        lanes.is_watched.store(true, Ordering::Relaxed);
+        let second = lanes.lead_on(second.0, second.1).expect("somebody does");
+        lanes.is_watched.store(false, Ordering::Relaxed);
+        assert!(lanes.lead_on(1, second).is_none(), "the leader of the first lane may be blocked, and nobody would notice");
+        assert!(lanes.lead_on(first.0, first.1).is_some());
+        let me = Arc::default();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| lanes.next_duty(&me, || stop.load(Ordering::Relaxed)).is_none());
+            while !lanes.is_watched.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            stop.store(true, Ordering::Relaxed);
+            assert!(lanes.next_duty(&Arc::default(), || true).is_none());
+        });
     }
 }
