@@ -776,9 +776,10 @@ impl Engine {
         self.close_if_last(id);
     }
 
+    /// After a connection was released. The thread that closes all has either found it free, or told its owner, which then sees that nobody
+    /// serves any more.
     fn close_if_last(&self, id: Id) {
         if self.service.control.is_stopping() && self.crew.is_nobody() {
-            // The thread that closed all others has skipped this one, since this thread owned it.
             if let Claim::Mine(mut guard) = self.slab.claim(id, 0) {
                 self.dismiss(&mut guard);
                 self.close(id, guard);

@@ -281,7 +281,8 @@ impl Engine {
     fn close_all(&self) {
         self.answer_what_waits();
         self.listeners.write().clear();
-        self.slab.for_each_free(|id, guard| {
+        // The owners of the others close theirs: either they serve, or `close_if_last` tells them that nobody does.
+        self.slab.for_each_free_and_tell(|id, guard| {
             // The thread that delivers its answer closes it.
             let Some(mut guard) = guard.leave_to(|tenant| tenant.connection.is_being_answered()) else { return };
             self.dismiss(&mut guard);

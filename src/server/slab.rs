@@ -212,6 +212,15 @@ impl Slab {
         }
     }
 
+    /// The same, and the owners of the others will look again, and see what this thread has done before.
+    pub(super) fn for_each_free_and_tell<'s>(&'s self, mut each: impl FnMut(Id, Guard<'s, Tenant>)) {
+        for index in self.used() {
+            if let Some(guard) = self.place(index).cell.claim_or_tell() {
+                give(index, guard, &mut each);
+            }
+        }
+    }
+
     /// Shuts down both directions of all owned connections, so that their threads notice.
     pub(super) fn cut_owned(&self) {
         for index in self.used() {
@@ -233,11 +242,8 @@ impl Slab {
     }
 
     fn visit<'s>(&'s self, index: u32, each: &mut impl FnMut(Id, Guard<'s, Tenant>)) {
-        let Some(guard) = self.place(index).cell.claim_any() else { return };
-        if guard.socket.is_some() {
-            each(Id { index, generation: guard.generation() }, guard);
-        } else {
-            guard.abandon();
+        if let Some(guard) = self.place(index).cell.claim_any() {
+            give(index, guard, each);
         }
     }
 
@@ -274,6 +280,15 @@ impl Free {
             self.next += 1;
             (self.next - 1) as u32
         })
+    }
+}
+
+/// Gives an entry to `each`, unless it is empty.
+fn give<'s>(index: u32, guard: Guard<'s, Tenant>, each: &mut impl FnMut(Id, Guard<'s, Tenant>)) {
+    if guard.socket.is_some() {
+        each(Id { index, generation: guard.generation() }, guard);
+    } else {
+        guard.abandon();
     }
 }
 

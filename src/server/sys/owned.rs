@@ -71,6 +71,14 @@ impl<T> Owned<T> {
             .map(|_| Guard { owned: self, _here: PhantomData })
     }
 
+    /// Claims it whatever its generation; if it is owned, the owner will find PENDING, and sees what this thread has done before.
+    pub(crate) fn claim_or_tell(&self) -> Option<Guard<'_, T>> {
+        match self.claim(self.generation(), 0) {
+            Claim::Mine(guard) => Some(guard),
+            Claim::Busy | Claim::Stale => None,
+        }
+    }
+
     /// Turns a Kept back into a guard. None: it belongs to another cell.
     pub(crate) fn resume(&self, kept: Kept) -> Option<Guard<'_, T>> {
         // A Kept is made only by consuming a guard, so this guard is the only one.
@@ -114,9 +122,9 @@ impl<'a, T> Guard<'a, T> {
         }
     }
 
-    /// Releases it even if events came meanwhile; the caller re-queues it.
+    /// Releases it even if events came meanwhile; the caller re-queues it, and sees what the threads that brought them have done before.
     pub(crate) fn abandon(self) {
-        self.owned.word.fetch_and(!(OWNED | PENDING), Ordering::Release);
+        self.owned.word.fetch_and(!(OWNED | PENDING), Ordering::AcqRel);
     }
 
     /// Releases it if `others` says that another thread will come for it. Some: it is still owned, since that thread came meanwhile, found it

@@ -7,6 +7,7 @@ use loom::thread;
 use std::sync::Arc;
 
 const BUSY: &str = "somebody else has it";
+const WHO_CLOSES: &[&str] = &["whoever owns it closes it", "the last thread to serve closes it", BUSY];
 
 pub(super) static MODELS: &[Model] = &[
     Model {
@@ -39,6 +40,22 @@ pub(super) static MODELS: &[Model] = &[
         name: "owned: at the end of the app it is closed by the last thread, or by whoever brings its answer",
         run: somebody_closes_it,
         reaches: &["it is left to whoever brings the answer", "the last thread closes it", BUSY],
+        interruptions: None,
+    },
+    Model {
+        name: "owned: at the end of the app whoever owns it closes it, or the last thread does",
+        run: || {
+            whoever_owns_it_closes_it(|guard| {
+                let _ = guard.release().map(Guard::abandon);
+            })
+        },
+        reaches: WHO_CLOSES,
+        interruptions: None,
+    },
+    Model {
+        name: "owned: at the end of the app whoever abandons it closes it, or the last thread does",
+        run: || whoever_owns_it_closes_it(|guard| guard.abandon()),
+        reaches: WHO_CLOSES,
         interruptions: None,
     },
 ];
@@ -221,13 +238,14 @@ fn a_sweep_owns_it_only_where_nobody_does() {
     assert_eq!(*mine(owned.claim(0, 0)).expect("nobody has it"), rounds);
 }
 
+/// What `Engine::close_all` does, and `Engine::close_if_last`.
+fn close(mut guard: Guard<'_, bool>) {
+    *guard = false;
+    guard.retire();
+}
+
 fn somebody_closes_it() {
     let connection = Arc::new((Owned::new(true), Mutex::new(false)));
-    // What `Engine::close_all` does, and `Engine::close_if_last`.
-    let close = |mut guard: Guard<'_, bool>| {
-        *guard = false;
-        guard.retire();
-    };
     let brings = thread::spawn({
         let connection = Arc::clone(&connection);
         move || {
@@ -255,5 +273,40 @@ fn somebody_closes_it() {
         }
     }
     brings.join().unwrap();
+    assert_eq!(owned.generation(), 1, "it is closed, and once");
+}
+
+fn whoever_owns_it_closes_it(let_go: fn(Guard<'_, bool>)) {
+    let (owned, serving) = (Arc::new(Owned::new(true)), Arc::new(AtomicUsize::new(1)));
+    // What `Engine::attend` does, with `Engine::close_if_last`.
+    let attends = thread::spawn({
+        let (owned, serving) = (Arc::clone(&owned), Arc::clone(&serving));
+        move || {
+            match owned.claim(0, 0) {
+                Claim::Mine(guard) => let_go(guard),
+                Claim::Busy => reached(BUSY),
+                Claim::Stale => {}
+            }
+            if serving.load(Ordering::Relaxed) > 0 {
+                return;
+            }
+            if let Claim::Mine(guard) = owned.claim(0, 0) {
+                reached("whoever owns it closes it");
+                close(guard);
+            }
+        }
+    });
+    // What the last thread to serve does, with `Engine::close_all`.
+    serving.fetch_sub(1, Ordering::Relaxed);
+    match owned.claim_or_tell() {
+        Some(guard) if *guard => {
+            reached("the last thread to serve closes it");
+            close(guard);
+        }
+        // Empty, as whoever owned it has left it.
+        Some(guard) => guard.abandon(),
+        None => {}
+    }
+    attends.join().unwrap();
     assert_eq!(owned.generation(), 1, "it is closed, and once");
 }
