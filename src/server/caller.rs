@@ -6,6 +6,7 @@ use super::lent::Lent;
 use super::sys::clock;
 use super::sys::epoll::{self, Epoll};
 use super::sys::event::{Flag, Waited, wait_for_either};
+use super::wakes::Wakes;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
 use once_cell::sync::OnceCell;
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Up to this many queued requests are searched at once.
@@ -51,8 +52,7 @@ pub(crate) struct CallerQueue {
     leftover: Said,
     /// Made when a thread first wants to wait.
     bells: OnceCell<Bells>,
-    /// High half: how many calls wait, or are about to. Low half: how many of these, or of future ones, are to return because of a wake.
-    wakes: AtomicU64,
+    wakes: Wakes,
     mode: AtomicU8,
     /// When a thread of the host's last looked for requests, in milliseconds; 0 is never.
     last_look: AtomicU32,
@@ -94,11 +94,6 @@ impl Bells {
     }
 }
 
-/// One waiting call.
-const WAITING: u64 = 1 << 32;
-/// The bits that count wakes.
-const WAKES: u64 = WAITING - 1;
-
 /// A call that waits, or may.
 pub(super) struct Waits<'q> {
     queue: &'q CallerQueue,
@@ -108,8 +103,7 @@ pub(super) struct Waits<'q> {
 impl Waits<'_> {
     /// Consumes a wake that has not ended a call yet. True: it ends this call, which is then no longer counted.
     pub(super) fn take_wake(&mut self) -> bool {
-        let take = |word: u64| (word & WAKES > 0).then(|| word - WAITING - 1);
-        let taken = self.queue.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+        let taken = self.queue.wakes.take();
         if taken {
             self.is_counted = false;
             if let Some(bells) = self.queue.bells.get() {
@@ -123,7 +117,7 @@ impl Waits<'_> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         if self.is_counted {
-            self.queue.wakes.fetch_sub(WAITING, Ordering::SeqCst);
+            self.queue.wakes.end_wait();
         }
     }
 }
@@ -287,17 +281,14 @@ impl CallerQueue {
 
     /// Ends a call that waits, or the next one that would. Safe in signal handlers: atomics and one write.
     pub(crate) fn wake(&self) {
-        // Several wakes while no call waits end one call together.
-        let add = |word: u64| (word & WAKES < (word >> 32).max(1)).then(|| word + 1);
-        let counted = self.wakes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
-        if let (Ok(_), Some(bells)) = (counted, self.bells.get()) {
+        if let (true, Some(bells)) = (self.wakes.add(), self.bells.get()) {
             bells.wake.raise();
         }
     }
 
     /// Counts a call that waits.
     pub(super) fn begin_wait(&self) -> Waits<'_> {
-        self.wakes.fetch_add(WAITING, Ordering::SeqCst);
+        self.wakes.begin_wait();
         Waits { queue: self, is_counted: true }
     }
 
@@ -372,12 +363,12 @@ impl CallerQueue {
             line.watchers += 1;
             self.ring(&mut line, bells);
         }
-        if self.wakes.load(Ordering::SeqCst) & WAKES > 0 || has_changed() {
+        if self.wakes.is_pending() || has_changed() {
             // The wake came before the descriptor existed, or before this call was counted as waiting.
             return Ok(self.note_waited(bells, Waited::Other));
         }
         let waited = wait_for_either(watched(bells), bells.wake.as_fd(), end);
-        if waited == Waited::Other && self.wakes.load(Ordering::SeqCst) & WAKES == 0 {
+        if waited == Waited::Other && !self.wakes.is_pending() {
             // The wake was consumed before this call saw it, or was a `rouse`.
             bells.wake.lower();
         }

@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `host.rs` | what these threads do for the app |
 //! | `caller.rs` | the queue of requests for them |
+//! | `wakes.rs` | how many of their waits are to end |
 //! | `charge.rs` | which of them polls, while the others rest |
 //! | `lent.rs` | a request that one of them answers in place |
 //! | `leftover.rs` | the events that such a request leaves in its lane |
@@ -83,6 +84,7 @@ mod sending;
 mod slab;
 mod sys;
 mod verdict;
+mod wakes;
 mod wire;
 
 pub(crate) use caller::CallerQueue;

@@ -17,6 +17,8 @@ mod leftover;
 mod rest;
 #[path = "../../../src/server/verdict.rs"]
 mod verdict;
+#[path = "../../../src/server/wakes.rs"]
+mod wakes;
 
 /// What `verdict.rs` uses of `src/exchange.rs`.
 mod exchange {

@@ -5,6 +5,7 @@ mod exchange;
 mod leftover;
 mod owned;
 mod rest;
+mod wakes;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ pub(crate) struct Model {
 }
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Model> {
-    [baton::MODELS, owned::MODELS, rest::MODELS, leftover::MODELS, exchange::MODELS].into_iter().flatten()
+    [baton::MODELS, owned::MODELS, rest::MODELS, leftover::MODELS, exchange::MODELS, wakes::MODELS].into_iter().flatten()
 }
 
 /// What was reached since it was cleared.

@@ -63,6 +63,26 @@ impl<T> Mutex<T> {
     }
 }
 
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Mutex<T> {
+        Mutex::new(T::default())
+    }
+}
+
+/// A lock that is held briefly: here like any other.
+#[derive(Default)]
+pub(crate) struct Brief<T>(Mutex<T>);
+
+impl<T> Brief<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock()
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        Some(self.lock())
+    }
+}
+
 /// None only during [`Condvar::wait`].
 pub(crate) struct MutexGuard<'m, T>(Option<loom::sync::MutexGuard<'m, T>>);
 
@@ -80,6 +100,12 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 }
 
 pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl Default for Condvar {
+    fn default() -> Condvar {
+        Condvar::new()
+    }
+}
 
 impl Condvar {
     pub(crate) fn new() -> Condvar {
