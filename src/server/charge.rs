@@ -3,14 +3,12 @@
 //! If all idle threads polled the same descriptors, each request would wake them all. So one is in charge: it polls, and stays in charge
 //! while it answers requests known to be quick, since it returns at once. Before anything longer it hands over to a thread that rests. One of
 //! the resting threads is the lookout: if the thread in charge neither polls nor moves for a tick, it is blocked after all, and the lookout
-//! takes over. While there is no activity the lookout rests as well.
+//! takes over. While there is no activity the lookout rests as well. `tests/loom` checks many interleavings.
 
-use super::sys::event::{Flag, Waited, wait_once};
-use super::sys::sync::this_thread;
-use parking_lot::Mutex;
+use super::sys::event::{Flag, Waited};
+use super::sys::sync::{AtomicUsize, Brief, Ordering, this_thread};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// After this many ticks without activity the lookout rests. Waking it costs about as much as four of them.
@@ -22,7 +20,7 @@ const SPARE_SEATS: usize = 64;
 /// Which thread is in charge, and which rest.
 #[derive(Default)]
 pub(super) struct Charge {
-    bench: Mutex<Bench>,
+    bench: Brief<Bench>,
     /// How often the thread in charge has moved, that is, begun or finished something.
     moves: AtomicUsize,
     /// The thread in charge while it does not poll, for itself to read without the lock; 0 is none.
@@ -101,7 +99,7 @@ impl Charge {
             };
             let soon = looks_out.then(|| Instant::now() + tick);
             let until = [soon, end].into_iter().flatten().min();
-            let waited = wait_once(seat.bell.as_fd(), until);
+            let waited = seat.bell.wait(until);
             let mut bench = self.bench.lock();
             if waited == Waited::Ready {
                 seat.bell.lower();

@@ -46,6 +46,11 @@ impl Flag {
         // SAFETY: an eventfd writes eight bytes into `count`. The read fails, harmlessly, if it was not raised.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
     }
+
+    /// Waits until it is raised, the time is up, or a signal has come.
+    pub(crate) fn wait(&self, end: Option<Instant>) -> Waited {
+        poll_both(self.as_fd(), Readiness::Input, None, end)
+    }
 }
 
 impl AsFd for Flag {
@@ -123,11 +128,6 @@ pub(crate) fn wait_ready(fd: BorrowedFd<'_>, readiness: Readiness, time: Option<
             waited => return waited,
         }
     }
-}
-
-/// Waits until `fd` is readable, the time is up, or a signal has come.
-pub(crate) fn wait_once(fd: BorrowedFd<'_>, end: Option<Instant>) -> Waited {
-    poll_both(fd, Readiness::Input, None, end)
 }
 
 /// Waits until one of the two is readable, the time is up, or a signal has come.

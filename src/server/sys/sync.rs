@@ -1,7 +1,7 @@
 //! Synchronization primitives that `tests/loom` can replace.
 //!
-//! The lock-free parts of the server (`baton.rs`, `owned.rs`, `../rest.rs`, `../leftover.rs`, `../verdict.rs`) import them from here, so that
-//! `tests/loom` can substitute its own types, which try all interleavings.
+//! The parts of the server where threads meet (`baton.rs`, `owned.rs`, `../rest.rs`, `../leftover.rs`, `../verdict.rs`, `../wakes.rs`,
+//! `../charge.rs`) import them from here, so that `tests/loom` can substitute its own types, which try all interleavings.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
@@ -9,10 +9,12 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering,
 use std::time::{Duration, Instant};
 
 /// A lock that a thread may hold, or wait for, for long. It is the standard library's, without poisoning: parking_lot keeps all waiting
-/// threads in one table of the process, whose copy in a fork's child names threads that do not exist there. Locks that are held
-/// briefly are parking_lot's.
+/// threads in one table of the process, whose copy in a fork's child names threads that do not exist there.
 #[derive(Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+/// A lock that is held briefly.
+pub(crate) type Brief<T> = parking_lot::Mutex<T>;
 
 /// A lock that is held. None only while its thread waits for a Condvar.
 pub(crate) struct MutexGuard<'a, T>(Option<std::sync::MutexGuard<'a, T>>);

@@ -1,7 +1,7 @@
 //! Model checks of the library's lock-free synchronization: every interleaving that the memory model allows.
 //!
-//! The files under test are the library's own, by path; only `sys/sync.rs` is replaced, by types that loom observes. Loom runs a model
-//! repeatedly, each time with another schedule and other values that loads may see, until all are tried.
+//! The files under test are the library's own, by path; only `sys/sync.rs` and `sys/event.rs` are replaced, by types that loom observes.
+//! Loom runs a model repeatedly, each time with another schedule and other values that loads may see, until all are tried.
 //!
 //! `hasty-models` runs all models, `hasty-models NAME...` those named. A model fails if it panics in any interleaving, deadlocks, has a data
 //! race, or never reaches the states that it is meant to test.
@@ -11,6 +11,8 @@
 mod models;
 mod sys;
 
+#[path = "../../../src/server/charge.rs"]
+mod charge;
 #[path = "../../../src/server/leftover.rs"]
 mod leftover;
 #[path = "../../../src/server/rest.rs"]

@@ -1,6 +1,7 @@
 //! The models, and how one is run.
 
 mod baton;
+mod charge;
 mod exchange;
 mod leftover;
 mod owned;
@@ -23,7 +24,7 @@ pub(crate) struct Model {
 }
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Model> {
-    [baton::MODELS, owned::MODELS, rest::MODELS, leftover::MODELS, exchange::MODELS, wakes::MODELS].into_iter().flatten()
+    [baton::MODELS, owned::MODELS, rest::MODELS, leftover::MODELS, exchange::MODELS, wakes::MODELS, charge::MODELS].into_iter().flatten()
 }
 
 /// What was reached since it was cleared.
