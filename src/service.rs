@@ -580,7 +580,7 @@ pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> &str {
 
 /// Does the client prefer JSON to text? RFC 9110 12.5.1: the greater weight wins; of equal ones, the one named first.
 fn prefers_json(request: &Request) -> bool {
-    let Some(accept) = request.header(b"accept") else { return false };
+    let Some(accept) = request.header_list(b"accept") else { return false };
     let (mut json, mut text) = (0, 0);
     for (name, weight) in headers::weighted(&accept) {
         let name = name.to_ascii_lowercase();
