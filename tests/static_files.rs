@@ -474,6 +474,23 @@ fn a_folder_is_listed_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_folder_without_index_is_listed_if_there_can_be_none() {
+    for index in ["", "odd"] {
+        for site in Site::both(|options| (options.list, options.index) = (true, index.to_owned())) {
+            fs::create_dir_all(site.folder.at("site/odd")).unwrap();
+            fs::create_dir_all(site.folder.at("site/docs/odd")).unwrap();
+            for target in ["/s/", "/s/docs/"] {
+                let answer = site.get(target);
+                assert_eq!(answer.status, 200, "{index:?} {target}");
+                assert!(answer.text().contains("href=\"./odd/\""), "{index:?} {target}: {answer:?}");
+            }
+            assert_eq!(site.get("/s/docs").status, 301, "{index:?}");
+            assert_eq!(site.get("/s/a.txt/").status, 404, "{index:?}");
+        }
+    }
+}
+
+#[test]
 fn dotfiles_are_served_where_that_is_asked_for() {
     for site in Site::both(|options| options.dotfiles = true) {
         for target in ["/s/.hidden", "/s/%2Ehidden", "/s/.git/config"] {
