@@ -1207,6 +1207,55 @@ fn what_the_handler_says_of_a_file_counts() {
 }
 
 #[test]
+fn a_length_that_the_handler_sets_is_the_whole_files() {
+    let folder = Folder::new();
+    let path = folder.file("b.txt", "abcd");
+    let server = sender(&folder, |app| {
+        app.get("/told", move |_: &Request, response: &mut Response| {
+            response.set_header(b"Content-Length", b"4")?;
+            response.send_file(&path)
+        })
+        .unwrap();
+    });
+    for (field, status, body) in [
+        (("A", "b"), 200, "abcd"),
+        (("Range", "bytes=1-2"), 206, "bc"),
+        (("If-None-Match", "*"), 304, ""),
+        (("If-Match", "\"other\""), 412, "412 Precondition Failed"),
+        (("Range", "bytes=9-"), 416, "416 Range Not Satisfiable"),
+    ] {
+        let answer = ask(&server, "GET", "/told", &[field]);
+        assert_eq!(answer.status, status, "{field:?}: {answer:?}");
+        assert!(answer.text().starts_with(body), "{field:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn conditions_are_judged_by_the_date_that_the_handler_sets() {
+    let folder = Folder::new();
+    let path = folder.file("b.txt", "abcd");
+    set_age(&path, 100);
+    let server = sender(&folder, |app| {
+        app.get("/told", move |_: &Request, response: &mut Response| {
+            response.send_file(&path)?;
+            response.set_header(b"Last-Modified", b"Sun, 06 Nov 1994 08:49:37 GMT")
+        })
+        .unwrap();
+    });
+    for (name, date, status) in [
+        ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", 200),
+        ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 304),
+        ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", 412),
+        ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 200),
+    ] {
+        assert_eq!(ask(&server, "GET", "/told", &[(name, date)]).status, status, "{name}: {date}");
+    }
+    // It may have been set more often than once in its second.
+    let ranged = [("Range", "bytes=1-2"), ("If-Range", "Sun, 06 Nov 1994 08:49:37 GMT")];
+    assert_eq!(ask(&server, "GET", "/told", &ranged).status, 200);
+}
+
+#[test]
 fn another_body_in_the_place_of_a_settled_file_leaves_nothing_of_it() {
     let folder = Folder::new();
     let server = sender(&folder, |app| {
