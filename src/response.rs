@@ -166,7 +166,10 @@ impl Response {
     /// Resets the answer to an empty 200, and forgets the failure of a setter.
     pub fn reset(&mut self) -> Result<()> {
         self.need_composing()?;
+        // The library's own errors keep the headers of middleware all the same, and what is given whole stays so.
+        let kept = (std::mem::take(&mut self.base), std::mem::take(&mut self.stage));
         self.clear();
+        (self.base, self.stage) = kept;
         Ok(())
     }
 

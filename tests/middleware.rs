@@ -335,12 +335,18 @@ fn headers_that_middleware_sets_stay_on_errors_of_the_librarys_own_and_what_hand
             Err(Error::invalid("as it was told"))
         })
         .expect("new");
+        app.get("/resets", |_: &Request, response: &mut Response| {
+            response.reset()?;
+            Err(Error::invalid("as it was told"))
+        })
+        .expect("new");
     });
     for (request_line, rest, status) in [
         ("GET /nowhere", "\r\n", 404),
         ("POST /mirror", "Content-Length: 11\r\n\r\nhello world", 413),
         ("PUT /", "\r\n", 405),
         ("GET /fails", "\r\n", 500),
+        ("GET /resets", "\r\n", 500),
         ("OPTIONS /", "\r\n", 204),
         ("GET /", "\r\n", 201),
     ] {
@@ -502,6 +508,27 @@ fn a_default_header_stands_on_every_answer_that_has_none_of_its_name() {
     let answer = ask(&server, get("/own"));
     assert_eq!((answer.all("Cache-Control"), answer.all("X-Frame-Options")), (vec!["max-age=5"], vec!["DENY"]));
     assert_eq!(answer.all("X-Default"), ["d"]);
+}
+
+#[test]
+fn a_reset_does_not_let_an_answer_be_streamed_or_deferred_that_is_given_whole() {
+    let try_it = |request: &Request, response: &mut Response| match request.query().get(b"do") {
+        Some(b"defer") => response.reset().and_then(|()| response.defer(request)).map(drop),
+        Some(b"write") => response.reset().and_then(|()| response.write(request, b"piece")),
+        _ => Ok(()),
+    };
+    let server = Server::start(&[], |app| {
+        after(app, "/", try_it);
+        app.on_error(Box::new(move |_: &Error, request: &Request, response: &mut Response| try_it(request, response))).expect("new");
+        app.get("/stream", |request: &Request, response: &mut Response| response.write(request, b"piece")).expect("new");
+    });
+    for target in ["/", "/nowhere", "/stream"] {
+        for wrong in ["defer", "write"] {
+            let answer = ask(&server, get(&format!("{target}?do={wrong}")));
+            assert_eq!(answer.status, 500, "{target} {wrong}: {answer:?}");
+        }
+    }
+    server.expect_alive();
 }
 
 #[test]
