@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::error::Result;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{KeptHeaders, Response};
 use std::sync::Arc;
 
 /// A callback that runs at most once, on any thread.
@@ -29,6 +29,9 @@ pub(crate) trait Debt: Send + Sync {
 
     /// Notes whether the exchange is queued for one of the host's threads.
     fn note_queued(&self, queued: bool);
+
+    /// Notes the headers that middleware has set, for an answer in place of the exchange's.
+    fn note_kept(&self, headers: KeptHeaders);
 
     /// Holds back the answer when it is given, so that it can be sent together with others.
     fn hold_back(&self);

@@ -593,8 +593,8 @@ impl Response {
     /// Keeps the headers set so far, by middleware, for the library's own answers.
     pub(crate) fn keep_headers(&mut self) {
         self.is_left = self.has_body();
-        self.base.0.extend_from_slice(&self.headers);
-        self.base.1.extend_from_slice(&self.text);
+        self.base.0.clone_from(&self.headers);
+        self.base.1.clone_from(&self.text);
     }
 
     /// The headers set by middleware, for an answer that replaces this one.

@@ -192,9 +192,6 @@ impl Service {
             Ok(())
         });
         if outcome.is_ok() && flow == Flow::Next && !response.is_streaming() && !response.is_deferred() {
-            if !response.is_blank() {
-                response.keep_headers();
-            }
             return true;
         }
         if outcome.is_err() && !response.is_streaming() && !response.is_deferred() {

@@ -410,6 +410,26 @@ fn headers_that_middleware_sets_stay_on_answers_in_the_place_of_an_exchange() {
 }
 
 #[test]
+fn headers_that_middleware_sets_stay_when_the_next_one_defers() {
+    let open = Arc::new(Mutex::new(Vec::new()));
+    let server = Server::start(&[("exchange_timeout_ms", "100")], |app| {
+        marking(app, "/", "1");
+        let open = Arc::clone(&open);
+        using(app, "/", move |request: &Request, response: &mut Response| {
+            let exchange = response.defer(request)?;
+            if request.query_string().is_none() {
+                open.lock().push(exchange);
+            }
+            Ok(Flow::Done)
+        });
+    });
+    for (target, status) in [("/", 504), ("/?given-up", 503)] {
+        let answer = ask(&server, get(target));
+        assert_eq!((answer.status, answer.all("X-Mark")), (status, vec!["1"]), "{answer:?}");
+    }
+}
+
+#[test]
 fn after_runs_for_every_answer_to_a_request() {
     let server = Server::start(&[("max_body_bytes", "10")], |app| {
         using(app, "/refused", |_: &Request, response: &mut Response| {
@@ -475,6 +495,27 @@ fn after_may_change_the_body_and_its_failure_is_a_500() {
 }
 
 #[test]
+fn a_reset_does_not_let_an_answer_be_streamed_or_deferred_that_is_given_whole() {
+    let try_it = |request: &Request, response: &mut Response| match request.query().get(b"do") {
+        Some(b"defer") => response.reset().and_then(|()| response.defer(request)).map(drop),
+        Some(b"write") => response.reset().and_then(|()| response.write(request, b"piece")),
+        _ => Ok(()),
+    };
+    let server = Server::start(&[], |app| {
+        after(app, "/", try_it);
+        app.on_error(Box::new(move |_: &Error, request: &Request, response: &mut Response| try_it(request, response))).expect("new");
+        app.get("/stream", |request: &Request, response: &mut Response| response.write(request, b"piece")).expect("new");
+    });
+    for target in ["/", "/nowhere", "/stream"] {
+        for wrong in ["defer", "write"] {
+            let answer = ask(&server, get(&format!("{target}?do={wrong}")));
+            assert_eq!(answer.status, 500, "{target} {wrong}: {answer:?}");
+        }
+    }
+    server.expect_alive();
+}
+
+#[test]
 fn a_default_header_stands_on_every_answer_that_has_none_of_its_name() {
     let server = Server::start(&[("max_body_bytes", "10")], |app| {
         app.add_header(b"X-Default", b"d").expect("a header");
@@ -508,27 +549,6 @@ fn a_default_header_stands_on_every_answer_that_has_none_of_its_name() {
     let answer = ask(&server, get("/own"));
     assert_eq!((answer.all("Cache-Control"), answer.all("X-Frame-Options")), (vec!["max-age=5"], vec!["DENY"]));
     assert_eq!(answer.all("X-Default"), ["d"]);
-}
-
-#[test]
-fn a_reset_does_not_let_an_answer_be_streamed_or_deferred_that_is_given_whole() {
-    let try_it = |request: &Request, response: &mut Response| match request.query().get(b"do") {
-        Some(b"defer") => response.reset().and_then(|()| response.defer(request)).map(drop),
-        Some(b"write") => response.reset().and_then(|()| response.write(request, b"piece")),
-        _ => Ok(()),
-    };
-    let server = Server::start(&[], |app| {
-        after(app, "/", try_it);
-        app.on_error(Box::new(move |_: &Error, request: &Request, response: &mut Response| try_it(request, response))).expect("new");
-        app.get("/stream", |request: &Request, response: &mut Response| response.write(request, b"piece")).expect("new");
-    });
-    for target in ["/", "/nowhere", "/stream"] {
-        for wrong in ["defer", "write"] {
-            let answer = ask(&server, get(&format!("{target}?do={wrong}")));
-            assert_eq!(answer.status, 500, "{target} {wrong}: {answer:?}");
-        }
-    }
-    server.expect_alive();
 }
 
 #[test]

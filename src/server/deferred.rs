@@ -331,6 +331,10 @@ impl Debt for Deferred {
         self.is_queued.store(queued, Ordering::SeqCst);
     }
 
+    fn note_kept(&self, headers: KeptHeaders) {
+        self.verdict.lock().draft.kept = headers;
+    }
+
     fn hold_back(&self) {
         self.verdict.lock().hold_back();
     }
@@ -524,7 +528,7 @@ impl Line for Deferred {
             return Err(Error::state("this answer is deferred already"));
         }
         // Middleware may have run on the host's thread since.
-        self.verdict.lock().draft.kept = response.kept_headers();
+        self.note_kept(response.kept_headers());
         let line: Arc<dyn Line> = Arc::clone(&this) as Arc<dyn Line>;
         // No slot needs its identity: the connection waits for this exchange already.
         let call = Call { request: request.detach(line), response: response.hand_over(Box::new(())) };

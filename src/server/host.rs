@@ -445,6 +445,7 @@ impl Engine {
         debt.lend(true);
         let goes_on = self.service.pass_middleware(&call.request, &mut call.response);
         if goes_on {
+            debt.note_kept(call.response.kept_headers());
             debt.lend(false);
             return Some(Exchange::new(call, debt));
         }
