@@ -1985,6 +1985,9 @@ hasty_status hasty_request_read(const struct hasty_request *req,
  *
  * Arrays and objects may be nested at most 128 deep. An empty body is malformed.
  *
+ * The values take up to 50 times the memory of the text, in the worst case, which is one of many small arrays; `max_buffered_bytes`
+ * does not count them. What bounds them is the route's `max_body_bytes`.
+ *
  * Ownership: `*out` is borrowed, until the handler returns.
  *
  * Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it has not been
@@ -2050,6 +2053,7 @@ int32_t hasty_response_status(const struct hasty_response *res);
  * Sets a header in place of any of that name; both strings are copied.
  *
  * Content-Length must match the body; `Connection: close` ends the connection after this answer.
+ * The server itself adds the `Connection: upgrade` that an `Upgrade` needs.
  *
  * Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value holds CR, LF, NUL or another control character,
  * or if the server itself sets that header (Date, Transfer-Encoding); `HASTY_ERR_NULL`.

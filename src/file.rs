@@ -160,6 +160,12 @@ impl Servable {
         self.etag.as_bytes()
     }
 
+    /// What conditions are judged by.
+    pub(crate) fn validators(&self) -> Validators<'_> {
+        let modified = self.modified.as_ref().map(|(seconds, _)| *seconds);
+        Validators { etag: Some(self.etag()), modified, settled: self.settled }
+    }
+
     pub(crate) fn last_modified(&self) -> Option<&[u8]> {
         self.modified.as_ref().map(|(_, text)| text.as_bytes())
     }
@@ -246,8 +252,8 @@ pub(crate) enum Share {
     Instead(Instead),
 }
 
-/// Evaluates the conditions and ranges of a request. The tag may differ from the file's.
-pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
+/// Evaluates the conditions and ranges of a request. The validators may differ from the file's.
+pub(crate) fn share(file: &Servable, validators: Validators<'_>, request: &Request) -> Share {
     let method = request.known_method();
     if !matches!(method, Method::Get | Method::Head) {
         return Share::Whole;
@@ -258,8 +264,7 @@ pub(crate) fn share(file: &Servable, etag: &[u8], request: &Request) -> Share {
             conditions.note(name.bytes(), value.bytes());
         }
     }
-    let modified = file.modified.as_ref().map(|(seconds, _)| *seconds);
-    match conditions.judge(Validators { etag: Some(etag), modified, settled: file.settled }) {
+    match conditions.judge(validators) {
         Verdict::NotModified => Share::Nothing,
         Verdict::Failed => {
             let words = "the file does not meet the condition of If-Match or If-Unmodified-Since";

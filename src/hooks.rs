@@ -118,10 +118,12 @@ impl Hooks {
 
     /// Runs middleware, in the order of registration, until one has answered.
     pub(crate) fn pass(&self, request: &Request, response: &mut Response) -> Result<Flow> {
-        for (prefix, middleware) in &self.middleware {
-            if prefix.matches(request.routed_path()) && middleware.pass(request, response)? == Flow::Done {
+        for (_, middleware) in self.middleware.iter().filter(|(prefix, _)| prefix.matches(request.routed_path())) {
+            if middleware.pass(request, response)? == Flow::Done {
                 return Ok(Flow::Done);
             }
+            // At once, since the next one may defer the answer.
+            response.keep_headers();
         }
         Ok(Flow::Next)
     }

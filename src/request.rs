@@ -15,6 +15,7 @@ use crate::text::Text;
 use crate::upload::{SKIPPED_BYTES, Upload};
 use once_cell::unsync::OnceCell;
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
@@ -263,6 +264,16 @@ impl Request {
         }
         let field = self.head.fields.iter().find(|field| self.bytes_at(field.name).eq_ignore_ascii_case(name))?;
         Some(self.text_at(field.value))
+    }
+
+    /// The values of all headers called `name` as one list; None if there is none.
+    ///
+    /// RFC 9110 5.3: lines of the same name mean the same as one line with their values in a list.
+    pub(crate) fn header_list(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let lines = self.head.fields.iter().filter(|field| self.bytes_at(field.name).eq_ignore_ascii_case(name));
+        let mut values = lines.map(|field| self.bytes_at(field.value));
+        let first = Cow::Borrowed(values.next()?);
+        Some(values.fold(first, |list, value| Cow::Owned([&list, &b", "[..], value].concat())))
     }
 
     /// How many header lines there are.

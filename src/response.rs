@@ -166,7 +166,10 @@ impl Response {
     /// Resets the answer to an empty 200, and forgets the failure of a setter.
     pub fn reset(&mut self) -> Result<()> {
         self.need_composing()?;
+        // The library's own errors keep the headers of middleware all the same, and what is given whole stays so.
+        let kept = (std::mem::take(&mut self.base), std::mem::take(&mut self.stage));
         self.clear();
+        (self.base, self.stage) = kept;
         Ok(())
     }
 
@@ -590,8 +593,8 @@ impl Response {
     /// Keeps the headers set so far, by middleware, for the library's own answers.
     pub(crate) fn keep_headers(&mut self) {
         self.is_left = self.has_body();
-        self.base.0.extend_from_slice(&self.headers);
-        self.base.1.extend_from_slice(&self.text);
+        self.base.0.clone_from(&self.headers);
+        self.base.1.clone_from(&self.text);
     }
 
     /// The headers set by middleware, for an answer that replaces this one.

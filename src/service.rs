@@ -192,9 +192,6 @@ impl Service {
             Ok(())
         });
         if outcome.is_ok() && flow == Flow::Next && !response.is_streaming() && !response.is_deferred() {
-            if !response.is_blank() {
-                response.keep_headers();
-            }
             return true;
         }
         if outcome.is_err() && !response.is_streaming() && !response.is_deferred() {
@@ -580,7 +577,7 @@ pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> &str {
 
 /// Does the client prefer JSON to text? RFC 9110 12.5.1: the greater weight wins; of equal ones, the one named first.
 fn prefers_json(request: &Request) -> bool {
-    let Some(accept) = request.header(b"accept") else { return false };
+    let Some(accept) = request.header_list(b"accept") else { return false };
     let (mut json, mut text) = (0, 0);
     for (name, weight) in headers::weighted(&accept) {
         let name = name.to_ascii_lowercase();

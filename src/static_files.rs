@@ -169,12 +169,12 @@ impl StaticFiles {
             Ok(found) => found,
             Err(error) => return self.without_file(error, path, request, response),
         };
-        if file::is_folder(&found.stat) {
-            // A folder with the name of an index file is not one.
-            return if path.is_empty() || path.ends_with(b"/") { Ok(Outcome::Missing) } else { Ok(Outcome::Folder) };
+        if file::is_folder(&found.stat) && !names_folder(path) {
+            return Ok(Outcome::Folder);
         }
         if !file::is_regular(&found.stat) {
-            return Ok(Outcome::Missing);
+            // The folder itself, if it has no index; or a folder with the name of an index file, which is not one.
+            return self.missing(path, request, response);
         }
         let mut choices = self.load(path, found)?;
         let varies = choices[1..].iter().any(Option::is_some);
@@ -194,11 +194,7 @@ impl StaticFiles {
 
     /// The path of the file that is sent for a path.
     fn file_path<'a>(&self, path: &'a [u8]) -> Cow<'a, [u8]> {
-        if path.is_empty() || path.ends_with(b"/") {
-            Cow::Owned([path, self.options.index.as_bytes()].concat())
-        } else {
-            Cow::Borrowed(path)
-        }
+        if names_folder(path) { Cow::Owned([path, self.options.index.as_bytes()].concat()) } else { Cow::Borrowed(path) }
     }
 
     /// The cache entry of a path, if it still holds.
@@ -288,19 +284,18 @@ impl StaticFiles {
 
     /// What to do if a file cannot be opened.
     fn without_file(&self, error: Errno, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
-        if is_missing(error) {
-            let is_folder = path.is_empty() || path.ends_with(b"/");
-            if is_folder && self.options.list {
-                return self.list(path, request, response);
-            }
-            return Ok(Outcome::Missing);
-        }
         match error {
+            error if is_missing(error) => self.missing(path, request, response),
             Errno::XDEV => Ok(Outcome::Refused),
             Errno::ACCESS | Errno::PERM => Ok(Outcome::Forbidden),
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => Ok(Outcome::Short),
             error => Err(io_error(error)),
         }
+    }
+
+    /// There is no file to send for a path; a folder may be listed.
+    fn missing(&self, path: &[u8], request: &Request, response: &mut Response) -> Result<Outcome> {
+        if names_folder(path) && self.options.list { self.list(path, request, response) } else { Ok(Outcome::Missing) }
     }
 
     /// Lists a folder: its regular files and folders, and links to such that stay below the root.
@@ -396,6 +391,11 @@ impl<'a> Wanted<'a> {
             Coding::Gzip => 2,
         }
     }
+}
+
+/// Does a path below the folder name a folder?
+fn names_folder(path: &[u8]) -> bool {
+    path.is_empty() || path.ends_with(b"/")
 }
 
 /// Does the error mean that there is no such file?

@@ -327,6 +327,19 @@ fn more_than_max_queued_are_told_to_come_again() {
 }
 
 #[test]
+fn headers_that_middleware_sets_stay_when_who_took_the_request_is_too_late() {
+    let server = with_mine(&[("exchange_timeout_ms", "1000")], |app| {
+        let mark = |_: &Request, response: &mut Response| response.set_header(b"X-Mark", b"1").map(|()| Flow::Next);
+        app.middleware("/mine", Box::new(mark)).expect("a prefix");
+    });
+    let mut client = asked(&server, get("/mine"));
+    let exchange = server.next(Some(PATIENCE)).expect("it waits");
+    let answer = client.expect(504);
+    assert_eq!(answer.field("X-Mark"), Some("1"), "{answer:?}");
+    drop(exchange);
+}
+
+#[test]
 fn next_hands_out_what_waits_and_it_is_answered_by_whoever_has_it() {
     for threads in ["0", "2"] {
         let server = with_mine(&[("threads", threads)], |_| {});

@@ -88,6 +88,11 @@ fn routes(app: &App) {
         response.send_text(b"bye")
     })
     .expect("new");
+    app.get("/upgrade", |_: &Request, response: &mut Response| {
+        response.set_header(b"Upgrade", b"example/1")?;
+        response.send_status(426)
+    })
+    .expect("new");
     app.post("/mirror", mirror).expect("new");
     app.post("/small", mirror).expect("new");
     app.set_route_option("POST", "/small", "max_body_bytes", "10").expect("a route option");

@@ -73,6 +73,21 @@ fn gzip_is_chosen_by_accept_encoding() {
     assert!(answer.field("Content-Encoding").is_none() || gunzip(&answer.body) == text().as_bytes());
 }
 
+/// RFC 9110 5.3: lines of the same name are one list.
+#[test]
+fn several_lines_of_accept_encoding_are_one_list() {
+    let server = Server::start(&[], plain);
+    for (accept, coding) in [
+        ("deflate\r\nAccept-Encoding: gzip", vec!["gzip"]),
+        ("\r\naccept-encoding: compress\r\nAccept-Encoding: gzip;q=0.1", vec!["gzip"]),
+        ("identity;q=0.5\r\nX: y\r\nAccept-Encoding: gzip", vec!["gzip"]),
+        ("gzip;q=0.5\r\nAccept-Encoding: identity", vec![]),
+    ] {
+        let answer = ask(&server, "/text", accept);
+        assert_eq!(answer.all("Content-Encoding"), coding, "{accept:?}");
+    }
+}
+
 /// `*` is any that is not named. A build with brotli has two.
 #[test]
 fn an_asterisk_is_any_coding_that_is_not_named() {

@@ -78,6 +78,8 @@ fn an_error_is_json_when_json_is_asked_for() {
         "application/json;charset=utf-8",
         "application/json, */*;q=0.1",
         "text/plain;q=0.3 , application/json ; q=0.7",
+        "image/png\r\nAccept: application/json",
+        "text/plain;q=0.3\r\nAccept: application/json",
     ] {
         assert_json(&with_accept(&server, accept), accept);
     }

@@ -335,12 +335,18 @@ fn headers_that_middleware_sets_stay_on_errors_of_the_librarys_own_and_what_hand
             Err(Error::invalid("as it was told"))
         })
         .expect("new");
+        app.get("/resets", |_: &Request, response: &mut Response| {
+            response.reset()?;
+            Err(Error::invalid("as it was told"))
+        })
+        .expect("new");
     });
     for (request_line, rest, status) in [
         ("GET /nowhere", "\r\n", 404),
         ("POST /mirror", "Content-Length: 11\r\n\r\nhello world", 413),
         ("PUT /", "\r\n", 405),
         ("GET /fails", "\r\n", 500),
+        ("GET /resets", "\r\n", 500),
         ("OPTIONS /", "\r\n", 204),
         ("GET /", "\r\n", 201),
     ] {
@@ -401,6 +407,26 @@ fn headers_that_middleware_sets_stay_on_answers_in_the_place_of_an_exchange() {
     await_that("the deferral", || open.lock().len() == 2);
     server.stop();
     expect(client.expect(503));
+}
+
+#[test]
+fn headers_that_middleware_sets_stay_when_the_next_one_defers() {
+    let open = Arc::new(Mutex::new(Vec::new()));
+    let server = Server::start(&[("exchange_timeout_ms", "100")], |app| {
+        marking(app, "/", "1");
+        let open = Arc::clone(&open);
+        using(app, "/", move |request: &Request, response: &mut Response| {
+            let exchange = response.defer(request)?;
+            if request.query_string().is_none() {
+                open.lock().push(exchange);
+            }
+            Ok(Flow::Done)
+        });
+    });
+    for (target, status) in [("/", 504), ("/?given-up", 503)] {
+        let answer = ask(&server, get(target));
+        assert_eq!((answer.status, answer.all("X-Mark")), (status, vec!["1"]), "{answer:?}");
+    }
 }
 
 #[test]
@@ -466,6 +492,27 @@ fn after_may_change_the_body_and_its_failure_is_a_500() {
     }
     client.send(get("/"));
     assert_eq!(client.expect(200).text(), "root");
+}
+
+#[test]
+fn a_reset_does_not_let_an_answer_be_streamed_or_deferred_that_is_given_whole() {
+    let try_it = |request: &Request, response: &mut Response| match request.query().get(b"do") {
+        Some(b"defer") => response.reset().and_then(|()| response.defer(request)).map(drop),
+        Some(b"write") => response.reset().and_then(|()| response.write(request, b"piece")),
+        _ => Ok(()),
+    };
+    let server = Server::start(&[], |app| {
+        after(app, "/", try_it);
+        app.on_error(Box::new(move |_: &Error, request: &Request, response: &mut Response| try_it(request, response))).expect("new");
+        app.get("/stream", |request: &Request, response: &mut Response| response.write(request, b"piece")).expect("new");
+    });
+    for target in ["/", "/nowhere", "/stream"] {
+        for wrong in ["defer", "write"] {
+            let answer = ask(&server, get(&format!("{target}?do={wrong}")));
+            assert_eq!(answer.status, 500, "{target} {wrong}: {answer:?}");
+        }
+    }
+    server.expect_alive();
 }
 
 #[test]

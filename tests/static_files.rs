@@ -474,6 +474,23 @@ fn a_folder_is_listed_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_folder_without_index_is_listed_if_there_can_be_none() {
+    for index in ["", "odd"] {
+        for site in Site::both(|options| (options.list, options.index) = (true, index.to_owned())) {
+            fs::create_dir_all(site.folder.at("site/odd")).unwrap();
+            fs::create_dir_all(site.folder.at("site/docs/odd")).unwrap();
+            for target in ["/s/", "/s/docs/"] {
+                let answer = site.get(target);
+                assert_eq!(answer.status, 200, "{index:?} {target}");
+                assert!(answer.text().contains("href=\"./odd/\""), "{index:?} {target}: {answer:?}");
+            }
+            assert_eq!(site.get("/s/docs").status, 301, "{index:?}");
+            assert_eq!(site.get("/s/a.txt/").status, 404, "{index:?}");
+        }
+    }
+}
+
+#[test]
 fn dotfiles_are_served_where_that_is_asked_for() {
     for site in Site::both(|options| options.dotfiles = true) {
         for target in ["/s/.hidden", "/s/%2Ehidden", "/s/.git/config"] {
@@ -1187,6 +1204,55 @@ fn what_the_handler_says_of_a_file_counts() {
     assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
     let answer = ask(&server, "POST", "/posted", &[("Content-Length", "0"), ("If-None-Match", "*"), ("Range", "bytes=0-0")]);
     assert_eq!((answer.status, answer.text().as_str()), (200, "abcd"));
+}
+
+#[test]
+fn a_length_that_the_handler_sets_is_the_whole_files() {
+    let folder = Folder::new();
+    let path = folder.file("b.txt", "abcd");
+    let server = sender(&folder, |app| {
+        app.get("/told", move |_: &Request, response: &mut Response| {
+            response.set_header(b"Content-Length", b"4")?;
+            response.send_file(&path)
+        })
+        .unwrap();
+    });
+    for (field, status, body) in [
+        (("A", "b"), 200, "abcd"),
+        (("Range", "bytes=1-2"), 206, "bc"),
+        (("If-None-Match", "*"), 304, ""),
+        (("If-Match", "\"other\""), 412, "412 Precondition Failed"),
+        (("Range", "bytes=9-"), 416, "416 Range Not Satisfiable"),
+    ] {
+        let answer = ask(&server, "GET", "/told", &[field]);
+        assert_eq!(answer.status, status, "{field:?}: {answer:?}");
+        assert!(answer.text().starts_with(body), "{field:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn conditions_are_judged_by_the_date_that_the_handler_sets() {
+    let folder = Folder::new();
+    let path = folder.file("b.txt", "abcd");
+    set_age(&path, 100);
+    let server = sender(&folder, |app| {
+        app.get("/told", move |_: &Request, response: &mut Response| {
+            response.send_file(&path)?;
+            response.set_header(b"Last-Modified", b"Sun, 06 Nov 1994 08:49:37 GMT")
+        })
+        .unwrap();
+    });
+    for (name, date, status) in [
+        ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", 200),
+        ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 304),
+        ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", 412),
+        ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 200),
+    ] {
+        assert_eq!(ask(&server, "GET", "/told", &[(name, date)]).status, status, "{name}: {date}");
+    }
+    // It may have been set more often than once in its second.
+    let ranged = [("Range", "bytes=1-2"), ("If-Range", "Sun, 06 Nov 1994 08:49:37 GMT")];
+    assert_eq!(ask(&server, "GET", "/told", &ranged).status, 200);
 }
 
 #[test]

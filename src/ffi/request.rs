@@ -905,6 +905,9 @@ pub unsafe extern "C" fn hasty_request_read(req: *const hasty_request, buf: *mut
 ///
 /// Arrays and objects may be nested at most 128 deep. An empty body is malformed.
 ///
+/// The values take up to 50 times the memory of the text, in the worst case, which is one of many small arrays; `max_buffered_bytes`
+/// does not count them. What bounds them is the route's `max_body_bytes`.
+///
 /// Ownership: `*out` is borrowed, until the handler returns.
 ///
 /// Errors: `HASTY_ERR_INVALID` if the body is malformed; the message has line and column. `HASTY_ERR_STATE` if it has not been

@@ -102,6 +102,7 @@ pub unsafe extern "C" fn hasty_response_status(res: *const hasty_response) -> i3
 /// Sets a header in place of any of that name; both strings are copied.
 ///
 /// Content-Length must match the body; `Connection: close` ends the connection after this answer.
+/// The server itself adds the `Connection: upgrade` that an `Upgrade` needs.
 ///
 /// Errors: `HASTY_ERR_INVALID` if the name is not a token, if the value holds CR, LF, NUL or another control character,
 /// or if the server itself sets that header (Date, Transfer-Encoding); `HASTY_ERR_NULL`.

@@ -135,7 +135,7 @@ fn any_tag(list: &[u8], matches: impl Fn(&[u8]) -> bool) -> bool {
 }
 
 /// A date of RFC 9110 5.6.7 in seconds since 1970; None if it is malformed, so that the field is ignored.
-fn seconds(date: &[u8]) -> Option<u64> {
+pub fn seconds(date: &[u8]) -> Option<u64> {
     let time = httpdate::parse_http_date(std::str::from_utf8(date).ok()?).ok()?;
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }

@@ -1,5 +1,6 @@
 //! Encodes the head of an answer.
 
+use super::headers::is;
 use super::status::{self, BodyRule};
 
 /// A head without the answer's own fields.
@@ -75,6 +76,10 @@ pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+    if is(name, b"upgrade") {
+        // RFC 9110 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option in the Connection header field".
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+    }
 }
 
 /// Appends the length, if the status has one, and the blank line.

@@ -63,7 +63,7 @@ impl Response {
     /// Chooses the coding, and adds Vary even if none is chosen: the answer depends on Accept-Encoding either way.
     fn negotiate_coding(&mut self, request: &Request) -> Coding {
         self.add_vary(b"Accept-Encoding");
-        compression::choose(request.header(b"accept-encoding").as_deref())
+        compression::choose(request.header_list(b"accept-encoding").as_deref())
     }
 
     fn be_coded(&mut self, coding: Coding) {

@@ -1,9 +1,10 @@
 //! Settling a file: applies the request's conditions and ranges to the file that is to be sent.
 
-use super::{Body, Instead, Piece, Response, Type, cannot_fail};
+use super::{Body, Instead, Piece, Response, Type};
 use crate::error::{Error, Result};
 use crate::file::{self, FileAnswer, Servable, Share};
 use crate::http::coding::Coding;
+use crate::http::conditions::{self, Validators};
 use crate::http::method::Method;
 use crate::request::Request;
 use crate::text::Text;
@@ -47,10 +48,14 @@ impl Response {
     fn settle_answer(&mut self, request: &Request, current: bool, answer: &FileAnswer) -> Result<Option<Instead>> {
         let (file, varies, disposition) = (Arc::clone(&answer.file), answer.varies, answer.disposition.as_deref());
         let share = match current {
-            true if self.headers.is_empty() => file::share(&file, file.etag(), request),
-            true => file::share(&file, self.header(b"etag").as_deref().unwrap_or(file.etag()), request),
+            true if self.headers.is_empty() => file::share(&file, file.validators(), request),
+            true => file::share(&file, self.validators(&file), request),
             false => Share::Whole,
         };
+        if !matches!(share, Share::Whole) {
+            // A Content-Length that was set is the whole file's.
+            self.remove_header(b"content-length")?;
+        }
         if let Share::Instead(instead) = share {
             return Ok(Some(instead));
         }
@@ -66,7 +71,6 @@ impl Response {
         if matches!(share, Share::Nothing) {
             // RFC 9110 15.4.5: a 304 repeats the file's tag, and its date only if there is no tag.
             self.status = 304;
-            self.remove_header(b"content-length")?;
             return Ok(None);
         }
         if current && !whole {
@@ -88,6 +92,18 @@ impl Response {
         }
         .map_err(|error| Error::io("read a file", &error))?;
         Ok(None)
+    }
+
+    /// What conditions are judged by: the tag and the date that the handler has set, else the file's.
+    fn validators<'a>(&'a self, file: &'a Servable) -> Validators<'a> {
+        let own = file.validators();
+        let date = self.header(b"last-modified");
+        Validators {
+            etag: self.header(b"etag").map(Text::bytes).or(own.etag),
+            modified: date.map_or(own.modified, |date| conditions::seconds(&date)),
+            // Nothing is known of the time at which the handler's date was current.
+            settled: own.settled && date.is_none(),
+        }
     }
 
     /// Has the handler set one of the headers that are in the file's lines?
@@ -147,8 +163,6 @@ impl Response {
     /// RFC 9110 15.3.7: a single range is the body itself, several are parts of a multipart body.
     fn send_ranges(&mut self, file: &Arc<Servable>, ranges: &[Range<u64>]) -> std::io::Result<()> {
         self.status = 206;
-        // A Content-Length that was set is the whole file's.
-        cannot_fail(self.remove_header(b"content-length"));
         if let [range] = ranges {
             self.push_header(b"Content-Range", file::content_range(range, file.len()).as_bytes());
             return self.send_part(Arc::clone(file), Some(range.clone()), false);

@@ -1338,6 +1338,19 @@ def test_a_temporary_file_is_sent_though_it_has_no_name(serve: Serve) -> None:
             assert (answer.body, answer.headers.get("accept-ranges")) == (b"temporary", "bytes")
 
 
+def test_a_file_of_a_known_length_may_be_refused(file: Path, serve: Serve) -> None:
+    # Django's FileResponse always sets the length.
+    server = serve(sending(lambda: open(file, "rb"), headers=[*TEXT, ("Content-Length", "262144")]), valid=False)
+    with client_of(server) as client:
+        for field, status in [
+            ({"Range": "bytes=0-1"}, 206),
+            ({"Range": "bytes=262144-"}, 416),
+            ({"If-Match": '"other"'}, 412),
+            ({"If-None-Match": "*"}, 304),
+        ]:
+            assert client.get("/", headers=field).status_code == status, field
+
+
 def test_a_part_of_a_file_is_what_its_length_says(file: Path, serve: Serve) -> None:
     headers = [*TEXT, ("Content-Length", "100"), ("Content-Range", "bytes 0-99/262144")]
     server = serve(sending(lambda: open(file, "rb"), "206 Partial Content", headers), valid=False)
