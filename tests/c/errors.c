@@ -281,4 +281,35 @@ TEST(on_error_is_told_why)
     hasty_app_free(app);
 }
 
+static hasty_exchange *_Atomic held;
+
+HANDLER(defers)
+{
+    hasty_exchange *exchange = NULL;
+    CHECK_OK(hasty_response_defer(res, &exchange));
+    held = exchange;
+    return HASTY_OK;
+}
+
+TEST(what_on_error_was_told_is_not_the_last_error_of_its_thread)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_on_error(app, says_why, NULL, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/", defers, NULL));
+    int port = check_serve(app);
+    client c = client_open(port);
+    client_send(&c, request_text("GET", "/", NULL, NULL));
+    REQUIRE(AWAIT(held != NULL));
+    CHECK_STATUS(hasty_response_send_file(hasty_exchange_response(held), "/no/such/file"), HASTY_ERR_NOT_FOUND);
+    const char *before = hasty_last_error().data;
+    hasty_exchange_free(held); /* on_error runs in here */
+    reply r = client_read(&c);
+    CHECK_REPLY(r, 503, NULL);
+    CHECK_CONTAINS(r.body, "gave up");
+    CHECK_ERROR_NAMES("/no/such/file");
+    CHECK(hasty_last_error().data == before);
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 CHECK_MAIN
