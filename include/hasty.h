@@ -554,7 +554,7 @@ typedef struct hasty_slot {
      */
     uint64_t ticket;
     /**
-     * The number of the route's registration, from 0.
+     * The number of the call that registered the route, from 0.
      */
     int32_t route;
     /**
@@ -2496,8 +2496,9 @@ void hasty_exchange_free(struct hasty_exchange *exchange);
  * Submits the answer in the slot, if one is owed, and takes the next request. It never waits.
  *
  * Set `slot->size` and `slot->app`, initialise all other fields to 0, and do not move the slot. On `HASTY_OK` it holds a
- * request: `ticket` is not 0, `route` counts successful registrations from 0, the texts end with NUL and are valid until the
- * next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those in and call again.
+ * request: `ticket` is not 0, `route` is the number of the successful call that registered the route, from 0 (folders and health
+ * reports count), the texts end with NUL and are valid until the next take, and the answer's fields are preset to 200, UTF-8 text,
+ * empty. Fill those in and call again.
  *
  * `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
  * overrides the type, `extra_headers` is lines of "Name: value". All three are borrowed until the next take. An answer that
