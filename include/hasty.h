@@ -1333,10 +1333,8 @@ hasty_status hasty_app_run(struct hasty_app *app);
 /**
  * Refuses new connections, lets requests in progress finish with `Connection: close`, and stops, at the latest after `timeout_ms`. Blocks.
  *
- * Idle connections are closed at once. It must not be called in a signal handler: let that wake a thread which calls it.
- *
- * It also waits for requests that wait for your own thread, so call it on another thread than the one that polls; or stop
- * polling and call `hasty_app_stop()`, which answers them 503.
+ * Idle connections are closed at once. It also waits for requests that wait for your own thread: a program whose thread polls calls
+ * `hasty_app_begin_drain()` instead, as does a signal handler.
  *
  * Errors: `HASTY_ERR_TIMEOUT` if requests had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
  * before start; `HASTY_ERR_NULL`.
@@ -1346,6 +1344,25 @@ hasty_status hasty_app_run(struct hasty_app *app);
  */
 hasty_status hasty_app_drain(struct hasty_app *app,
                              int32_t timeout_ms);
+
+/**
+ * Asks the app to drain, and returns at once: `hasty_app_drain()` for programs whose threads have other things to do.
+ *
+ * The threads that serve, in `hasty_app_poll()` or its like too, refuse new connections, close idle ones, and let requests in progress
+ * finish with `Connection: close`, also those that wait for your own thread. When no connection is left, or after `timeout_ms`, the app
+ * stops as by `hasty_app_stop()`: `hasty_app_run()` returns, `hasty_app_poll()` and its like return `HASTY_ERR_CLOSED`,
+ * `hasty_app_fd()` is readable, and `hasty_app_wait()` reports completion. So go on polling until then.
+ *
+ * A later call sets a new time; its end is noticed up to half a second late, and with `threads` none only while a thread is in
+ * `hasty_app_poll()` or its like. A call before start is remembered: the app stops when it has started. Nothing happens for NULL.
+ *
+ * Threads: any, any number of times, inside handlers and other callbacks, and inside signal handlers (it preserves errno).
+ *
+ * # Safety
+ * `app` is NULL or live.
+ */
+void hasty_app_begin_drain(struct hasty_app *app,
+                           int32_t timeout_ms);
 
 /**
  * Asks the app to stop, and returns at once.

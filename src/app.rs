@@ -443,6 +443,12 @@ impl App {
         self.engine_to_wait_for()?.map_or(Ok(()), |engine| engine.drain(end_of(timeout)))
     }
 
+    /// Asks the app to drain and then to stop, and returns at once: as `drain`, but the serving threads do all of it. May be called before it
+    /// runs, by its callbacks, and from signal handlers; a later call sets a new `timeout`.
+    pub fn begin_drain(&self, timeout: Option<Duration>) {
+        self.control.begin_drain(timeout);
+    }
+
     /// None: it was stopped before it started, so there is nothing to wait for.
     fn engine_to_wait_for(&self) -> Result<Option<Arc<Engine>>> {
         self.refuse_fork()?;
