@@ -220,7 +220,8 @@ pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32)
 ///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
-/// Errors: `HASTY_ERR_STATE` if there is no request in the slot; `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_STATE` if there is no request in the slot, and inside a callback of the app; `HASTY_ERR_INVALID` for a wrong
+/// size or ticket; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `slot` is NULL or a struct of `slot->size` bytes, and nobody else uses it; `out` is NULL or writable.
