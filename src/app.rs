@@ -62,6 +62,8 @@ struct Setup {
     routes: Vec<Route>,
     /// Under the same numbers.
     handlers: Vec<Box<dyn Handler>>,
+    /// How many calls have registered routes.
+    registrations: u32,
     hooks: Hooks,
     listeners: Vec<Listener>,
     /// The cache for small files of folders.
@@ -74,6 +76,7 @@ impl Setup {
         let param_names = self.router.route(index).param_names().to_vec();
         let mut route = Route::new(pattern, param_names, handler.user_data());
         route.is_for_caller = handler.is_for_caller();
+        route.registration = self.registrations;
         self.routes.push(route);
         self.handlers.push(handler);
     }
@@ -90,6 +93,7 @@ impl App {
             router: Router::new(),
             routes: Vec::new(),
             handlers: Vec::new(),
+            registrations: 0,
             hooks: Hooks::default(),
             listeners: Vec::new(),
             memory: Arc::new(Memory::new()),
@@ -125,6 +129,7 @@ impl App {
             if let Some(handler) = handler.take() {
                 setup.add(index, pattern, handler);
             }
+            setup.registrations += 1;
             Ok(())
         })
     }
@@ -164,6 +169,7 @@ impl App {
                 let mount = Mount { files: Arc::clone(&files), below: pattern == rest };
                 setup.add(index, pattern, Box::new(mount));
             }
+            setup.registrations += 1;
             Ok(())
         })
     }
@@ -435,6 +441,12 @@ impl App {
     /// Refuses new connections, lets requests in progress finish, and stops, at the latest after `timeout`. None waits for ever.
     pub fn drain(&self, timeout: Option<Duration>) -> Result<()> {
         self.engine_to_wait_for()?.map_or(Ok(()), |engine| engine.drain(end_of(timeout)))
+    }
+
+    /// Asks the app to drain and then to stop, and returns at once: as `drain`, but the serving threads do all of it. May be called before it
+    /// runs, by its callbacks, and from signal handlers; a later call sets a new `timeout`.
+    pub fn begin_drain(&self, timeout: Option<Duration>) {
+        self.control.begin_drain(timeout);
     }
 
     /// None: it was stopped before it started, so there is nothing to wait for.

@@ -51,7 +51,7 @@ pub(crate) struct Caller {
 /// to one thread at a time.
 pub struct Request {
     /// Declared first, so dropped first: a local's drop may still read the request.
-    locals: RefCell<Vec<Local>>,
+    locals: Locals,
     /// Holds the head and the body, from `base` on. The buffer is the serving thread's, or this request's own once the
     /// request had to wait for its body.
     bytes: Vec<u8>,
@@ -107,6 +107,33 @@ const NO_BODY_YET: Error = Error::fixed(
 
 /// A local: its key and its value.
 type Local = (Box<[u8]>, Box<dyn Any + Send>);
+
+/// The locals of a request.
+#[derive(Default)]
+struct Locals(RefCell<Vec<Local>>);
+
+impl Locals {
+    /// Drops all. That may run user code, which finds the list empty but not borrowed; what it adds is dropped as well.
+    #[inline]
+    fn end(&mut self) {
+        if !self.0.get_mut().is_empty() {
+            self.drop_all();
+        }
+    }
+
+    #[inline(never)]
+    fn drop_all(&mut self) {
+        while !self.0.get_mut().is_empty() {
+            drop(self.0.take());
+        }
+    }
+}
+
+impl Drop for Locals {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
 
 /// The views made so far.
 #[derive(Default)]
@@ -491,7 +518,7 @@ impl Request {
     /// Keeps `value` under `key` until the request ends; a previous value is dropped.
     pub fn set_local(&self, key: &[u8], value: Box<dyn Any + Send>) {
         let before = {
-            let mut locals = self.locals.borrow_mut();
+            let mut locals = self.locals.0.borrow_mut();
             match locals.iter_mut().find(|(known, _)| &**known == key) {
                 Some((_, place)) => Some(std::mem::replace(place, value)),
                 None => {
@@ -506,7 +533,7 @@ impl Request {
 
     /// Passes the value under `key` to `look`.
     pub fn local<R>(&self, key: &[u8], look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
-        let locals = self.locals.borrow();
+        let locals = self.locals.0.borrow();
         locals.iter().find(|(known, _)| &**known == key).map(|(_, value)| look(&**value))
     }
 
@@ -696,7 +723,7 @@ impl Request {
             quota: None,
             is_preflight: false,
             views: KeptViews::default(),
-            locals: RefCell::default(),
+            locals: Locals::default(),
             form: OnceCell::new(),
             form_status_seen: Cell::new(false),
             form_read: Cell::new(false),
@@ -749,7 +776,7 @@ impl Request {
             quota: self.quota,
             is_preflight: self.is_preflight,
             views,
-            locals: RefCell::new(self.locals.take()),
+            locals: Locals(RefCell::new(self.locals.0.take())),
             form: self.form.clone(),
             form_status_seen: self.form_status_seen.clone(),
             form_read: self.form_read.clone(),
@@ -762,9 +789,9 @@ impl Request {
     pub(crate) fn copy_of_head(&self) -> Request {
         // Generated before the copy is made, so that both have the same id.
         self.id();
-        let locals = self.locals.take();
+        let locals = self.locals.0.take();
         let copy = Request { is_whole: false, form: OnceCell::new(), ..self.detach_from(None, false) };
-        self.locals.replace(locals);
+        self.locals.0.replace(locals);
         copy
     }
 
@@ -872,10 +899,7 @@ impl Request {
 
     /// Ends the request: restores the byte after the body, and drops views and locals.
     pub(crate) fn end(&mut self) {
-        // Dropping a local may run user code: it must find the list empty but not borrowed, and the request's data still valid.
-        if !self.locals.get_mut().is_empty() {
-            drop(self.locals.take());
-        }
+        self.locals.end();
         if !self.body.is_empty() {
             match self.after_body.take() {
                 Some(byte) => self.bytes[self.body.end] = byte,
@@ -913,7 +937,7 @@ impl Request {
 
     /// May middleware have kept views of the buffer in its locals? Then the buffer must not move while the body is received.
     pub(crate) fn has_views_out(&self) -> bool {
-        self.keepsake.is_none() && !self.locals.borrow().is_empty()
+        self.keepsake.is_none() && !self.locals.0.borrow().is_empty()
     }
 
     /// Keeps the buffer in place until the request ends, and continues with a copy.

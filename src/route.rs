@@ -36,6 +36,8 @@ pub(crate) struct Route {
     pub(crate) param_names: Vec<String>,
     /// The `user_data` of a C program; NULL for Rust handlers. Atomic only to be Sync: it never changes.
     user_data: AtomicPtr<c_void>,
+    /// The number of the call that registered it, from 0. The two routes of a folder share one.
+    pub(crate) registration: u32,
     /// In place of the app's.
     pub(crate) max_body_bytes: Option<u64>,
     /// In place of the app's; zero is off.
@@ -75,6 +77,7 @@ impl Route {
             pattern: [pattern.as_bytes(), b"\0"].concat(),
             param_names,
             user_data: AtomicPtr::new(user_data),
+            registration: 0,
             max_body_bytes: None,
             exchange_timeout_ms: None,
             body: Delivery::Buffer,

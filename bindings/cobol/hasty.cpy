@@ -1,4 +1,4 @@
-      *> The constants of hasty, and how its 138 functions are called.
+      *> The constants of hasty, and how its 139 functions are called.
       *> Generated from include/hasty.h by bindings/declare.py.
       *> SPDX-License-Identifier: MIT OR Apache-2.0
       *>
@@ -395,6 +395,14 @@
       *>     USING BY VALUE app *> POINTER
       *>           BY VALUE timeout-ms *> BINARY-LONG
       *>     RETURNING BINARY-LONG
+      *>
+      *> Asks the app to drain, and returns at once:
+      *> `hasty_app_drain()` for programs whose threads have
+      *> other things to do.
+      *> CALL "hasty_app_begin_drain"
+      *>     USING BY VALUE app *> POINTER
+      *>           BY VALUE timeout-ms *> BINARY-LONG
+      *>     RETURNING OMITTED
       *>
       *> Asks the app to stop, and returns at once.
       *> CALL "hasty_app_stop"

@@ -622,6 +622,13 @@ module hasty
       integer(c_int32_t) :: answer
     end function hasty_app_drain
 
+    ! Asks the app to drain, and returns at once: `hasty_app_drain()` for programs whose threads have other things to do.
+    subroutine hasty_app_begin_drain(app, timeout_ms) bind(C, name='hasty_app_begin_drain')
+      import
+      type(c_ptr), value :: app
+      integer(c_int32_t), value :: timeout_ms
+    end subroutine hasty_app_begin_drain
+
     ! Asks the app to stop, and returns at once.
     subroutine hasty_app_stop(app) bind(C, name='hasty_app_stop')
       import
@@ -1650,6 +1657,7 @@ module hasty
   public :: hasty_app_start
   public :: hasty_app_run
   public :: hasty_app_drain
+  public :: hasty_app_begin_drain
   public :: hasty_app_stop
   public :: hasty_app_wait
   public :: hasty_app_fd

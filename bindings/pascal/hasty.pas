@@ -421,6 +421,9 @@ function hasty_app_run(app: PHastyApp): THastyStatus; cdecl; external 'hasty';
 // `timeout_ms`.
 function hasty_app_drain(app: PHastyApp; timeout_ms: LongInt): THastyStatus; cdecl; external 'hasty';
 
+// Asks the app to drain, and returns at once: `hasty_app_drain()` for programs whose threads have other things to do.
+procedure hasty_app_begin_drain(app: PHastyApp; timeout_ms: LongInt); cdecl; external 'hasty';
+
 // Asks the app to stop, and returns at once.
 procedure hasty_app_stop(app: PHastyApp); cdecl; external 'hasty';
 

@@ -124,7 +124,8 @@ pub unsafe extern "C" fn hasty_app_free(app: *mut hasty_app) {
 /// `stream_buffer_bytes` (262144).
 ///
 /// "0" is off for `reuse_port`, `min_rate_bytes`, `defer_accept_s`, `cache_ms` and `compress`. With `max_queued` "0" no request waits: it
-/// is answered 503 if no thread is free, and always on a route of your own thread. `max_parts` "0" refuses every part of a form;
+/// is answered 503 if no thread is free, and always on a route of your own thread (unless slots take it without library threads, where
+/// none is queued). `max_parts` "0" refuses every part of a form;
 /// `spool_bytes` "0" refuses every field, and puts all files on disk. `stream_buffer_bytes` "0" keeps one piece at a time,
 /// `max_buffered_bytes` "0" answers 503 while anything is kept. `tick_us` "0" treats every handler as blocking. `lanes` "0" is refused.
 ///
@@ -465,9 +466,12 @@ unsafe fn apply_static(given: &hasty_static, settings: &mut StaticOptions) -> Re
 ///
 /// It returns `HASTY_NEXT` to go on to the next one, and then to the route; or `HASTY_OK` when it has answered, or deferred.
 /// The headers that it has set in `res` stay, on errors too, but for those about a content (`Content-*` without a
-/// `Content-Security-Policy`, `Cache-Control`, `Expires`, `ETag`, `Last-Modified`). It runs before the body is read, which is absent to it, and also before static files and
-/// the library's own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers.
-/// `prefix` is compared by whole decoded segments; a slash at its end is ignored; "/" covers everything.
+/// `Content-Security-Policy`, `Cache-Control`, `Expires`, `ETag`, `Last-Modified`). It also runs before static files and the library's
+/// own 404, 405 and 413; not for requests that cannot be parsed, nor for preflights that the library answers. `prefix` is compared
+/// by whole decoded segments; a slash at its end is ignored; "/" covers everything.
+///
+/// It runs before the body is read, which is absent to it. For routes with `dispatch = caller` it runs with the handler, when the body
+/// is there.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -514,9 +518,9 @@ unsafe fn around<'a>(
 /// Runs `handler` after those of the routes, for every answer at `prefix` and below, in the reverse order of registration.
 ///
 /// It may change status, headers and, unless the answer is written piece by piece, the body. It also runs for static files,
-/// redirects and the library's own errors, but not if the request could not be parsed, nor for the library's answer in the
-/// place of an exchange's. For an answer that is written piece by piece it runs before the first piece. Anything but
-/// `HASTY_OK` is logged and answers 500.
+/// redirects and the library's own errors, but not if the request could not be parsed, nor for the 504 or 503 of an exchange whose
+/// time is up or that the end of the app has left open. For an answer that is written piece by piece it runs before the first piece.
+/// Anything but `HASTY_OK` is logged and answers 500.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -605,7 +609,7 @@ unsafe fn cors_options(given: &hasty_cors) -> Result<CorsOptions> {
 /// limit them, or pass `allow`.
 ///
 /// `allow` (may be NULL) decides instead, so that several processes can share a count: it is called for each request with
-/// the client's address, and returns 1 to allow it or 0 to refuse it.
+/// the client's address, and returns 1 to allow it or 0 to refuse it. Then only refusals report a state.
 ///
 /// Ownership: takes `user_data`, also on failure; `drop` (may be NULL) runs on it exactly once.
 ///
@@ -792,7 +796,7 @@ pub unsafe extern "C" fn hasty_app_on_thread(
 /// The members are `status` ("ok" or "draining"), `uptime_ms`, `requests` (received so far), `connections` (open now), `queued`
 /// (requests waiting for a thread), and `caller_idle_ms`: how long ago, in milliseconds, a thread of yours last asked for requests
 /// with `hasty_app_poll()`, `hasty_app_next()` or a slot; 0 while one waits for them, null if none ever did. The app's own threads
-/// answer it, also while yours is busy.
+/// answer it, also while yours is busy. Its 503 is a report, not an error: `hasty_app_on_error()` is not asked.
 ///
 /// Errors: as `hasty_app_route()`.
 ///
@@ -808,13 +812,13 @@ pub unsafe extern "C" fn hasty_app_health(app: *mut hasty_app, pattern: *const c
     })
 }
 
-/// Listens on a TCP port, at once; connections are accepted after start. May be repeated.
+/// Listens on a TCP port, at once; connections are accepted after start. May be repeated, up to 1024 listeners of all kinds.
 ///
 /// `host` is an address or a name; NULL means "127.0.0.1", "0.0.0.0" every IPv4 address, "::" every IPv4 and IPv6
 /// address. Port 0 picks a free one; `hasty_app_port()` returns it.
 ///
 /// Errors: `HASTY_ERR_IO` if the system refuses (the message has its reason); `HASTY_ERR_INVALID` for a port outside
-/// 0 to 65535; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
+/// 0 to 65535; `HASTY_ERR_LIMIT` for too many listeners; `HASTY_ERR_STATE` after start; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `app` is NULL or live; `host` is NULL or NUL-terminated.
@@ -926,10 +930,8 @@ pub unsafe extern "C" fn hasty_app_run(app: *mut hasty_app) -> hasty_status {
 
 /// Refuses new connections, lets requests in progress finish with `Connection: close`, and stops, at the latest after `timeout_ms`. Blocks.
 ///
-/// Idle connections are closed at once. It must not be called in a signal handler: let that wake a thread which calls it.
-///
-/// It also waits for requests that wait for your own thread, so call it on another thread than the one that polls; or stop
-/// polling and call `hasty_app_stop()`, which answers them 503.
+/// Idle connections are closed at once. It also waits for requests that wait for your own thread: a program whose thread polls calls
+/// `hasty_app_begin_drain()` instead, as does a signal handler.
 ///
 /// Errors: `HASTY_ERR_TIMEOUT` if requests had to be cut off; `HASTY_ERR_STATE` inside a callback of the app, and
 /// before start; `HASTY_ERR_NULL`.
@@ -943,6 +945,32 @@ pub unsafe extern "C" fn hasty_app_drain(app: *mut hasty_app, timeout_ms: i32) -
         let app = unsafe { handle::borrow(app.cast_const()) }?;
         app.app.drain(timeout(timeout_ms))
     })
+}
+
+/// Asks the app to drain, and returns at once: `hasty_app_drain()` for programs whose threads have other things to do.
+///
+/// The threads that serve, in `hasty_app_poll()` or its like too, refuse new connections, close idle ones, and let requests in progress
+/// finish with `Connection: close`, also those that wait for your own thread. When no connection is left, or after `timeout_ms`, the app
+/// stops as by `hasty_app_stop()`: `hasty_app_run()` returns, `hasty_app_poll()` and its like return `HASTY_ERR_CLOSED`,
+/// `hasty_app_fd()` is readable, and `hasty_app_wait()` reports completion. So go on polling until then.
+///
+/// A later call sets a new time; its end is noticed up to half a second late, and with `threads` none only while a thread is in
+/// `hasty_app_poll()` or its like. A call before start is remembered: the app stops when it has started. Nothing happens for NULL.
+///
+/// Threads: any, any number of times, inside handlers and other callbacks, and inside signal handlers (it preserves errno).
+///
+/// # Safety
+/// `app` is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hasty_app_begin_drain(app: *mut hasty_app, timeout_ms: i32) {
+    if app.is_null() {
+        return;
+    }
+    // No guard: a signal handler may be here, and nothing below can panic or allocate.
+    // SAFETY: the caller vouches for a live `app`.
+    if let Ok(app) = unsafe { handle::borrow(app.cast_const()) } {
+        app.app.begin_drain(timeout(timeout_ms));
+    }
 }
 
 /// Asks the app to stop, and returns at once.

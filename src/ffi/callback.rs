@@ -1,6 +1,6 @@
 //! Wraps C functions as the handlers that the Rust API takes.
 
-use super::guard::{error_since, explain, failures};
+use super::guard::{error_since, explaining, failures};
 use super::library::status_name;
 use super::response::Answer;
 use super::types::*;
@@ -108,8 +108,7 @@ impl Handler for CHandler {
 impl ErrorHandler for CHandler {
     fn shape(&self, why: &Error, request: &Request, response: &mut Response) -> Result<()> {
         // Makes `hasty_last_error()` return the reason inside the callback.
-        explain(Error::new(why.kind(), why.to_string()));
-        self.run(request, response)
+        explaining(Error::new(why.kind(), why.to_string()), || self.run(request, response))
     }
 }
 

@@ -105,17 +105,30 @@ thread_local! {
 /// Makes `error` this thread's last error, unless it is a time-out or a closed connection: these are normal outcomes.
 pub(super) fn remember(error: Error) {
     if !matches!(error.kind(), Kind::Timeout | Kind::Closed) {
-        explain(error);
+        let _ = explain(error);
     }
 }
 
-/// The same for every kind: for a callback that asks why it was called.
-pub(super) fn explain(error: Error) {
+/// The same for every kind. Returns the error that it takes the place of.
+fn explain(error: Error) -> Option<LastError> {
     // In a thread-local destructor of an ending thread, LAST may be destroyed already.
-    let _ = LAST.try_with(|last| {
+    let explained = LAST.try_with(|last| {
         let count = last.borrow().count + 1;
         last.replace(LastError { error: Some(error), text: None, count })
     });
+    explained.ok()
+}
+
+/// Runs a callback that asks why it was called. Afterwards this thread's last error is that of its last failing call again, since the call
+/// that led to the callback, such as the end of an exchange, may succeed.
+pub(super) fn explaining<R>(error: Error, callback: impl FnOnce() -> R) -> R {
+    let before = explain(error);
+    let explained = failures();
+    let outcome = callback();
+    if let Some(before) = before.filter(|_| failures() == explained) {
+        let _ = LAST.try_with(|last| last.replace(LastError { count: explained, ..before }));
+    }
+    outcome
 }
 
 /// How many calls of this thread have failed so far.

@@ -326,8 +326,8 @@ pub unsafe extern "C" fn hasty_request_id_to(req: *const hasty_request, out: *mu
 
 /// Returns the body, as received.
 ///
-/// Empty if there is none. Chunks are joined. Absent (`data` NULL) in middleware, which runs before the body is received,
-/// on routes with `body = stream`, and if a large form was parsed while it arrived.
+/// Empty if there is none. Chunks are joined. Absent (`data` NULL) in middleware, which runs before the body is received (except for
+/// routes with `dispatch = caller`), on routes with `body = stream`, and if a large form was parsed while it arrived.
 ///
 /// Valid until the handler returns.
 ///

@@ -89,8 +89,9 @@ impl Claimed {
 /// Submits the answer in the slot, if one is owed, and takes the next request. It never waits.
 ///
 /// Set `slot->size` and `slot->app`, initialise all other fields to 0, and do not move the slot. On `HASTY_OK` it holds a
-/// request: `ticket` is not 0, `route` counts successful registrations from 0, the texts end with NUL and are valid until the
-/// next take, and the answer's fields are preset to 200, UTF-8 text, empty. Fill those in and call again.
+/// request: `ticket` is not 0, `route` is the number of the successful call that registered the route, from 0 (folders and health
+/// reports count), the texts end with NUL and are valid until the next take, and the answer's fields are preset to 200, UTF-8 text,
+/// empty. Fill those in and call again.
 ///
 /// `kind` says what `reply` is; with `HASTY_KIND_FILE` it is a path, with `HASTY_KIND_NONE` there is no body. `content_type`
 /// overrides the type, `extra_headers` is lines of "Name: value". All three are borrowed until the next take. An answer that
@@ -219,7 +220,8 @@ pub unsafe extern "C" fn hasty_slot_wait(slot: *mut hasty_slot, timeout_ms: i32)
 ///
 /// Ownership: `*out` is yours; end it with `hasty_exchange_finish()` or `hasty_exchange_free()`.
 ///
-/// Errors: `HASTY_ERR_STATE` if there is no request in the slot; `HASTY_ERR_INVALID` for a wrong size or ticket; `HASTY_ERR_NULL`.
+/// Errors: `HASTY_ERR_STATE` if there is no request in the slot, and inside a callback of the app; `HASTY_ERR_INVALID` for a wrong
+/// size or ticket; `HASTY_ERR_NULL`.
 ///
 /// # Safety
 /// `slot` is NULL or a struct of `slot->size` bytes, and nobody else uses it; `out` is NULL or writable.
@@ -281,7 +283,7 @@ fn claim<'c>(slot: &mut hasty_slot, claimed: &'c mut Claimed, taken: Taken) -> (
     let at = |start: usize| claimed.texts[start..].as_ptr().cast::<c_char>();
     *slot = hasty_slot {
         ticket: claimed.ticket,
-        route: request.route_number().and_then(|route| i32::try_from(route).ok()).unwrap_or(-1),
+        route: request.registered().and_then(|route| i32::try_from(route.registration).ok()).unwrap_or(-1),
         method: request.known_method() as i32,
         user_data: request.registered().map_or(ptr::null_mut(), |route| route.user_data()),
         params: at(0),

@@ -303,7 +303,7 @@ pub struct hasty_slot {
     pub app: *mut hasty_app,
     /// Identifies the request that an answer is owed for; 0 if there is none. Set by the library.
     pub ticket: u64,
-    /// The number of the route's registration, from 0.
+    /// The number of the call that registered the route, from 0.
     pub route: i32,
     /// One of HASTY_GET and its like.
     pub method: i32,

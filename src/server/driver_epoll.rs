@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::desk::Desk;
-use super::engine::{Accepted, CONNECTIONS, Engine, LISTENER, STOP, TIMER};
+use super::engine::{Accepted, CONNECTIONS, DRAIN, Engine, LISTENER, STOP, TIMER};
 use super::lanes::{BATCH, BATCH_ALONE, Batch, Duty, Look, Parker, Seen, Shift, Task};
 use super::leftover::{Leaves, Leftover};
 use super::sending::{Sent, send_output};
@@ -64,6 +64,7 @@ enum Job {
     Welcome(Accepted),
     /// Check the deadlines.
     Sweep,
+    Drain,
     PauseAccepting(std::io::Error),
 }
 
@@ -301,7 +302,8 @@ impl<'e> Worker<'e> {
         match task {
             Task::Event { token: STOP, .. } => None,
             Task::Event { token: TIMER, .. } => Some(Job::Sweep),
-            // Neither connection nor STOP nor TIMER: a listener.
+            Task::Event { token: DRAIN, .. } => Some(Job::Drain),
+            // None of these, and no connection: a listener.
             Task::Event { token, .. } => {
                 held.open_door((LISTENER - token) as usize);
                 None
@@ -329,6 +331,7 @@ impl<'e> Worker<'e> {
         match job {
             Job::Welcome(accepted) => self.welcome(accepted),
             Job::Sweep => self.sweep(),
+            Job::Drain => self.engine.drain_unattended(),
             Job::PauseAccepting(error) => self.engine.pause_accepting(&error),
         }
     }

@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 /// Tokens in the epoll that are not connections.
 pub(super) const STOP: u64 = u64::MAX;
 pub(super) const TIMER: u64 = u64::MAX - 1;
+pub(super) const DRAIN: u64 = u64::MAX - 2;
 /// The token of the first listener; the others follow downwards. Tokens of connections are below all of these.
 pub(super) const LISTENER: u64 = u64::MAX - 16;
 pub(super) const MAX_LISTENERS: u64 = 1024;
@@ -54,6 +55,8 @@ pub(crate) struct Engine {
     /// Does the timer run? It stops while there are no connections. Changed under `timer_lock`.
     ticking: AtomicBool,
     timer_lock: Mutex<()>,
+    /// Does the app stop by itself when no connection is left?
+    ends_when_empty: AtomicBool,
     /// Emptied when the app drains or stops.
     pub(super) listeners: RwLock<Vec<Listener>>,
     /// Is accepting paused, since descriptors or memory ran out?
@@ -108,6 +111,7 @@ impl Watch {
             let watch = Watch { epoll: Epoll::new()?, timer: Timer::new()? };
             watch.epoll.add(control.as_fd().as_raw_fd(), epoll::READ_LEVEL, STOP)?;
             watch.epoll.add(watch.timer.as_fd().as_raw_fd(), epoll::READ, TIMER)?;
+            watch.epoll.add(control.drain_flag().as_raw_fd(), epoll::READ, DRAIN)?;
             for (number, listener) in (0..MAX_LISTENERS).zip(listeners) {
                 watch.epoll.add(listener.as_fd().as_raw_fd(), epoll::READ, LISTENER - number)?;
             }
@@ -130,6 +134,7 @@ impl Engine {
             timer: watch.timer,
             timer_period: Duration::from_millis(u64::from((service.pace.shortest_ms() / 4).clamp(20, 1000))),
             ticking: AtomicBool::new(false),
+            ends_when_empty: AtomicBool::new(false),
             timer_lock: Mutex::default(),
             slab: Slab::new(max_connections + TURNED_AWAY),
             listeners: RwLock::new(listeners),
@@ -172,6 +177,7 @@ impl Descriptors for Engine {
         each(self.epoll.as_fd().as_raw_fd());
         each(self.timer.as_fd().as_raw_fd());
         each(self.service.control.as_fd().as_raw_fd());
+        each(self.service.control.drain_flag().as_raw_fd());
         self.service.callers.for_each_descriptor(each);
         self.charge.for_each_descriptor(each);
     }
@@ -311,6 +317,7 @@ impl Engine {
     pub(super) fn on_tick(&self) {
         self.timer.take();
         self.resume_accepting();
+        self.stop_if_drained();
         if self.slab.len() > 0 {
             return;
         }
@@ -347,7 +354,25 @@ impl Engine {
         self.slab.remove(id, guard);
         self.resume_accepting();
         if self.service.control.is_ending() {
+            self.stop_if_drained();
             self.crew.tell();
+        }
+    }
+
+    /// Drains the app for a host that does not wait for it: when all is done, or the time is up, the app stops by itself.
+    pub(super) fn drain_unattended(&self) {
+        self.close_doors();
+        // A connection that ends from now on is noticed by `close`.
+        self.ends_when_empty.store(true, Ordering::SeqCst);
+        self.stop_if_drained();
+    }
+
+    #[inline(never)]
+    fn stop_if_drained(&self) {
+        let control = &self.service.control;
+        let is_done = self.ends_when_empty.load(Ordering::SeqCst) && self.slab.len() == 0;
+        if is_done || control.is_drain_over() {
+            control.stop();
         }
     }
 }

@@ -192,11 +192,7 @@ impl Engine {
     /// Refuses new connections, lets running requests finish, and stops when all are done, or at `end`.
     pub(crate) fn drain(self: &Arc<Engine>, end: Option<Instant>) -> Result<()> {
         self.service.control.drain();
-        // The thread that held answers back may be blocked. From now on answers are sent at once.
-        self.let_go();
-        self.accept_last();
-        // A serving thread checks each connection for a request, and closes those that are idle.
-        self.slab.requeue_all(&self.epoll);
+        self.close_doors();
         let done = self.wait_until_empty(end);
         let owed = !self.service.control.is_stopping() && self.owes_answers();
         self.service.control.stop();
@@ -212,6 +208,16 @@ impl Engine {
         // Threads that notice leave at once; one in a handler does so after it.
         let _ = self.wait(Some(Instant::now() + CUT_GRACE));
         Err(Error::fixed(Kind::Timeout, "requests were cut off at the deadline"))
+    }
+
+    /// What a drain begins with: no new connections, and none that is idle.
+    #[inline(never)]
+    pub(super) fn close_doors(&self) {
+        // The thread that held answers back may be blocked. From now on answers are sent at once.
+        self.let_go();
+        self.accept_last();
+        // A serving thread checks each connection for a request, and closes those that are idle.
+        self.slab.requeue_all(&self.epoll);
     }
 
     /// Does a client wait for an exchange, or for a request that is lent?

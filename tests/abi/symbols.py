@@ -17,7 +17,7 @@ LIST = Path(__file__).with_name("symbols.txt")
 CONTRACT = Path(__file__).with_name("contract") / "hasty_contract.h"
 
 # Functions that the contract does not ask for.
-BEYOND = {"hasty_access_to_text", "hasty_slot_take_object"}
+BEYOND = {"hasty_access_to_text", "hasty_app_begin_drain", "hasty_slot_take_object"}
 
 
 def declarations(header):

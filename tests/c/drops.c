@@ -196,6 +196,64 @@ TEST(locals_are_dropped_when_their_request_is_over)
     }
 }
 
+typedef struct looker {
+    const hasty_request *req;
+    thing itself, added;
+} looker;
+
+/* The request is still there, its locals are not; what is added is given up too. */
+static void drop_and_look(void *data)
+{
+    looker *l = data;
+    CHECK(hasty_request_local(l->req, "first") == NULL);
+    CHECK(hasty_request_local(l->req, "second") == NULL);
+    CHECK_STR(hasty_request_query(l->req, "q"), "1");
+    CHECK_OK(hasty_request_set_local(l->req, "added", &l->added, drop_thing));
+    drop_thing(&l->itself);
+}
+
+static looker lookers[2];
+static hasty_exchange *_Atomic looked_at;
+
+HANDLER(sets_lookers)
+{
+    hasty_exchange *exchange = NULL;
+    CHECK(hasty_request_local(req, "added") == NULL); /* nothing is left of an earlier request */
+    if (user_data != NULL) {
+        CHECK_OK(hasty_response_defer(res, &exchange));
+        req = hasty_exchange_request(exchange);
+    }
+    for (int i = 0; i < 2; i++) {
+        lookers[i] = (looker){.req = req};
+        CHECK_OK(hasty_request_set_local(req, i == 0 ? "first" : "second", &lookers[i], drop_and_look));
+    }
+    looked_at = exchange;
+    return user_data != NULL ? HASTY_OK : hasty_response_send_text(res, "fine");
+}
+
+TEST(the_drop_of_a_local_may_look_at_its_request)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_get(app, "/", sets_lookers, NULL));
+    CHECK_OK(hasty_app_get(app, "/deferred", sets_lookers, app));
+    client c = client_open(check_serve(app));
+    for (int i = 0; i < 4; i++) {
+        looked_at = NULL;
+        client_send(&c, request_text("GET", i % 2 ? "/deferred?q=1" : "/?q=1", NULL, NULL));
+        if (i % 2) {
+            CHECK(AWAIT(looked_at != NULL));
+            CHECK_OK(hasty_exchange_finish(looked_at));
+        }
+        CHECK_REPLY(client_read(&c), 200, NULL);
+        for (int k = 0; k < 2; k++) {
+            DROPPED_ONCE(lookers[k].added);
+            CHECK_INT(lookers[k].itself.dropped, 1);
+        }
+    }
+    client_close(&c);
+    hasty_app_free(app);
+}
+
 /* ---- send_owned, in all endings ---- */
 
 typedef struct owned {

@@ -247,6 +247,46 @@ TEST(it_is_text_whatever_the_value_was)
     hasty_app_free(app);
 }
 
+#define IS_NO_UTF_8(call) (CHECK_STATUS(call, HASTY_ERR_INVALID), CHECK_ERROR_NAMES("\\xff"), CHECK_ERROR_NAMES("not UTF-8"), check_is_text())
+
+static int32_t allow(CHECK_UNUSED const hasty_str *key, CHECK_UNUSED void *user_data)
+{
+    return 1;
+}
+
+TEST(text_that_is_not_utf_8_is_refused_and_shown)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_get(app, "/", fine, NULL));
+    IS_NO_UTF_8(hasty_app_get(app, "/\xff", fine, NULL));
+    IS_NO_UTF_8(hasty_app_route(app, "G\xff", "/a", fine, NULL, NULL));
+    IS_NO_UTF_8(hasty_app_use(app, "/\xff", fine, NULL, NULL));
+    IS_NO_UTF_8(hasty_app_after(app, "/\xff", fine, NULL, NULL));
+    IS_NO_UTF_8(hasty_app_cors(app, "/\xff", NULL));
+    IS_NO_UTF_8(hasty_app_cors(app, "/", &(hasty_cors){.size = sizeof(hasty_cors), .origins = "\xff"}));
+    IS_NO_UTF_8(hasty_app_cors(app, "/", &(hasty_cors){.size = sizeof(hasty_cors), .methods = "\xff"}));
+    IS_NO_UTF_8(hasty_app_cors(app, "/", &(hasty_cors){.size = sizeof(hasty_cors), .headers = "\xff"}));
+    IS_NO_UTF_8(hasty_app_cors(app, "/", &(hasty_cors){.size = sizeof(hasty_cors), .expose = "\xff"}));
+    IS_NO_UTF_8(hasty_app_rate_limit(app, "/\xff", 1, 1, allow, NULL, NULL));
+    IS_NO_UTF_8(hasty_app_health(app, "/\xff"));
+    IS_NO_UTF_8(hasty_app_static(app, "/\xff", "include", NULL));
+    IS_NO_UTF_8(hasty_app_static(app, "/f", "include", &(hasty_static){.size = sizeof(hasty_static), .index = "\xff"}));
+    IS_NO_UTF_8(hasty_app_static(app, "/f", "include", &(hasty_static){.size = sizeof(hasty_static), .fallback = "\xff"}));
+    IS_NO_UTF_8(hasty_app_static(app, "/f", "include", &(hasty_static){.size = sizeof(hasty_static), .cache_control = "\xff"}));
+    IS_NO_UTF_8(hasty_app_set_option(app, "\xff", "1"));
+    IS_NO_UTF_8(hasty_app_set_option(app, "server_header", "\xff"));
+    IS_NO_UTF_8(hasty_app_set_route_option(app, "\xff", "/", "blocking", "yes"));
+    IS_NO_UTF_8(hasty_app_set_route_option(app, "GET", "/\xff", "blocking", "yes"));
+    IS_NO_UTF_8(hasty_app_set_route_option(app, "GET", "/", "\xff", "yes"));
+    IS_NO_UTF_8(hasty_app_set_route_option(app, "GET", "/", "blocking", "\xff"));
+    IS_NO_UTF_8(hasty_app_listen(app, "\xff", 0));
+    CHECK_STATUS(hasty_app_static(app, "/f", "/no/\xff", NULL), HASTY_ERR_IO); /* names of files need not be UTF-8 */
+    CHECK_ERROR_NAMES("/no/\\xff");
+    CHECK_STATUS(hasty_app_listen_unix(app, "/no/\xff", 0), HASTY_ERR_IO);
+    CHECK_ABSENT(hasty_app_option(app, "\xff"));
+    hasty_app_free(app);
+}
+
 /* ---- on_error learns why ---- */
 
 HANDLER(says_why)
@@ -278,6 +318,37 @@ TEST(on_error_is_told_why)
     CHECK_REPLY(wrong, 405, NULL);
     CHECK_CONTAINS(wrong.body, "method");
     CHECK_REPLY(get(port, "/fails"), 500, NULL);
+    hasty_app_free(app);
+}
+
+static hasty_exchange *_Atomic held;
+
+HANDLER(defers)
+{
+    hasty_exchange *exchange = NULL;
+    CHECK_OK(hasty_response_defer(res, &exchange));
+    held = exchange;
+    return HASTY_OK;
+}
+
+TEST(what_on_error_was_told_is_not_the_last_error_of_its_thread)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_on_error(app, says_why, NULL, NULL));
+    REQUIRE_OK(hasty_app_get(app, "/", defers, NULL));
+    int port = check_serve(app);
+    client c = client_open(port);
+    client_send(&c, request_text("GET", "/", NULL, NULL));
+    REQUIRE(AWAIT(held != NULL));
+    CHECK_STATUS(hasty_response_send_file(hasty_exchange_response(held), "/no/such/file"), HASTY_ERR_NOT_FOUND);
+    const char *before = hasty_last_error().data;
+    hasty_exchange_free(held); /* on_error runs in here */
+    reply r = client_read(&c);
+    CHECK_REPLY(r, 503, NULL);
+    CHECK_CONTAINS(r.body, "gave up");
+    CHECK_ERROR_NAMES("/no/such/file");
+    CHECK(hasty_last_error().data == before);
+    client_close(&c);
     hasty_app_free(app);
 }
 

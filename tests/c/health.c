@@ -120,9 +120,15 @@ static void *drains(void *app)
     return NULL;
 }
 
+HANDLER(shapes)
+{
+    return hasty_response_send_text(res, "shaped");
+}
+
 TEST(it_is_a_503_while_the_app_drains)
 {
     hasty_app *app = healthy();
+    CHECK_OK(hasty_app_on_error(app, shapes, NULL, NULL)); /* it is a report, and no error */
     int port = check_serve(app);
     client c = client_open(port), pipelined = client_open(port);
     client_send(&c, MINE);

@@ -882,16 +882,43 @@ TEST(a_descriptor_that_is_no_listener_is_refused_and_stays_the_callers)
     int pipes[2], udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     REQUIRE(pipe(pipes) == 0);
     hasty_app *app = new_app(0);
-    CHECK(hasty_app_listen_fd(app, -1) != HASTY_OK);
-    CHECK(hasty_app_listen_fd(app, 1000000) != HASTY_OK);
-    CHECK(hasty_app_listen_fd(app, pipes[0]) != HASTY_OK);
-    CHECK(hasty_app_listen_fd(app, udp) != HASTY_OK);
+    CHECK_STATUS(hasty_app_listen_fd(app, -1), HASTY_ERR_INVALID);
+    CHECK_STATUS(hasty_app_listen_fd(app, 1000000), HASTY_ERR_INVALID);
+    CHECK_STATUS(hasty_app_listen_fd(app, pipes[0]), HASTY_ERR_INVALID);
+    CHECK_STATUS(hasty_app_listen_fd(app, udp), HASTY_ERR_INVALID);
     hasty_app_free(app);
     CHECK(fcntl(pipes[0], F_GETFD) >= 0);
     CHECK(fcntl(udp, F_GETFD) >= 0);
     close(pipes[0]);
     close(pipes[1]);
     close(udp);
+}
+
+TEST(an_app_has_at_most_1024_listeners)
+{
+    struct rlimit limit, before;
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    limit = before;
+    limit.rlim_cur = limit.rlim_max < 2000 ? limit.rlim_max : 2000;
+    if (limit.rlim_cur < 1200 || check_valgrind() || setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        SKIP("there are too few descriptors");
+    hasty_app *app = new_app(0);
+    CHECK_OK(hasty_app_listen(app, NULL, 0));
+    int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(listen(first, 10) == 0);
+    for (int i = 1; i < 1024; i++)
+        CHECK_OK(hasty_app_listen_fd(app, fcntl(first, F_DUPFD_CLOEXEC, 0)));
+    CHECK_STATUS(hasty_app_listen_fd(app, first), HASTY_ERR_LIMIT);
+    CHECK_ERROR_NAMES("1024");
+    CHECK_STATUS(hasty_app_listen(app, NULL, 0), HASTY_ERR_LIMIT);
+    CHECK_STATUS(hasty_app_listen_unix(app, "/tmp/hasty-one-too-many", 0), HASTY_ERR_LIMIT);
+    CHECK(access("/tmp/hasty-one-too-many", F_OK) < 0);
+    CHECK_OK(hasty_app_start(app));
+    CHECK_REPLY(get(hasty_app_port(app), "/"), 200, "fine");
+    hasty_app_free(app);
+    CHECK(fcntl(first, F_GETFD) >= 0); /* what was refused is still ours */
+    close(first);
+    setrlimit(RLIMIT_NOFILE, &before);
 }
 
 /* ---- good company in a process ---- */

@@ -335,6 +335,48 @@ TEST(sending_null_is_a_500)
     hasty_app_free(app);
 }
 
+/* ---- lengths that no memory has ---- */
+
+#define IS_TOO_LONG(call) (CHECK_STATUS(call, HASTY_ERR_INVALID), CHECK_ERROR_NAMES(check_format("%zu", SIZE_MAX)))
+
+HANDLER(passes_lengths)
+{
+    char byte = 'x';
+    size_t got = 7;
+    dropped = 0;
+    IS_TOO_LONG(hasty_response_send(res, &byte, SIZE_MAX));
+    IS_TOO_LONG(hasty_response_send_owned(res, &byte, SIZE_MAX, &dropped, count_drop));
+    CHECK_INT(dropped, 1);
+    IS_TOO_LONG(hasty_response_set_header_bytes(res, "a", &byte, SIZE_MAX));
+    IS_TOO_LONG(hasty_response_add_header_bytes(res, "a", &byte, SIZE_MAX));
+    CHECK_OK(hasty_response_reset(res));
+    IS_TOO_LONG(hasty_response_write(res, &byte, SIZE_MAX));
+    IS_TOO_LONG(hasty_request_read(req, &byte, SIZE_MAX, &got));
+    CHECK(got == 7 && byte == 'x');
+    return hasty_response_send_text(res, "fine");
+}
+
+TEST(a_length_that_no_memory_has_is_refused)
+{
+    hasty_app *app = check_app(NULL);
+    REQUIRE_OK(hasty_app_post(app, "/", passes_lengths, NULL));
+    REQUIRE_OK(hasty_app_set_route_option(app, "POST", "/", "body", "stream"));
+    int port = check_serve(app);
+    CHECK_REPLY(post(port, "/", NULL, "body"), 200, "fine");
+    hasty_app_free(app);
+
+    hasty_json *out = NULL, *object = hasty_json_new_object();
+    IS_TOO_LONG(hasty_json_parse("1", SIZE_MAX, &out));
+    IS_TOO_LONG(hasty_json_set_bytes(object, "a", SIZE_MAX, hasty_json_new_null()));
+    CHECK(out == NULL && hasty_json_new_string("a", SIZE_MAX) == NULL);
+    CHECK_ERROR_NAMES(check_format("%zu", SIZE_MAX));
+    char text[4] = "old";
+    size_t needed = 0;
+    CHECK_OK(hasty_json_to_text(object, text, SIZE_MAX, &needed)); /* no more is written than there is to write */
+    CHECK_TEXT(text, "{}");
+    hasty_json_free(object);
+}
+
 /* ---- JSON ---- */
 
 TEST(every_json_function_takes_no_value_for_null)

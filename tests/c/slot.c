@@ -51,6 +51,28 @@ TEST(the_request_is_in_the_slot)
     hasty_app_free(app);
 }
 
+TEST(a_route_has_the_number_of_the_call_that_registered_it)
+{
+    hasty_app *app = check_app(NULL);
+    CHECK_OK(hasty_app_get(app, "/0", NULL, NULL));
+    CHECK_OK(hasty_app_static(app, "/1", "include", NULL)); /* two routes, one call */
+    CHECK_OK(hasty_app_use(app, "/none", theirs, NULL, NULL)); /* no route */
+    CHECK_STATUS(hasty_app_static(app, "/0", "include", NULL), HASTY_ERR_INVALID);
+    CHECK_OK(hasty_app_health(app, "/2"));
+    CHECK_OK(hasty_app_get(app, "/3", NULL, NULL));
+    int port = check_serve(app);
+    hasty_slot slot = slot_of(app);
+    for (int i = 0; i < 4; i += 3) {
+        client c = ask_for(port, i == 0 ? "/0" : "/3");
+        REQUIRE(slot_next(&slot));
+        CHECK_INT(slot.route, i);
+        slot_submit(&slot);
+        CHECK_REPLY(client_read(&c), 200, "");
+        client_close(&c);
+    }
+    hasty_app_free(app);
+}
+
 TEST(a_longer_slot_tells_who_asks_and_how)
 {
     int port;

@@ -388,6 +388,8 @@ hasty_app_start = _declare(_waiting, "hasty_app_start", c_int32, POINTER(hasty_a
 hasty_app_run = _declare(_waiting, "hasty_app_run", c_int32, POINTER(hasty_app))
 # hasty_status hasty_app_drain(hasty_app *app, int32_t timeout_ms);
 hasty_app_drain = _declare(_waiting, "hasty_app_drain", c_int32, POINTER(hasty_app), c_int32)
+# void hasty_app_begin_drain(hasty_app *app, int32_t timeout_ms);
+hasty_app_begin_drain = _declare(_waiting, "hasty_app_begin_drain", None, POINTER(hasty_app), c_int32)
 # void hasty_app_stop(hasty_app *app);
 hasty_app_stop = _declare(_waiting, "hasty_app_stop", None, POINTER(hasty_app))
 # hasty_status hasty_app_wait(hasty_app *app, int32_t timeout_ms);
