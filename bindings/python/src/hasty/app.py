@@ -86,8 +86,8 @@ class App:
     - spool_bytes 262144: larger forms keep their files on disk, in spool_directory (the system's temporary directory);
       max_parts 1000 in a form (413);
     - stream_buffer_bytes 262144 buffered for a slow client before `write()` waits or fails;
-    - drain_timeout_ms 500 in which a shutdown still sends responses. It ends sooner if none is left; endless streams use
-      all of it.
+    - drain_timeout_ms 500 in which a shutdown still sends responses. It ends sooner if none is left; endless streams
+      use all of it.
 
     Further options of the library can be given by name, such as `backlog=16`. Raises NotFoundError for an unknown name
     and InvalidError for an invalid value.
