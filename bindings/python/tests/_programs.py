@@ -97,6 +97,9 @@ class Program:
         """What a terminal sends for Ctrl-C: SIGINT to the program and to all its children."""
         os.killpg(self.pid, signal.SIGINT)
 
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def descendants(self) -> list[int]:
         """The processes it has started, and theirs."""
         found, todo = list[int](), [self.pid]

@@ -1020,6 +1020,39 @@ def test_close_waits_for_a_handler_that_runs(app: App) -> None:
     assert texts == ["finished"]
 
 
+def test_close_gives_handlers_the_time_that_the_app_grants() -> None:
+    app = App(drain_timeout_ms=20_000)
+    inside, go_on = threading.Event(), threading.Event()
+
+    @app.get("/", blocking=True)
+    def slow(req: Request) -> str:
+        inside.set()
+        go_on.wait(20)
+        return "finished"
+
+    texts = []
+    server = app.start()
+    asking = threading.Thread(target=lambda: texts.append(Client(server.host, server.port).get("/").text))
+    asking.start()
+    assert inside.wait(10)
+    closing = threading.Thread(target=server.close)
+    closing.start()
+    # Longer than half a second, the default.
+    closing.join(1)
+    go_on.set()
+    closing.join(10)
+    asking.join(10)
+    assert texts == ["finished"]
+
+
+@pytest.mark.parametrize("wrong", [-1, 0.5, "500", 1 << 31])
+def test_the_time_for_a_shutdown_is_a_number(wrong: Any) -> None:
+    with pytest.raises(InvalidError, match="drain_timeout_ms .* is not a number of milliseconds from 0"):
+        App(drain_timeout_ms=wrong)
+    assert App().option("drain_timeout_ms") == "500"
+    assert App(drain_timeout_ms=0).option("drain_timeout_ms") == "0"
+
+
 def test_a_handler_that_never_ends_does_not_hold_close_for_ever(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

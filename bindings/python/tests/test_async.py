@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import http.client
 import logging
 import random
 import socket
@@ -651,6 +652,27 @@ def test_an_async_generator_that_waits_for_nothing_is_closed_when_its_client_lea
     with connect(server) as connection:
         assert b"tick" in read_until(connection, b"tick\r\n")
     assert closed.wait(10)
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_an_async_generator_that_awaits_a_cancelled_task_has_failed(
+    begins: bool, app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/")
+    async def stream(req: Request) -> AsyncIterator[str]:
+        if begins:
+            yield "begun"
+        work = asyncio.ensure_future(asyncio.sleep(60))
+        work.cancel()
+        await work
+        yield "never"
+
+    if begins:
+        with pytest.raises(http.client.IncompleteRead):
+            client.get("/")
+    else:
+        assert client.get("/").status_code == 500
+    assert "stream failed" in caplog.text and "CancelledError" in caplog.text
 
 
 def test_many_async_generators_go_on_at_once_on_one_thread(app: App) -> None:

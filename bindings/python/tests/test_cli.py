@@ -260,6 +260,11 @@ def test_signals_end_it_within_a_second(number: signal.Signals, serve: Serve, si
     [
         ([], 2, "the following arguments are required: TARGET (see --help)"),
         (["site", "--port", "x"], 2, "argument --port: x is not a number from 0 to 65535 (see --help)"),
+        (
+            ["site", "--drain-timeout", "nan"],
+            2,
+            "argument --drain-timeout: nan is not a number of seconds from 0 to 86400 (see --help)",
+        ),
         (["site", "--port", "65536"], 2, "argument --port: 65536 is not a number from 0 to 65535 (see --help)"),
         (["site", "--nonsense"], 2, "unrecognized arguments: --nonsense (see --help)"),
         (["site", "--no-list"], 2, "unrecognized arguments: --no-list (see --help)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import http.client
 import inspect
 import json
 import re
@@ -47,6 +48,19 @@ async def {name}(scope, receive, send):
         raise NotImplementedError
     await send({{"type": "http.response.start", "status": 200, "headers": []}})
     await send({{"type": "http.response.body", "body": b"asgi " + scope["http_version"].encode()}})
+"""
+
+
+SLOW = """
+import time
+from hasty import App
+app = App({options})
+
+@app.get("/", blocking=True)
+def slow(req):
+    print("inside", flush=True)
+    time.sleep(1.5)
+    return "finished"
 """
 
 
@@ -440,6 +454,42 @@ def test_signals_end_an_app_within_a_second(number: signal.Signals, serve: Serve
     assert command.end() == (0, [], [])
     assert is_soon(time.monotonic() - began)
     assert command.processes() == []
+
+
+@pytest.mark.parametrize("arguments", [["--drain-timeout=20"], ["--drain-timeout=20", "--workers=2"]])
+def test_a_shutdown_may_take_longer(arguments: list[str], serve: Serve, write: Write) -> None:
+    write("slow.py", SLOW.format(options=""))
+    command, texts = serve("slow", "--port=0", *arguments), list[str]()
+    assert command.url
+    client = threading.Thread(target=lambda: texts.append(command.text()))
+    client.start()
+    assert command.line() == "inside"
+    command.terminate()
+    client.join()
+    assert texts == ["finished"]
+    assert command.end() == (0, [], [])
+
+
+def test_whoever_edits_does_not_wait_for_a_shutdown(serve: Serve, write: Write) -> None:
+    write("slow.py", SLOW.format(options="drain_timeout_ms=20_000").replace("1.5", "60"))
+    command, ends = serve("slow", "--port=0", "--reload"), list[str]()
+
+    def ask() -> None:
+        try:
+            ends.append(command.text())
+        except (OSError, http.client.HTTPException) as error:
+            ends.append(type(error).__name__)
+
+    assert command.url
+    client = threading.Thread(target=ask)
+    client.start()
+    assert command.line() == "inside"
+    began = time.monotonic()
+    command.terminate()
+    command.end()
+    client.join()
+    assert is_soon(time.monotonic() - began)
+    assert len(ends) == 1
 
 
 def test_ctrl_c_while_a_module_is_imported(serve: Serve, write: Write) -> None:

@@ -144,6 +144,54 @@ def test_cookies_are_kept_replaced_and_forgotten(app: App, client: Client) -> No
     assert client.get("/show").json() == {"a": "3", "mine": "4"}
 
 
+def test_a_cookie_goes_where_its_path_says(app: App, client: Client) -> None:
+    app.get("/set")(lambda req, res: res.cookie("a", "1", path="/admin").cookie("s", "2", secure=True).text(""))
+    app.get("/*")(lambda req: sorted(req.cookies))
+    client.get("/set")
+    assert client.get("/").json() == ["s"]
+    assert client.get("/admin").json() == client.get("/admin/x?y=/").json() == ["a", "s"]
+    assert client.get("/admins").json() == ["s"]
+    # What a test sets itself has no path.
+    client.cookies["a"] = "mine"
+    assert client.get("/").json() == ["a", "s"]
+
+
+def test_a_cookie_without_a_path_belongs_to_the_folder_that_set_it(app: App, client: Client) -> None:
+    app.get("/area/login")(lambda req: ("", 200, {"Set-Cookie": "a=1"}))
+    app.get("/*")(lambda req: list(req.cookies))
+    client.get("/area/login?next=/x/y")
+    assert client.get("/area/page").json() == ["a"]
+    assert client.get("/page").json() == []
+
+
+def test_a_cookie_of_another_path_is_not_deleted(app: App, client: Client) -> None:
+    app.get("/set")(lambda req, res: res.cookie("a", "1", path="/admin").text(""))
+    app.get("/wrong")(lambda req, res: res.delete_cookie("a").text(""))
+    app.get("/right")(lambda req, res: res.delete_cookie("a", path="/admin").text(""))
+    client.get("/set")
+    client.get("/wrong")
+    assert client.cookies == {"a": "1"}
+    client.get("/right")
+    assert client.cookies == {}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_kept"),
+    [
+        ("Max-Age=-1", False),
+        ("Expires=Thu, 02 Jan 2020 03:04:05 GMT", False),
+        ("Max-Age=60; Expires=Thu, 02 Jan 2020 03:04:05 GMT", True),
+        ("Expires=Thu, 31 Dec 2099 19:00:00 GMT", True),
+        ("Expires=soon", True),
+        ("", True),
+    ],
+)
+def test_a_cookie_ends_when_its_time_is_over(attributes: str, is_kept: bool, app: App, client: Client) -> None:
+    app.get("/")(lambda req: ("", 200, {"Set-Cookie": f"a=1; {attributes}"}))
+    client.get("/")
+    assert ("a" in client.cookies) == is_kept
+
+
 def test_redirects_are_not_followed(app: App, client: Client) -> None:
     app.get("/")(lambda req: Response.redirect("/there"))
     answer = client.get("/")

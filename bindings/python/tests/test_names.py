@@ -87,10 +87,11 @@ def test_a_missing_value_is_named(named: App) -> None:
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize("values", [{"id": None}, {"id": 7, "page": None}])
-def test_none_is_no_value(values: dict[str, object], named: App) -> None:
-    with pytest.raises(InvalidError, match=r"url\('user'\): '(id|page)' is None: leave it out or give a value"):
-        named.url("user", **values)
+def test_none_is_no_value(named: App) -> None:
+    with pytest.raises(InvalidError, match=r"url\('user'\): 'page' is None: leave it out or give a value"):
+        named.url("user", id=7, page=None)
+    with pytest.raises(InvalidError, match=r"url\('user'\) needs a value for 'id', which is part of the path"):
+        named.url("user", id=None)
 
 
 def test_a_rest_with_a_slash_before_it_would_lead_nowhere(named: App) -> None:

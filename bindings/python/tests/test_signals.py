@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
-from _programs import is_soon
+from _programs import Program, is_soon
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -111,6 +111,79 @@ def test_a_second_ctrl_c_does_not_wait_for_handlers(program: Start) -> None:
     client.join(20)
     assert is_soon(time.monotonic() - began), "less than the time that handlers are given"
     assert code == -signal.SIGINT and "KeyboardInterrupt" in err
+
+
+# Longer than a shutdown takes unless the app says otherwise.
+PATIENT = """
+import asyncio, sys, time
+import hasty, hasty.asgi, hasty.wsgi
+from hasty import App
+
+options = {"drain_timeout_ms": int(sys.argv[1])}
+seconds = float(sys.argv[2])
+
+def slow(req=None):
+    print("inside", flush=True)
+    time.sleep(seconds)
+    return "finished"
+
+async def slow_in_loop(req=None):
+    print("inside", flush=True)
+    await asyncio.sleep(seconds)
+    return "finished"
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [slow().encode()]
+
+async def asgi(scope, receive, send):
+    text = await slow_in_loop()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+def app(function, **how):
+    made = App(**options)
+    made.get("/slow", **how)(function)
+    return made
+
+"""
+DRAINS = {
+    "plain": "app(slow).listen(0)",
+    "blocking": "app(slow, blocking=True).listen(0)",
+    "async": "app(slow_in_loop).listen(0)",
+    "wsgi": "hasty.wsgi.serve(wsgi, port=0, threads=2, **options)",
+    "asgi": "hasty.asgi.serve(asgi, port=0, lifespan='off', **options)",
+    "workers": "app(slow, blocking=True).listen(0, workers=2)",
+}
+
+
+@pytest.mark.parametrize("way", DRAINS)
+def test_an_app_may_give_its_handlers_more_time(way: str, program: Start) -> None:
+    process, texts = program(f"{PATIENT}{DRAINS[way]}\nprint('after', flush=True)", "20000", "1.5"), list[str]()
+    client = ask(f"{line(process)}slow", texts)
+    assert line(process) == "inside"
+    process.send_signal(signal.SIGTERM)
+    client.join(20)
+    assert texts == ["finished"]
+    began = time.monotonic()
+    code, out, err = end(process)
+    assert (code, out) == (0, "after\n") and "Traceback" not in err, err
+    assert is_soon(time.monotonic() - began), "nobody waits for the rest of that time"
+
+
+@pytest.mark.parametrize("way", ["async", "workers"])
+def test_a_second_ctrl_c_ends_that_time(way: str) -> None:
+    with Program(PATIENT + DRAINS[way], "60000", "60") as process:
+        client = ask(f"{process.line()}slow", [])
+        assert process.line() == "inside"
+        began = time.monotonic()
+        while process.is_running() and time.monotonic() - began < 15:
+            # The first may still be on its way; at the latest the third finds nobody waiting.
+            process.interrupt()
+            time.sleep(0.3)
+        process.end()
+        client.join(20)
+        assert is_soon(time.monotonic() - began)
 
 
 STREAM = """

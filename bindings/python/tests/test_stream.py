@@ -6,7 +6,7 @@ import gc
 import pickle
 import socket
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -458,6 +458,23 @@ def test_events_have_a_name_data_and_an_id(app: App, client: Client) -> None:
     assert blocks[6] == "data: 7"
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_event_tells_when_to_reconnect(is_async: bool, app: App, client: Client) -> None:
+    def events(req: Request) -> Generator[Event, None, None]:
+        yield Event(retry=0)
+        yield Event("tick", 1, "7", retry=5000)
+
+    async def later(req: Request) -> AsyncIterator[Event]:
+        for event in events(req):
+            yield event
+
+    app.get("/")(later if is_async else events)
+    answer = client.get("/")
+    assert answer.headers["content-type"] == "text/event-stream"
+    blocks = [sorted(block.splitlines()) for block in answer.text.split("\n\n") if block != ":"]
+    assert blocks == [["retry: 0"], ["retry: 5000"], ["data: 1", "event: tick", "id: 7"], []]
+
+
 @pytest.mark.parametrize("event", [Event("a\nb"), Event(id="a\rb"), Event("a\0b"), Event(data="a\0b")])
 def test_an_event_that_would_break_the_stream_is_refused(
     event: Event, app: App, client: Client, caplog: pytest.LogCaptureFixture
@@ -614,9 +631,9 @@ def test_nothing_of_a_stream_is_left_behind(app: App, client: Client) -> None:
 
 
 def test_an_event_is_a_value() -> None:
-    assert Event("a") == ("a", None, None)
+    assert Event("a") == ("a", None, None, None)
     assert Event(data="x").data == "x"
-    assert repr(Event("a", [1])) == "Event(event='a', data=[1], id=None)"
+    assert repr(Event("a", [1])) == "Event(event='a', data=[1], id=None, retry=None)"
     assert pickle.loads(pickle.dumps(Event("a", [1]))) == Event("a", [1])
 
 
@@ -631,6 +648,12 @@ def test_an_event_is_a_value() -> None:
 def test_an_event_of_other_types_is_refused_where_it_is_made(wrong: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
         wrong()
+
+
+@pytest.mark.parametrize("retry", [-1, 1.5, "5000"])
+def test_a_time_to_reconnect_is_a_number(retry: Any) -> None:
+    with pytest.raises(InvalidError, match="is not a number of milliseconds from 0"):
+        Event(retry=retry)
 
 
 def test_a_status_that_is_none_is_refused() -> None:

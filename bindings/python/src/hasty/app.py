@@ -20,7 +20,7 @@ from .handler import A, E, Gate, H, Hook, M, Refusals, Route, Shape, Shared, Ste
 from .headers import checked
 from .names import Names
 from .report import report
-from .server import Crew, Native, Server
+from .server import DRAIN_MS, Crew, Native, Server
 from .standard import announce
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ class App:
     - server_header "hasty" ("" omits the field), compress True (compress responses for clients that accept it);
     - spool_bytes 262144: larger forms keep their files on disk, in spool_directory (the system's temporary directory);
       max_parts 1000 in a form (413);
-    - stream_buffer_bytes 262144 buffered for a slow client before `write()` waits or fails.
+    - stream_buffer_bytes 262144 buffered for a slow client before `write()` waits or fails;
+    - drain_timeout_ms 500 in which a shutdown still sends responses. It ends sooner if none is left; endless streams
+      use all of it.
 
     Further options of the library can be given by name, such as `backlog=16`. Raises NotFoundError for an unknown name
     and InvalidError for an invalid value.
@@ -117,12 +119,14 @@ class App:
         spool_directory: _Path | None = None,
         max_parts: int | None = None,
         stream_buffer_bytes: int | None = None,
+        drain_timeout_ms: int | None = None,
         **options: int | str,
     ) -> None:
         for name, count in (("threads", threads), ("io_threads", io_threads)):
             if not isinstance(count, int) or count < 0:
                 raise InvalidError(f"{name} {count!r} is not a number from 0")
         self._threads = threads
+        self._drain_ms = _checked_drain(drain_timeout_ms)
         # All functions that run for requests; user_data is the index in this list, in which 0 is not used.
         self._steps: list[Step] = [Step(print, shared := Shared())]
         self._shared = shared
@@ -182,6 +186,8 @@ class App:
         """
         if key == "threads":
             return str(self._threads)
+        if key == "drain_timeout_ms":
+            return str(self._drain_ms)
         if key == "io_threads":
             # The library's name for them.
             key = "threads"
@@ -700,8 +706,8 @@ class App:
         passed by a service manager; the last two ignore the port.
 
         Handlers run on other threads; this one waits, so that Python can handle signals on its main thread. At the end,
-        responses that are ready within half a second are still sent; the shutdown takes less than a second, even if
-        handlers still run.
+        responses that are ready within the app's `drain_timeout_ms`, half a second by default, are still sent; after
+        that the shutdown takes less than half a second, even if handlers still run.
 
         While it serves, objects that existed before are frozen for the garbage collector, unless the program has used
         `gc.freeze()` or `gc.disable()` itself.
@@ -780,8 +786,8 @@ class App:
         """Serves inside the running asyncio loop, beside its other tasks, until `stop()` or until it is cancelled.
 
         All handlers run on the loop, except those with `blocking=True`. After `stop()`, responses that are ready within
-        half a second are still sent; after a cancellation, none are. Blocking handlers that take longer are still
-        running when this returns.
+        the app's `drain_timeout_ms` are still sent; after a cancellation, none are. Blocking handlers that take longer
+        are still running when this returns.
 
         `started` is called with the Server, which is also `App.server`, once it listens.
 
@@ -838,7 +844,8 @@ class App:
             # If stop() came first, the app is not started, and its threads end at once.
             if not self._native.stopped:
                 _ffi.check(_ffi.hasty_app_start(pointer))
-        server = Server(self._native, host, Crew(self._native, threads, self._shared, self._steps))
+        crew = Crew(self._native, threads, self._shared, self._steps)
+        server = Server(self._native, host, crew, self._drain_ms)
         if self._listens:
             server._only_tell()
         self._server = server
@@ -847,7 +854,7 @@ class App:
     def stop(self) -> None:
         """Asks a running app to stop, and returns at once. May be called from any thread, handler or signal handler.
 
-        `listen()` and `serve()` then end as they do on a signal: responses that are ready within half a second are
+        `listen()` and `serve()` then end as they do on a signal: responses that are ready within `drain_timeout_ms` are
         still sent. An app started with `start()` stops at once and answers pending requests with 503; to let handlers
         finish, use `Server.close()` or its `with` block.
         """
@@ -905,6 +912,15 @@ def _refuse_foreign(pattern: str) -> None:
             name, kind = (words[-1], words[0]) if segment[0] == "<" else (words[0], words[-1])
             instead = f"*{name}" if len(words) == 2 and kind == "path" else f":{name}"
             raise InvalidError(f"pattern {pattern!r}: a name is written {instead!r} here, not {segment!r}")
+
+
+def _checked_drain(milliseconds: int | None) -> int:
+    if milliseconds is None:
+        return DRAIN_MS
+    # The library would take a negative number for no limit, and ctypes would truncate a larger one.
+    if not isinstance(milliseconds, int) or not 0 <= milliseconds < 1 << 31:
+        raise InvalidError(f"drain_timeout_ms {milliseconds!r} is not a number of milliseconds from 0")
+    return milliseconds
 
 
 def _checked_port(port: int) -> int:

@@ -20,6 +20,7 @@ from .loading import Broken, Misnamed, Refused, Target
 from .port import reserved
 from .progress import Output, Progress
 from .reload import FAILED, REFUSED, Terminated, supervise
+from .server import DRAIN_MS
 
 __all__ = ["main"]
 
@@ -37,6 +38,9 @@ examples:
 An application is a hasty.App, or a WSGI (Flask, Django, Bottle) or ASGI application (FastAPI, Starlette).
 Press Ctrl-C to stop.
 """
+
+#: A day, the longest drain.
+_MOST_SECONDS = 86400
 
 #: Options that apply to one kind of target only.
 OF_FOLDERS = ("no_listing", "cors", "cache_control", "spa")
@@ -105,6 +109,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="address to listen on, default %(default)s; 0.0.0.0: all IPv4 addresses; or unix:PATH, fd:NUMBER",
     )
     parser.add_argument(
+        "--drain-timeout",
+        metavar="SECONDS",
+        type=_milliseconds,
+        help="time at the end in which responses are still sent, default 0.5",
+    )
+    parser.add_argument(
         "--access-log",
         metavar="FORMAT",
         choices=("short", "none", *access.FORMATS),
@@ -155,6 +165,17 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _milliseconds(text: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    # False for NaN, too.
+    if not 0 <= number <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {_MOST_SECONDS}")
+    return round(number * 1000)
+
+
 def _refuse(options: argparse.Namespace, names: Sequence[str], what: str) -> None:
     for name in names:
         if getattr(options, name):
@@ -171,6 +192,8 @@ def _serve(options: argparse.Namespace) -> int:
         return 0
     target = Target.read(options.target)
     _refuse(options, OF_FOLDERS, f"applications: {target} is no folder")
+    if options.reload:
+        _refuse(options, ("drain_timeout",), "--reload")
     with _place(options):
         if options.reload:
             return supervise(lambda: _serve_application(options, target, FAILED))
@@ -192,6 +215,7 @@ def _serve_folder(options: argparse.Namespace) -> None:
         app.cors("/", Cors(None if "*" in options.cors else options.cors))
     _log(options)
     _log_requests(app, options.access_log or "short")
+    _set_drain(app, options)
     with _place(options):
         app.listen(options.port, options.host)
 
@@ -214,6 +238,7 @@ def _serve_application(options: argparse.Namespace, target: Target, failed: int)
         app = _app(loading.load(target), target, options)
         _log(options)
         _log_requests(app, options.access_log or "none")
+        _set_drain(app, options)
         several = {"workers": options.workers} if options.workers else {}
         app.listen(options.port, options.host, **several)
     except Broken as error:
@@ -249,6 +274,14 @@ def _app(application: Any, target: Target, options: argparse.Namespace) -> App:
     if options.threads:
         app._threads = options.threads
     return app
+
+
+def _set_drain(app: App, options: argparse.Namespace) -> None:
+    if options.drain_timeout is not None:
+        app._drain_ms = options.drain_timeout
+    elif options.reload:
+        # Whoever edits waits for each restart, perhaps because a page listens for events.
+        app._drain_ms = min(app._drain_ms, DRAIN_MS)
 
 
 # --- logs ---

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import os
+import time
 from collections.abc import Iterable, Mapping
-from http.cookies import CookieError, SimpleCookie
+from email.utils import parsedate_to_datetime
+from http.cookies import CookieError, Morsel, SimpleCookie
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypedDict, Union
 from urllib.parse import quote, urlencode
@@ -91,8 +93,11 @@ class Client:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._connection = http.client.HTTPConnection(host, port, timeout=30)
         self._on_close = on_close
-        #: Cookies by name. All are sent with every request, regardless of Path, Domain and Secure; may be changed.
+        #: Cookies by name; may be changed. Each is sent where its Path says, regardless of Domain and Secure; those
+        #: that you add or change, with every request.
         self.cookies: dict[str, str] = {}
+        # The values that the server has set, with their paths.
+        self._set: dict[str, tuple[str, str]] = {}
 
     def request(
         self,
@@ -135,12 +140,13 @@ class Client:
         if "content-length" not in given and "transfer-encoding" not in given:
             if data is not None or method in ("POST", "PUT", "PATCH"):
                 fields.append(("Content-Length", str(len(data or b""))))
-        if self.cookies and "cookie" not in given:
-            fields.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items())))
         if query is not None:
             path += ("&" if "?" in path else "?") + urlencode(_listed(query))
         # Existing percent-escapes, and characters that a target may contain, stay as they are.
         target = quote(path, safe="!#$%&'()*+,/:;=?@[]~")
+        cookies = self._cookies_for(target.partition("?")[0])
+        if cookies and "cookie" not in given:
+            fields.append(("Cookie", cookies))
         return self._exchange(method, target, fields, data, "host" in given, "accept-encoding" in given)
 
     def _exchange(
@@ -167,20 +173,34 @@ class Client:
                 connection.close()
                 raise
         found = Headers(response.getheaders())
-        self._keep_cookies(found)
+        self._keep_cookies(found, target.partition("?")[0])
         return Answer(response.status, response.reason, found, octets)
 
-    def _keep_cookies(self, headers: Headers) -> None:
+    def _cookies_for(self, path: str) -> str:
+        pairs = self.cookies.items()
+        return "; ".join(f"{name}={value}" for name, value in pairs if self._goes_to(path, name, value))
+
+    def _goes_to(self, path: str, name: str, value: str) -> bool:
+        known, root = self._set.get(name, (value, "/"))
+        # RFC 6265 5.1.4: the cookie's path is the same, or what precedes a slash in the request's.
+        return known != value or path == root or path.startswith(root.rstrip("/") + "/")
+
+    def _keep_cookies(self, headers: Headers, path: str) -> None:
         for line in headers.getall("set-cookie"):
             try:
                 morsels = SimpleCookie(line).values()
             except CookieError:
                 continue
             for morsel in morsels:
-                if morsel["max-age"] == "0" or "1970" in morsel["expires"]:
-                    self.cookies.pop(morsel.key, None)
-                else:
+                given = morsel["path"]
+                # RFC 6265 5.1.4: the default is the directory of the request's path.
+                root = given if given.startswith("/") else path[: path.rfind("/")] or "/"
+                if not _is_over(morsel):
+                    self._set[morsel.key] = morsel.coded_value, root
                     self.cookies[morsel.key] = morsel.coded_value
+                elif self._set.get(morsel.key, ("", root))[1] == root:
+                    # As in a browser, another path means another cookie, which stays.
+                    self.cookies.pop(morsel.key, None)
 
     def get(self, path: str, **parts: Unpack[Parts]) -> Answer:
         """Sends a GET request. The arguments are those of `request()`."""
@@ -229,6 +249,18 @@ class Client:
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
+
+
+def _is_over(morsel: Morsel[str]) -> bool:
+    """Does the server delete this cookie? RFC 6265 4.1.2.2: "Max-Age has precedence" over Expires."""
+    age, expires = str(morsel["max-age"]), str(morsel["expires"])
+    if age.removeprefix("-").isdigit():
+        return int(age) <= 0
+    try:
+        end = parsedate_to_datetime(expires)
+    except (TypeError, ValueError):
+        return False
+    return end.timestamp() <= time.time()
 
 
 def _listed(fields: _Query) -> list[tuple[str, Any]]:

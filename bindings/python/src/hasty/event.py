@@ -14,6 +14,7 @@ class _Fields(NamedTuple):
     event: str | None = None
     data: Any = None
     id: str | None = None
+    retry: int | None = None
 
 
 class Event(_Fields):
@@ -22,9 +23,9 @@ class Event(_Fields):
     `event` is the name of the event. `id` is what a browser's EventSource sends back when it reconnects. Both are str
     without line breaks. `data` is a str of any number of lines, or any other JSON value, which is sent as JSON; "" is
     an event with empty data. Without data, pages do not see the event: it only keeps the connection alive and sets the
-    last event id.
+    last event id. `retry` is how many milliseconds a page waits before it reconnects.
 
-    Raises TypeError if `event` or `id` is not str.
+    Raises TypeError if `event` or `id` is not str, and InvalidError if `retry` is not a number from 0.
 
     >>> from hasty import App
     >>> app = App()
@@ -44,13 +45,17 @@ class Event(_Fields):
 
     __slots__ = ()
 
-    def __new__(cls, event: str | None = None, data: Any = None, id: str | None = None) -> Event:
+    def __new__(
+        cls, event: str | None = None, data: Any = None, id: str | None = None, retry: int | None = None
+    ) -> Event:
         # Checked here, so that the traceback shows the line; the library would find it only in the middle of a stream.
         if event is not None and not isinstance(event, str):
             raise TypeError(f'event {event!r:.100} is not str: the name comes first, as in Event("name", data=...)')
         if id is not None and not isinstance(id, str):
             raise TypeError(f"id {id!r:.100} of an Event is not str: convert it with str(...)")
-        return super().__new__(cls, event, data, id)
+        if retry is not None and (not isinstance(retry, int) or retry < 0):
+            raise InvalidError(f"retry {retry!r:.100} of an Event is not a number of milliseconds from 0")
+        return super().__new__(cls, event, data, id, retry)
 
 
 #: A piece of a stream.
@@ -79,11 +84,7 @@ Piece = Union[bytes, Lines]
 def pieces(chunk: Chunk, most: int) -> list[Piece]:
     """Returns what to write for a chunk, in pieces of at most `most` bytes. Raises TypeError for other types."""
     if isinstance(chunk, Event):
-        name, data, id_ = chunk
-        text = data if data is None or isinstance(data, str) else _json.encode(data)
-        return [
-            Lines(_one_line(name, "event"), None if text is None else _ffi.encode(text, "data"), _one_line(id_, "id"))
-        ]
+        return _event_pieces(chunk)
     if isinstance(chunk, str):
         octets = chunk.encode()
     elif isinstance(chunk, (bytes, bytearray, memoryview)):
@@ -93,6 +94,19 @@ def pieces(chunk: Chunk, most: int) -> list[Piece]:
     if len(octets) <= most:
         return [octets]
     return [octets[start : start + most] for start in range(0, len(octets), most)]
+
+
+def _event_pieces(event: Event) -> list[Piece]:
+    name, data, id_, retry = event
+    text = data if data is None or isinstance(data, str) else _json.encode(data)
+    octets = None if text is None else _ffi.encode(text, "data")
+    lines = Lines(_one_line(name, "event"), octets, _one_line(id_, "id"))
+    if retry is None:
+        return [lines]
+    # The library's events have no such field. The comment before it makes the response an event stream. If there is no
+    # room for what follows, writing all of it again does no harm.
+    before: list[Piece] = [Lines(None, None, None), b"retry: %d\n\n" % retry]
+    return before if lines == Lines(None, None, None) else [*before, lines]
 
 
 def _one_line(text: str | None, what: str) -> bytes | None:

@@ -337,11 +337,36 @@ class Loop:
     def stream(self, route: Step, request: Any, response: Response, exchange: Exchange) -> None:
         """Runs an async generator until it ends or its client leaves."""
         assert self._loop is not None
-        task = self._loop.create_task(_stream(route, request, response, exchange))
+        task = self._loop.create_task(self._stream(route, request, response, exchange))
         self._streams[task] = route
         task.add_done_callback(self._streams.pop)
         # Cancels it when the client leaves, because it may wait for something that never comes.
         exchange.on_close(functools.partial(self._cancel, task))
+
+    async def _stream(self, route: Step, request: Any, response: Response, exchange: Exchange) -> None:
+        items: Any = response._stream
+        response._stream = None
+        exchange._response = response
+        try:
+            async for chunk in items:
+                try:
+                    await write(exchange, chunk)
+                except Exception:
+                    request._unsendable = True
+                    raise
+            end_stream(response, exchange)
+        except ClosedError:
+            pass
+        except BaseException as error:
+            # A client that has left, and the end of the app, cancel the task; so may the generator's own code.
+            is_cancelled = isinstance(error, asyncio.CancelledError)
+            if not is_cancelled or (exchange.alive and not self.is_ending):
+                route._give_up(request, exchange, error)
+        finally:
+            exchange.free()
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
 
     def _cancel(self, task: asyncio.Task[Any]) -> None:
         assert self._loop is not None
@@ -356,29 +381,6 @@ def _hand_over(route: Route, slot: Slot) -> None:
     request = SlotRequest()
     request._slot, request._names = slot, route.names
     route._serve_later(request, slot.exchange())
-
-
-async def _stream(route: Step, request: Any, response: Response, exchange: Exchange) -> None:
-    items: Any = response._stream
-    response._stream = None
-    exchange._response = response
-    try:
-        async for chunk in items:
-            try:
-                await write(exchange, chunk)
-            except Exception:
-                request._unsendable = True
-                raise
-        end_stream(response, exchange)
-    except (ClosedError, asyncio.CancelledError):
-        pass
-    except BaseException as error:
-        route._give_up(request, exchange, error)
-    finally:
-        exchange.free()
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()
 
 
 async def write(exchange: Exchange, data: Chunk) -> None:

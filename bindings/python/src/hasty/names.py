@@ -28,11 +28,11 @@ class Names:
             self._functions[name].append(pattern)
 
     def url(self, name: str, values: dict[str, object]) -> str:
-        for key, value in values.items():
-            if value is None:
-                raise InvalidError(f"url({name!r}): {key!r} is None: leave it out or give a value")
         left = dict(values)
         path = "/".join(_filled(part, left, name) for part in self._pattern(name).split("/"))
+        for key, value in left.items():
+            if value is None:
+                raise InvalidError(f"url({name!r}): {key!r} is None: leave it out or give a value")
         return f"{path}?{urlencode(left, doseq=True)}" if left else path
 
     def _pattern(self, name: str) -> str:
@@ -52,9 +52,10 @@ def _filled(part: str, values: dict[str, object], name: str) -> str:
     if part[:1] not in (":", "*"):
         return quote(part, safe="%!$&'()*+,;=:@")
     key = part if part == "*" else part[1:]
-    if key not in values:
-        raise InvalidError(f"url({name!r}) needs a value for {key!r}")
-    text = str(values.pop(key))
+    value = values.pop(key, None)
+    if value is None:
+        raise InvalidError(f"url({name!r}) needs a value for {key!r}, which is part of the path")
+    text = str(value)
     if not text and part[0] == ":":
         raise InvalidError(f"url({name!r}): {key!r} is empty, which would match no route")
     if part[0] == "*" and text[:1] == "/":

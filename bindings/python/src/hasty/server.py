@@ -34,7 +34,7 @@ log = logging.getLogger("hasty")
 
 #: Seconds for which a shutdown waits for running handlers. A second Ctrl-C ends the wait.
 GRACE_S = 5.0
-#: Milliseconds before that in which requests that have arrived are still answered.
+#: Milliseconds before that in which requests that have arrived are still answered, unless the app sets another time.
 DRAIN_MS = 500
 #: The wait in seconds if the program is ending; less than a second together with DRAIN_MS.
 HURRY_S = 0.2
@@ -472,8 +472,9 @@ class Server:
     True
     """
 
-    def __init__(self, native: Native, host: str, crew: Crew) -> None:
+    def __init__(self, native: Native, host: str, crew: Crew, drain_ms: int) -> None:
         self._native = native
+        self._drain_ms = drain_ms
         self.host = host
         #: The port; if 0 was requested, the one that was selected.
         self.port = int(_ffi.hasty_app_port(native.pointer))
@@ -521,7 +522,8 @@ class Server:
         """Stops, waits for running handlers for up to five seconds, and frees everything. A `with` block does this at
         its end.
 
-        May be called twice. Raises StateError inside a handler.
+        Responses that are ready within the app's `drain_timeout_ms` are still sent. May be called twice. Raises
+        StateError inside a handler.
         """
         self._close(GRACE_S)
 
@@ -529,7 +531,7 @@ class Server:
         if self._native.is_forked:
             return
         self._refuse_inside("close")
-        self._crew.rest(DRAIN_MS / 1000)
+        self._crew.rest(self._drain_ms / 1000)
         self._native.stop()
         gone = self._crew.end(grace)
         names = [thread.name for thread in self._crew.threads if thread.is_alive()]
@@ -558,7 +560,7 @@ class Server:
         def drain() -> None:
             if self._drain is None:
                 self._drain = threading.Thread(
-                    target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True
+                    target=self._native.drain, args=[self._drain_ms], name="hasty-drain", daemon=True
                 )
                 self._drain.start()
 
@@ -583,11 +585,11 @@ class Server:
     def _leave(self) -> None:
         """Ends the server because the program ends: answers what has arrived, and does not wait for slow handlers."""
         # On a thread, because callbacks that do not return make the drain exceed its timeout.
-        drain = threading.Thread(target=self._native.drain, args=[DRAIN_MS], name="hasty-drain", daemon=True)
+        drain = threading.Thread(target=self._native.drain, args=[self._drain_ms], name="hasty-drain", daemon=True)
         # If no thread can be started, the stop in `_close()` has to do.
         with suppress(RuntimeError):
             drain.start()
-            drain.join(DRAIN_MS / 1000 + _LOOK_S)
+            drain.join(self._drain_ms / 1000 + _LOOK_S)
         self._close(HURRY_S)
         self._crew.interrupt()
 

@@ -21,12 +21,13 @@ from .standard import announce, flush
 
 if TYPE_CHECKING:
     from .app import App
+    from .server import Server
 
 __all__ = ["serve"]
 
 log = logging.getLogger("hasty")
 
-#: Seconds after which processes that have not ended are killed. A normal shutdown takes less than one.
+#: Seconds after which processes that have not ended are killed, beyond the app's drain. A shutdown takes less than one.
 _PATIENCE_S = 3.0
 #: A process that ends sooner than this failed to start; after _STILLBORN of them in a row, no more are started.
 _YOUNG_S = 1.0
@@ -141,7 +142,7 @@ class _Family:
                 pass
             finally:
                 if self._app.server is not None:
-                    self._app.server._leave()
+                    _leave(self._app.server)
         return 0
 
     def _watch(self) -> None:
@@ -189,7 +190,7 @@ class _Family:
     def _bury(self) -> None:
         """Stops and reaps all children; kills those that do not end in time."""
         self._end(signal.SIGTERM, None)
-        until = time.monotonic() + _PATIENCE_S
+        until = time.monotonic() + _PATIENCE_S + self._app._drain_ms / 1000
         while self._children and time.monotonic() < until:
             for child in list(self._children):
                 if _code_of(child) is not None:
@@ -199,6 +200,15 @@ class _Family:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
+
+
+def _leave(server: Server) -> None:
+    """Ends a child's server; at once with the next Ctrl-C."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        server._leave()
+    except KeyboardInterrupt:
+        pass
 
 
 def _tell_to_end(child: int) -> None:
