@@ -167,7 +167,7 @@ impl KeptViews {
         self.0.get().map(|views| &**views)
     }
 
-    #[inline]
+    #[inline(always)]
     fn clear(&mut self) {
         if let Some(views) = self.0.get_mut().filter(|views| views.used.get()) {
             views.clear();
@@ -183,6 +183,7 @@ impl Deref for KeptViews {
 }
 
 impl Views {
+    #[inline(never)]
     fn clear(&mut self) {
         self.used.set(false);
         for cell in [&mut self.path, &mut self.raw_path, &mut self.remote_address, &mut self.host, &mut self.id] {

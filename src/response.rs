@@ -625,7 +625,10 @@ impl Response {
     pub(crate) fn clear(&mut self) {
         self.base.0.clear();
         self.base.1.clear();
-        self.stage = Stage::Composing;
+        // Also in `clear_body`: a look is shorter than a drop that finds nothing.
+        if !matches!(self.stage, Stage::Composing) {
+            self.stage = Stage::Composing;
+        }
         self.status = 200;
         self.kind = Type::Unset;
         self.headers.clear();

@@ -65,7 +65,8 @@ impl Response {
         self.clear_body();
         self.bytes.extend_from_slice(data);
         self.bytes.push(0);
-        self.body = Body::Copied;
+        // Not dropped: `clear_body` has left one that owns nothing.
+        std::mem::forget(std::mem::replace(&mut self.body, Body::Copied));
         self.assume(kind);
         Ok(())
     }

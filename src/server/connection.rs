@@ -373,6 +373,7 @@ impl Connection {
         self.unfed = false;
         loop {
             let goes_on = match &self.phase {
+                Phase::Reading if desk.input().is_empty() => false,
                 Phase::Reading => self.feed_head(desk, service),
                 _ => self.feed_what_has_begun(desk, service),
             };

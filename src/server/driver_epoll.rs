@@ -20,6 +20,7 @@ use crate::output::Output;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::{Service, panic_words};
+use std::any::Any;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -512,6 +513,7 @@ impl<'e> Worker<'e> {
         if guard.connection.is_closed() { Turn::Close } else { turn }
     }
 
+    #[inline(always)]
     fn set_deadline(&self, id: Id, tenant: &Tenant) {
         self.engine.set_deadline(id, tenant);
     }
@@ -525,15 +527,18 @@ impl<'e> Worker<'e> {
     }
 
     /// Runs a turn. A panic, which only a destructor or a view of the host's can cause here, closes this connection only.
-    #[inline]
+    #[inline(always)]
     fn caught(&mut self, turn: impl FnOnce(&mut Self) -> Turn) -> Turn {
         let outcome = catch_unwind(AssertUnwindSafe(|| turn(self)));
-        outcome.unwrap_or_else(|panic| {
-            self.engine.leave_if_forked();
-            self.engine.service.log(Level::Error, || format!("a connection is closed, serving it panicked: {}", panic_words(&*panic)));
-            self.desk = self.engine.new_desk(&self.desk.shift);
-            Turn::Close
-        })
+        outcome.unwrap_or_else(|panic| self.note_panic(&*panic))
+    }
+
+    #[cold]
+    fn note_panic(&mut self, panic: &(dyn Any + Send)) -> Turn {
+        self.engine.leave_if_forked();
+        self.engine.service.log(Level::Error, || format!("a connection is closed, serving it panicked: {}", panic_words(panic)));
+        self.desk = self.engine.new_desk(&self.desk.shift);
+        Turn::Close
     }
 
     /// Receives, processes and sends until nothing more can be done now, or a request is lent.
@@ -844,7 +849,7 @@ impl Engine {
     #[inline(always)]
     fn is_at_rest(&self, tenant: &Tenant) -> bool {
         let Tenant { connection, registered, counted, .. } = tenant;
-        *registered && *counted == 0 && connection.is_idle() && !connection.has_news() && !self.service.control.is_ending()
+        !self.service.control.is_ending() && *registered && *counted == 0 && !connection.has_news() && connection.is_idle()
     }
 
     /// Notifies exchanges of what has happened to them.

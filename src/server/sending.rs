@@ -20,7 +20,7 @@ pub(super) enum Sent {
 }
 
 /// Sends until all is sent, the socket takes no more, or the turn's budget is used up.
-#[inline]
+#[inline(always)]
 pub(super) fn send_output(socket: BorrowedFd<'_>, output: &mut Output) -> io::Result<Sent> {
     let from = output.sent();
     // Mostly one call sends all.

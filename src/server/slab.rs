@@ -142,6 +142,7 @@ impl Slab {
     }
 
     /// Claims the connection, if it is still there and not owned; otherwise notes the event for its owner.
+    #[inline(always)]
     pub(super) fn claim(&self, id: Id, noted: u64) -> Claim<'_, Tenant> {
         self.place(id.index).cell.claim(id.generation, noted)
     }
