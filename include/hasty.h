@@ -827,7 +827,7 @@ hasty_status hasty_app_new(const struct hasty_options *options, struct hasty_app
  * returned. Otherwise no callback and no drop of the app runs after it has returned: it runs the `drop` of every
  * registered user_data.
  *
- * Threads: any, once; no other thread may use `app`, except those still in `hasty_app_run()`, which it ends.
+ * Threads: any, once; no other thread may use `app`, except those still in `hasty_app_start()` or `hasty_app_run()`, which it ends.
  *
  * # Safety
  * `app` is NULL or came from `hasty_app_new()` and was not freed.

@@ -13,7 +13,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::route::Route;
 use crate::router::Router;
-use crate::server::{CallerQueue, Control, Engine, Listener, SlotVisit, Watch};
+use crate::server::{CallerQueue, Control, Engine, Listener, SlotVisit, Visit, Watch};
 use crate::service::Service;
 use crate::static_files::{Memory, Mount, StaticFiles, StaticOptions};
 use once_cell::sync::OnceCell;
@@ -21,7 +21,6 @@ use parking_lot::Mutex;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A server with its routes and options. It runs once.
@@ -52,7 +51,6 @@ pub struct App {
     engine: OnceCell<Arc<Engine>>,
     /// The same, for health checks.
     known_engine: Arc<OnceCell<Weak<Engine>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
     /// The first TCP listener's.
     port: OnceCell<u16>,
 }
@@ -105,7 +103,6 @@ impl App {
             callers: Arc::default(),
             engine: OnceCell::new(),
             known_engine: Arc::default(),
-            threads: Mutex::default(),
             port: OnceCell::new(),
         })
     }
@@ -329,17 +326,19 @@ impl App {
 
     /// Starts the threads, and returns.
     pub fn start(&self) -> Result<()> {
-        self.start_once(true)
+        match self.start_once()? {
+            Some(_) => Ok(()),
+            None if self.engine.get().is_some() => Err(Error::state("the app was started already; it runs once")),
+            None => Err(Error::state("the app was stopped before it was started; it runs once")),
+        }
     }
 
-    fn start_once(&self, only: bool) -> Result<()> {
+    /// None: it was started or stopped before. Otherwise another thread may have dropped the app, so only the visit is used.
+    fn start_once(&self) -> Result<Option<Visit>> {
         self.refuse_fork()?;
         let mut place = self.setup.lock();
-        if place.is_none() {
-            return if only { Err(Error::state("the app was started already; it runs once")) } else { Ok(()) };
-        }
-        if self.control.is_stopping() {
-            return if only { Err(Error::state("the app was stopped before it was started; it runs once")) } else { Ok(()) };
+        if place.is_none() || self.control.is_stopping() {
+            return Ok(None);
         }
         let watch = match &*place {
             Some(setup) if !setup.listeners.is_empty() => Watch::new(&self.control, &setup.listeners)?,
@@ -349,7 +348,7 @@ impl App {
         if options.get(Key::Threads) == 0 {
             self.callers.prepare(&self.control)?;
         }
-        let Some(setup) = place.take() else { return Ok(()) };
+        let Some(setup) = place.take() else { return Ok(None) };
         setup.memory.set_fresh_ms(options.get(Key::CacheMs));
         let service = Service::new(
             &options,
@@ -361,28 +360,31 @@ impl App {
             Arc::clone(&self.control),
         );
         let engine = Arc::new(Engine::new(watch, service, &options, setup.listeners));
-        let count = usize::try_from(options.get(Key::Threads)).unwrap_or(usize::MAX);
-        let engine = self.engine.get_or_init(|| engine);
-        let _ = self.known_engine.set(Arc::downgrade(engine));
-        engine.let_host_watch()?;
-        *self.threads.lock() = engine.spawn(count)?;
-        Ok(())
+        let _ = self.known_engine.set(Arc::downgrade(&engine));
+        let visit = Visit::late(Arc::clone(&engine));
+        let engine = Arc::clone(self.engine.get_or_init(|| engine));
+        drop(place);
+        // From the first thread on, a callback may drop the app.
+        engine.start(usize::try_from(options.get(Key::Threads)).unwrap_or(usize::MAX))?;
+        Ok(visit)
     }
 
     /// Starts if needed, and serves on this thread too until the app stops.
     pub fn run(&self) -> Result<()> {
-        self.start_once(false)?;
-        // From here on another thread may drop the app, so only shared parts are touched.
         let control = Arc::clone(&self.control);
-        match self.engine.get().cloned() {
-            Some(engine) if engine.is_serving_here() => Err(Error::state("a callback of this app cannot run it")),
-            Some(engine) => {
-                engine.run();
-                // A callback may have forked, and returned in the child process.
-                refuse_fork(&control)
-            }
-            None => Ok(()),
+        let visit = match self.start_once()? {
+            Some(visit) => Some(visit),
+            None => match self.engine.get() {
+                Some(engine) if engine.is_serving_here() => return Err(Error::state("a callback of this app cannot run it")),
+                engine => engine.cloned().and_then(Visit::late),
+            },
+        };
+        // From here on another thread may drop the app, so only shared parts are touched.
+        if let Some(visit) = visit {
+            Engine::run(visit);
         }
+        // A callback may have forked, and returned in the child process.
+        refuse_fork(&control)
     }
 
     /// A descriptor that is readable exactly while there is something for `poll` or `next` to do, and after a stop. It is for
@@ -491,9 +493,9 @@ impl Drop for App {
         }
         let _ = engine.wait(None);
         engine.shut();
-        let spare = engine.take_spare();
+        let threads = engine.take_threads();
         drop(engine);
-        for thread in self.threads.get_mut().drain(..).chain(spare) {
+        for thread in threads {
             let _ = thread.join();
         }
     }

@@ -102,7 +102,7 @@ unsafe fn apply(given: &hasty_options, settings: &mut Options) -> Result<()> {
 /// returned. Otherwise no callback and no drop of the app runs after it has returned: it runs the `drop` of every
 /// registered user_data.
 ///
-/// Threads: any, once; no other thread may use `app`, except those still in `hasty_app_run()`, which it ends.
+/// Threads: any, once; no other thread may use `app`, except those still in `hasty_app_start()` or `hasty_app_run()`, which it ends.
 ///
 /// # Safety
 /// `app` is NULL or came from `hasty_app_new()` and was not freed.
@@ -904,7 +904,7 @@ pub unsafe extern "C" fn hasty_app_port(app: *const hasty_app) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hasty_app_start(app: *mut hasty_app) -> hasty_status {
     guard(|| {
-        // SAFETY: the caller vouches for a live `app`.
+        // SAFETY: the caller vouches for an `app` that is live now; `start` does not touch it once a thread serves.
         let app = unsafe { handle::borrow(app.cast_const()) }?;
         app.app.start()
     })

@@ -7,11 +7,11 @@ use super::answer;
 use super::control::Control;
 use super::crew::Crew;
 use super::engine::Engine;
-use super::pool::Serving;
 use super::slab::Id;
 use super::sys::event::Readiness;
 pub(super) use super::verdict::Closing;
 use super::verdict::{Case, Room, TooLate, Verdict};
+use super::visit::Visit;
 use super::wire::{self, Patience};
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
@@ -28,7 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
+pub(super) const CLOSED: Error = Error::fixed(Kind::Closed, "nobody waits for this answer any more");
 
 /// A status of access logs, not of HTTP: there was no client to answer.
 const LEFT: u16 = 499;
@@ -108,53 +108,6 @@ pub(super) struct Collected {
     pub(super) end: Option<End>,
 }
 
-/// A call from outside that works in the engine, which it keeps alive.
-pub(super) struct Visit {
-    /// False: it only delivers an answer, perhaps while the host holds a lock, so no notices of others are called.
-    comes_to_serve: bool,
-    engine: Option<Arc<Engine>>,
-    crew: Arc<Crew>,
-    /// Marks that callbacks made from here must not wait for the engine's threads to leave.
-    _here: Serving,
-}
-
-impl Visit {
-    /// None: the app has stopped.
-    pub(super) fn of(engine: Arc<Engine>) -> Option<Visit> {
-        let control = Arc::clone(&engine.service.control);
-        Visit::unless(engine, || control.is_stopping())
-    }
-
-    /// The same, also after a stop. None: the app was freed.
-    pub(super) fn late(engine: Arc<Engine>) -> Option<Visit> {
-        Visit::unless(engine, || false)
-    }
-
-    fn unless(engine: Arc<Engine>, is_too_late: impl FnOnce() -> bool) -> Option<Visit> {
-        let here = Serving::here(Arc::as_ptr(&engine).addr(), None);
-        let crew = Arc::clone(&engine.crew);
-        let welcome = crew.visit(is_too_late);
-        welcome.then(|| Visit { comes_to_serve: true, engine: Some(engine), crew, _here: here })
-    }
-
-    pub(super) fn engine(&self) -> Result<&Arc<Engine>> {
-        self.engine.as_ref().ok_or(CLOSED)
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let comes_to_serve = self.engine.as_ref().filter(|_| self.comes_to_serve);
-        if let Some(engine) = comes_to_serve.filter(|engine| engine.service.control.is_stopping()) {
-            // Without serving threads nothing else would do it.
-            engine.close_if_nobody_serves();
-        }
-        // The thread that waits for the crew may free the app next.
-        drop(self.engine.take());
-        self.crew.leave(1);
-    }
-}
-
 /// For handlers, and code that they give the exchange to.
 impl Deferred {
     /// Takes a request and its answer over from the handler.
@@ -202,15 +155,7 @@ impl Deferred {
         }
         // After a stop running handlers may still answer, and a lent request belongs to one.
         let is_lent = self.verdict.lock().is_lent();
-        if !self.crew.visit(|| self.control.is_stopping() && !is_lent) {
-            return Err(CLOSED);
-        }
-        Ok(Visit {
-            comes_to_serve: false,
-            engine: self.engine.upgrade(),
-            crew: Arc::clone(&self.crew),
-            _here: Serving::here(self.engine.as_ptr().addr(), None),
-        })
+        Visit::to_deliver(&self.engine, &self.crew, || self.control.is_stopping() && !is_lent).ok_or(CLOSED)
     }
 
     fn is_closed(&self) -> bool {

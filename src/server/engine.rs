@@ -71,8 +71,8 @@ pub(crate) struct Engine {
     pub(super) lanes: Arc<Lanes>,
     /// Has a thread begun to close the connections that no thread owns?
     pub(super) is_closing: AtomicBool,
-    /// The standby thread, once it is made.
-    pub(super) spare: Mutex<Option<JoinHandle<()>>>,
+    /// The library's threads.
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     /// Connections whose answers are held back, to be sent together.
     pub(super) held_back: HeldBack,
     /// The clock of exchanges, which are answered by any thread.
@@ -151,7 +151,7 @@ impl Engine {
                 size(Key::MaxQueued),
                 options.get(Key::Threads) > 1,
             )),
-            spare: Mutex::default(),
+            threads: Mutex::default(),
             crew,
             held_back: HeldBack::default(),
             clock: Mutex::new(Clock::new()),

@@ -2,7 +2,6 @@
 
 use super::caller::Mode;
 use super::charge::Rested;
-use super::deferred::Visit;
 use super::desk::Desk;
 use super::driver_epoll::Worker;
 use super::engine::Engine;
@@ -12,6 +11,7 @@ use super::leftover::{Leaves, Leftover};
 use super::lent::{Lending, Lent, Next};
 use super::pool::Serving;
 use super::sys::clock;
+use super::visit::Visit;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;
 use crate::handler::Level;
@@ -247,7 +247,7 @@ impl Engine {
     }
 
     /// Without library threads the host's threads do all the work, so their descriptor covers the engine's epoll.
-    pub(crate) fn let_host_watch(&self) -> Result<()> {
+    pub(super) fn let_host_watch(&self) -> Result<()> {
         if self.has_threads { Ok(()) } else { self.service.callers.watch_engine(&self.service.control, &self.epoll) }
     }
 

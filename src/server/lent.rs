@@ -3,10 +3,10 @@
 //! Nothing is copied, and no other thread touches the connection meanwhile. So this is for handlers that answer before they do anything
 //! else; a request to be answered later is turned into an exchange.
 
-use super::deferred::Visit;
 use super::desk::Desk;
 use super::driver_epoll::{Loan, Worker};
 use super::engine::Engine;
+use super::visit::Visit;
 use crate::call::Call;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::Exchange;

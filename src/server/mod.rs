@@ -23,6 +23,7 @@
 //! | `engine.rs` | what the serving threads share |
 //! | `crew.rs` | how many threads serve |
 //! | `pool.rs` | the serving threads, from start to end |
+//! | `visit.rs` | a call from outside that works in the engine |
 //!
 //! Only for the host's own threads (`poll`, `next`, slots); to be skipped on first reading:
 //!
@@ -84,6 +85,7 @@ mod sending;
 mod slab;
 mod sys;
 mod verdict;
+mod visit;
 mod wakes;
 mod wire;
 
@@ -97,3 +99,4 @@ pub(crate) use listener::Listener;
 pub(crate) use pace::Pace;
 pub(crate) use sys::clock::monotonic_ms;
 pub(crate) use sys::process::open_file_limit;
+pub(crate) use visit::Visit;

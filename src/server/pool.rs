@@ -7,6 +7,7 @@ use super::lanes::{Seen, Shift};
 use super::sys::event::wait_readable;
 use super::sys::fork::{self, Descriptors};
 use super::sys::{clock, epoll, process, socket};
+use super::visit::Visit;
 use crate::error::{Error, Kind, Result};
 use crate::handler::{Level, Notify};
 use crate::service::panic_words;
@@ -71,8 +72,8 @@ fn spawn_serving(name: String, engine: Arc<Engine>) -> io::Result<JoinHandle<()>
 
 impl Engine {
     /// Starts serving threads.
-    pub(crate) fn spawn(self: &Arc<Engine>, count: usize) -> Result<Vec<JoinHandle<()>>> {
-        let mut threads = Vec::with_capacity(count);
+    pub(crate) fn start(self: &Arc<Engine>, count: usize) -> Result<()> {
+        self.let_host_watch()?;
         let known: Weak<dyn Descriptors> = Arc::downgrade(&(Arc::clone(self) as Arc<dyn Descriptors>));
         fork::close_in_forks(known).map_err(|error| Error::io("start", &error))?;
         let weak = Arc::downgrade(self);
@@ -81,7 +82,7 @@ impl Engine {
         self.crew.enter(count, || false);
         for number in 0..count {
             match spawn_serving(format!("hasty-{number}"), Arc::clone(self)) {
-                Ok(thread) => threads.push(thread),
+                Ok(thread) => self.threads.lock().push(thread),
                 Err(error) => {
                     self.service.control.stop();
                     self.crew.stop_serving(count - number);
@@ -90,13 +91,17 @@ impl Engine {
                 }
             }
         }
-        Ok(threads)
+        Ok(())
     }
 
     /// Serves on the calling thread until the app stops.
-    pub(crate) fn run(self: Arc<Engine>) {
-        if self.crew.enter(1, || self.service.control.is_stopping()) {
-            self.serve(false);
+    pub(crate) fn run(visit: Visit) {
+        let Ok(engine) = visit.engine().cloned() else { return };
+        let enters = engine.crew.enter(1, || engine.service.control.is_stopping());
+        if enters {
+            // Not earlier, so that whoever frees the app waits for this thread.
+            drop(visit);
+            engine.serve(false);
         }
     }
 
@@ -108,7 +113,7 @@ impl Engine {
         let engine = Arc::clone(self);
         match spawn_serving("hasty-spare".to_owned(), engine) {
             Ok(thread) => {
-                *self.spare.lock() = Some(thread);
+                self.threads.lock().push(thread);
                 true
             }
             Err(error) => {
@@ -163,9 +168,9 @@ impl Engine {
         self.crew.shut();
     }
 
-    /// The standby thread, to be joined.
-    pub(crate) fn take_spare(&self) -> Option<JoinHandle<()>> {
-        self.spare.lock().take()
+    /// The library's threads, to be joined.
+    pub(crate) fn take_threads(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut *self.threads.lock())
     }
 
     /// Is this call made by one of the app's callbacks?

@@ -64,7 +64,7 @@ TEST(the_app_ends_when_the_last_request_is_answered)
         CHECK_REPLY(client_read(&begun), 200, "fine");
         hasty_app_begin_drain(app, 60000);
         CHECK(client_is_closed(&idle));
-        CHECK(AWAIT(refuses(port)));
+        CHECK(AWAIT(client_refused(port)));
         client_send(&begun, "lthz HTTP/1.1\r\nHost: x\r\n\r\n");
         check_ended(&begun, 503, NULL); /* the report of a draining app */
         CHECK_STATUS(hasty_app_wait(app, 100), HASTY_ERR_TIMEOUT);

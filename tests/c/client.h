@@ -106,6 +106,15 @@ static CHECK_UNUSED void client_close(client *c)
     c->len = c->room = 0;
 }
 
+/* Is the port closed? To be awaited: a number that was just freed may be given to another program, for a moment. */
+static CHECK_UNUSED int client_refused(int port)
+{
+    client c = client_open(port);
+    int refused = c.fd < 0;
+    client_close(&c);
+    return refused;
+}
+
 /* Closes with a reset instead of a FIN. */
 static CHECK_UNUSED void client_reset(client *c)
 {

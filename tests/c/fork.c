@@ -190,7 +190,7 @@ TEST(a_port_is_free_again_although_a_child_lives)
     CHECK_REPLY(get(port, "/"), 200, "fine");
     pid_t child = idle_child();
     hasty_app_free(app);
-    CHECK(AWAIT(refuses(port))); /* the child closes its copies when it first runs */
+    CHECK(AWAIT(client_refused(port))); /* the child closes its copies when it first runs */
     kill_child(child);
 }
 

@@ -106,14 +106,6 @@ TEST(a_thread_that_waits_for_work_is_not_idle)
     hasty_app_free(app);
 }
 
-static int refuses(int port)
-{
-    client c = client_open(port);
-    int refused = c.fd < 0;
-    client_close(&c);
-    return refused;
-}
-
 static void *drains(void *app)
 {
     CHECK_OK(hasty_app_drain(app, 20000));
@@ -137,7 +129,7 @@ TEST(it_is_a_503_while_the_app_drains)
     CHECK_REPLY(client_read(&pipelined), 200, "theirs"); /* so both have been read */
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, drains, app) == 0);
-    CHECK(AWAIT(refuses(port)));
+    CHECK(AWAIT(client_refused(port)));
     client_send(&pipelined, "lthz HTTP/1.1\r\nHost: x\r\n\r\n");
     reply r = client_read(&pipelined);
     CHECK_REPLY(r, 503, NULL);

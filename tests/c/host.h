@@ -54,14 +54,6 @@ static CHECK_UNUSED int thread_count(void)
     return entries("/proc/self/task");
 }
 
-static CHECK_UNUSED int refuses(int port)
-{
-    client c = client_open(port);
-    int refused = c.fd < 0;
-    client_close(&c);
-    return refused;
-}
-
 /* Bytes that malloc has given out; 0 where it does not say. */
 static CHECK_UNUSED size_t bytes_in_use(void)
 {

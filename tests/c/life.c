@@ -51,14 +51,6 @@ static int thread_count(void)
     return entries("/proc/self/task");
 }
 
-static int refuses(int port)
-{
-    client c = client_open(port);
-    int refused = c.fd < 0;
-    client_close(&c);
-    return refused;
-}
-
 /* A thread that runs an app, and what run gave it. */
 typedef struct runner {
     pthread_t thread;
@@ -99,7 +91,7 @@ TEST(start_returns_at_once_and_wait_tells_when_it_is_over)
     hasty_app_stop(app);
     CHECK_OK(hasty_app_wait(app, -1));
     CHECK_OK(hasty_app_wait(app, 0));
-    CHECK(refuses(port));
+    CHECK(AWAIT(client_refused(port)));
     hasty_app_free(app);
 }
 
@@ -156,7 +148,7 @@ TEST(free_stops_what_runs)
     CHECK(client_is_closed(&idle));
     client_send(&fresh, get_text()); /* until then the kernel may hold it for nobody: TCP_DEFER_ACCEPT */
     CHECK(client_is_closed(&fresh));
-    CHECK(refuses(port));
+    CHECK(AWAIT(client_refused(port)));
     client_close(&idle);
     client_close(&fresh);
 }
@@ -170,7 +162,7 @@ TEST(an_app_that_only_listened_is_freed_with_its_descriptors)
     int port = hasty_app_port(app);
     hasty_app_free(app);
     CHECK_INT(fd_count(), before);
-    CHECK(refuses(port));
+    CHECK(AWAIT(client_refused(port)));
     hasty_app_free(check_app(NULL));
     CHECK_INT(fd_count(), before);
 }
@@ -535,7 +527,7 @@ TEST(free_inside_a_callback_is_completed_when_it_returns)
         CHECK(AWAIT(dropped == 1));
         CHECK(AWAIT(thread_count() == tasks));
         CHECK(AWAIT(fd_count() == fds));
-        CHECK(refuses(port));
+        CHECK(AWAIT(client_refused(port)));
         CHECK_INT(dropped, 1);
     }
 }
@@ -566,7 +558,7 @@ TEST(drain_finishes_what_runs_and_takes_nothing_new)
     drainer d;
     start_drainer(&d, app, 20000);
     CHECK(client_is_closed(&idle));
-    CHECK(AWAIT(refuses(port)));
+    CHECK(AWAIT(client_refused(port)));
     CHECK(!d.returned);
     gate_open = 1;
     reply r = client_read(&busy);
@@ -855,7 +847,7 @@ TEST(an_inherited_listener_is_taken_and_served)
     CHECK_REPLY(get(port, "/"), 200, "fine");
     hasty_app_free(app);
     CHECK(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
-    CHECK(refuses(port));
+    CHECK(AWAIT(client_refused(port)));
 }
 
 TEST(two_listeners_are_both_served)

@@ -250,7 +250,7 @@ TEST(every_callback_may_free_the_app)
             if (threads == HASTY_NONE)
                 join_runner(&r);
             DROPPED_ONCE(dropped);
-            CHECK(refuses(port));
+            CHECK(AWAIT(client_refused(port)));
             hasty_exchange_free(held);
             CHECK(AWAIT(thread_count() == tasks));
             CHECK(AWAIT(fd_count() == fds));

@@ -76,7 +76,7 @@ TEST(a_drain_waits_for_what_is_in_slots)
         REQUIRE(slot_next(&two));
         drainer drain;
         start_drainer(&drain, app, 20000);
-        CHECK(AWAIT(refuses(port)));
+        CHECK(AWAIT(client_refused(port)));
         slot_answer(&two, "the first to be answered");
         reply r = client_read(&d);
         CHECK_REPLY(r, 200, "the first to be answered");

@@ -181,7 +181,7 @@ TEST(a_drain_lets_everything_end_that_ends_in_time)
     CHECK_INT(poll(&work, 1, 10000), 1);
     drainer d;
     start_drainer(&d, app, 20000);
-    CHECK(AWAIT(refuses(port)));
+    CHECK(AWAIT(client_refused(port)));
     uint32_t served = 0;
     CHECK_OK(hasty_app_poll(app, 10, 10000, &served)); /* the host's own thread goes on as well */
     CHECK_REPLY(client_read(&mine), 200, "fine");
@@ -271,7 +271,7 @@ TEST(a_stop_closes_exchanges_and_doors_though_a_handler_runs)
         int64_t begin = check_now_ms();
         CHECK(client_is_closed(&idle));
         CHECK(client_wait(&deferred, POLLIN, begin + CLIENT_WAIT_MS));
-        CHECK(AWAIT(refuses(port)));
+        CHECK(AWAIT(client_refused(port)));
         CHECK(check_now_ms() < begin + 10000); /* long before the handler ends */
         wake_up = 1;
         CHECK(drained ? is_refused_or_cut(&deferred) : CHECK_REPLY(client_read(&deferred), 503, NULL));
